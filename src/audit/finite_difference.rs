@@ -1,0 +1,73 @@
+//! Central differences: move one number a little both ways, and see how the output moves.
+
+use super::{Gradient, Point, Subject};
+use crate::matrix::Matrix;
+use crate::params::{Parameters, Path, Role};
+
+/// The step, for values of about 1: differences lose digits when it is smaller, and see curvature when it is larger.
+const STEP: f64 = 1e-3;
+
+/// ∂⟨dy, forward(x)⟩/∂θ for every element of every learned tensor, and of the input, in the order of
+/// [`analytic`](super::analytic).
+///
+/// # Formula
+/// ```text
+/// D(ε) = (L(θ + ε) − L(θ − ε)) / 2ε = L' + O(ε²)
+/// (4·D(ε/2) − D(ε)) / 3             = L' + O(ε⁴)          Richardson's extrapolation
+/// ```
+pub fn gradients<A: Subject>(subject: &A, point: &Point<A::Layer<f64>>) -> Vec<Gradient> {
+    let mut layer = subject.zeros::<f64>();
+    super::recast(&point.layer, &mut layer);
+    let mut all = Vec::new();
+    point.layer.visit(&Path::ROOT, &mut |path, role, shape, values| {
+        if role == Role::Parameter {
+            all.push(Gradient { name: path.to_string(), shape: shape.to_vec(), values: values.to_vec() });
+        }
+    });
+    for tensor in 0..all.len() {
+        for index in 0..all[tensor].values.len() {
+            let at = all[tensor].values[index];
+            all[tensor].values[index] = derivative(|moved| {
+                set(&mut layer, tensor, index, at + moved);
+                objective(subject, &layer, &point.x, &point.dy)
+            });
+            set(&mut layer, tensor, index, at);
+        }
+    }
+    let mut x = point.x.clone();
+    let mut dx = point.x.clone();
+    for index in 0..x.as_slice().len() {
+        let at = x.as_slice()[index];
+        dx.as_mut_slice()[index] = derivative(|moved| {
+            x.as_mut_slice()[index] = at + moved;
+            objective(subject, &layer, &x, &point.dy)
+        });
+        x.as_mut_slice()[index] = at;
+    }
+    all.push(Gradient { name: "input".into(), shape: dx.shape().to_vec(), values: dx.as_slice().to_vec() });
+    all
+}
+
+fn derivative(mut objective: impl FnMut(f64) -> f64) -> f64 {
+    let mut central = |step: f64| (objective(step) - objective(-step)) / (2.0 * step);
+    (4.0 * central(STEP / 2.0) - central(STEP)) / 3.0
+}
+
+/// `L = ⟨dy, forward(x)⟩`
+fn objective<A: Subject>(subject: &A, layer: &A::Layer<f64>, x: &Matrix<f64>, dy: &Matrix<f64>) -> f64 {
+    let y = subject.forward(layer, x);
+    y.as_slice().iter().zip(dy.as_slice()).map(|(y, dy)| y * dy).sum()
+}
+
+/// Sets one element of the `tensor`-th learned tensor.
+fn set(layer: &mut impl Parameters<f64>, tensor: usize, index: usize, value: f64) {
+    let mut seen = 0;
+    layer.visit_mut(&Path::ROOT, &mut |_, role, _, values| {
+        if role == Role::Parameter {
+            if seen == tensor {
+                values[index] = value;
+            }
+            seen += 1;
+        }
+    });
+}

@@ -1,0 +1,178 @@
+//! Proof that a backward is the derivative of its forward.
+//!
+//! Anything with parameters, an input and an output is a [`Subject`]: it says how to run forward and backward, for any
+//! [`Scalar`]. The audit draws random parameters, a random input `x` and a random upstream gradient `g`, and compares what backward
+//! says of `L = ⟨g, forward(x)⟩` with what forward itself shows, for every element of every tensor:
+//!
+//! | witness | file | precision in `f64` |
+//! |---|---|---|
+//! | central differences, Richardson-extrapolated | [`finite_difference`] | about 1e-9 of the largest element |
+
+pub mod finite_difference;
+pub mod subjects;
+
+use crate::matrix::Matrix;
+use crate::params::{Parameters, Path, Role};
+use crate::rng::Stream;
+use crate::scalar::Scalar;
+
+/// A forward and its backward, to be audited.
+pub trait Subject {
+    /// What holds the parameters, and their gradients.
+    type Layer<S: Scalar>: Parameters<S>;
+
+    /// Parameters all zero.
+    fn zeros<S: Scalar>(&self) -> Self::Layer<S>;
+
+    /// `[rows, columns]` of the input.
+    fn input_shape(&self) -> [usize; 2];
+
+    /// The output for input `x`.
+    fn forward<S: Scalar>(&self, layer: &Self::Layer<S>, x: &Matrix<S>) -> Matrix<S>;
+
+    /// Adds the parameters' gradients to `grads` and returns the input's; `dy` has the shape of the output.
+    fn backward<S: Scalar>(
+        &self,
+        layer: &Self::Layer<S>,
+        x: &Matrix<S>,
+        dy: &Matrix<S>,
+        grads: &mut Self::Layer<S>,
+    ) -> Matrix<S>;
+}
+
+/// Where an audit stands: a point in parameter and input space, and an upstream gradient.
+pub struct Point<L> {
+    /// Parameters.
+    pub layer: L,
+    /// Input.
+    pub x: Matrix<f64>,
+    /// Gradient that arrives at the output.
+    pub dy: Matrix<f64>,
+}
+
+/// A random point: parameters and input normal, buffers (running statistics) uniform in [0.5, 1.5).
+pub fn random_point<A: Subject>(subject: &A, seed: u64) -> Point<A::Layer<f64>> {
+    let mut stream = Stream::new(seed, "audit", 0);
+    let mut layer = subject.zeros::<f64>();
+    layer.visit_mut(&Path::ROOT, &mut |_, role, _, values| {
+        values.fill_with(|| match role {
+            Role::Parameter => 0.5 * stream.normal(),
+            Role::Buffer => stream.between(0.5, 1.5),
+        });
+    });
+    let mut random =
+        |[rows, cols]: [usize; 2]| Matrix::from_vec(rows, cols, (0..rows * cols).map(|_| stream.normal()).collect());
+    let x = random(subject.input_shape());
+    let dy = random(subject.forward(&layer, &x).shape());
+    Point { layer, x, dy }
+}
+
+/// What backward says at a point: the gradient of every learned tensor by name, the input's last, as `"input"`.
+pub fn analytic<A: Subject>(subject: &A, point: &Point<A::Layer<f64>>) -> Vec<Gradient> {
+    let mut grads = subject.zeros::<f64>();
+    let dx = subject.backward(&point.layer, &point.x, &point.dy, &mut grads);
+    let mut all = Vec::new();
+    grads.visit(&Path::ROOT, &mut |path, role, shape, values| {
+        if role == Role::Parameter {
+            all.push(Gradient { name: path.to_string(), shape: shape.to_vec(), values: values.to_vec() });
+        }
+    });
+    all.push(Gradient { name: "input".into(), shape: dx.shape().to_vec(), values: dx.as_slice().to_vec() });
+    all
+}
+
+/// The gradient of one tensor.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gradient {
+    /// The tensor's name.
+    pub name: String,
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// Row after row.
+    pub values: Vec<f64>,
+}
+
+/// How far one tensor's gradient is from a witness.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finding {
+    /// The tensor's name.
+    pub name: String,
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// `max|a − b| / max|b|` over the tensor, `b` being the witness.
+    pub scaled_error: f64,
+    /// Element with the largest difference (flat index, row after row).
+    pub worst: usize,
+    /// What backward says of it.
+    pub analytic: f64,
+    /// What the witness says of it.
+    pub witness: f64,
+}
+
+/// Compares tensor by tensor. A difference that is not a number counts as infinite.
+///
+/// # Panics
+/// If the two lists do not name the same tensors.
+pub fn compare(analytic: &[Gradient], witness: &[Gradient]) -> Vec<Finding> {
+    assert_eq!(analytic.len(), witness.len(), "both lists name the same tensors");
+    let pairs = analytic.iter().zip(witness);
+    pairs
+        .map(|(a, b)| {
+            assert_eq!((&a.name, &a.shape), (&b.name, &b.shape), "both lists name the same tensors");
+            let (worst, error) = scaled_error(&a.values, &b.values);
+            let (analytic, witness) = (a.values[worst], b.values[worst]);
+            let (name, shape) = (a.name.clone(), a.shape.clone());
+            Finding { name, shape, scaled_error: error, worst, analytic, witness }
+        })
+        .collect()
+}
+
+/// `(index of the largest |a − b|, max|a − b| / max|b|)`; equal tensors give 0, even all-zero ones.
+pub fn scaled_error(a: &[f64], b: &[f64]) -> (usize, f64) {
+    let scale = b.iter().fold(0.0f64, |max, b| max.max(b.abs()));
+    let mut worst = (0, 0.0);
+    for (index, (a, b)) in a.iter().zip(b).enumerate() {
+        let error = if a == b { 0.0 } else { (a - b).abs() / scale };
+        let error = if error.is_nan() { f64::INFINITY } else { error };
+        if error > worst.1 {
+            worst = (index, error);
+        }
+    }
+    worst
+}
+
+/// Copies values from parameters of one number type to the same parameters of another.
+pub fn recast<A: Scalar, B: Scalar>(from: &impl Parameters<A>, to: &mut impl Parameters<B>) {
+    let mut values = Vec::new();
+    from.visit(&Path::ROOT, &mut |_, _, _, tensor| values.extend(tensor.iter().map(|x| x.value())));
+    let mut values = values.into_iter();
+    to.visit_mut(&Path::ROOT, &mut |_, _, _, tensor| {
+        tensor.fill_with(|| B::from_f64(values.next().expect("both have the same tensors")));
+    });
+    assert!(values.next().is_none(), "both have the same tensors");
+}
+
+/// Panics, naming the tensor and element, unless backward agrees with central differences to 1e-7 of the tensor's largest
+/// element, at three random points. (Differences with Richardson's extrapolation carry errors of about 1e-9; a gradient
+/// off by a thousandth in one element of ordinary size is 1e-3 off.)
+pub fn assert_gradients<A: Subject>(subject: &A) {
+    for seed in 0..3 {
+        let point = random_point(subject, seed);
+        for finding in compare(&analytic(subject, &point), &finite_difference::gradients(subject, &point)) {
+            assert!(finding.scaled_error <= 1e-7, "point {seed}: {finding:?}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_that_is_no_number_is_the_worst() {
+        assert_eq!(scaled_error(&[1.0, f64::NAN], &[1.0, 2.0]), (1, f64::INFINITY));
+        assert_eq!(scaled_error(&[0.0, 0.0], &[0.0, 0.0]), (0, 0.0));
+        assert_eq!(scaled_error(&[1.0, 5.0], &[1.0, 4.0]), (1, 0.25));
+        assert_eq!(scaled_error(&[1.0], &[0.0]), (0, f64::INFINITY));
+    }
+}

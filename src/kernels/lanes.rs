@@ -1,0 +1,84 @@
+//! Sixteen numbers side by side: an AVX-512 register of `f32`, two AVX2 registers, four of SSE2 or NEON.
+
+use super::Level;
+use crate::scalar::Scalar;
+
+/// How many numbers stand side by side.
+pub const LANES: usize = 16;
+
+/// Sixteen numbers that are added and multiplied together. A small `Copy` type that the compiler keeps in registers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(align(64))]
+pub struct Lanes<S>(pub [S; LANES]);
+
+impl<S: Scalar> Lanes<S> {
+    /// Sixteen zeros.
+    pub const ZERO: Self = Lanes([S::ZERO; LANES]);
+
+    /// The first sixteen numbers of `from`; where there are fewer, zeros follow.
+    #[inline(always)]
+    pub fn load(from: &[S]) -> Self {
+        match from.first_chunk() {
+            Some(full) => Lanes(*full),
+            None => {
+                let mut lanes = Self::ZERO;
+                for (lane, &x) in lanes.0.iter_mut().zip(from) {
+                    *lane = x;
+                }
+                lanes
+            }
+        }
+    }
+
+    /// Writes as many lanes as fit.
+    #[inline(always)]
+    pub fn store(self, to: &mut [S]) {
+        match to.first_chunk_mut() {
+            Some(full) => *full = self.0,
+            None => {
+                for (x, &lane) in to.iter_mut().zip(&self.0) {
+                    *x = lane;
+                }
+            }
+        }
+    }
+
+    /// Writes the lanes from `first` on, as many as fit.
+    #[inline(always)]
+    pub fn store_from(self, first: usize, to: &mut [S]) {
+        if first == 0 {
+            self.store(to);
+        } else {
+            for (x, &lane) in to.iter_mut().zip(&self.0[first..]) {
+                *x = lane;
+            }
+        }
+    }
+
+    /// `self += scale · other`, lane by lane: one rounding where the level has fused multiply-add, two where not.
+    #[inline(always)]
+    pub fn add_scaled(&mut self, level: Level, scale: S, other: &Self) {
+        for (sum, &x) in self.0.iter_mut().zip(&other.0) {
+            *sum = if level.fused() { scale.mul_add(x, *sum) } else { scale * x + *sum };
+        }
+    }
+}
+
+/// Where vector `v` of a row of `columns` numbers begins: the last vector is moved back so that it ends with the row,
+/// and no code for a rest is needed. Its first lanes then repeat what the vector before it holds.
+#[inline(always)]
+pub fn vector_start(v: usize, columns: usize) -> usize {
+    (v * LANES).min(columns.saturating_sub(LANES))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_vector_ends_with_the_row() {
+        assert_eq!((0..3).map(|v| vector_start(v, 46)).collect::<Vec<_>>(), [0, 16, 30]);
+        assert_eq!((0..4).map(|v| vector_start(v, 64)).collect::<Vec<_>>(), [0, 16, 32, 48]);
+        assert_eq!(vector_start(0, 7), 0);
+    }
+}

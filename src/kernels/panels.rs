@@ -1,0 +1,77 @@
+//! The right-hand side of a product, packed as panels of sixteen columns.
+
+use super::lanes::{LANES, Lanes, vector_start};
+use crate::scalar::Scalar;
+
+/// A `[depth, columns]` matrix stored as vertical strips of sixteen columns, each strip row after row: a product reads
+/// every strip from its first number to its last. Packed once per batch, read by every frame.
+///
+/// The last strip is moved back to end with the last column ([`vector_start`]); with fewer than sixteen columns the one
+/// strip is filled up with zeros.
+#[derive(Clone, Debug, Default)]
+pub struct Panels<S> {
+    depth: usize,
+    columns: usize,
+    strips: Vec<Lanes<S>>,
+}
+
+impl<S: Scalar> Panels<S> {
+    /// Packs the rows of `b`, `[depth, columns]`.
+    ///
+    /// # Panics
+    /// If `b` does not hold whole rows of `columns` numbers.
+    pub fn pack(&mut self, b: &[S], columns: usize) {
+        self.reshape(b.len() / columns, columns);
+        assert_eq!(b.len(), self.depth * columns, "whole rows of {columns} numbers");
+        for (v, strip) in self.strips.chunks_exact_mut(self.depth).enumerate() {
+            let start = vector_start(v, columns);
+            for (lanes, row) in strip.iter_mut().zip(b.chunks_exact(columns)) {
+                *lanes = Lanes::load(&row[start..]);
+            }
+        }
+    }
+
+    /// Packs the transpose of `b`, `[columns, depth]`: column `c` of the panels is row `c` of `b`.
+    ///
+    /// # Panics
+    /// If `b` does not hold whole rows of `depth` numbers.
+    pub fn pack_transposed(&mut self, b: &[S], depth: usize) {
+        self.reshape(depth, b.len() / depth);
+        assert_eq!(b.len(), depth * self.columns, "whole rows of {depth} numbers");
+        for (v, strip) in self.strips.chunks_exact_mut(depth).enumerate() {
+            let start = vector_start(v, self.columns);
+            for (lane, row) in b.chunks_exact(depth).skip(start).take(LANES).enumerate() {
+                for (lanes, &x) in strip.iter_mut().zip(row) {
+                    lanes.0[lane] = x;
+                }
+            }
+        }
+    }
+
+    /// Number of rows of the packed matrix: the length of the sums of a product.
+    #[inline(always)]
+    pub fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// Number of columns of the packed matrix.
+    #[inline(always)]
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// Strip `v`, `[depth]` vectors.
+    #[inline(always)]
+    pub(super) fn strip(&self, v: usize) -> &[Lanes<S>] {
+        &self.strips[v * self.depth..][..self.depth]
+    }
+
+    fn reshape(&mut self, depth: usize, columns: usize) {
+        assert!(depth > 0 && columns > 0, "a product needs rows and columns");
+        if (depth, columns) != (self.depth, self.columns) {
+            (self.depth, self.columns) = (depth, columns);
+            self.strips.clear();
+            self.strips.resize(depth * columns.div_ceil(LANES), Lanes::ZERO);
+        }
+    }
+}

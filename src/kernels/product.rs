@@ -1,0 +1,184 @@
+//! `out = start + A₁·B₁ + A₂·B₂ + …`: several products into one result, without anything in between.
+
+use super::lanes::{Lanes, vector_start};
+use super::tile::{Tiled, cover};
+use super::{Level, Panels, simd};
+use crate::scalar::Scalar;
+
+/// One product `A·B` of the sum.
+#[derive(Clone, Copy, Debug)]
+pub struct Term<'a, S> {
+    /// `A`, `[rows, depth]`, row after row.
+    pub a: &'a [S],
+    /// `B`, `[depth, columns]`, packed.
+    pub b: &'a Panels<S>,
+}
+
+/// What a result begins with, before products are added.
+#[derive(Clone, Copy, Debug)]
+pub enum Start<'a, S> {
+    /// Zero.
+    Zero,
+    /// The same row everywhere, `[columns]`: a bias.
+    Row(&'a [S]),
+}
+
+/// `out[r,c] = start + Σ_terms Σ_k a[r,k]·b[k,c]`, terms in their order, `k` ascending.
+///
+/// # Panics
+/// If a term's shape does not fit `out`, `[rows, columns]`.
+#[inline]
+pub fn product<S: Scalar>(start: Start<'_, S>, terms: &[Term<'_, S>], out: &mut [S]) {
+    let columns = terms[0].b.columns();
+    let rows = out.len() / columns;
+    assert_eq!(out.len(), rows * columns, "the result has whole rows of {columns} columns");
+    if let Start::Row(bias) = start {
+        assert_eq!(bias.len(), columns, "one start value a column");
+    }
+    for term in terms {
+        assert_eq!(term.b.columns(), columns, "all terms have the columns of the result");
+        assert_eq!(term.a.len(), rows * term.b.depth(), "A has a row per row of the result, as long as B is deep");
+    }
+    simd(
+        #[inline(always)]
+        |level| product_at(level, rows, columns, start, terms, out),
+    );
+}
+
+#[inline(always)]
+pub(super) fn product_at<S: Scalar>(
+    level: Level,
+    rows: usize,
+    columns: usize,
+    start: Start<'_, S>,
+    terms: &[Term<'_, S>],
+    out: &mut [S],
+) {
+    cover(level, rows, columns, &Job { level, columns, start, terms }, out);
+}
+
+struct Job<'a, S> {
+    level: Level,
+    columns: usize,
+    start: Start<'a, S>,
+    terms: &'a [Term<'a, S>],
+}
+
+impl<S: Scalar> Tiled<S> for Job<'_, S> {
+    /// `R` rows × `V` vectors of the result, held in registers from their start to their last term.
+    #[inline(always)]
+    fn tile<const R: usize, const V: usize>(&self, row: usize, v: usize, out: &mut [S]) {
+        let mut sums = [[Lanes::ZERO; V]; R];
+        if let Start::Row(bias) = self.start {
+            for w in 0..V {
+                let start = Lanes::load(&bias[vector_start(v + w, self.columns)..]);
+                for r in 0..R {
+                    sums[r][w] = start;
+                }
+            }
+        }
+        for term in self.terms {
+            let depth = term.b.depth();
+            // Rows and strips are sliced before the inner loop, the rows as one slice: an array of slices per row led the
+            // compiler to vectorise across rows, at a third of the speed.
+            let a = &term.a[row * depth..][..R * depth];
+            let b: [&[Lanes<S>]; V] = std::array::from_fn(
+                #[inline(always)]
+                |w| &term.b.strip(v + w)[..depth],
+            );
+            for k in 0..depth {
+                let lanes: [Lanes<S>; V] = std::array::from_fn(
+                    #[inline(always)]
+                    |w| b[w][k],
+                );
+                for r in 0..R {
+                    for w in 0..V {
+                        sums[r][w].add_scaled(self.level, a[r * depth + k], &lanes[w]);
+                    }
+                }
+            }
+        }
+        // Where the last vector overlaps the one before, both hold the same sums.
+        for r in 0..R {
+            let out = &mut out[(row + r) * self.columns..][..self.columns];
+            for w in 0..V {
+                sums[r][w].store(&mut out[vector_start(v + w, self.columns)..]);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::level::{available_levels, simd_at};
+    use crate::rng::Stream;
+
+    fn random(n: usize, stream: &mut Stream) -> Vec<f32> {
+        (0..n).map(|_| stream.normal() as f32).collect()
+    }
+
+    /// The oracle: one element at a time, terms in the same order, fused like the kernel.
+    fn naive(bias: &[f32], terms: &[(&[f32], &[f32], usize)], rows: usize, columns: usize) -> Vec<f32> {
+        let mut out = vec![f32::NAN; rows * columns];
+        for r in 0..rows {
+            for c in 0..columns {
+                let mut sum = bias[c];
+                for &(a, b, depth) in terms {
+                    for k in 0..depth {
+                        sum = a[r * depth + k].mul_add(b[k * columns + c], sum);
+                    }
+                }
+                out[r * columns + c] = sum;
+            }
+        }
+        out
+    }
+
+    #[test]
+    fn every_level_equals_the_naive_product() {
+        let mut stream = Stream::new(1, "product", 0);
+        for (rows, columns) in [(1, 1), (3, 7), (8, 16), (9, 46), (17, 64), (5, 129), (64, 33)] {
+            let (a1, b1) = (random(rows * 5, &mut stream), random(5 * columns, &mut stream));
+            let (a2, b2) = (random(rows * 31, &mut stream), random(31 * columns, &mut stream));
+            let bias = random(columns, &mut stream);
+            let (mut p1, mut p2) = (Panels::default(), Panels::default());
+            p1.pack(&b1, columns);
+            let transposed: Vec<f32> =
+                (0..columns).flat_map(|c| (0..31).map(move |k| (k, c))).map(|(k, c)| b2[k * columns + c]).collect();
+            p2.pack_transposed(&transposed, 31);
+            let expected = naive(&bias, &[(&a1, &b1, 5), (&a2, &b2, 31)], rows, columns);
+            let terms = [Term { a: &a1, b: &p1 }, Term { a: &a2, b: &p2 }];
+            for level in available_levels() {
+                let mut out = vec![f32::NAN; rows * columns];
+                simd_at(
+                    level,
+                    #[inline(always)]
+                    |level| product_at(level, rows, columns, Start::Row(&bias), &terms, &mut out),
+                );
+                if level.fused() {
+                    assert_eq!(out, expected, "{level:?} [{rows}, {columns}]");
+                } else {
+                    for (x, y) in out.iter().zip(&expected) {
+                        approx::assert_abs_diff_eq!(x, y, epsilon = 1e-4);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_row_does_not_depend_on_its_neighbours() {
+        let mut stream = Stream::new(2, "product", 0);
+        let (a, b) = (random(13 * 10, &mut stream), random(10 * 46, &mut stream));
+        let mut panels = Panels::default();
+        panels.pack(&b, 46);
+        let mut all = vec![0.0; 13 * 46];
+        product(Start::Zero, &[Term { a: &a, b: &panels }], &mut all);
+        for r in 0..13 {
+            let mut one = vec![0.0; 46];
+            product(Start::Zero, &[Term { a: &a[r * 10..][..10], b: &panels }], &mut one);
+            assert_eq!(one, all[r * 46..][..46], "row {r}");
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Cutting a result into tiles that fit the registers.
+
+use super::Level;
+use super::lanes::LANES;
+use crate::scalar::Scalar;
+
+/// Something that computes `R` rows × `V` vectors of a result at a time.
+pub(super) trait Tiled<S: Scalar> {
+    /// Computes rows `row..row + R`, vectors `v..v + V` of sixteen columns, of `out`.
+    fn tile<const R: usize, const V: usize>(&self, row: usize, v: usize, out: &mut [S]);
+}
+
+/// Covers a `[rows, columns]` result with tiles: up to 6 rows × 2 vectors, 12 of the 32 registers of AVX-512, and 6 × 1, 12 of
+/// the 16 registers of AVX2. Enough sums to hide the latency of an addition; larger tiles measured slower, as the addresses
+/// of their rows no longer fit the registers.
+#[inline(always)]
+pub(super) fn cover<S: Scalar>(level: Level, rows: usize, columns: usize, job: &impl Tiled<S>, out: &mut [S]) {
+    let most = if level == Level::Avx512 { 2 } else { 1 };
+    share_evenly(
+        columns.div_ceil(LANES),
+        most,
+        #[inline(always)]
+        |v, width| match (level, width) {
+            (Level::Avx512, 2) => cover_rows::<S, 2>(rows, v, job, out),
+            _ => cover_rows::<S, 1>(rows, v, job, out),
+        },
+    );
+}
+
+#[inline(always)]
+fn cover_rows<S: Scalar, const V: usize>(rows: usize, v: usize, job: &impl Tiled<S>, out: &mut [S]) {
+    share_evenly(
+        rows,
+        6,
+        #[inline(always)]
+        |row, height| match height {
+            6 => job.tile::<6, V>(row, v, out),
+            5 => job.tile::<5, V>(row, v, out),
+            4 => job.tile::<4, V>(row, v, out),
+            3 => job.tile::<3, V>(row, v, out),
+            2 => job.tile::<2, V>(row, v, out),
+            _ => job.tile::<1, V>(row, v, out),
+        },
+    );
+}
+
+/// Calls `tile(first, size)` so that `0..total` is covered by tiles of at most `most`, all of nearly the same size:
+/// seven rows become four and three, not six and one.
+#[inline(always)]
+fn share_evenly(total: usize, most: usize, mut tile: impl FnMut(usize, usize)) {
+    let tiles = total.div_ceil(most);
+    let mut first = 0;
+    for t in 0..tiles {
+        let size = total / tiles + usize::from(t < total % tiles);
+        tile(first, size);
+        first += size;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tiles_share_evenly() {
+        let tiles = |total, most| {
+            let mut all = Vec::new();
+            share_evenly(total, most, |first, size| all.push((first, size)));
+            all
+        };
+        assert_eq!(tiles(7, 6), [(0, 4), (4, 3)]);
+        assert_eq!(tiles(12, 6), [(0, 6), (6, 6)]);
+        assert_eq!(tiles(0, 6), []);
+        assert_eq!(tiles(1, 3), [(0, 1)]);
+    }
+}

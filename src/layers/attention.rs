@@ -1,0 +1,250 @@
+//! Soft attention: one vector for a whole clip, a weighted mean of its frames, the weights learned (Eq. 3 and 4).
+//!
+//! | symbol | shape     | meaning                                                                  |
+//! |--------|-----------|--------------------------------------------------------------------------|
+//! | `h`    | `[F,H]`   | hidden states of all frames, packed ([`Packed`])                          |
+//! | `u`    | `[H,V]`   | attention vectors, `V` of them; the paper's figures are for one           |
+//! | `e`    | `[F,V]`   | scores                                                                    |
+//! | `a`    | `[F,V]`   | softmax of the scores over the frames of each clip                        |
+//! | `α`    | `[F]`     | attention: mean of the `V` softmaxes                                      |
+//! | `ctx`  | `[N,H]`   | context vector of each clip                                               |
+//!
+//! Where padding counts, a clip's softmax has further frames of score 0, whose hidden states are zero.
+
+use crate::kernels::{add_scaled, dot, simd};
+use crate::matrix::Matrix;
+use crate::packed::Packed;
+use crate::params::parameters;
+use crate::rng::Stream;
+use crate::scalar::Scalar;
+
+/// `ctx = Σ_t α_t·h_t`. Also the shape of its own gradient.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Attention<S> {
+    /// `[H,V]`
+    pub vector: Matrix<S>,
+}
+
+parameters!(Attention { "attention_vector" => vector });
+
+/// What forward must remember.
+#[derive(Clone, Debug, Default)]
+pub struct AttentionTape<S> {
+    /// The vectors as rows, `[V,H]`.
+    u: Matrix<S>,
+    /// Softmax of every vector, `[F,V]`.
+    a: Matrix<S>,
+    /// α: mean of the softmaxes, `[F]`.
+    pub alpha: Vec<S>,
+    /// Largest score of each clip and vector, then the sum of exponentials; `[N,V]`.
+    max: Matrix<S>,
+    sum: Matrix<S>,
+    /// ∂L/∂α, `[F]`, and Σ_t a·dα of each clip and vector, `[N,V]`.
+    dalpha: Vec<S>,
+    expected_dalpha: Matrix<S>,
+    /// ∂L/∂u as rows, `[V,H]`.
+    du: Matrix<S>,
+}
+
+impl<S: Scalar> Attention<S> {
+    /// All zeros.
+    pub fn zeros(hidden: usize, vectors: usize) -> Self {
+        Attention { vector: Matrix::zeros(hidden, vectors) }
+    }
+
+    /// Normal with variance `2 / (H + V)` (Xavier, PyTorch's `xavier_normal_` of an `[H,V]` tensor).
+    pub fn init(hidden: usize, vectors: usize, stream: &mut Stream) -> Self {
+        let mut layer = Self::zeros(hidden, vectors);
+        let std = (2.0 / (hidden + vectors) as f64).sqrt();
+        layer.vector.as_mut_slice().fill_with(|| S::from_f64(std * stream.normal()));
+        layer
+    }
+
+    /// Context vector of every clip.
+    ///
+    /// # Formula
+    /// ```text
+    /// e[t,v] = Σ_h h[t,h]·u[h,v]                                                 (Eq. 4)
+    /// a[t,v] = e^e[t,v] / (Σ_t' e^e[t',v] + padded·e^0)         t' over the clip's frames
+    /// α[t]   = (1/V) Σ_v a[t,v]
+    /// ctx[n] = Σ_t α[t]·h[t]                                                    (Eq. 3)
+    /// ```
+    /// # Panics
+    /// If `h` is not `[F,H]` for this layout.
+    pub fn forward(&self, layout: &Packed, h: &Matrix<S>, tape: &mut AttentionTape<S>, context: &mut Matrix<S>) {
+        let [hidden, vectors] = self.vector.shape();
+        let (clips, frames) = (layout.clips(), layout.frames());
+        assert_eq!(h.shape(), [frames, hidden], "attention over [F,H] hidden states");
+        tape.u.resize(vectors, hidden);
+        for v in 0..vectors {
+            for k in 0..hidden {
+                tape.u[(v, k)] = self.vector[(k, v)];
+            }
+        }
+        tape.a.resize(frames, vectors);
+        tape.alpha.resize(frames, S::ZERO);
+        tape.max.resize(clips, vectors);
+        tape.sum.resize(clips, vectors);
+        context.resize(clips, hidden);
+        context.fill(S::ZERO);
+        simd(
+            #[inline(always)]
+            |level| {
+                for (h, e) in h.as_slice().chunks_exact(hidden).zip(tape.a.as_mut_slice().chunks_exact_mut(vectors)) {
+                    for (v, e) in e.iter_mut().enumerate() {
+                        *e = dot(level, h, tape.u.row(v));
+                    }
+                }
+                // Frame 0 of every clip is the block of rows 0..N: the first candidate for the largest score.
+                for n in 0..clips {
+                    for v in 0..vectors {
+                        let first = tape.a[(n, v)];
+                        // A padded frame has score 0 and takes part in the maximum too.
+                        tape.max[(n, v)] = if layout.padded(n) > 0 && first < S::ZERO { S::ZERO } else { first };
+                        tape.sum[(n, v)] = S::ZERO;
+                    }
+                }
+                for t in 1..layout.steps() {
+                    for (n, row) in layout.rows(t).enumerate() {
+                        for v in 0..vectors {
+                            if tape.a[(row, v)] > tape.max[(n, v)] {
+                                tape.max[(n, v)] = tape.a[(row, v)];
+                            }
+                        }
+                    }
+                }
+                for t in 0..layout.steps() {
+                    for (n, row) in layout.rows(t).enumerate() {
+                        for v in 0..vectors {
+                            let exp = (tape.a[(row, v)] - tape.max[(n, v)]).exp();
+                            tape.a[(row, v)] = exp;
+                            tape.sum[(n, v)] += exp;
+                        }
+                    }
+                }
+                for n in (0..clips).filter(|&n| layout.padded(n) > 0) {
+                    let padded = S::from_f64(layout.padded(n) as f64);
+                    for v in 0..vectors {
+                        tape.sum[(n, v)] += padded * (-tape.max[(n, v)]).exp();
+                    }
+                }
+                for t in 0..layout.steps() {
+                    for (n, row) in layout.rows(t).enumerate() {
+                        let mut alpha = S::ZERO;
+                        for v in 0..vectors {
+                            tape.a[(row, v)] = tape.a[(row, v)] / tape.sum[(n, v)];
+                            alpha += tape.a[(row, v)];
+                        }
+                        tape.alpha[row] = alpha / S::from_f64(vectors as f64);
+                        add_scaled(level, tape.alpha[row], h.row(row), context.row_mut(n));
+                    }
+                }
+            },
+        );
+    }
+
+    /// Adds ∂L/∂u to `grads`, writes ∂L/∂h to `dh`.
+    ///
+    /// # Derivation
+    /// ```text
+    /// ctx = Σ_t α_t·h_t:          dα_t = dctx·h_t,   and dh_t gets α_t·dctx
+    /// α = (1/V) Σ_v a_v:          da_v = dα / V
+    /// a = softmax(e) over t:      de_t = a_t·(da_t − Σ_t' a_t'·da_t')
+    /// e_t = uᵀh_t:                dh_t gets de_t·u,   du gets Σ_t de_t·h_t
+    /// A padded frame has h = 0, so its dα is 0 and it adds nothing to any sum.
+    /// ```
+    pub fn backward(
+        &self,
+        layout: &Packed,
+        h: &Matrix<S>,
+        tape: &mut AttentionTape<S>,
+        dcontext: &Matrix<S>,
+        grads: &mut Self,
+        dh: &mut Matrix<S>,
+    ) {
+        let [hidden, vectors] = self.vector.shape();
+        let share = S::from_f64(1.0 / vectors as f64);
+        tape.dalpha.resize(layout.frames(), S::ZERO);
+        tape.expected_dalpha.resize(layout.clips(), vectors);
+        tape.expected_dalpha.fill(S::ZERO);
+        tape.du.resize(vectors, hidden);
+        tape.du.fill(S::ZERO);
+        dh.resize(layout.frames(), hidden);
+        dh.fill(S::ZERO);
+        simd(
+            #[inline(always)]
+            |level| {
+                for t in 0..layout.steps() {
+                    for (n, row) in layout.rows(t).enumerate() {
+                        // forward: ctx = Σ_t α_t·h_t
+                        tape.dalpha[row] = dot(level, dcontext.row(n), h.row(row));
+                        add_scaled(level, tape.alpha[row], dcontext.row(n), dh.row_mut(row));
+                        for v in 0..vectors {
+                            tape.expected_dalpha[(n, v)] += tape.a[(row, v)] * tape.dalpha[row];
+                        }
+                    }
+                }
+                for t in 0..layout.steps() {
+                    for (n, row) in layout.rows(t).enumerate() {
+                        for v in 0..vectors {
+                            // forward: α = (1/V) Σ_v a_v,  a = softmax(e)
+                            let de = share * tape.a[(row, v)] * (tape.dalpha[row] - tape.expected_dalpha[(n, v)]);
+                            // forward: e = uᵀh
+                            add_scaled(level, de, tape.u.row(v), dh.row_mut(row));
+                            add_scaled(level, de, h.row(row), tape.du.row_mut(v));
+                        }
+                    }
+                }
+            },
+        );
+        for v in 0..vectors {
+            for k in 0..hidden {
+                grads.vector[(k, v)] += tape.du[(v, k)];
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::{assert_gradients, subjects::AttentionSubject};
+    use crate::packed::Padding;
+
+    #[test]
+    fn the_backward_is_the_derivative_of_the_forward() {
+        for padding in [Padding::Ignored, Padding::Counted] {
+            for (lengths, hidden, vectors) in [(&[5, 3, 1][..], 2, 1), (&[4, 4, 2], 7, 3), (&[1], 17, 2)] {
+                assert_gradients(&AttentionSubject { layout: Packed::new(lengths, padding), hidden, vectors });
+            }
+        }
+    }
+
+    #[test]
+    fn two_frames_worked_by_hand() {
+        // u = ln 3, h = 0 and 1: scores 0 and ln 3, weights 1/4 and 3/4, context 3/4; a padded frame (score 0) makes it 3/5.
+        let layer = Attention { vector: Matrix::from_rows(&[[3f64.ln()]]) };
+        let (mut tape, mut context) = (AttentionTape::default(), Matrix::default());
+        layer.forward(
+            &Packed::new(&[2], Padding::Ignored),
+            &Matrix::from_rows(&[[0.0], [1.0]]),
+            &mut tape,
+            &mut context,
+        );
+        approx::assert_abs_diff_eq!(tape.alpha[0], 0.25, epsilon = 1e-15);
+        approx::assert_abs_diff_eq!(context[(0, 0)], 0.75, epsilon = 1e-15);
+        // Time-major: frame 0 of both clips, frame 1 of both, frame 2 of the longer.
+        let h = Matrix::from_rows(&[[9.0], [0.0], [9.0], [1.0], [9.0]]);
+        layer.forward(&Packed::new(&[3, 2], Padding::Counted), &h, &mut tape, &mut context);
+        approx::assert_abs_diff_eq!(context[(1, 0)], 0.6, epsilon = 1e-15);
+    }
+
+    #[test]
+    fn scores_far_below_zero_do_not_underflow_to_nan() {
+        let layer = Attention { vector: Matrix::from_rows(&[[1f32]]) };
+        let (mut tape, mut context) = (AttentionTape::default(), Matrix::default());
+        let h = Matrix::from_rows(&[[-600f32], [-400.0]]);
+        layer.forward(&Packed::new(&[2], Padding::Ignored), &h, &mut tape, &mut context);
+        assert_eq!(tape.alpha, [0.0, 1.0]);
+    }
+}

@@ -1,0 +1,266 @@
+//! Batch normalisation: every feature gets mean 0 and variance 1 over the rows of a batch, then a learned scale and shift.
+//!
+//! | symbol | shape   | meaning                                                                        |
+//! |--------|---------|--------------------------------------------------------------------------------|
+//! | `x`    | `[R,C]` | `R` rows (frames or clips) of `C` features                                      |
+//! | `γ, β` | `[C]`   | scale and shift, learned                                                       |
+//! | `μ, v` | `[C]`   | mean and *biased* variance of the batch                                         |
+//! | `M`    |         | rows that count: `R`, and the padded zeros where those count ([`Padding`])       |
+//! | `x̂`    | `[R,C]` | `(x − μ) / √(v + ε)`, ε = 1e-5                                                  |
+//!
+//! Training uses the batch's statistics, evaluation the running ones: two functions. The running average takes a tenth
+//! of the new value, and the *unbiased* variance (`M − 1`), as PyTorch's `BatchNorm1d` does.
+//!
+//! [`Padding`]: crate::packed::Padding
+
+use crate::kernels::{add_column_sums, simd};
+use crate::matrix::Matrix;
+use crate::params::{Buffer, parameters};
+use crate::scalar::Scalar;
+
+/// Added to the variance, so that a constant feature does not divide by zero.
+const EPSILON: f64 = 1e-5;
+/// Share of the new value in a running average.
+const MOMENTUM: f64 = 0.1;
+
+/// `y = γ·(x − μ)/√(v + ε) + β`. Also the shape of its own gradient, whose buffers stay zero.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BatchNorm<S> {
+    /// γ, `[C]`
+    pub weight: Vec<S>,
+    /// β, `[C]`
+    pub bias: Vec<S>,
+    /// Running average of μ, `[C]`.
+    pub running_mean: Buffer<S>,
+    /// Running average of the unbiased variance, `[C]`.
+    pub running_var: Buffer<S>,
+}
+
+parameters!(BatchNorm {
+    "weight" => weight,
+    "bias" => bias,
+    "running_mean" => running_mean,
+    "running_var" => running_var,
+});
+
+/// What training remembers of the forward.
+#[derive(Clone, Debug, Default)]
+pub struct BatchNormTape<S> {
+    /// M
+    count: usize,
+    /// μ, `[C]`
+    mean: Vec<S>,
+    /// v, `[C]`
+    var: Vec<S>,
+    /// `1/√(v + ε)`, `[C]`
+    inv_std: Vec<S>,
+    /// `[R,C]`
+    x_hat: Matrix<S>,
+    /// Σ_r dy, `[C]`
+    sum_dy: Vec<S>,
+    /// Σ_r dy·x̂, `[C]`
+    sum_dy_x_hat: Vec<S>,
+}
+
+impl<S: Scalar> BatchNorm<S> {
+    /// γ = 1, β = 0, running mean 0, running variance 1: how PyTorch begins.
+    pub fn init(features: usize) -> Self {
+        BatchNorm {
+            weight: vec![S::ONE; features],
+            bias: vec![S::ZERO; features],
+            running_mean: Buffer(vec![S::ZERO; features]),
+            running_var: Buffer(vec![S::ONE; features]),
+        }
+    }
+
+    /// Normalises by the statistics of this batch, of which `padded` further rows of zeros are part.
+    ///
+    /// # Formula
+    /// ```text
+    /// M = R + padded
+    /// μ[c] = Σ_r x[r,c] / M
+    /// v[c] = (Σ_r (x[r,c] − μ[c])² + padded·μ[c]²) / M
+    /// y[r,c] = γ[c]·x̂[r,c] + β[c],   x̂[r,c] = (x[r,c] − μ[c]) / √(v[c] + ε)
+    /// ```
+    /// # Panics
+    /// If `x` has not `C` columns, or no row.
+    pub fn forward_train(&self, x: &Matrix<S>, padded: usize, tape: &mut BatchNormTape<S>, y: &mut Matrix<S>) {
+        let features = self.weight.len();
+        assert_eq!(x.cols(), features, "batch norm of {features} features");
+        tape.count = x.rows() + padded;
+        assert!(tape.count > 0, "batch norm needs a row");
+        let count = S::from_f64(tape.count as f64);
+        for sums in [&mut tape.mean, &mut tape.var] {
+            sums.clear();
+            sums.resize(features, S::ZERO);
+        }
+        add_column_sums(x.as_slice(), &mut tape.mean);
+        tape.mean.iter_mut().for_each(|mean| *mean = *mean / count);
+        add_squared_deviations(x.as_slice(), &tape.mean, &mut tape.var);
+        let padded = S::from_f64(padded as f64);
+        for (var, &mean) in tape.var.iter_mut().zip(&tape.mean) {
+            *var = (*var + padded * mean * mean) / count;
+        }
+        tape.inv_std.clear();
+        tape.inv_std.extend(tape.var.iter().map(|&var| S::ONE / (var + S::from_f64(EPSILON)).sqrt()));
+
+        tape.x_hat.resize(x.rows(), features);
+        y.resize(x.rows(), features);
+        simd(
+            #[inline(always)]
+            |_| {
+                let rows = x.as_slice().chunks_exact(features);
+                let x_hats = tape.x_hat.as_mut_slice().chunks_exact_mut(features);
+                for ((x, x_hat), y) in rows.zip(x_hats).zip(y.as_mut_slice().chunks_exact_mut(features)) {
+                    for c in 0..features {
+                        x_hat[c] = (x[c] - tape.mean[c]) * tape.inv_std[c];
+                        y[c] = self.weight[c] * x_hat[c] + self.bias[c];
+                    }
+                }
+            },
+        );
+    }
+
+    /// Adds ∂L/∂γ and ∂L/∂β to `grads`, writes ∂L/∂x to `dx`. No gradient comes from padded rows: nothing reads them.
+    ///
+    /// # Derivation
+    /// ```text
+    /// dγ = Σ_r dy·x̂,  dβ = Σ_r dy,  dx̂ = γ·dy
+    /// x reaches y directly, through μ (∂μ/∂x = 1/M) and through v (∂v/∂x = 2(x − μ)/M); Σ(x − μ) = 0 cancels μ inside v:
+    /// dx = (dx̂ − Σ dx̂/M − x̂·Σ(dx̂·x̂)/M) / √(v + ε)
+    ///    = γ/√(v + ε) · (dy − dβ/M − x̂·dγ/M)
+    /// ```
+    pub fn backward(&self, tape: &mut BatchNormTape<S>, dy: &Matrix<S>, grads: &mut Self, dx: &mut Matrix<S>) {
+        let features = self.weight.len();
+        assert_eq!(dy.shape(), tape.x_hat.shape(), "dy has the shape of y");
+        let count = S::from_f64(tape.count as f64);
+        for sums in [&mut tape.sum_dy, &mut tape.sum_dy_x_hat] {
+            sums.clear();
+            sums.resize(features, S::ZERO);
+        }
+        add_column_sums(dy.as_slice(), &mut tape.sum_dy);
+        add_column_products(dy.as_slice(), tape.x_hat.as_slice(), &mut tape.sum_dy_x_hat);
+        // forward: y = γ·x̂ + β
+        for c in 0..features {
+            grads.weight[c] += tape.sum_dy_x_hat[c];
+            grads.bias[c] += tape.sum_dy[c];
+        }
+        // forward: x̂ = (x − μ)/√(v + ε), with μ and v of x
+        dx.resize(dy.rows(), features);
+        simd(
+            #[inline(always)]
+            |_| {
+                let rows = dy.as_slice().chunks_exact(features);
+                let x_hats = tape.x_hat.as_slice().chunks_exact(features);
+                for ((dy, x_hat), dx) in rows.zip(x_hats).zip(dx.as_mut_slice().chunks_exact_mut(features)) {
+                    for c in 0..features {
+                        let through_statistics = (tape.sum_dy[c] + x_hat[c] * tape.sum_dy_x_hat[c]) / count;
+                        dx[c] = self.weight[c] * tape.inv_std[c] * (dy[c] - through_statistics);
+                    }
+                }
+            },
+        );
+    }
+
+    /// Moves the running statistics a tenth of the way to those of the batch `tape` saw.
+    ///
+    /// # Formula
+    /// ```text
+    /// running_mean = 0.9·running_mean + 0.1·μ
+    /// running_var  = 0.9·running_var  + 0.1·v·M/(M − 1)          (unbiased)
+    /// ```
+    pub fn update_running(&mut self, tape: &BatchNormTape<S>) {
+        let unbiased = S::from_f64(tape.count as f64 / (tape.count as f64 - 1.0));
+        let (keep, take) = (S::from_f64(1.0 - MOMENTUM), S::from_f64(MOMENTUM));
+        for c in 0..self.weight.len() {
+            self.running_mean.0[c] = keep * self.running_mean.0[c] + take * tape.mean[c];
+            self.running_var.0[c] = keep * self.running_var.0[c] + take * tape.var[c] * unbiased;
+        }
+    }
+
+    /// Normalises by the running statistics: every row for itself.
+    ///
+    /// # Formula
+    /// ```text
+    /// y[r,c] = γ[c]·(x[r,c] − running_mean[c]) / √(running_var[c] + ε) + β[c]
+    /// ```
+    pub fn forward_eval(&self, x: &Matrix<S>, y: &mut Matrix<S>) {
+        let features = self.weight.len();
+        assert_eq!(x.cols(), features, "batch norm of {features} features");
+        y.resize(x.rows(), features);
+        for c in 0..features {
+            let inv_std = S::ONE / (self.running_var.0[c] + S::from_f64(EPSILON)).sqrt();
+            for r in 0..x.rows() {
+                y[(r, c)] = self.weight[c] * ((x[(r, c)] - self.running_mean.0[c]) * inv_std) + self.bias[c];
+            }
+        }
+    }
+}
+
+/// `sums[c] += Σ_r (rows[r,c] − mean[c])²`
+fn add_squared_deviations<S: Scalar>(rows: &[S], mean: &[S], sums: &mut [S]) {
+    simd(
+        #[inline(always)]
+        |_| {
+            for row in rows.chunks_exact(mean.len()) {
+                for ((sum, &x), &mean) in sums.iter_mut().zip(row).zip(mean) {
+                    *sum += (x - mean) * (x - mean);
+                }
+            }
+        },
+    );
+}
+
+/// `sums[c] += Σ_r a[r,c]·b[r,c]`
+fn add_column_products<S: Scalar>(a: &[S], b: &[S], sums: &mut [S]) {
+    simd(
+        #[inline(always)]
+        |_| {
+            for (a, b) in a.chunks_exact(sums.len()).zip(b.chunks_exact(sums.len())) {
+                for ((sum, &a), &b) in sums.iter_mut().zip(a).zip(b) {
+                    *sum += a * b;
+                }
+            }
+        },
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::{assert_gradients, subjects::BatchNormSubject};
+
+    #[test]
+    fn the_backward_is_the_derivative_of_the_forward() {
+        assert_gradients(&BatchNormSubject { rows: 5, padded: 0, features: 3 });
+        assert_gradients(&BatchNormSubject { rows: 4, padded: 3, features: 18 });
+        assert_gradients(&BatchNormSubject { rows: 2, padded: 0, features: 1 });
+    }
+
+    #[test]
+    fn four_values_worked_by_hand() {
+        // 1, 3, 5, 7: mean 4, biased variance 5, unbiased 20/3.
+        let mut layer = BatchNorm { weight: vec![2.0], bias: vec![10.0], ..BatchNorm::init(1) };
+        let (mut tape, mut y) = (BatchNormTape::default(), Matrix::default());
+        layer.forward_train(&Matrix::from_rows(&[[1.0], [3.0], [5.0], [7.0]]), 0, &mut tape, &mut y);
+        approx::assert_abs_diff_eq!(y[(3, 0)], 10.0 + 2.0 * 3.0 / (5.0f64 + 1e-5).sqrt(), epsilon = 1e-14);
+        layer.update_running(&tape);
+        approx::assert_abs_diff_eq!(layer.running_mean.0[0], 0.1 * 4.0, epsilon = 1e-15);
+        approx::assert_abs_diff_eq!(layer.running_var.0[0], 0.9 + 0.1 * 20.0 / 3.0, epsilon = 1e-15);
+        layer.forward_eval(&Matrix::from_rows(&[[2.0]]), &mut y);
+        let expected = 10.0 + 2.0 * (2.0 - 0.4) / (0.9 + 2.0 / 3.0 + 1e-5f64).sqrt();
+        approx::assert_abs_diff_eq!(y[(0, 0)], expected, epsilon = 1e-14);
+    }
+
+    #[test]
+    fn padded_rows_are_rows_of_zeros() {
+        let layer = BatchNorm::<f64>::init(2);
+        let (mut tape, mut y, mut padded_tape, mut padded_y) = Default::default();
+        let rows = [[1.0, -2.0], [4.0, 0.5], [0.0, 0.0], [0.0, 0.0], [0.0, 0.0]];
+        layer.forward_train(&Matrix::from_rows(&rows), 0, &mut tape, &mut y);
+        layer.forward_train(&Matrix::from_rows(&rows[..2]), 3, &mut padded_tape, &mut padded_y);
+        for (a, b) in padded_y.as_slice().iter().zip(y.as_slice()) {
+            approx::assert_abs_diff_eq!(a, b, epsilon = 1e-15);
+        }
+    }
+}

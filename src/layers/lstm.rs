@@ -1,0 +1,413 @@
+//! Long short-term memory: a layer that reads a clip frame by frame and remembers.
+//!
+//! | symbol       | shape     | meaning                                                             |
+//! |--------------|-----------|---------------------------------------------------------------------|
+//! | `x`          | `[F,D]`   | input frames, packed ([`Packed`])                                    |
+//! | `W_ih`       | `[4H,D]`  | input weights, **gates stacked in the order i, f, g, o** (PyTorch's)  |
+//! | `W_hh`       | `[4H,H]`  | recurrent weights, stacked alike                                     |
+//! | `b_ih, b_hh` | `[4H]`    | two biases, of which only the sum matters; PyTorch keeps both         |
+//! | `i, f, g, o` | `[F,H]`   | input gate, forget gate, candidate, output gate                      |
+//! | `c, h`       | `[F,H]`   | cell state, hidden state; both zero before the first frame            |
+//!
+//! Frames of one time step are contiguous rows, and their predecessors are the first rows of the step before, so a step is
+//! four products and one flat loop over all clips still running.
+
+use crate::kernels::{Panels, Start, Term, add_column_sums, add_outer, product, simd};
+use crate::matrix::Matrix;
+use crate::packed::Packed;
+use crate::params::parameters;
+use crate::rng::Stream;
+use crate::scalar::Scalar;
+
+/// Gate order i, f, g, o, in every stacked tensor and every array of four.
+const I: usize = 0;
+const F: usize = 1;
+const G: usize = 2;
+const O: usize = 3;
+
+/// Frames whose gradients are collected before they are added to the weights': they still lie in the cache.
+const FLUSH_FRAMES: usize = 256;
+
+/// One LSTM layer. Also the shape of its own gradient.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lstm<S> {
+    /// `[4H,D]`
+    pub weight_ih: Matrix<S>,
+    /// `[4H,H]`
+    pub weight_hh: Matrix<S>,
+    /// `[4H]`
+    pub bias_ih: Vec<S>,
+    /// `[4H]`
+    pub bias_hh: Vec<S>,
+}
+
+parameters!(Lstm {
+    "weight_ih_l0" => weight_ih,
+    "weight_hh_l0" => weight_hh,
+    "bias_ih_l0" => bias_ih,
+    "bias_hh_l0" => bias_hh,
+});
+
+/// What forward remembers for backward, and scratch of both.
+#[derive(Clone, Debug, Default)]
+pub struct LstmTape<S> {
+    /// i, f, g, o after their activation, `[F,H]` each.
+    pub gates: [Matrix<S>; 4],
+    /// `[F,H]`
+    pub c: Matrix<S>,
+    /// `[F,H]`
+    pub tanh_c: Matrix<S>,
+    /// The output, `[F,H]`.
+    pub h: Matrix<S>,
+    /// The weights of each gate as a product reads them, and the bias sum.
+    packed_ih: [Panels<S>; 4],
+    packed_hh: [Panels<S>; 4],
+    bias: Vec<S>,
+    /// State before the first frame: zeros, `[N,H]`.
+    before: Vec<S>,
+    /// Gradients of the gates before their activation, `[F,H]` each.
+    dgates: [Matrix<S>; 4],
+    /// What arrives at h and c from the step after, `[N,H]`.
+    dh_next: Matrix<S>,
+    dc_next: Matrix<S>,
+    /// h of the step before, for the frames about to be flushed.
+    h_prev: Vec<S>,
+}
+
+impl<S: Scalar> Lstm<S> {
+    /// All zeros.
+    pub fn zeros(inputs: usize, hidden: usize) -> Self {
+        Lstm {
+            weight_ih: Matrix::zeros(4 * hidden, inputs),
+            weight_hh: Matrix::zeros(4 * hidden, hidden),
+            bias_ih: vec![S::ZERO; 4 * hidden],
+            bias_hh: vec![S::ZERO; 4 * hidden],
+        }
+    }
+
+    /// The published initialisation: `W_ih` normal with variance `2 / (D + 4H)` (Xavier over the whole stacked matrix), `W_hh`
+    /// with orthonormal columns, biases 0 except the forget quarter, 1 **in both biases**, so 2 in sum.
+    pub fn init(inputs: usize, hidden: usize, stream: &mut Stream) -> Self {
+        let mut layer = Self::zeros(inputs, hidden);
+        let std = (2.0 / (inputs + 4 * hidden) as f64).sqrt();
+        layer.weight_ih.as_mut_slice().fill_with(|| S::from_f64(std * stream.normal()));
+        layer.weight_hh = random_orthonormal_columns(4 * hidden, hidden, stream);
+        for bias in [&mut layer.bias_ih, &mut layer.bias_hh] {
+            bias[F * hidden..(F + 1) * hidden].fill(S::ONE);
+        }
+        layer
+    }
+
+    /// `D`
+    pub fn inputs(&self) -> usize {
+        self.weight_ih.cols()
+    }
+
+    /// `H`
+    pub fn hidden(&self) -> usize {
+        self.weight_hh.cols()
+    }
+
+    /// Hidden states of all frames, into `tape.h`.
+    ///
+    /// # Formula
+    /// ```text
+    /// i = σ(W_ii·x + b_ii + W_hi·h₋₁ + b_hi)          f = σ(W_if·x + b_if + W_hf·h₋₁ + b_hf)
+    /// g = tanh(W_ig·x + b_ig + W_hg·h₋₁ + b_hg)       o = σ(W_io·x + b_io + W_ho·h₋₁ + b_ho)
+    /// c = f⊙c₋₁ + i⊙g                                 h = o⊙tanh(c)
+    /// ```
+    /// # Panics
+    /// If `x` is not `[F,D]` for this layout.
+    pub fn forward(&self, layout: &Packed, x: &Matrix<S>, tape: &mut LstmTape<S>) {
+        let (inputs, hidden) = (self.inputs(), self.hidden());
+        assert_eq!(x.shape(), [layout.frames(), inputs], "an LSTM of {inputs} inputs reads [F,{inputs}]");
+        for gate in 0..4 {
+            tape.packed_ih[gate].pack_transposed(gate_rows(&self.weight_ih, gate), inputs);
+            tape.packed_hh[gate].pack_transposed(gate_rows(&self.weight_hh, gate), hidden);
+            tape.gates[gate].resize(layout.frames(), hidden);
+        }
+        tape.bias.clear();
+        tape.bias.extend(self.bias_ih.iter().zip(&self.bias_hh).map(|(&ih, &hh)| ih + hh));
+        for states in [&mut tape.c, &mut tape.tanh_c, &mut tape.h] {
+            states.resize(layout.frames(), hidden);
+        }
+        tape.before.clear();
+        tape.before.resize(layout.clips() * hidden, S::ZERO);
+
+        for t in 0..layout.steps() {
+            let rows = layout.rows(t);
+            let values = rows.start * hidden..rows.end * hidden;
+            let (h_past, h) = tape.h.as_mut_slice()[..values.end].split_at_mut(values.start);
+            let (c_past, c) = tape.c.as_mut_slice()[..values.end].split_at_mut(values.start);
+            let previous = if t == 0 { 0 } else { layout.rows(t - 1).start * hidden };
+            let h_prev = if t == 0 { &tape.before[..] } else { &h_past[previous..][..h.len()] };
+            let c_prev = if t == 0 { &tape.before[..] } else { &c_past[previous..][..c.len()] };
+            let x = x.rows_between(rows.start, rows.end);
+            for (gate, out) in tape.gates.iter_mut().enumerate() {
+                product(
+                    Start::Row(&tape.bias[gate * hidden..][..hidden]),
+                    &[Term { a: x, b: &tape.packed_ih[gate] }, Term { a: h_prev, b: &tape.packed_hh[gate] }],
+                    &mut out.as_mut_slice()[values.clone()],
+                );
+            }
+            let [i, f, g, o] = tape.gates.each_mut().map(|gate| &mut gate.as_mut_slice()[values.clone()]);
+            cell_forward([i, f, g, o], c_prev, c, &mut tape.tanh_c.as_mut_slice()[values], h);
+        }
+    }
+
+    /// Adds the gradients of weights and biases to `grads`, writes ∂L/∂x to `dx` where that is wanted. `dh` is what arrives
+    /// from above, `[F,H]`; `x` and `tape` are those of `forward`.
+    ///
+    /// # Derivation
+    /// Backpropagation through time: steps in reverse, each receiving from the step after it what its `h` and `c` did there.
+    /// ```text
+    /// h = o⊙tanh(c):             do = dh⊙tanh(c),   dc += dh⊙o⊙(1 − tanh²(c))
+    /// c = f⊙c₋₁ + i⊙g:           df = dc⊙c₋₁,  di = dc⊙g,  dg = dc⊙i,  dc₋₁ = dc⊙f
+    /// σ' = σ(1 − σ), tanh' = 1 − tanh²:   dâ = di⊙i⊙(1 − i) for i, f, o;   dĝ = dg⊙(1 − g²)       (â: before activation)
+    /// â = W_ih·x + W_hh·h₋₁ + b: dW_ih += dâ·xᵀ,  dW_hh += dâ·h₋₁ᵀ,  db_ih, db_hh += dâ,  dx = W_ihᵀ·dâ,  dh₋₁ = W_hhᵀ·dâ
+    /// ```
+    pub fn backward(
+        &self,
+        layout: &Packed,
+        x: &Matrix<S>,
+        tape: &mut LstmTape<S>,
+        dh: &Matrix<S>,
+        grads: &mut Self,
+        mut dx: Option<&mut Matrix<S>>,
+    ) {
+        let (inputs, hidden) = (self.inputs(), self.hidden());
+        assert_eq!(dh.shape(), [layout.frames(), hidden], "dh has the shape of h");
+        for gate in 0..4 {
+            tape.packed_ih[gate].pack(gate_rows(&self.weight_ih, gate), inputs);
+            tape.packed_hh[gate].pack(gate_rows(&self.weight_hh, gate), hidden);
+            tape.dgates[gate].resize(layout.frames(), hidden);
+        }
+        // Clips that end before the last step get nothing from the step after their end: their rows start as zeros.
+        for next in [&mut tape.dh_next, &mut tape.dc_next] {
+            next.resize(layout.clips(), hidden);
+            next.fill(S::ZERO);
+        }
+        if let Some(dx) = dx.as_deref_mut() {
+            dx.resize(layout.frames(), inputs);
+        }
+
+        let mut unflushed = layout.steps();
+        for t in (0..layout.steps()).rev() {
+            let rows = layout.rows(t);
+            let values = rows.start * hidden..rows.end * hidden;
+            let previous = if t == 0 { 0 } else { layout.rows(t - 1).start * hidden };
+            let c_prev = if t == 0 { &tape.before } else { &tape.c.as_slice()[previous..] };
+            cell_backward(
+                tape.gates.each_ref().map(|gate| &gate.as_slice()[values.clone()]),
+                &c_prev[..values.len()],
+                &tape.tanh_c.as_slice()[values.clone()],
+                &dh.as_slice()[values.clone()],
+                &tape.dh_next.as_slice()[..values.len()],
+                &mut tape.dc_next.as_mut_slice()[..values.len()],
+                tape.dgates.each_mut().map(|dgate| &mut dgate.as_mut_slice()[values.clone()]),
+            );
+            if t > 0 {
+                // forward: â += W_hh·h₋₁
+                let terms: [Term<'_, S>; 4] = std::array::from_fn(|gate| Term {
+                    a: &tape.dgates[gate].as_slice()[values.clone()],
+                    b: &tape.packed_hh[gate],
+                });
+                product(Start::Zero, &terms, &mut tape.dh_next.as_mut_slice()[..values.len()]);
+            }
+            let pending = layout.rows(unflushed - 1).end - rows.start;
+            if pending >= FLUSH_FRAMES || t == 0 {
+                self.flush(layout, t..unflushed, x, tape, grads, dx.as_deref_mut());
+                unflushed = t;
+            }
+        }
+    }
+
+    /// Adds what the frames of `steps` contribute to the weights' gradients, and writes their ∂L/∂x.
+    fn flush(
+        &self,
+        layout: &Packed,
+        steps: std::ops::Range<usize>,
+        x: &Matrix<S>,
+        tape: &mut LstmTape<S>,
+        grads: &mut Self,
+        dx: Option<&mut Matrix<S>>,
+    ) {
+        let (inputs, hidden) = (self.inputs(), self.hidden());
+        let (first, last) = (layout.rows(steps.start).start, layout.rows(steps.end - 1).end);
+        // Row by row, h of the step before: the rows that went into the forward's product with W_hh.
+        tape.h_prev.clear();
+        for t in steps {
+            let running = layout.rows(t).len() * hidden;
+            let h_prev = if t == 0 { &tape.before } else { &tape.h.as_slice()[layout.rows(t - 1).start * hidden..] };
+            tape.h_prev.extend_from_slice(&h_prev[..running]);
+        }
+        let x = x.rows_between(first, last);
+        let dgates = tape.dgates.each_ref().map(|dgate| dgate.rows_between(first, last));
+        for (gate, dgate) in dgates.into_iter().enumerate() {
+            // forward: â = W_ih·x + W_hh·h₋₁ + b_ih + b_hh
+            add_outer(dgate, x, inputs, gate_rows_mut(&mut grads.weight_ih, gate));
+            add_outer(dgate, &tape.h_prev, hidden, gate_rows_mut(&mut grads.weight_hh, gate));
+            add_column_sums(dgate, &mut grads.bias_ih[gate * hidden..][..hidden]);
+            add_column_sums(dgate, &mut grads.bias_hh[gate * hidden..][..hidden]);
+        }
+        if let Some(dx) = dx {
+            let terms: [Term<'_, S>; 4] =
+                std::array::from_fn(|gate| Term { a: dgates[gate], b: &tape.packed_ih[gate] });
+            product(Start::Zero, &terms, dx.rows_between_mut(first, last));
+        }
+    }
+}
+
+/// Activates the gates in place and computes the states of one step: the cell equations, unit by unit.
+fn cell_forward<S: Scalar>(gates: [&mut [S]; 4], c_prev: &[S], c: &mut [S], tanh_c: &mut [S], h: &mut [S]) {
+    let units = h.len();
+    let [i, f, g, o] = gates.map(|gate| &mut gate[..units]);
+    let (c_prev, c, tanh_c) = (&c_prev[..units], &mut c[..units], &mut tanh_c[..units]);
+    simd(
+        #[inline(always)]
+        |_| {
+            for u in 0..units {
+                i[u] = i[u].sigmoid();
+                f[u] = f[u].sigmoid();
+                g[u] = g[u].tanh();
+                o[u] = o[u].sigmoid();
+                c[u] = f[u] * c_prev[u] + i[u] * g[u];
+                tanh_c[u] = c[u].tanh();
+                h[u] = o[u] * tanh_c[u];
+            }
+        },
+    );
+}
+
+/// Undoes [`cell_forward`]: gradients of the gates before their activation into `dgates`; `dc_next` holds what arrives at `c`
+/// from the step after, and then what goes to the step before.
+fn cell_backward<S: Scalar>(
+    gates: [&[S]; 4],
+    c_prev: &[S],
+    tanh_c: &[S],
+    dh: &[S],
+    dh_next: &[S],
+    dc_next: &mut [S],
+    dgates: [&mut [S]; 4],
+) {
+    let units = dh.len();
+    let [i, f, g, o] = gates.map(|gate| &gate[..units]);
+    let [di, df, dg, d_o] = dgates.map(|dgate| &mut dgate[..units]);
+    let (c_prev, tanh_c, dh_next, dc_next) =
+        (&c_prev[..units], &tanh_c[..units], &dh_next[..units], &mut dc_next[..units]);
+    simd(
+        #[inline(always)]
+        |_| {
+            for u in 0..units {
+                let dh = dh[u] + dh_next[u];
+                // forward: h = o⊙tanh(c)
+                d_o[u] = dh * tanh_c[u] * (o[u] * (S::ONE - o[u]));
+                let dc = dc_next[u] + dh * o[u] * (S::ONE - tanh_c[u] * tanh_c[u]);
+                // forward: c = f⊙c₋₁ + i⊙g
+                di[u] = dc * g[u] * (i[u] * (S::ONE - i[u]));
+                df[u] = dc * c_prev[u] * (f[u] * (S::ONE - f[u]));
+                dg[u] = dc * i[u] * (S::ONE - g[u] * g[u]);
+                dc_next[u] = dc * f[u];
+            }
+        },
+    );
+}
+
+/// Rows of one gate in a stacked weight, `[H, …]`.
+fn gate_rows<S>(stacked: &Matrix<S>, gate: usize) -> &[S] {
+    let hidden = stacked.rows() / 4;
+    stacked.rows_between(gate * hidden, (gate + 1) * hidden)
+}
+
+fn gate_rows_mut<S>(stacked: &mut Matrix<S>, gate: usize) -> &mut [S] {
+    let hidden = stacked.rows() / 4;
+    stacked.rows_between_mut(gate * hidden, (gate + 1) * hidden)
+}
+
+/// A random `[rows, cols]` matrix, `rows ≥ cols`, whose columns are orthonormal: normal numbers, made orthogonal column by column
+/// (Gram and Schmidt, each column twice, which keeps orthogonality to rounding).
+fn random_orthonormal_columns<S: Scalar>(rows: usize, cols: usize, stream: &mut Stream) -> Matrix<S> {
+    let mut columns: Vec<Vec<f64>> = Vec::with_capacity(cols);
+    for _ in 0..cols {
+        let mut column: Vec<f64> = (0..rows).map(|_| stream.normal()).collect();
+        for _ in 0..2 {
+            for earlier in &columns {
+                let along: f64 = column.iter().zip(earlier).map(|(a, b)| a * b).sum();
+                column.iter_mut().zip(earlier).for_each(|(a, b)| *a -= along * b);
+            }
+        }
+        let norm = column.iter().map(|a| a * a).sum::<f64>().sqrt();
+        column.iter_mut().for_each(|a| *a /= norm);
+        columns.push(column);
+    }
+    let mut matrix = Matrix::zeros(rows, cols);
+    for (c, column) in columns.iter().enumerate() {
+        for (r, &value) in column.iter().enumerate() {
+            matrix[(r, c)] = S::from_f64(value);
+        }
+    }
+    matrix
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::{assert_gradients, subjects::LstmSubject};
+    use crate::packed::Padding;
+
+    #[test]
+    fn the_backward_is_the_derivative_of_the_forward() {
+        for (lengths, inputs, hidden) in [(&[5, 3, 2][..], 7, 2), (&[4, 4, 1], 3, 5), (&[1], 1, 1), (&[3, 2], 5, 17)] {
+            assert_gradients(&LstmSubject { layout: Packed::new(lengths, Padding::Ignored), inputs, hidden });
+        }
+    }
+
+    #[test]
+    fn gradients_are_collected_over_several_flushes() {
+        // 5 · 60 + 40 frames: more than one block of FLUSH_FRAMES.
+        let layout = Packed::new(&[100, 60, 60, 60, 60], Padding::Ignored);
+        assert!(layout.frames() > FLUSH_FRAMES);
+        assert_gradients(&LstmSubject { layout, inputs: 2, hidden: 1 });
+    }
+
+    #[test]
+    fn one_unit_two_frames_worked_by_hand() {
+        // D = H = 1; gates i, f, g, o with weights that are all different.
+        let layer = Lstm {
+            weight_ih: Matrix::from_rows(&[[0.1], [0.2], [0.3], [0.4]]),
+            weight_hh: Matrix::from_rows(&[[0.5], [0.6], [0.7], [0.8]]),
+            bias_ih: vec![0.01, 0.02, 0.03, 0.04],
+            bias_hh: vec![0.05, 0.06, 0.07, 0.08],
+        };
+        let x = Matrix::from_rows(&[[1.0], [-2.0]]);
+        let mut tape = LstmTape::default();
+        layer.forward(&Packed::new(&[2], Padding::Ignored), &x, &mut tape);
+        let sigmoid = |a: f64| 1.0 / (1.0 + (-a).exp());
+        let (i, g, o) = (sigmoid(0.1 + 0.06), f64::tanh(0.3 + 0.10), sigmoid(0.4 + 0.12));
+        let c1 = i * g;
+        let h1 = o * c1.tanh();
+        approx::assert_abs_diff_eq!(tape.h[(0, 0)], h1, epsilon = 1e-15);
+        let (i, f) = (sigmoid(-0.2 + 0.5 * h1 + 0.06), sigmoid(-0.4 + 0.6 * h1 + 0.08));
+        let (g, o) = (f64::tanh(-0.6 + 0.7 * h1 + 0.10), sigmoid(-0.8 + 0.8 * h1 + 0.12));
+        let c2 = f * c1 + i * g;
+        approx::assert_abs_diff_eq!(tape.h[(1, 0)], o * c2.tanh(), epsilon = 1e-15);
+    }
+
+    #[test]
+    fn initial_values_follow_the_published_code() {
+        let layer = Lstm::<f64>::init(46, 64, &mut Stream::new(5, "init", 0));
+        let w = &layer.weight_hh;
+        for a in 0..64 {
+            for b in 0..=a {
+                let dot: f64 = (0..256).map(|r| w[(r, a)] * w[(r, b)]).sum();
+                approx::assert_abs_diff_eq!(dot, if a == b { 1.0 } else { 0.0 }, epsilon = 1e-12);
+            }
+        }
+        let variance = layer.weight_ih.as_slice().iter().map(|w| w * w).sum::<f64>() / (256.0 * 46.0);
+        // 11,776 values: the standard error of the variance is 1.3 %.
+        approx::assert_relative_eq!(variance, 2.0 / (46.0 + 256.0), max_relative = 0.065);
+        for bias in [&layer.bias_ih, &layer.bias_hh] {
+            assert!(bias.iter().enumerate().all(|(u, &b)| b == if (64..128).contains(&u) { 1.0 } else { 0.0 }));
+        }
+    }
+}

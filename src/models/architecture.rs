@@ -1,0 +1,114 @@
+//! A model's name and what it says: `reslstm-sa-h64`, `lstm-sa-h128-2vectors`.
+
+use crate::error::{Error, Kind, Result};
+use std::fmt;
+use std::str::FromStr;
+
+/// With or without the residual block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// LSTM-SA
+    LstmSa,
+    /// ResLSTM-SA
+    ResLstmSa,
+}
+
+/// Everything about a model's shape but the numbers of inputs and classes, which are the data's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Architecture {
+    /// With or without the residual block.
+    pub family: Family,
+    /// `H`, hidden units of the LSTM under the attention.
+    pub hidden: usize,
+    /// `V`, attention vectors.
+    pub vectors: usize,
+}
+
+/// The largest `H` accepted: a model of 4096 units has some 70 million parameters.
+const MOST_HIDDEN: usize = 4096;
+/// The largest `V` accepted.
+const MOST_VECTORS: usize = 64;
+
+impl Architecture {
+    /// `H` from 1 to 4096, `V` from 1 to 64.
+    pub fn new(family: Family, hidden: usize, vectors: usize) -> Result<Self> {
+        let bad = |what: &str, most: usize, got: usize| {
+            Err(Error::new(Kind::Settings, format!("expected 1 to {most} {what}, got {got}")))
+        };
+        if !(1..=MOST_HIDDEN).contains(&hidden) {
+            return bad("hidden units", MOST_HIDDEN, hidden);
+        }
+        if !(1..=MOST_VECTORS).contains(&vectors) {
+            return bad("attention vectors", MOST_VECTORS, vectors);
+        }
+        Ok(Architecture { family, hidden, vectors })
+    }
+}
+
+impl fmt::Display for Architecture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let family = match self.family {
+            Family::LstmSa => "lstm-sa",
+            Family::ResLstmSa => "reslstm-sa",
+        };
+        write!(f, "{family}-h{}", self.hidden)?;
+        if self.vectors == 1 { Ok(()) } else { write!(f, "-{}vectors", self.vectors) }
+    }
+}
+
+impl FromStr for Architecture {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        let unknown = || {
+            Error::new(Kind::Settings, format!("expected an architecture like reslstm-sa-h64, got '{name}'"))
+                .advice("lstm-sa-hH, reslstm-sa-hH or lstm-sa-hH-2vectors, H being the hidden units")
+        };
+        let (family, rest) = if let Some(rest) = name.strip_prefix("lstm-sa-h") {
+            (Family::LstmSa, rest)
+        } else {
+            (Family::ResLstmSa, name.strip_prefix("reslstm-sa-h").ok_or_else(unknown)?)
+        };
+        let (hidden, vectors) = match rest.split_once('-') {
+            None => (rest, "1"),
+            Some((hidden, vectors)) => (hidden, vectors.strip_suffix("vectors").ok_or_else(unknown)?),
+        };
+        let number = |digits: &str| digits.parse().map_err(|_| unknown());
+        Architecture::new(family, number(hidden)?, number(vectors)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::Model;
+    use crate::params::Parameters;
+
+    #[test]
+    fn names_and_architectures_correspond() {
+        for name in ["lstm-sa-h32", "reslstm-sa-h64", "lstm-sa-h128-2vectors"] {
+            assert_eq!(name.parse::<Architecture>().unwrap().to_string(), name);
+        }
+        for name in ["", "lstm-sa", "lstm-sa-h", "lstm-sa-h0", "reslstm-sa-h64-vectors", "gru-h5", "lstm-sa-h99999"] {
+            assert_eq!(name.parse::<Architecture>().unwrap_err().kind(), Kind::Settings, "{name}");
+        }
+    }
+
+    #[test]
+    fn parameter_counts_are_those_of_the_paper() {
+        let counts = [
+            ("lstm-sa-h32", 10_600),
+            ("lstm-sa-h64", 29_384),
+            ("lstm-sa-h128", 91_528),
+            ("lstm-sa-h128-2vectors", 91_656),
+            ("reslstm-sa-h32", 27_988),
+            ("reslstm-sa-h64", 46_772),
+            ("reslstm-sa-h128", 108_916),
+        ];
+        for (name, count) in counts {
+            let model = Model::<f32>::zeros(name.parse().unwrap(), 46, 8);
+            assert_eq!(model.parameter_count(), count, "{name}");
+            assert_eq!(model.architecture().to_string(), name);
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! LSTM-SA: LSTM, soft attention, batch norm, dropout, linear.
+//!
+//! ```text
+//! x [F,D] → LSTM → h [F,H] → attention → ctx [N,H] → batch norm → dropout → linear → logits [N,K]
+//! ```
+
+use crate::layers::dropout;
+use crate::layers::{Attention, AttentionTape, BatchNorm, BatchNormTape, Linear, LinearTape, Lstm, LstmTape};
+use crate::matrix::Matrix;
+use crate::packed::Packed;
+use crate::params::parameters;
+use crate::rng::Stream;
+use crate::scalar::Scalar;
+
+/// The model, and the shape of its gradient.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LstmSa<S> {
+    /// Reads the frames, `D` → `H`.
+    pub lstm: Lstm<S>,
+    /// Weighs the frames.
+    pub attention: Attention<S>,
+    /// Over the clips of a batch.
+    pub bn: BatchNorm<S>,
+    /// `H` → `K`
+    pub fc: Linear<S>,
+}
+
+parameters!(LstmSa { "lstm" => lstm, "" => attention, "bn" => bn, "fc" => fc });
+
+/// What forward remembers, and scratch.
+#[derive(Clone, Debug, Default)]
+pub struct LstmSaTape<S> {
+    /// Gates and states of the LSTM.
+    pub lstm: LstmTape<S>,
+    /// Attention weights.
+    pub attention: AttentionTape<S>,
+    /// Context vectors, `[N,H]`: the utterance embeddings of Fig. 5.
+    pub context: Matrix<S>,
+    bn: BatchNormTape<S>,
+    normalised: Matrix<S>,
+    /// Dropout mask, `[N,H]`, drawn by the caller before each training forward.
+    pub mask: Matrix<S>,
+    dropped: Matrix<S>,
+    fc: LinearTape<S>,
+    /// Scores, `[N,K]`.
+    pub logits: Matrix<S>,
+    dcontext: Matrix<S>,
+    dnormalised: Matrix<S>,
+    ddropped: Matrix<S>,
+    dh: Matrix<S>,
+}
+
+impl<S: Scalar> LstmSa<S> {
+    /// All zeros: a gradient before its first batch.
+    pub fn zeros(inputs: usize, hidden: usize, vectors: usize, classes: usize) -> Self {
+        let mut bn = BatchNorm::init(hidden);
+        crate::params::Parameters::set_zero(&mut bn);
+        LstmSa {
+            lstm: Lstm::zeros(inputs, hidden),
+            attention: Attention::zeros(hidden, vectors),
+            bn,
+            fc: Linear::zeros(hidden, classes),
+        }
+    }
+
+    /// The published initialisation of every layer.
+    pub fn init(inputs: usize, hidden: usize, vectors: usize, classes: usize, stream: &mut Stream) -> Self {
+        LstmSa {
+            lstm: Lstm::init(inputs, hidden, stream),
+            attention: Attention::init(hidden, vectors, stream),
+            bn: BatchNorm::init(hidden),
+            fc: Linear::init(hidden, classes, stream),
+        }
+    }
+
+    /// Scores in training, into `tape.logits`; `tape.mask` says what dropout switches off.
+    pub fn forward_train(&self, layout: &Packed, x: &Matrix<S>, tape: &mut LstmSaTape<S>) {
+        self.lstm.forward(layout, x, &mut tape.lstm);
+        self.attention.forward(layout, &tape.lstm.h, &mut tape.attention, &mut tape.context);
+        self.bn.forward_train(&tape.context, 0, &mut tape.bn, &mut tape.normalised);
+        dropout::forward(&tape.normalised, &tape.mask, &mut tape.dropped);
+        self.fc.forward(&tape.dropped, &mut tape.fc, &mut tape.logits);
+    }
+
+    /// Undoes [`forward_train`](Self::forward_train), layer by layer in reverse. `dx` where that is wanted.
+    pub fn backward(
+        &self,
+        layout: &Packed,
+        x: &Matrix<S>,
+        tape: &mut LstmSaTape<S>,
+        dlogits: &Matrix<S>,
+        grads: &mut Self,
+        dx: Option<&mut Matrix<S>>,
+    ) {
+        self.fc.backward(&tape.dropped, &mut tape.fc, dlogits, &mut grads.fc, &mut tape.ddropped);
+        dropout::backward(&tape.ddropped, &tape.mask, &mut tape.dnormalised);
+        self.bn.backward(&mut tape.bn, &tape.dnormalised, &mut grads.bn, &mut tape.dcontext);
+        let (h, dh) = (&tape.lstm.h, &mut tape.dh);
+        self.attention.backward(layout, h, &mut tape.attention, &tape.dcontext, &mut grads.attention, dh);
+        self.lstm.backward(layout, x, &mut tape.lstm, &tape.dh, &mut grads.lstm, dx);
+    }
+
+    /// Moves batch norm's running statistics to those of the last training forward.
+    pub fn update_running(&mut self, tape: &LstmSaTape<S>) {
+        self.bn.update_running(&tape.bn);
+    }
+
+    /// Scores in evaluation, into `tape.logits`: running statistics, no dropout, every clip for itself.
+    pub fn forward_eval(&self, layout: &Packed, x: &Matrix<S>, tape: &mut LstmSaTape<S>) {
+        self.lstm.forward(layout, x, &mut tape.lstm);
+        self.attention.forward(layout, &tape.lstm.h, &mut tape.attention, &mut tape.context);
+        self.bn.forward_eval(&tape.context, &mut tape.normalised);
+        self.fc.forward(&tape.normalised, &mut tape.fc, &mut tape.logits);
+    }
+}

@@ -1,0 +1,151 @@
+//! The two models of the paper, and one type for whichever is in use.
+
+pub mod architecture;
+pub mod lstm_sa;
+pub mod res_lstm_sa;
+
+pub use architecture::{Architecture, Family};
+pub use lstm_sa::{LstmSa, LstmSaTape};
+pub use res_lstm_sa::{ResLstmSa, ResLstmSaTape};
+
+use crate::matrix::Matrix;
+use crate::packed::Packed;
+use crate::params::{Parameters, Path, Role};
+use crate::rng::Stream;
+use crate::scalar::Scalar;
+
+/// A model of either family.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Model<S> {
+    /// LSTM-SA
+    LstmSa(LstmSa<S>),
+    /// ResLSTM-SA
+    ResLstmSa(ResLstmSa<S>),
+}
+
+/// What a [`Model`]'s forward remembers. LSTM-SA uses `top` alone.
+pub type Tape<S> = ResLstmSaTape<S>;
+
+impl<S: Scalar> Model<S> {
+    /// All zeros: a gradient before its first batch.
+    pub fn zeros(architecture: Architecture, inputs: usize, classes: usize) -> Self {
+        let Architecture { family, hidden, vectors } = architecture;
+        match family {
+            Family::LstmSa => Model::LstmSa(LstmSa::zeros(inputs, hidden, vectors, classes)),
+            Family::ResLstmSa => Model::ResLstmSa(ResLstmSa::zeros(inputs, hidden, vectors, classes)),
+        }
+    }
+
+    /// The published initialisation.
+    pub fn init(architecture: Architecture, inputs: usize, classes: usize, stream: &mut Stream) -> Self {
+        let Architecture { family, hidden, vectors } = architecture;
+        match family {
+            Family::LstmSa => Model::LstmSa(LstmSa::init(inputs, hidden, vectors, classes, stream)),
+            Family::ResLstmSa => Model::ResLstmSa(ResLstmSa::init(inputs, hidden, vectors, classes, stream)),
+        }
+    }
+
+    /// Which model this is.
+    pub fn architecture(&self) -> Architecture {
+        let (family, top) = match self {
+            Model::LstmSa(model) => (Family::LstmSa, model),
+            Model::ResLstmSa(model) => (Family::ResLstmSa, &model.top),
+        };
+        let [hidden, vectors] = top.attention.vector.shape();
+        Architecture { family, hidden, vectors }
+    }
+
+    /// `D`, features a frame.
+    pub fn inputs(&self) -> usize {
+        match self {
+            Model::LstmSa(model) => model.lstm.inputs(),
+            Model::ResLstmSa(model) => model.lstm1.inputs(),
+        }
+    }
+
+    /// `K`, classes.
+    pub fn classes(&self) -> usize {
+        match self {
+            Model::LstmSa(model) => model.fc.bias.len(),
+            Model::ResLstmSa(model) => model.top.fc.bias.len(),
+        }
+    }
+
+    /// Scores in training, into `tape.top.logits`; `tape.top.mask` says what dropout switches off.
+    pub fn forward_train(&self, layout: &Packed, x: &Matrix<S>, tape: &mut Tape<S>) {
+        match self {
+            Model::LstmSa(model) => model.forward_train(layout, x, &mut tape.top),
+            Model::ResLstmSa(model) => model.forward_train(layout, x, tape),
+        }
+    }
+
+    /// Adds the gradients of every parameter to `grads`, and writes ∂L/∂x to `dx` where that is wanted.
+    ///
+    /// # Panics
+    /// If `grads` is of another architecture.
+    pub fn backward(
+        &self,
+        layout: &Packed,
+        x: &Matrix<S>,
+        tape: &mut Tape<S>,
+        dlogits: &Matrix<S>,
+        grads: &mut Self,
+        dx: Option<&mut Matrix<S>>,
+    ) {
+        match (self, grads) {
+            (Model::LstmSa(model), Model::LstmSa(grads)) => {
+                model.backward(layout, x, &mut tape.top, dlogits, grads, dx);
+            }
+            (Model::ResLstmSa(model), Model::ResLstmSa(grads)) => model.backward(layout, x, tape, dlogits, grads, dx),
+            _ => panic!("a gradient has the architecture of its model"),
+        }
+    }
+
+    /// Moves batch norm's running statistics to those of the last training forward.
+    pub fn update_running(&mut self, tape: &Tape<S>) {
+        match self {
+            Model::LstmSa(model) => model.update_running(&tape.top),
+            Model::ResLstmSa(model) => model.update_running(tape),
+        }
+    }
+
+    /// Scores in evaluation, into `tape.top.logits`: running statistics, no dropout, every clip for itself.
+    pub fn forward_eval(&self, layout: &Packed, x: &Matrix<S>, tape: &mut Tape<S>) {
+        match self {
+            Model::LstmSa(model) => model.forward_eval(layout, x, &mut tape.top),
+            Model::ResLstmSa(model) => model.forward_eval(layout, x, tape),
+        }
+    }
+}
+
+impl<S: Scalar> Parameters<S> for Model<S> {
+    fn visit<'a>(&'a self, path: &Path<'_>, see: &mut dyn FnMut(&Path<'_>, Role, &[usize], &'a [S])) {
+        match self {
+            Model::LstmSa(model) => model.visit(path, see),
+            Model::ResLstmSa(model) => model.visit(path, see),
+        }
+    }
+    fn visit_mut(&mut self, path: &Path<'_>, see: &mut dyn FnMut(&Path<'_>, Role, &[usize], &mut [S])) {
+        match self {
+            Model::LstmSa(model) => model.visit_mut(path, see),
+            Model::ResLstmSa(model) => model.visit_mut(path, see),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::{assert_gradients, subjects::ModelSubject};
+    use crate::packed::Padding;
+
+    #[test]
+    fn the_backward_is_the_derivative_of_the_forward() {
+        for name in ["lstm-sa-h2", "reslstm-sa-h2", "reslstm-sa-h3-2vectors"] {
+            for padding in [Padding::Ignored, Padding::Counted] {
+                let layout = Packed::new(&[5, 3, 2], padding);
+                assert_gradients(&ModelSubject::new(name.parse().unwrap(), layout, 7, 4, 0.3));
+            }
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! The parameters of a model, listed once.
+//!
+//! Every layer names its tensors in one place, with [`parameters!`]; the optimiser, the weights file, the audit and
+//! the report all walk that list. Names are those of the published PyTorch state dict.
+
+use crate::matrix::Matrix;
+use crate::scalar::Scalar;
+use std::fmt;
+
+/// What a tensor is to training.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Learned by gradient.
+    Parameter,
+    /// Kept beside the parameters and saved with them, not learned by gradient: batch norm's running statistics.
+    Buffer,
+}
+
+/// The dotted name of a tensor, without building a string.
+#[derive(Clone, Copy, Debug)]
+pub struct Path<'a> {
+    parent: Option<&'a Path<'a>>,
+    name: &'a str,
+}
+
+impl<'a> Path<'a> {
+    /// Where every name begins.
+    pub const ROOT: Path<'static> = Path { parent: None, name: "" };
+
+    /// `self.name`; an empty name adds nothing.
+    pub fn child(&'a self, name: &'a str) -> Path<'a> {
+        Path { parent: Some(self), name }
+    }
+}
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(parent) = self.parent else { return Ok(()) };
+        if self.name.is_empty() {
+            return parent.fmt(f);
+        }
+        let parent = parent.to_string();
+        if parent.is_empty() { f.write_str(self.name) } else { write!(f, "{parent}.{}", self.name) }
+    }
+}
+
+/// Something made of tensors. A gradient has the type of what it is the gradient of.
+pub trait Parameters<S> {
+    /// Calls `see` with every tensor's name, role, shape and values, always in the same order.
+    fn visit<'a>(&'a self, path: &Path<'_>, see: &mut dyn FnMut(&Path<'_>, Role, &[usize], &'a [S]));
+    /// [`visit`](Parameters::visit), values to write.
+    fn visit_mut(&mut self, path: &Path<'_>, see: &mut dyn FnMut(&Path<'_>, Role, &[usize], &mut [S]));
+
+    /// Number of learned values.
+    fn parameter_count(&self) -> usize {
+        let mut count = 0;
+        self.visit(&Path::ROOT, &mut |_, role, _, values| {
+            if role == Role::Parameter {
+                count += values.len();
+            }
+        });
+        count
+    }
+
+    /// Sets every value, buffers included, to zero: how gradients begin.
+    fn set_zero(&mut self)
+    where
+        S: Scalar,
+    {
+        self.visit_mut(&Path::ROOT, &mut |_, _, _, values| values.fill(S::ZERO));
+    }
+}
+
+impl<S> Parameters<S> for Matrix<S> {
+    fn visit<'a>(&'a self, path: &Path<'_>, see: &mut dyn FnMut(&Path<'_>, Role, &[usize], &'a [S])) {
+        see(path, Role::Parameter, &self.shape(), self.as_slice());
+    }
+    fn visit_mut(&mut self, path: &Path<'_>, see: &mut dyn FnMut(&Path<'_>, Role, &[usize], &mut [S])) {
+        see(path, Role::Parameter, &self.shape(), self.as_mut_slice());
+    }
+}
+
+impl<S> Parameters<S> for Vec<S> {
+    fn visit<'a>(&'a self, path: &Path<'_>, see: &mut dyn FnMut(&Path<'_>, Role, &[usize], &'a [S])) {
+        see(path, Role::Parameter, &[self.len()], self);
+    }
+    fn visit_mut(&mut self, path: &Path<'_>, see: &mut dyn FnMut(&Path<'_>, Role, &[usize], &mut [S])) {
+        see(path, Role::Parameter, &[self.len()], self);
+    }
+}
+
+/// A vector that is saved with the parameters but not learned by gradient.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Buffer<S>(pub Vec<S>);
+
+impl<S> Parameters<S> for Buffer<S> {
+    fn visit<'a>(&'a self, path: &Path<'_>, see: &mut dyn FnMut(&Path<'_>, Role, &[usize], &'a [S])) {
+        see(path, Role::Buffer, &[self.0.len()], &self.0);
+    }
+    fn visit_mut(&mut self, path: &Path<'_>, see: &mut dyn FnMut(&Path<'_>, Role, &[usize], &mut [S])) {
+        see(path, Role::Buffer, &[self.0.len()], &mut self.0);
+    }
+}
+
+/// Lists the tensors of a type once: `parameters!(Linear { "weight" => weight, "bias" => bias });`
+macro_rules! parameters {
+    ($type:ident { $($name:literal => $($field:ident).+),+ $(,)? }) => {
+        impl<S: $crate::scalar::Scalar> $crate::params::Parameters<S> for $type<S> {
+            fn visit<'a>(
+                &'a self,
+                path: &$crate::params::Path<'_>,
+                see: &mut dyn FnMut(&$crate::params::Path<'_>, $crate::params::Role, &[usize], &'a [S]),
+            ) {
+                $(self.$($field).+.visit(&path.child($name), see);)+
+            }
+            fn visit_mut(
+                &mut self,
+                path: &$crate::params::Path<'_>,
+                see: &mut dyn FnMut(&$crate::params::Path<'_>, $crate::params::Role, &[usize], &mut [S]),
+            ) {
+                $(self.$($field).+.visit_mut(&path.child($name), see);)+
+            }
+        }
+    };
+}
+pub(crate) use parameters;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_joined_with_dots_and_empty_ones_vanish() {
+        let lstm = Path::ROOT.child("lstm1");
+        assert_eq!(lstm.child("weight_ih_l0").to_string(), "lstm1.weight_ih_l0");
+        assert_eq!(Path::ROOT.child("").child("attention_vector").to_string(), "attention_vector");
+    }
+}
