@@ -60,7 +60,8 @@ impl Stream {
 /// A seed for something named: distinct for distinct (seed, name, index), and the same on every machine.
 pub fn derive_seed(seed: u64, name: &str, index: u64) -> u64 {
     // FNV-1a over the name, then two rounds of splitmix64's finaliser to mix in the numbers.
-    let name = name.bytes().fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| (hash ^ byte as u64).wrapping_mul(0x100_0000_01b3));
+    let name =
+        name.bytes().fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| (hash ^ byte as u64).wrapping_mul(0x100_0000_01b3));
     mix(mix(seed ^ name).wrapping_add(index))
 }
 
