@@ -59,7 +59,8 @@ fn golden_features_of_librosa() {
         (mfcc_worst, chroma_worst) = (mfcc_worst.max(mfcc), chroma_worst.max(chroma));
 
         let tuning = front_end.tuning(&recording.samples).unwrap();
-        if !((tuning - case.tuning).abs() < 1e-9) {
+        let same = (tuning - case.tuning).abs() < 1e-9;
+        if !same {
             other_tuning.push(format!("{stem}: tuning {tuning:.2}, librosa {:.2}", case.tuning));
         }
         let (mfcc, chroma) = largest_differences(&front_end.features(&recording.samples).unwrap(), case);
@@ -88,9 +89,9 @@ fn largest_differences(ours: &Matrix<f32>, case: &Case) -> (f32, f32) {
         for column in 0..ours.len() {
             let largest = if column < MFCC { &mut mfcc } else { &mut chroma };
             let difference = (ours[column] - golden[column]).abs();
-            // `max` would lose a NaN.
-            if !(difference <= *largest) {
-                *largest = if largest.is_nan() { f32::NAN } else { difference };
+            // In the total order NaN is the largest of all; `f32::max` would lose it.
+            if difference.total_cmp(largest).is_gt() {
+                *largest = difference;
             }
         }
     }

@@ -21,7 +21,7 @@ pub(super) struct ChromaBank {
 impl ChromaBank {
     /// # Formula
     /// Bin `k` has the pitch `p[k] = C·log₂(f[k] / f₀)`, in chroma bins above the tuned `f₀ = 27.5 Hz · 2^(tuning/C)`, an A.
-    /// It gives to class `c` a Gaussian share of its distance `d` from it, `−C/2 ≤ d < C/2`, in units of its own width:
+    /// It gives to class `c` a Gaussian share of its distance `d` from it, `|d| ≤ C/2`, in units of its own width:
     /// ```text
     /// g[c,k] = exp(−½·(2·d / max(1, p[k+1] − p[k]))²)
     /// filter[c,k] = g[c,k] / √(Σ_c g[c,k]²) · exp(−½·((p[k]/C − 5) / 2)²)
@@ -41,13 +41,15 @@ impl ChromaBank {
         let mut filters = Matrix::zeros(classes, bins);
         let mut shares = vec![0.0; classes];
         for k in 0..bins {
-            let width = (pitch(k + 1) - pitch(k)).max(1.0);
+            let p = pitch(k);
+            let width = (pitch(k + 1) - p).max(1.0);
             for (c, share) in shares.iter_mut().enumerate() {
-                let distance = (pitch(k) - a_to_c - c as f64 + octave / 2.0).rem_euclid(octave) - octave / 2.0;
+                let octaves_away = (p - a_to_c - c as f64) / octave;
+                let distance = (octaves_away - octaves_away.round()) * octave;
                 *share = (-0.5 * (2.0 * distance / width).powi(2)).exp();
             }
             let length = shares.iter().map(|share| share * share).sum::<f64>().sqrt();
-            let octaves_off = (pitch(k) / octave - CENTRE_OCTAVE) / OCTAVE_WIDTH;
+            let octaves_off = (p / octave - CENTRE_OCTAVE) / OCTAVE_WIDTH;
             let scale = (-0.5 * octaves_off.powi(2)).exp() / length;
             for (c, share) in shares.iter().enumerate() {
                 filters[(c, k)] = (share * scale) as f32;

@@ -1,8 +1,8 @@
 //! The inner product: every filter of the front end, and every row of its cosine transform, is one.
 
 /// Partial sums kept side by side. Floating-point addition is not associative, so a compiler may not split one running
-/// sum by itself; sixteen fill the vector registers of any processor we meet.
-const LANES: usize = 16;
+/// sum by itself; with eight it keeps two vectors of any processor busy.
+const LANES: usize = 8;
 
 /// Σ_i a[i]·b[i]. The terms are added in an order that depends on their number alone.
 ///

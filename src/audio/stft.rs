@@ -28,9 +28,11 @@ pub(super) struct Stft {
     window: Vec<f32>,
     /// Complex transform of `N/2` points.
     half: Arc<dyn Fft<f32>>,
-    /// e^(−2πi·k/N) for k = 0 … N/4
+    /// W^k = e^(−2πi·k/N) for k = 0 … N/2 − 1
     twiddles: Vec<Complex<f32>>,
-    windowed: Vec<f32>,
+    /// A frame that reaches beyond the clip, with silence around, `[N]`.
+    padded: Vec<f32>,
+    /// `[N/2]`
     folded: Vec<Complex<f32>>,
     scratch: Vec<Complex<f32>>,
 }
@@ -43,8 +45,8 @@ impl Stft {
         Stft {
             hop: settings.hop,
             window: hann(n),
-            twiddles: (0..=n / 4).map(twiddle).map(|z| Complex::new(z.re as f32, z.im as f32)).collect(),
-            windowed: vec![0.0; n],
+            twiddles: (0..n / 2).map(twiddle).map(|z| Complex::new(z.re as f32, z.im as f32)).collect(),
+            padded: vec![0.0; n],
             folded: vec![Complex::default(); n / 2],
             scratch: vec![Complex::default(); half.get_inplace_scratch_len()],
             half,
@@ -61,57 +63,53 @@ impl Stft {
         let n = self.window.len();
         power.resize(1 + samples.len() / self.hop, n / 2 + 1);
         for t in 0..power.rows() {
-            self.cut_out_frame(samples, t);
-            self.transform(power.row_mut(t));
+            self.fold_frame(samples, t * self.hop);
+            self.half.process_with_scratch(&mut self.folded, &mut self.scratch);
+            self.unfold(power.row_mut(t));
         }
     }
 
-    /// `windowed[j] = w[j]·x[t·hop − N/2 + j]`
-    fn cut_out_frame(&mut self, samples: &[f32], t: usize) {
+    /// The windowed frame around sample `centre`, two samples to a complex number: `folded[j] = w·x at 2j + i·(w·x at 2j+1)`.
+    fn fold_frame(&mut self, samples: &[f32], centre: usize) {
         let n = self.window.len();
-        // Frame positions are counted from N/2 before the clip, so that they are never negative.
-        let start = t * self.hop;
-        let first = (n / 2).saturating_sub(start).min(n);
-        let last = (samples.len() + n / 2).saturating_sub(start).clamp(first, n);
-        self.windowed[..first].fill(0.0);
-        self.windowed[last..].fill(0.0);
-        let inside = &samples[start + first - n / 2..start + last - n / 2];
-        for ((out, x), w) in self.windowed[first..last].iter_mut().zip(inside).zip(&self.window[first..last]) {
-            *out = x * w;
+        // Places are counted from the frame's beginning, which may lie N/2 before that of the clip.
+        let first = (n / 2).saturating_sub(centre);
+        let last = (samples.len() + n / 2 - centre).min(n);
+        let inside = &samples[centre + first - n / 2..centre + last - n / 2];
+        let frame = if inside.len() == n {
+            inside
+        } else {
+            self.padded.fill(0.0);
+            self.padded[first..last].copy_from_slice(inside);
+            &self.padded
+        };
+        let (x, w) = (frame.as_chunks::<2>().0, self.window.as_chunks::<2>().0);
+        for ((z, x), w) in self.folded.iter_mut().zip(x).zip(w) {
+            *z = Complex::new(x[0] * w[0], x[1] * w[1]);
         }
     }
 
-    /// Power of `windowed` into `power` `[B]`, with one complex transform of half the length.
+    /// Power `[B]` of the real frame whose folded transform is `folded`.
     ///
     /// # Derivation
-    /// Fold the `N` real values into `M = N/2` complex ones, even places real, odd places imaginary, and transform:
-    /// `Z = E + i·O`, where `E` and `O` are the spectra of the even and the odd places. Both come from real values,
-    /// so `E[M−k] = E[k]*` and `O[M−k] = O[k]*`, which takes them apart again:
+    /// `N` real values were folded into `M = N/2` complex ones, even places real, odd places imaginary, so their transform
+    /// is `Z = E + i·O`, with `E` and `O` the spectra of the even and the odd places. Those of real values are symmetric,
+    /// `E[M−k] = E[k]*` and `O[M−k] = O[k]*`, which takes the two apart again:
     /// ```text
-    /// E[k] = (Z[k] + Z[M−k]*) / 2        O[k] = (Z[k] − Z[M−k]*) / 2i
-    /// X[k] = E[k] + W^k·O[k]             X[M−k] = (E[k] − W^k·O[k])*          W = e^(−2πi/N)
+    /// 2·E[k] = Z[k] + Z[M−k]*        2i·O[k] = Z[k] − Z[M−k]*        X[k] = E[k] + W^k·O[k]
     /// ```
-    /// One butterfly gives two bins. (Two frames in one transform would cost the same, but the rounding of a loud frame
-    /// would then leak into a silent one, whose chroma must be exactly zero.)
-    fn transform(&mut self, power: &mut [f32]) {
-        for (z, pair) in self.folded.iter_mut().zip(self.windowed.as_chunks::<2>().0) {
-            *z = Complex::new(pair[0], pair[1]);
-        }
-        self.half.process_with_scratch(&mut self.folded, &mut self.scratch);
-
-        let m = self.folded.len();
-        // Z has period M: Z[M] is Z[0].
-        let z0 = self.folded[0];
-        power[0] = (z0.re + z0.im).powi(2);
-        power[m] = (z0.re - z0.im).powi(2);
-        for k in 1..=m / 2 {
-            let (a, b) = (self.folded[k], self.folded[m - k].conj());
-            let even = (a + b) * 0.5;
-            // (a − b) / 2i = −i·(a − b) / 2
-            let odd = Complex::new(a.im - b.im, b.re - a.re) * 0.5;
-            let turned = self.twiddles[k] * odd;
-            power[k] = (even + turned).norm_sqr();
-            power[m - k] = (even - turned).norm_sqr();
+    /// Half the length is half the time. (So are two frames in one transform, but the rounding of a loud frame would leak
+    /// into a silent one, whose chroma must be exactly zero.)
+    fn unfold(&self, power: &mut [f32]) {
+        let (z, m) = (&self.folded[..], self.folded.len());
+        // Z has period M, so Z[0] stands in for Z[M] too: E[0] is its real part, O[0] its imaginary part, W^M = −1.
+        power[0] = (z[0].re + z[0].im).powi(2);
+        power[m] = (z[0].re - z[0].im).powi(2);
+        for k in 1..m {
+            let (a, b) = (z[k], z[m - k]);
+            let twice_even = Complex::new(a.re + b.re, a.im - b.im);
+            let twice_odd = Complex::new(a.im + b.im, b.re - a.re);
+            power[k] = 0.25 * (twice_even + self.twiddles[k] * twice_odd).norm_sqr();
         }
     }
 }
@@ -149,7 +147,7 @@ mod tests {
     fn power(samples: &[f32], n_fft: usize, hop: usize) -> Matrix<f32> {
         let mut stft = Stft::new(&FeatureSettings { n_fft, hop, ..FeatureSettings::default() });
         // What was in the scratch and in the output before must not matter.
-        stft.windowed.fill(f32::NAN);
+        stft.padded.fill(f32::NAN);
         stft.folded.fill(Complex::new(f32::NAN, f32::NAN));
         let mut power = Matrix::from_vec(3, 1, vec![f32::NAN; 3]);
         stft.power(samples, &mut power);

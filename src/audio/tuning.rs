@@ -133,7 +133,8 @@ fn median(values: &mut [f32]) -> f32 {
 fn distance_from_bin(pitch: f32, bins_per_octave: f32) -> f32 {
     // Rounded once, from f64: the last bit must not depend on whose logarithm the system brings.
     let octaves = f64::from(pitch / A0_HZ).log2() as f32;
-    let residual = (bins_per_octave * octaves).rem_euclid(1.0);
+    let bins = bins_per_octave * octaves;
+    let residual = bins - bins.floor();
     if residual >= 0.5 { residual - 1.0 } else { residual }
 }
 
