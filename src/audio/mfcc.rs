@@ -1,0 +1,107 @@
+//! MFCC: the shape of the spectrum in a few numbers.
+//!
+//! Loudness is heard by ratios, hence decibels; neighbouring bands are alike, hence a cosine transform, whose first
+//! coefficients hold the broad shape (`librosa.feature.mfcc`, `librosa.power_to_db`).
+
+use std::f64::consts::PI;
+
+use super::FeatureSettings;
+use super::dot::dot;
+use crate::matrix::Matrix;
+
+/// Powers below this count as this: −100 dB.
+const LEAST_POWER: f32 = 1e-10;
+/// A clip's quietest value lies at most this far below its loudest, dB: below is noise of the room, or digital silence.
+const RANGE_DB: f32 = 80.0;
+
+/// Power to decibels, in place, for one whole clip.
+///
+/// # Formula
+/// ```text
+/// d = 10·log₁₀(max(1e−10, p))        d ← max(d, max over the clip of d − 80)
+/// ```
+pub(super) fn decibels(power: &mut [f32]) {
+    let mut loudest = f32::NEG_INFINITY;
+    for value in power.iter_mut() {
+        *value = 10.0 * value.max(LEAST_POWER).log10();
+        loudest = loudest.max(*value);
+    }
+    for value in power {
+        *value = value.max(loudest - RANGE_DB);
+    }
+}
+
+/// The first rows of the orthonormal cosine transform (DCT-II), `[mfcc,bands]`.
+#[derive(Clone, Debug)]
+pub(super) struct CosineTransform {
+    rows: Matrix<f32>,
+}
+
+impl CosineTransform {
+    /// # Formula
+    /// With `M` bands, row `c` is
+    /// ```text
+    /// √(2/M)·cos(πc(m + ½)/M)     m = 0 … M−1;     row 0 is √(1/M) throughout
+    /// ```
+    pub(super) fn new(settings: &FeatureSettings) -> Self {
+        let bands = settings.mel_bands;
+        let mut rows = Matrix::zeros(settings.mfcc, bands);
+        for c in 0..settings.mfcc {
+            let scale = (if c == 0 { 1.0 } else { 2.0 } / bands as f64).sqrt();
+            for m in 0..bands {
+                rows[(c, m)] = (scale * (PI * c as f64 * (m as f64 + 0.5) / bands as f64).cos()) as f32;
+            }
+        }
+        CosineTransform { rows }
+    }
+
+    /// Coefficients `[mfcc]` of one frame of `bands` values.
+    pub(super) fn apply(&self, bands: &[f32], coefficients: &mut [f32]) {
+        for (coefficient, row) in coefficients.iter_mut().zip(self.rows.iter_rows()) {
+            *coefficient = dot(row, bands);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use approx::assert_abs_diff_eq;
+
+    #[test]
+    fn decibels_stop_eighty_below_the_loudest() {
+        let mut quiet = [1e-3, 1e-30, 0.0, 2e-9];
+        decibels(&mut quiet);
+        // Loudest −30: the floor of −110 lies below that of 1e−10, so the latter holds.
+        for (value, expected) in quiet.into_iter().zip([-30.0, -100.0, -100.0, -86.9897]) {
+            assert_abs_diff_eq!(value, expected, epsilon = 1e-4);
+        }
+        let mut loud = [100.0, 1e-3, 1e-7];
+        decibels(&mut loud);
+        for (value, expected) in loud.into_iter().zip([20.0, -30.0, -60.0]) {
+            assert_abs_diff_eq!(value, expected, epsilon = 1e-4);
+        }
+    }
+
+    #[test]
+    fn the_transform_keeps_lengths_and_angles() {
+        let settings = FeatureSettings { mel_bands: 7, mfcc: 7, ..FeatureSettings::default() };
+        let transform = CosineTransform::new(&settings);
+        for a in 0..7 {
+            for b in 0..7 {
+                let product = dot(transform.rows.row(a), transform.rows.row(b));
+                assert_abs_diff_eq!(product, f32::from(u8::from(a == b)), epsilon = 1e-6);
+            }
+        }
+    }
+
+    #[test]
+    fn two_coefficients_worked_by_hand() {
+        let settings = FeatureSettings { mel_bands: 3, mfcc: 2, ..FeatureSettings::default() };
+        let mut coefficients = [f32::NAN; 2];
+        CosineTransform::new(&settings).apply(&[1.0, 2.0, 4.0], &mut coefficients);
+        // cos 30° = √3/2, cos 90° = 0, cos 150° = −√3/2, times √(2/3): (1 − 4)·√½
+        assert_abs_diff_eq!(coefficients[0], 7.0 / 3f32.sqrt(), epsilon = 1e-6);
+        assert_abs_diff_eq!(coefficients[1], -3.0 * 0.5f32.sqrt(), epsilon = 1e-6);
+    }
+}

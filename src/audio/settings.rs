@@ -1,0 +1,132 @@
+//! What the front end is asked to compute: window, hop, bands, coefficients.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Kind, Result};
+
+/// The settings of the front end. They travel inside a model file, so that a model hears what it was trained on.
+///
+/// The default is the paper's: 85 ms windows with half overlap at 48 kHz, 34 MFCC and 12 chroma.
+///
+/// ```
+/// use reslstm::audio::FeatureSettings;
+///
+/// assert_eq!(FeatureSettings::default().width(), 46);
+/// assert!(FeatureSettings { mfcc: 129, ..FeatureSettings::default() }.validate().is_err()); // of 128 mel bands
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FeatureSettings {
+    /// Window length, in samples: even, 32 to 65,536.
+    pub n_fft: usize,
+    /// Hop length, samples from one frame to the next: 1 to `n_fft`.
+    pub hop: usize,
+    /// Number of mel bands between 0 Hz and half the sample rate: 1 to `n_fft / 2`.
+    pub mel_bands: usize,
+    /// Number of MFCC, the first of the cosine transform: 1 to `mel_bands`.
+    pub mfcc: usize,
+    /// Number of chroma bins in an octave: 12, 24, 36 or 48.
+    pub chroma: usize,
+}
+
+impl Default for FeatureSettings {
+    fn default() -> Self {
+        FeatureSettings { n_fft: 4096, hop: 2048, mel_bands: 128, mfcc: 34, chroma: 12 }
+    }
+}
+
+impl FeatureSettings {
+    /// Number of feature columns: MFCC first, then chroma.
+    pub fn width(&self) -> usize {
+        self.mfcc + self.chroma
+    }
+
+    /// Number of frequency bins of a frame: 0 Hz, half the sample rate, and what lies between.
+    pub fn bins(&self) -> usize {
+        self.n_fft / 2 + 1
+    }
+
+    /// Number of frames of a clip: one is centred on sample 0, one on every further `hop`-th sample of the clip.
+    pub fn frames(&self, samples: usize) -> usize {
+        1 + samples / self.hop
+    }
+
+    /// Whether the settings can be used.
+    ///
+    /// # Errors
+    /// [`Kind::Settings`], naming the first setting outside its range.
+    pub fn validate(&self) -> Result<()> {
+        in_range("n_fft", self.n_fft, 32, 65_536)?;
+        in_range("hop", self.hop, 1, self.n_fft)?;
+        in_range("mel_bands", self.mel_bands, 1, self.n_fft / 2)?;
+        in_range("mfcc", self.mfcc, 1, self.mel_bands)?;
+        in_range("chroma", self.chroma, 12, 48)?;
+        multiple_of("n_fft", self.n_fft, 2)?;
+        multiple_of("chroma", self.chroma, 12)
+    }
+}
+
+fn in_range(name: &str, value: usize, least: usize, most: usize) -> Result<()> {
+    if (least..=most).contains(&value) {
+        return Ok(());
+    }
+    Err(refused(name, format!("expected {least} to {most}, got {value}")))
+}
+
+fn multiple_of(name: &str, value: usize, factor: usize) -> Result<()> {
+    if value.is_multiple_of(factor) {
+        return Ok(());
+    }
+    Err(refused(name, format!("expected a multiple of {factor}, got {value}")))
+}
+
+fn refused(name: &str, problem: String) -> Error {
+    let default = FeatureSettings::default();
+    Error::new(Kind::Settings, problem)
+        .at(format!("feature setting {name}"))
+        .advice(format!("the paper's settings are {default:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_is_the_papers() {
+        let settings = FeatureSettings::default();
+        settings.validate().unwrap();
+        assert_eq!((settings.width(), settings.bins()), (46, 2049));
+        assert_eq!([0, 2047, 2048, 4096].map(|n| settings.frames(n)), [1, 1, 2, 3]);
+    }
+
+    #[test]
+    fn a_setting_outside_its_range_is_named() {
+        let good = FeatureSettings::default;
+        for (settings, name, range) in [
+            (FeatureSettings { n_fft: 4097, ..good() }, "n_fft", "a multiple of 2"),
+            (FeatureSettings { n_fft: usize::MAX, ..good() }, "n_fft", "32 to 65536"),
+            (FeatureSettings { hop: 0, ..good() }, "hop", "1 to 4096"),
+            (FeatureSettings { hop: 4097, ..good() }, "hop", "1 to 4096"),
+            (FeatureSettings { mel_bands: 2049, ..good() }, "mel_bands", "1 to 2048"),
+            (FeatureSettings { mfcc: 0, ..good() }, "mfcc", "1 to 128"),
+            (FeatureSettings { mfcc: 129, ..good() }, "mfcc", "1 to 128"),
+            (FeatureSettings { chroma: 13, ..good() }, "chroma", "a multiple of 12"),
+            (FeatureSettings { chroma: 0, ..good() }, "chroma", "12 to 48"),
+        ] {
+            let error = settings.validate().unwrap_err();
+            assert_eq!(error.kind(), Kind::Settings);
+            let expected = format!("feature setting {name}: expected {range}, got ");
+            assert!(error.to_string().starts_with(&expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn settings_survive_json_and_refuse_what_they_do_not_know() {
+        let settings = FeatureSettings { hop: 1024, ..FeatureSettings::default() };
+        let json = serde_json::to_string(&settings).unwrap();
+        assert_eq!(json, r#"{"n_fft":4096,"hop":1024,"mel_bands":128,"mfcc":34,"chroma":12}"#);
+        assert_eq!(serde_json::from_str::<FeatureSettings>(&json).unwrap(), settings);
+        let unknown = json.replace('}', r#","lifter":22}"#);
+        assert!(serde_json::from_str::<FeatureSettings>(&unknown).unwrap_err().to_string().contains("lifter"));
+    }
+}

@@ -1,0 +1,200 @@
+//! Short-time Fourier transform: how much power at which frequency, frame by frame.
+//!
+//! | symbol | shape   | meaning                                                          |
+//! |--------|---------|------------------------------------------------------------------|
+//! | `N`    |         | window length `n_fft`, samples                                   |
+//! | `B`    |         | frequency bins, `N/2 + 1`; bin `k` is `k · sample_rate / N` Hz   |
+//! | `x`    | `[n]`   | samples of the clip                                              |
+//! | `w`    | `[N]`   | periodic Hann window                                             |
+//! | `P`    | `[T,B]` | power                                                            |
+//!
+//! Frames are *centred* (`librosa.stft`, `center=True`, `pad_mode="constant"`): frame `t` has sample `t·hop` in its
+//! middle, and what it sees before the beginning and after the end is silence.
+
+use std::f64::consts::{PI, TAU};
+use std::sync::Arc;
+
+use rustfft::num_complex::Complex;
+use rustfft::{Fft, FftPlanner};
+
+use super::FeatureSettings;
+use crate::matrix::Matrix;
+
+/// A planned transform and its scratch: built once, used for every clip.
+#[derive(Clone)]
+pub(super) struct Stft {
+    hop: usize,
+    /// `w`, `[N]`
+    window: Vec<f32>,
+    /// Complex transform of `N/2` points.
+    half: Arc<dyn Fft<f32>>,
+    /// W^k = e^(−2πi·k/N) for k = 0 … N/2 − 1
+    twiddles: Vec<Complex<f32>>,
+    /// A frame that reaches beyond the clip, with silence around, `[N]`.
+    padded: Vec<f32>,
+    /// `[N/2]`
+    folded: Vec<Complex<f32>>,
+    scratch: Vec<Complex<f32>>,
+}
+
+impl Stft {
+    pub(super) fn new(settings: &FeatureSettings) -> Self {
+        let n = settings.n_fft;
+        let half = FftPlanner::new().plan_fft_forward(n / 2);
+        let twiddle = |k: usize| Complex::from_polar(1.0, -TAU * k as f64 / n as f64);
+        Stft {
+            hop: settings.hop,
+            window: hann(n),
+            twiddles: (0..n / 2).map(twiddle).map(|z| Complex::new(z.re as f32, z.im as f32)).collect(),
+            padded: vec![0.0; n],
+            folded: vec![Complex::default(); n / 2],
+            scratch: vec![Complex::default(); half.get_inplace_scratch_len()],
+            half,
+        }
+    }
+
+    /// Power of every frame and bin of `samples` `[n]` into `power` `[T,B]`, `T = 1 + n / hop`.
+    ///
+    /// # Formula
+    /// ```text
+    /// P[t,k] = |Σ_j w[j]·x[t·hop − N/2 + j]·e^(−2πi·jk/N)|²     x = 0 outside the clip
+    /// ```
+    pub(super) fn power(&mut self, samples: &[f32], power: &mut Matrix<f32>) {
+        let n = self.window.len();
+        power.resize(1 + samples.len() / self.hop, n / 2 + 1);
+        for t in 0..power.rows() {
+            self.fold_frame(samples, t * self.hop);
+            self.half.process_with_scratch(&mut self.folded, &mut self.scratch);
+            self.unfold(power.row_mut(t));
+        }
+    }
+
+    /// The windowed frame around sample `centre`, two samples to a complex number: `folded[j] = w·x at 2j + i·(w·x at 2j+1)`.
+    fn fold_frame(&mut self, samples: &[f32], centre: usize) {
+        let n = self.window.len();
+        // Places are counted from the frame's beginning, which may lie N/2 before that of the clip.
+        let first = (n / 2).saturating_sub(centre);
+        let last = (samples.len() + n / 2 - centre).min(n);
+        let inside = &samples[centre + first - n / 2..centre + last - n / 2];
+        let frame = if inside.len() == n {
+            inside
+        } else {
+            self.padded.fill(0.0);
+            self.padded[first..last].copy_from_slice(inside);
+            &self.padded
+        };
+        let (x, w) = (frame.as_chunks::<2>().0, self.window.as_chunks::<2>().0);
+        for ((z, x), w) in self.folded.iter_mut().zip(x).zip(w) {
+            *z = Complex::new(x[0] * w[0], x[1] * w[1]);
+        }
+    }
+
+    /// Power `[B]` of the real frame whose folded transform is `folded`.
+    ///
+    /// # Derivation
+    /// `N` real values were folded into `M = N/2` complex ones, even places real, odd places imaginary, so their transform
+    /// is `Z = E + i·O`, with `E` and `O` the spectra of the even and the odd places. Those of real values are symmetric,
+    /// `E[M−k] = E[k]*` and `O[M−k] = O[k]*`, which takes the two apart again:
+    /// ```text
+    /// 2·E[k] = Z[k] + Z[M−k]*        2i·O[k] = Z[k] − Z[M−k]*        X[k] = E[k] + W^k·O[k]
+    /// ```
+    /// Half the length is half the time. (So are two frames in one transform, but the rounding of a loud frame would leak
+    /// into a silent one, whose chroma must be exactly zero.)
+    fn unfold(&self, power: &mut [f32]) {
+        let (z, m) = (&self.folded[..], self.folded.len());
+        // Z has period M, so Z[0] stands in for Z[M] too: E[0] is its real part, O[0] its imaginary part, W^M = −1.
+        power[0] = (z[0].re + z[0].im).powi(2);
+        power[m] = (z[0].re - z[0].im).powi(2);
+        for k in 1..m {
+            let (a, b) = (z[k], z[m - k]);
+            let twice_even = Complex::new(a.re + b.re, a.im - b.im);
+            let twice_odd = Complex::new(a.im + b.im, b.re - a.re);
+            power[k] = 0.25 * (twice_even + self.twiddles[k] * twice_odd).norm_sqr();
+        }
+    }
+}
+
+/// The periodic Hann window, `w[j] = sin²(πj/N)`: its `N` values are one whole period (the symmetric one has `N − 1`).
+fn hann(n: usize) -> Vec<f32> {
+    (0..n).map(|j| (PI * j as f64 / n as f64).sin().powi(2) as f32).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::Stream;
+
+    /// The formula as it stands, O(n²) and in f64.
+    fn power_by_definition(samples: &[f32], n: usize, hop: usize) -> Vec<Vec<f64>> {
+        let value = |i: isize| usize::try_from(i).ok().and_then(|i| samples.get(i)).map_or(0.0, |&x| f64::from(x));
+        let bin = |t: usize, k: usize| {
+            let mut sum = Complex::new(0.0, 0.0);
+            for j in 0..n {
+                let w = 0.5 - 0.5 * (TAU * j as f64 / n as f64).cos();
+                let x = value((t * hop + j) as isize - (n / 2) as isize);
+                sum += Complex::from_polar(w * x, -TAU * ((j * k) % n) as f64 / n as f64);
+            }
+            sum.norm_sqr()
+        };
+        (0..=samples.len() / hop).map(|t| (0..=n / 2).map(|k| bin(t, k)).collect()).collect()
+    }
+
+    fn noise(length: usize) -> Vec<f32> {
+        let mut stream = Stream::new(1, "noise", length as u64);
+        (0..length).map(|_| stream.between(-1.0, 1.0) as f32).collect()
+    }
+
+    fn power(samples: &[f32], n_fft: usize, hop: usize) -> Matrix<f32> {
+        let mut stft = Stft::new(&FeatureSettings { n_fft, hop, ..FeatureSettings::default() });
+        // What was in the scratch and in the output before must not matter.
+        stft.padded.fill(f32::NAN);
+        stft.folded.fill(Complex::new(f32::NAN, f32::NAN));
+        let mut power = Matrix::from_vec(3, 1, vec![f32::NAN; 3]);
+        stft.power(samples, &mut power);
+        power
+    }
+
+    #[test]
+    fn every_bin_agrees_with_the_slow_transform() {
+        // Lengths around the hop and the window, hops that do and do not divide it, N/2 even and odd.
+        for (n_fft, hop) in [(64, 32), (64, 24), (50, 50), (36, 7)] {
+            for length in [1, hop - 1, hop, n_fft - 1, n_fft + 1, 3 * n_fft + 5] {
+                let samples = noise(length);
+                let (fast, slow) = (power(&samples, n_fft, hop), power_by_definition(&samples, n_fft, hop));
+                assert_eq!(fast.shape(), [slow.len(), n_fft / 2 + 1], "n_fft {n_fft}, hop {hop}, {length} samples");
+                for (t, row) in slow.iter().enumerate() {
+                    // Rounding of an f32 transform is relative to the largest bin of its frame.
+                    let largest = row.iter().fold(0.0f64, |a, &b| a.max(b));
+                    for (k, &p) in row.iter().enumerate() {
+                        let error = (f64::from(fast[(t, k)]) - p).abs();
+                        assert!(
+                            error <= 2e-6 * largest,
+                            "frame {t}, bin {k} of {n_fft}/{hop}/{length}: off by {error}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_cosine_on_a_bin_is_a_line_of_known_height() {
+        // A periodic Hann window over whole periods leaves three bins: amplitudes N/4, and N/8 on either side.
+        let n = 64;
+        let cosine: Vec<f32> = (0..10 * n).map(|i| (TAU * 5.0 * i as f64 / n as f64).cos() as f32).collect();
+        let power = power(&cosine, n, n / 2);
+        let expected = |k| [4usize, 5, 6].iter().position(|&line| line == k).map_or(0.0, |i| [64.0, 256.0, 64.0][i]);
+        for k in 0..=n / 2 {
+            assert!((power[(4, k)] - expected(k)).abs() < 1e-3, "bin {k}: {}", power[(4, k)]);
+        }
+    }
+
+    #[test]
+    fn silence_beside_noise_stays_exactly_silent() {
+        let mut samples = noise(64 * 4);
+        samples.extend([0.0; 64 * 4]);
+        let power = power(&samples, 64, 64);
+        assert!(power.row(3).iter().all(|&p| p > 0.0));
+        assert_eq!(power.row(6), [0.0; 33]);
+    }
+}

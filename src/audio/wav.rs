@@ -1,0 +1,190 @@
+//! WAV: bytes to one channel of samples, and back.
+//!
+//! `hound` reads the format and writes files. Two things are done here. It does not skip the byte of padding after a chunk
+//! of odd length, so this file finds the chunks itself; and its iterator fetches sample by sample, which costs more than
+//! the whole spectrum of the clip, so the samples are converted straight from their bytes.
+
+use std::io::{Cursor, Read};
+
+use hound::{SampleFormat, WavReader, WavSpec, WavWriter};
+
+use super::{check_sample_rate, check_samples};
+use crate::error::{Error, Kind, Result};
+
+/// More channels than this are a damaged header, not a microphone array.
+const MOST_CHANNELS: u16 = 16;
+/// The format tag whose description goes on after the 16 bytes that all formats share.
+const EXTENSIBLE: [u8; 2] = 0xfffe_u16.to_le_bytes();
+
+const CONVERT: &str = "convert it first, for example with: ffmpeg -i INPUT -c:a pcm_s16le OUTPUT.wav";
+const CUT_OFF: &str = "the file was cut off, or written by a program that never came back to fill in the length: \
+                       copy or convert it again";
+
+/// One channel of sound.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recording {
+    /// Samples per second, Hz.
+    pub sample_rate: u32,
+    /// The samples, full scale −1 to 1.
+    pub samples: Vec<f32>,
+}
+
+impl Recording {
+    /// Reads a WAV file to its end and decodes it: see [`from_wav`](Self::from_wav).
+    ///
+    /// # Errors
+    /// [`Kind::Io`] when reading fails, otherwise those of [`from_wav`](Self::from_wav).
+    pub fn read_wav(mut reader: impl Read) -> Result<Self> {
+        let mut bytes = Vec::new();
+        reader.read_to_end(&mut bytes).map_err(|error| Error::io("reading a WAV file", &error))?;
+        Self::from_wav(&bytes)
+    }
+
+    /// Decodes a WAV file; several channels become their mean.
+    ///
+    /// Integers are divided by 2^(bits − 1), so full scale is −1 to 1 (8-bit files are unsigned, 128 is 0); 32-bit floats
+    /// are taken as they are. That is what `librosa.load(path, sr=None)` gives.
+    ///
+    /// ```
+    /// use reslstm::audio::{Recording, write_wav16};
+    ///
+    /// let recording = Recording::from_wav(&write_wav16(&[0.0, 0.5, -1.0], 48_000)).unwrap();
+    /// assert_eq!(recording, Recording { sample_rate: 48_000, samples: vec![0.0, 0.5, -1.0] });
+    /// ```
+    ///
+    /// # Errors
+    /// [`Kind::Audio`]: not a WAV file; cut off; a format other than 8, 16, 24, 32-bit integers and 32-bit floats; no
+    /// channels or more than 16; a sample rate no recording has; no samples; samples that are no numbers or out of all scale.
+    pub fn from_wav(bytes: &[u8]) -> Result<Self> {
+        let (format, data) = find_format_and_data(bytes)?;
+        let (spec, width) = understand(format, data)?;
+        check_sample_rate(spec.sample_rate)?;
+        let channels = usize::from(spec.channels);
+        let samples = match (spec.sample_format, width) {
+            (SampleFormat::Int, 1) => mono(data, channels, |[a]| (f32::from(a) - 128.0) / 128.0),
+            (SampleFormat::Int, 2) => mono(data, channels, |bytes| f32::from(i16::from_le_bytes(bytes)) / 32_768.0),
+            // The upper three bytes of a 32-bit integer.
+            (SampleFormat::Int, 3) => mono(data, channels, |[a, b, c]| full_scale([0, a, b, c])),
+            (SampleFormat::Int, 4) => mono(data, channels, full_scale),
+            (SampleFormat::Float, 4) => mono(data, channels, f32::from_le_bytes),
+            _ => return Err(unsupported(format, "samples of this width")),
+        };
+        if spec.sample_format == SampleFormat::Float {
+            check_samples(&samples)?;
+        }
+        Ok(Recording { sample_rate: spec.sample_rate, samples })
+    }
+}
+
+/// A 16-bit WAV file of one channel. `samples` beyond full scale (−1 to 1) are cut to it.
+///
+/// # Panics
+/// If the file would be longer than the format can say: 4 GiB.
+pub fn write_wav16(samples: &[f32], sample_rate: u32) -> Vec<u8> {
+    assert!(samples.len() < 1 << 31, "a WAV file holds 4 GiB, {} samples are more", samples.len());
+    let spec = WavSpec { channels: 1, sample_rate, bits_per_sample: 16, sample_format: SampleFormat::Int };
+    let mut bytes = Cursor::new(Vec::with_capacity(44 + 2 * samples.len()));
+    let mut writer = WavWriter::new(&mut bytes, spec).expect("memory takes every write");
+    for sample in samples {
+        // A cast saturates at the ends of i16, and takes NaN to 0.
+        writer.write_sample((sample * 32_768.0).round() as i16).expect("memory takes every write");
+    }
+    writer.finalize().expect("memory takes every write");
+    bytes.into_inner()
+}
+
+/// The contents of the `fmt ` and the `data` chunk. What else there is (names, markers, padding) is skipped.
+fn find_format_and_data(bytes: &[u8]) -> Result<(&[u8], &[u8])> {
+    if bytes.len() < 12 || &bytes[..4] != b"RIFF" || &bytes[8..12] != b"WAVE" {
+        let beginning = bytes[..bytes.len().min(12)].escape_ascii();
+        let problem = format!("expected a WAV file (RIFF…WAVE), got {} bytes beginning \"{beginning}\"", bytes.len());
+        return Err(Error::new(Kind::Audio, problem).advice(CONVERT));
+    }
+    let mut format = None;
+    let mut rest = &bytes[12..];
+    while let Some((header, body)) = rest.split_first_chunk::<8>() {
+        let [a, b, c, d, length @ ..] = *header;
+        let (name, length) = ([a, b, c, d], u32::from_le_bytes(length) as usize);
+        let Some(content) = body.get(..length) else {
+            let name = name.escape_ascii();
+            let problem = format!("expected {length} bytes of \"{name}\" as the header says, got {}", body.len());
+            return Err(Error::new(Kind::Audio, problem).advice(CUT_OFF));
+        };
+        match (&name, format) {
+            (b"fmt ", _) => format = Some(content),
+            (b"data", Some(format)) => return Ok((format, content)),
+            (b"data", None) => return Err(missing("a description of the format (fmt) before the samples (data)")),
+            _ => {}
+        }
+        // Chunks begin at even places: one of odd length is followed by a byte of padding.
+        rest = body.get(length + length % 2..).unwrap_or_default();
+    }
+    Err(missing("samples (a data chunk)"))
+}
+
+fn missing(what: &str) -> Error {
+    Error::new(Kind::Audio, format!("expected a WAV file with {what}, got none")).advice(CUT_OFF)
+}
+
+/// What the format says, and the width of a sample in bytes.
+fn understand(format: &[u8], data: &[u8]) -> Result<(WavSpec, usize)> {
+    let Some(&[tag_low, tag_high, channels_low, channels_high, ..]) = format.first_chunk::<16>() else {
+        return Err(missing("a description of the format (fmt) of at least 16 bytes"));
+    };
+    let channels = u16::from_le_bytes([channels_low, channels_high]);
+    if channels == 0 || channels > MOST_CHANNELS {
+        let problem = format!("expected 1 to {MOST_CHANNELS} channels, got {channels}");
+        return Err(
+            Error::new(Kind::Audio, problem).advice("the header is damaged, or the channels must be mixed first")
+        );
+    }
+    if data.is_empty() {
+        return Err(Error::new(Kind::Audio, "expected at least one sample, got none").advice("leave the file out"));
+    }
+    // hound refuses some lengths of this chunk that exist in the wild; what follows the first 16 bytes means something
+    // in the extensible format alone.
+    let extensible = [tag_low, tag_high] == EXTENSIBLE;
+    let format = format.get(..if extensible { 40 } else { 16 }).unwrap_or(format);
+
+    let mut header = Vec::with_capacity(68);
+    header.extend(b"RIFF\0\0\0\0WAVEfmt ");
+    header.extend((format.len() as u32).to_le_bytes());
+    header.extend(format);
+    header.extend(b"data");
+    header.extend((data.len() as u32).to_le_bytes());
+    let reader = WavReader::new(&header[..]).map_err(|error| unsupported(format, &error.to_string()))?;
+    let width = data.len() / reader.len() as usize;
+    // A sample narrower than its place: some writers put it at the upper end, some at the lower.
+    if width != usize::from(reader.spec().bits_per_sample.div_ceil(8)) {
+        return Err(unsupported(format, "samples narrower than the bytes they take"));
+    }
+    Ok((reader.spec(), width))
+}
+
+fn unsupported(format: &[u8], why: &str) -> Error {
+    let field = |at: usize| format.get(at..at + 2).map_or(0, |b| u16::from_le_bytes([b[0], b[1]]));
+    let problem = format!(
+        "expected 8, 16, 24 or 32-bit integers or 32-bit floats, got format {:#06x} with {} bits ({why})",
+        field(0),
+        field(14)
+    );
+    Error::new(Kind::Audio, problem).advice(CONVERT)
+}
+
+/// −2³¹ … 2³¹ − 1 to −1 … 1.
+fn full_scale(bytes: [u8; 4]) -> f32 {
+    i32::from_le_bytes(bytes) as f32 / 2_147_483_648.0
+}
+
+/// Samples of `W` bytes, interleaved, to the mean of their channels.
+fn mono<const W: usize>(data: &[u8], channels: usize, decode: impl Fn([u8; W]) -> f32) -> Vec<f32> {
+    let samples = data.as_chunks::<W>().0;
+    if channels == 1 {
+        return samples.iter().map(|&bytes| decode(bytes)).collect();
+    }
+    let mean = |frame: &[[u8; W]]| frame.iter().map(|&bytes| decode(bytes)).sum::<f32>() / channels as f32;
+    samples.chunks_exact(channels).map(mean).collect()
+}
+
+#[cfg(test)]
+mod tests;
