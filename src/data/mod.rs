@@ -6,6 +6,7 @@
 //! | `manifest`     | a corpus described by a table `path,label,speaker` (with the feature `cli`)        |
 //! | [`folds`]      | which speakers train, validate and test                                            |
 //! | [`normalise`]  | columns to mean 0 and standard deviation 1                                         |
+//! | [`synth`]      | a synthetic corpus of emotional speech, for trying things out without a download   |
 //!
 //! Nothing here opens a file: folders are walked, and features made and cached, by whoever calls.
 
@@ -14,6 +15,7 @@ pub mod labels;
 #[cfg(feature = "cli")]
 pub mod manifest;
 pub mod normalise;
+pub mod synth;
 
 use std::collections::BTreeSet;
 
