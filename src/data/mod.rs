@@ -1,2 +1,173 @@
-//! data
+//! Data: what clips are called, who speaks them, which of them a model may see, and how their columns are scaled.
+//!
+//! | file           | what                                                                               |
+//! |----------------|------------------------------------------------------------------------------------|
+//! | [`labels`]     | the class names; RAVDESS's file names                                              |
+//! | `manifest`     | a corpus described by a table `path,label,speaker` (with the feature `cli`)        |
+//! | [`batch`]      | clips gathered into the packed layout                                              |
+//! | [`folds`]      | which speakers train, validate and test                                            |
+//! | [`normalise`]  | columns to mean 0 and standard deviation 1                                         |
+//! | [`synth`]      | a synthetic corpus of emotional speech, for trying things out without a download   |
+//!
+//! Nothing here opens a file: folders are walked, and features made and cached, by whoever calls.
+
 pub mod batch;
+pub mod folds;
+pub mod labels;
+#[cfg(feature = "cli")]
+pub mod manifest;
+pub mod normalise;
+pub mod synth;
+
+use std::collections::BTreeSet;
+
+pub use labels::Labels;
+
+use crate::error::{Error, Kind, Result};
+use crate::matrix::Matrix;
+
+/// One utterance: its features, what is felt in it, and who speaks.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Clip {
+    /// What errors and result files call it.
+    pub name: String,
+    /// Class index, `0..K`.
+    pub label: usize,
+    /// The speaker's name, `01` to `24` in RAVDESS.
+    pub speaker: String,
+    /// `[T,D]`, a row a frame, not normalised.
+    pub features: Matrix<f32>,
+}
+
+/// Clips that belong together: features of one width, finite, labelled with known classes. At least one clip.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dataset {
+    labels: Labels,
+    clips: Vec<Clip>,
+}
+
+impl Dataset {
+    /// Checks the clips once, so that nothing later has to.
+    ///
+    /// # Errors
+    /// [`Kind::Data`] if there is no clip, or a clip's label is not below the number of `labels`; [`Kind::Features`] if
+    /// a clip has no frames or no columns, another width than the first clip, or a value that is not finite.
+    pub fn new(labels: Labels, clips: Vec<Clip>) -> Result<Self> {
+        let Some(first) = clips.first() else {
+            return Err(Error::new(Kind::Data, "expected at least one clip, found none"));
+        };
+        let width = first.features.cols();
+        for clip in &clips {
+            let [frames, columns] = clip.features.shape();
+            let problem = if clip.label >= labels.count() {
+                Error::new(
+                    Kind::Data,
+                    format!("expected a label below {}, the number of classes, got {}", labels.count(), clip.label),
+                )
+            } else if frames == 0 || columns == 0 {
+                Error::new(Kind::Features, format!("expected at least one frame and column, got [{frames}, {columns}]"))
+            } else if columns != width {
+                let problem =
+                    format!("expected {width} feature columns as in the first clip, `{}`, got {columns}", first.name);
+                Error::new(Kind::Features, problem).advice("make all features with the same settings")
+            } else if let Some(place) = clip.features.as_slice().iter().position(|x| !x.is_finite()) {
+                let (frame, column) = (place / columns, place % columns);
+                let found = clip.features[(frame, column)];
+                Error::new(
+                    Kind::Features,
+                    format!("expected finite values, got {found} in frame {frame}, column {column}"),
+                )
+            } else {
+                continue;
+            };
+            return Err(problem.at(format!("clip `{}`", clip.name)));
+        }
+        Ok(Dataset { labels, clips })
+    }
+
+    /// The class names.
+    pub fn labels(&self) -> &Labels {
+        &self.labels
+    }
+
+    /// The clips, in the order they were given.
+    pub fn clips(&self) -> &[Clip] {
+        &self.clips
+    }
+
+    /// Number of feature columns, `D`.
+    pub fn width(&self) -> usize {
+        self.clips[0].features.cols()
+    }
+
+    /// Every speaker once, sorted by name.
+    pub fn speakers(&self) -> Vec<String> {
+        self.clips.iter().map(|clip| &clip.speaker).collect::<BTreeSet<_>>().into_iter().cloned().collect()
+    }
+
+    /// Indices into [`clips`](Dataset::clips) of all clips of these speakers, ascending.
+    pub fn clips_of(&self, speakers: &[String]) -> Vec<usize> {
+        (0..self.clips.len()).filter(|&index| speakers.contains(&self.clips[index].speaker)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn clip(name: &str, label: usize, speaker: &str, features: Matrix<f32>) -> Clip {
+        Clip { name: name.into(), label, speaker: speaker.into(), features }
+    }
+
+    fn good_clips() -> Vec<Clip> {
+        vec![
+            clip("a", 7, "10", Matrix::zeros(2, 5)),
+            clip("b", 0, "02", Matrix::zeros(4, 5)),
+            clip("c", 3, "10", Matrix::zeros(1, 5)),
+        ]
+    }
+
+    #[test]
+    fn a_dataset_knows_its_width_and_its_speakers() {
+        let dataset = Dataset::new(Labels::ravdess(), good_clips()).unwrap();
+        assert_eq!(dataset.width(), 5);
+        assert_eq!(dataset.speakers(), ["02", "10"]);
+        assert_eq!(dataset.clips_of(&["10".into()]), [0, 2]);
+        assert_eq!(dataset.clips_of(&["02".into(), "10".into()]), [0, 1, 2]);
+        assert_eq!(dataset.clips()[1].name, "b");
+        assert_eq!(dataset.labels(), &Labels::ravdess());
+    }
+
+    #[test]
+    fn each_unusable_clip_is_named_with_its_fault() {
+        let refused = |third: Clip| {
+            let mut clips = good_clips();
+            clips[2] = third;
+            Dataset::new(Labels::ravdess(), clips).unwrap_err()
+        };
+        let error = refused(clip("c", 8, "10", Matrix::zeros(1, 5)));
+        assert_eq!(error.kind(), Kind::Data);
+        assert_eq!(error.to_string(), "clip `c`: expected a label below 8, the number of classes, got 8");
+
+        let error = refused(clip("c", 1, "10", Matrix::zeros(0, 5)));
+        assert_eq!(error.kind(), Kind::Features);
+        assert_eq!(error.to_string(), "clip `c`: expected at least one frame and column, got [0, 5]");
+
+        let error = refused(clip("c", 1, "10", Matrix::zeros(3, 4)));
+        assert_eq!(error.kind(), Kind::Features);
+        let start = "clip `c`: expected 5 feature columns as in the first clip, `a`, got 4";
+        assert!(error.to_string().starts_with(start), "{error}");
+
+        let mut features = Matrix::zeros(3, 5);
+        features[(2, 1)] = f32::NEG_INFINITY;
+        let error = refused(clip("c", 1, "10", features));
+        assert_eq!(error.kind(), Kind::Features);
+        assert_eq!(error.to_string(), "clip `c`: expected finite values, got -inf in frame 2, column 1");
+    }
+
+    #[test]
+    fn a_dataset_without_clips_is_refused() {
+        let error = Dataset::new(Labels::ravdess(), Vec::new()).unwrap_err();
+        assert_eq!((error.kind(), error.to_string()), (Kind::Data, "expected at least one clip, found none".into()));
+    }
+}

@@ -1,0 +1,515 @@
+//! Folds: which speakers a model learns from, which choose its best epoch, and which test it.
+//!
+//! No speaker ever stands on two sides, so a score says how well a model understands people it has never heard.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Kind, Result};
+
+/// How many folds there are when nothing else is asked for: the paper's number.
+const STANDARD: usize = 5;
+
+/// The paper's folds of RAVDESS's 24 actors: test speakers, validation speakers.
+const PAPER: [(&[usize], &[usize]); STANDARD] = [
+    (&[2, 5, 14, 15, 16], &[3, 6]),
+    (&[3, 6, 7, 13, 18], &[10, 11]),
+    (&[10, 11, 12, 19, 20], &[8, 17]),
+    (&[8, 17, 21, 23, 24], &[1, 14]),
+    (&[1, 4, 9, 22], &[2, 5]),
+];
+
+/// One division of a corpus's speakers. Three sides, none of them empty, no speaker on two of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Sides")]
+pub struct Split {
+    fold: usize,
+    train: Vec<String>,
+    validation: Vec<String>,
+    test: Vec<String>,
+}
+
+/// What a [`Split`] is read from, before it is checked.
+#[derive(Deserialize)]
+struct Sides {
+    fold: usize,
+    train: Vec<String>,
+    validation: Vec<String>,
+    test: Vec<String>,
+}
+
+impl Split {
+    /// Fold number `fold`, with the speakers of its three sides, in any order.
+    ///
+    /// # Errors
+    /// [`Kind::Data`] if a side is empty or a speaker stands on two sides, or twice on one; the message names them.
+    pub fn new(fold: usize, train: Vec<String>, validation: Vec<String>, test: Vec<String>) -> Result<Self> {
+        let mut split = Split { fold, train, validation, test };
+        let wrong = |problem: String| Error::new(Kind::Data, problem).at(format!("fold {fold}"));
+        let mut seen: Vec<(&str, &str)> = Vec::new();
+        for (side, speakers) in split.sides() {
+            if speakers.is_empty() {
+                return Err(wrong(format!("no speaker is left for {side}")).advice(
+                    "training, validation and test need at least one speaker each: use more speakers or folds",
+                ));
+            }
+            for speaker in speakers {
+                if let Some((_, other)) = seen.iter().find(|(earlier, _)| earlier == speaker) {
+                    return Err(wrong(format!("speaker `{speaker}` stands in {other} and in {side}"))
+                        .advice("a speaker belongs to one side, or the score is of people the model has heard"));
+                }
+                seen.push((speaker, side));
+            }
+        }
+        for side in [&mut split.train, &mut split.validation, &mut split.test] {
+            side.sort();
+        }
+        Ok(split)
+    }
+
+    /// Number of the fold, from 0.
+    pub fn fold(&self) -> usize {
+        self.fold
+    }
+
+    /// Whom the weights, and the mean and deviation of the features, are learnt from; sorted.
+    pub fn train(&self) -> &[String] {
+        &self.train
+    }
+
+    /// Whose score chooses the epoch; sorted.
+    pub fn validation(&self) -> &[String] {
+        &self.validation
+    }
+
+    /// Whose score is reported; sorted.
+    pub fn test(&self) -> &[String] {
+        &self.test
+    }
+
+    /// That every speaker of the split speaks in the corpus.
+    ///
+    /// # Errors
+    /// [`Kind::Data`] naming the first speaker that is not among `speakers`.
+    pub fn check_speakers(&self, speakers: &[String]) -> Result<()> {
+        for (side, names) in self.sides() {
+            if let Some(unknown) = names.iter().find(|name| !speakers.contains(name)) {
+                let problem =
+                    format!("{side} names speaker `{unknown}`, who is not in the data: {}", speakers.join(", "));
+                return Err(Error::new(Kind::Data, problem).at(format!("fold {}", self.fold)));
+            }
+        }
+        Ok(())
+    }
+
+    fn sides(&self) -> [(&'static str, &[String]); 3] {
+        [("training", &self.train), ("validation", &self.validation), ("test", &self.test)]
+    }
+}
+
+impl TryFrom<Sides> for Split {
+    type Error = Error;
+    fn try_from(sides: Sides) -> Result<Self> {
+        Split::new(sides.fold, sides.train, sides.validation, sides.test)
+    }
+}
+
+/// Which folds to run, as `--folds` says it: `all`, `0,3`, `k=5` or `loso`.
+///
+/// ```
+/// use reslstm::data::folds::FoldPlan;
+///
+/// let actors: Vec<String> = (1..=24).map(|actor| format!("{actor:02}")).collect();
+/// let splits = "0,3".parse::<FoldPlan>()?.splits(&actors)?;
+/// assert_eq!(splits[1].fold(), 3);
+/// assert_eq!(splits[1].test(), ["08", "17", "21", "23", "24"]);
+/// # Ok::<(), reslstm::error::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum FoldPlan {
+    /// `all`, or the numbers of some: the paper's five folds where the speakers are RAVDESS's 24 actors, the five folds
+    /// of `k=5` for any other corpus. Ascending numbers from 0 to 4.
+    Standard(Vec<usize>),
+    /// `k=5`: this many folds, at least 2.
+    KFold(usize),
+    /// `loso`: leave one speaker out, a fold a speaker.
+    LeaveOneSpeakerOut,
+}
+
+impl FoldPlan {
+    /// All five standard folds.
+    pub fn all() -> Self {
+        FoldPlan::Standard((0..STANDARD).collect())
+    }
+
+    /// The splits of a corpus with these speakers, in the order of the folds. A function of the speakers' names alone:
+    /// no seed, so that runs with different seeds can be compared.
+    ///
+    /// RAVDESS's actors are recognised as `1`, `01` or `Actor_01` to 24. Otherwise the sorted speakers are dealt out in
+    /// turn, and fold `f` tests the `f`-th hand. With an even number of folds every round begins one hand later: the
+    /// sexes of numbered speakers often alternate, as RAVDESS's do, and plain turns would give folds of men and folds
+    /// of women. The validation speakers are the first half of the next fold's hand, rounded down but at least one: two
+    /// for RAVDESS, as in the paper.
+    ///
+    /// # Errors
+    /// [`Kind::Data`] if there are fewer speakers than folds, or too few to fill the three sides; [`Kind::Settings`] if
+    /// the plan was not made by [`all`](FoldPlan::all) or from text and asks for what there is not.
+    pub fn splits(&self, speakers: &[String]) -> Result<Vec<Split>> {
+        self.check()?;
+        let speakers: Vec<String> = speakers.iter().collect::<BTreeSet<_>>().into_iter().cloned().collect();
+        match self {
+            FoldPlan::Standard(chosen) => {
+                let all = match actors_by_number(&speakers) {
+                    Some(actors) => paper_splits(&actors)?,
+                    None => dealt_splits(&speakers, STANDARD)?,
+                };
+                Ok(all.into_iter().filter(|split| chosen.contains(&split.fold)).collect())
+            }
+            FoldPlan::KFold(folds) => dealt_splits(&speakers, *folds),
+            FoldPlan::LeaveOneSpeakerOut => dealt_splits(&speakers, speakers.len()),
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        let wrong = |problem: String| Err(Error::new(Kind::Settings, problem).at(format!("folds `{self}`")));
+        match self {
+            FoldPlan::Standard(chosen) if chosen.is_empty() => wrong("expected at least one fold".into()),
+            FoldPlan::Standard(chosen) => match chosen.iter().find(|&&fold| fold >= STANDARD) {
+                Some(fold) => wrong(format!("expected folds from 0 to {}, got {fold}", STANDARD - 1)),
+                None => Ok(()),
+            },
+            FoldPlan::KFold(folds) if *folds < 2 => wrong(format!("expected at least 2 folds, got {folds}")),
+            FoldPlan::KFold(_) | FoldPlan::LeaveOneSpeakerOut => Ok(()),
+        }
+    }
+}
+
+impl Default for FoldPlan {
+    fn default() -> Self {
+        FoldPlan::all()
+    }
+}
+
+impl FromStr for FoldPlan {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let foreign = || {
+            let problem = "expected `all`, numbers such as `0,3`, `k=5` or `loso`";
+            Error::new(Kind::Settings, problem).at(format!("folds `{text}`"))
+        };
+        let plan = match (text.trim(), text.trim().strip_prefix("k=")) {
+            ("all", _) => FoldPlan::all(),
+            ("loso", _) => FoldPlan::LeaveOneSpeakerOut,
+            (_, Some(folds)) => FoldPlan::KFold(folds.trim().parse().map_err(|_| foreign())?),
+            (list, None) => {
+                let numbers: std::result::Result<BTreeSet<usize>, _> =
+                    list.split(',').map(|n| n.trim().parse()).collect();
+                FoldPlan::Standard(numbers.map_err(|_| foreign())?.into_iter().collect())
+            }
+        };
+        plan.check()?;
+        Ok(plan)
+    }
+}
+
+impl fmt::Display for FoldPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            plan if *plan == FoldPlan::all() => f.write_str("all"),
+            FoldPlan::Standard(chosen) => {
+                let numbers: Vec<String> = chosen.iter().map(usize::to_string).collect();
+                f.write_str(&numbers.join(","))
+            }
+            FoldPlan::KFold(folds) => write!(f, "k={folds}"),
+            FoldPlan::LeaveOneSpeakerOut => f.write_str("loso"),
+        }
+    }
+}
+
+impl TryFrom<String> for FoldPlan {
+    type Error = Error;
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
+    }
+}
+
+impl From<FoldPlan> for String {
+    fn from(plan: FoldPlan) -> Self {
+        plan.to_string()
+    }
+}
+
+/// The names of RAVDESS's actors 1 to 24 in the order of their numbers, if these are the speakers' names.
+fn actors_by_number(speakers: &[String]) -> Option<Vec<&String>> {
+    let number = |name: &String| name.strip_prefix("Actor_").unwrap_or(name).parse::<usize>().ok();
+    let mut actors: Vec<(usize, &String)> =
+        speakers.iter().map(|name| Some((number(name)?, name))).collect::<Option<_>>()?;
+    actors.sort();
+    actors.iter().map(|(number, _)| *number).eq(1..=24).then(|| actors.into_iter().map(|(_, name)| name).collect())
+}
+
+/// The paper's folds; `actors[n - 1]` is the name of actor `n`.
+fn paper_splits(actors: &[&String]) -> Result<Vec<Split>> {
+    let names = |numbers: &[usize]| numbers.iter().map(|n| actors[n - 1].clone()).collect::<Vec<_>>();
+    let split = |(fold, (test, validation)): (usize, &(&[usize], &[usize]))| {
+        let train: Vec<usize> = (1..=24).filter(|n| !test.contains(n) && !validation.contains(n)).collect();
+        Split::new(fold, names(&train), names(validation), names(test))
+    };
+    PAPER.iter().enumerate().map(split).collect()
+}
+
+/// `folds` folds of any sorted speakers, as [`FoldPlan::splits`] describes them.
+fn dealt_splits(speakers: &[String], folds: usize) -> Result<Vec<Split>> {
+    if speakers.len() < folds.max(3) {
+        let problem = if speakers.len() < 3 {
+            format!("expected at least 3 speakers to train, validate and test with, found {}", speakers.len())
+        } else {
+            format!("expected at least as many speakers as folds, {folds}, found {}", speakers.len())
+        };
+        return Err(Error::new(Kind::Data, problem)
+            .at("folds")
+            .advice("`k=3` asks for three folds, `loso` for one a speaker"));
+    }
+    let mut hands = vec![Vec::new(); folds];
+    for (turn, speaker) in speakers.iter().enumerate() {
+        let later = if folds.is_multiple_of(2) { turn / folds } else { 0 };
+        hands[(turn + later) % folds].push(speaker.clone());
+    }
+    let split = |fold: usize| {
+        let next = &hands[(fold + 1) % folds];
+        let (validation, rest) = next.split_at((next.len() / 2).max(1));
+        let others = (2..folds).flat_map(|ahead| &hands[(fold + ahead) % folds]);
+        Split::new(fold, rest.iter().chain(others).cloned().collect(), validation.to_vec(), hands[fold].clone())
+    };
+    (0..folds).map(split).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(count: usize) -> Vec<String> {
+        (1..=count).map(|n| format!("{n:02}")).collect()
+    }
+
+    fn strings(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| name.to_string()).collect()
+    }
+
+    /// What every plan must deliver: nobody on two sides, everybody somewhere in every fold, and tested exactly once.
+    fn assert_sound(splits: &[Split], speakers: &[String]) {
+        for (index, split) in splits.iter().enumerate() {
+            assert_eq!(split.fold(), index);
+            split.check_speakers(speakers).unwrap();
+            let mut all = [split.train(), split.validation(), split.test()].concat();
+            all.sort();
+            assert_eq!(all, speakers, "fold {index}");
+            let next = &splits[(index + 1) % splits.len()];
+            assert!(split.validation().iter().all(|name| next.test().contains(name)), "fold {index}");
+        }
+        let mut tested: Vec<String> = splits.iter().flat_map(|split| split.test().to_vec()).collect();
+        tested.sort();
+        assert_eq!(tested, speakers);
+    }
+
+    #[test]
+    fn the_paper_s_folds_of_the_paper_s_speakers() {
+        let splits = FoldPlan::all().splits(&names(24)).unwrap();
+        let expected: [(&[&str], &[&str]); 5] = [
+            (&["02", "05", "14", "15", "16"], &["03", "06"]),
+            (&["03", "06", "07", "13", "18"], &["10", "11"]),
+            (&["10", "11", "12", "19", "20"], &["08", "17"]),
+            (&["08", "17", "21", "23", "24"], &["01", "14"]),
+            (&["01", "04", "09", "22"], &["02", "05"]),
+        ];
+        assert_eq!(splits.len(), 5);
+        for (fold, (split, (test, validation))) in splits.iter().zip(expected).enumerate() {
+            assert_eq!(
+                (split.fold(), split.test(), split.validation()),
+                (fold, &strings(test)[..], &strings(validation)[..])
+            );
+            let rest: Vec<String> =
+                names(24).into_iter().filter(|n| !split.test.contains(n) && !split.validation.contains(n)).collect();
+            assert_eq!(split.train(), rest);
+        }
+        let mut tested: Vec<String> = splits.into_iter().flat_map(|split| split.test).collect();
+        tested.sort();
+        assert_eq!(tested, names(24));
+    }
+
+    #[test]
+    fn chosen_folds_keep_their_numbers() {
+        let splits = "3, 0".parse::<FoldPlan>().unwrap().splits(&names(24)).unwrap();
+        assert_eq!(splits.iter().map(Split::fold).collect::<Vec<_>>(), [0, 3]);
+        assert_eq!(splits[1].test()[0], "08");
+    }
+
+    #[test]
+    fn ravdess_s_actors_are_recognised_however_they_are_written() {
+        for style in [|n: usize| n.to_string(), |n| format!("Actor_{n:02}")] {
+            let speakers: Vec<String> = (1..=24).rev().map(style).collect();
+            let splits = FoldPlan::all().splits(&speakers).unwrap();
+            let mut test: Vec<String> = [1, 4, 9, 22].map(style).to_vec();
+            test.sort();
+            assert_eq!(splits[4].test(), test);
+        }
+        // 24 speakers that are not the actors, and actors that are not all 24, get five other folds.
+        for speakers in [(2..=25).map(|n| format!("{n:02}")).collect(), names(23)] {
+            let splits = FoldPlan::all().splits(&speakers).unwrap();
+            assert_sound(&splits, &speakers);
+            assert_eq!(splits, FoldPlan::KFold(5).splits(&speakers).unwrap());
+        }
+    }
+
+    #[test]
+    fn dealt_folds_are_sound_for_any_number_of_speakers() {
+        for count in 3..=30 {
+            let speakers = names(count);
+            for folds in 3..=count {
+                let splits = FoldPlan::KFold(folds).splits(&speakers).unwrap();
+                assert_eq!(splits.len(), folds);
+                assert_sound(&splits, &speakers);
+                let sizes: Vec<usize> = splits.iter().map(|split| split.test().len()).collect();
+                assert!(sizes.iter().max().unwrap() - sizes.iter().min().unwrap() <= 1, "{sizes:?}");
+            }
+            let splits = FoldPlan::LeaveOneSpeakerOut.splits(&speakers).unwrap();
+            assert_sound(&splits, &speakers);
+            assert!(splits.iter().all(|split| split.test().len() == 1 && split.validation().len() == 1));
+        }
+    }
+
+    #[test]
+    fn two_folds_train_on_the_half_that_does_not_validate() {
+        let speakers = names(9);
+        let splits = FoldPlan::KFold(2).splits(&speakers).unwrap();
+        assert_sound(&splits, &speakers);
+        let sizes: Vec<_> = splits.iter().map(|s| (s.train().len(), s.validation().len(), s.test().len())).collect();
+        assert_eq!(sizes, [(2, 2, 5), (3, 2, 4)]);
+        let error = FoldPlan::KFold(2).splits(&names(3)).unwrap_err();
+        assert!(error.to_string().starts_with("fold 1: no speaker is left for training ("), "{error}");
+    }
+
+    #[test]
+    fn folds_depend_on_the_names_alone() {
+        let speakers = strings(&["dora", "anna", "ben", "carl", "emil", "fay", "gus"]);
+        let splits = FoldPlan::KFold(3).splits(&speakers).unwrap();
+        let mut repeated = speakers.clone();
+        repeated.reverse();
+        repeated.push("ben".into());
+        assert_eq!(FoldPlan::KFold(3).splits(&repeated).unwrap(), splits);
+        assert!(splits.iter().all(|split| split.train().is_sorted() && split.test().is_sorted()));
+    }
+
+    #[test]
+    fn folds_mix_the_sexes_whether_they_alternate_or_come_one_after_the_other() {
+        for folds in 2..=12 {
+            for split in FoldPlan::KFold(folds).splits(&names(24)).unwrap() {
+                let numbers: Vec<i32> = split.test().iter().map(|name| name.parse().unwrap()).collect();
+                for is_male in [|n: &i32| n % 2 == 1, |n: &i32| *n <= 12] {
+                    let men = numbers.iter().copied().filter(is_male).count();
+                    assert!(men.abs_diff(numbers.len() - men) <= 2, "k={folds}: {numbers:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn hands_dealt_on_paper() {
+        // Four hands of nine: 1 2 3 4, then from the second hand on 5 6 7 8, then from the third on 9.
+        let splits = FoldPlan::KFold(4).splits(&names(9)).unwrap();
+        let hands = splits.iter().map(Split::test).collect::<Vec<_>>();
+        assert_eq!(hands, [["01", "08"].as_slice(), &["02", "05"], &["03", "06", "09"], &["04", "07"]]);
+        assert_eq!(splits[1].validation(), ["03"]);
+        assert_eq!(splits[1].train(), ["01", "04", "06", "07", "08", "09"]);
+        // Three hands: plain turns.
+        let splits = FoldPlan::KFold(3).splits(&names(7)).unwrap();
+        assert_eq!(splits[0].test(), ["01", "04", "07"]);
+    }
+
+    #[test]
+    fn too_few_speakers_are_counted() {
+        let refusal = |plan: FoldPlan, count| {
+            let error = plan.splits(&names(count)).unwrap_err();
+            assert_eq!(error.kind(), Kind::Data);
+            error.to_string()
+        };
+        let few = "folds: expected at least as many speakers as folds, 5, found 4 (";
+        assert!(refusal(FoldPlan::all(), 4).starts_with(few));
+        assert!(refusal(FoldPlan::KFold(5), 4).starts_with(few));
+        let three = "folds: expected at least 3 speakers to train, validate and test with, found ";
+        assert!(refusal(FoldPlan::LeaveOneSpeakerOut, 2).starts_with(&format!("{three}2")));
+        assert!(refusal(FoldPlan::LeaveOneSpeakerOut, 0).starts_with(&format!("{three}0")));
+        assert!(refusal(FoldPlan::KFold(2), 1).starts_with(&format!("{three}1")));
+    }
+
+    #[test]
+    fn plans_are_read_and_written_as_text() {
+        for (text, plan) in [
+            ("all", FoldPlan::all()),
+            ("0,3", FoldPlan::Standard(vec![0, 3])),
+            ("2", FoldPlan::Standard(vec![2])),
+            ("k=10", FoldPlan::KFold(10)),
+            ("loso", FoldPlan::LeaveOneSpeakerOut),
+        ] {
+            assert_eq!(text.parse::<FoldPlan>().unwrap(), plan);
+            assert_eq!(plan.to_string(), text);
+            let json = serde_json::to_string(&plan).unwrap();
+            assert_eq!(json, format!("\"{text}\""));
+            assert_eq!(serde_json::from_str::<FoldPlan>(&json).unwrap(), plan);
+        }
+        assert_eq!("4,0 ,1,2,3,3".parse::<FoldPlan>().unwrap(), FoldPlan::default());
+    }
+
+    #[test]
+    fn plans_that_cannot_be_are_refused() {
+        let refusal = |text: &str| {
+            let error = text.parse::<FoldPlan>().unwrap_err();
+            assert_eq!(error.kind(), Kind::Settings);
+            error.to_string()
+        };
+        for text in ["", "some", "k=", "k=five", "K=5", "1,", "1;2", "-1", "k=-3"] {
+            let expected = format!("folds `{text}`: expected `all`, numbers such as `0,3`, `k=5` or `loso`");
+            assert_eq!(refusal(text), expected);
+        }
+        assert_eq!(refusal("1,5"), "folds `1,5`: expected folds from 0 to 4, got 5");
+        assert_eq!(refusal("k=1"), "folds `k=1`: expected at least 2 folds, got 1");
+        assert_eq!(FoldPlan::KFold(0).splits(&names(9)).unwrap_err().kind(), Kind::Settings);
+        assert_eq!(FoldPlan::Standard(vec![]).splits(&names(9)).unwrap_err().kind(), Kind::Settings);
+    }
+
+    #[test]
+    fn a_split_keeps_its_sides_apart() {
+        let split = |train: &[&str], validation: &[&str], test: &[&str]| {
+            Split::new(7, strings(train), strings(validation), strings(test))
+        };
+        let refusal = |split: Result<Split>| {
+            let error = split.unwrap_err();
+            assert_eq!(error.kind(), Kind::Data);
+            error.to_string()
+        };
+        let twice = |speaker, one, other| format!("fold 7: speaker `{speaker}` stands in {one} and in {other} (");
+        assert!(refusal(split(&["a", "b"], &["c"], &["d", "b"])).starts_with(&twice("b", "training", "test")));
+        assert!(refusal(split(&["a", "b"], &["a"], &["d"])).starts_with(&twice("a", "training", "validation")));
+        assert!(refusal(split(&["a"], &["c", "d"], &["d"])).starts_with(&twice("d", "validation", "test")));
+        assert!(refusal(split(&["a"], &["c"], &["d", "d"])).starts_with(&twice("d", "test", "test")));
+        assert!(refusal(split(&[], &["c"], &["d"])).starts_with("fold 7: no speaker is left for training ("));
+        assert!(refusal(split(&["a"], &[], &["d"])).starts_with("fold 7: no speaker is left for validation ("));
+        assert!(refusal(split(&["a"], &["c"], &[])).starts_with("fold 7: no speaker is left for test ("));
+
+        let split = split(&["b", "a"], &["c"], &["d"]).unwrap();
+        assert_eq!(split.train(), ["a", "b"]);
+        split.check_speakers(&strings(&["a", "b", "c", "d", "e"])).unwrap();
+        let error = split.check_speakers(&strings(&["a", "b", "d"])).unwrap_err();
+        assert_eq!(error.to_string(), "fold 7: validation names speaker `c`, who is not in the data: a, b, d");
+
+        let json = serde_json::to_string(&split).unwrap();
+        assert_eq!(json, r#"{"fold":7,"train":["a","b"],"validation":["c"],"test":["d"]}"#);
+        assert_eq!(serde_json::from_str::<Split>(&json).unwrap(), split);
+        assert!(serde_json::from_str::<Split>(&json.replace("\"c\"", "\"d\"")).is_err());
+    }
+}

@@ -1,0 +1,229 @@
+//! Columns to mean 0 and standard deviation 1, by the statistics of the frames one may look at.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Kind, Result};
+use crate::matrix::Matrix;
+
+/// The mean and standard deviation of every feature column, `[D]` each.
+///
+/// Which clips it is fitted on is the protocol's business: the strict one takes the training speakers alone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Columns")]
+pub struct Normaliser {
+    mean: Vec<f64>,
+    std: Vec<f64>,
+}
+
+/// What a [`Normaliser`] is read from, before it is checked.
+#[derive(Deserialize)]
+struct Columns {
+    mean: Vec<f64>,
+    std: Vec<f64>,
+}
+
+impl Normaliser {
+    /// From statistics known already, `[D]` each.
+    ///
+    /// # Errors
+    /// [`Kind::Features`] if the two differ in length or are empty, a mean is not finite, or a standard deviation is
+    /// not finite and positive.
+    pub fn new(mean: Vec<f64>, std: Vec<f64>) -> Result<Self> {
+        let wrong = |problem| Err(Error::new(Kind::Features, problem).at("normalisation"));
+        if mean.len() != std.len() || mean.is_empty() {
+            return wrong(format!(
+                "expected a mean and a standard deviation a column, got {} means and {} standard deviations",
+                mean.len(),
+                std.len()
+            ));
+        }
+        for (column, (mean, std)) in mean.iter().zip(&std).enumerate() {
+            if !(mean.is_finite() && std.is_finite() && *std > 0.0) {
+                return wrong(format!(
+                    "column {column}: expected a finite mean and a positive standard deviation, got {mean} and {std}"
+                ));
+            }
+        }
+        Ok(Normaliser { mean, std })
+    }
+
+    /// The statistics of all frames of `clips`, each `[T,D]`, every frame with the same weight.
+    ///
+    /// # Formula
+    /// ```text
+    /// mean[d] = 1/F Σ x[t,d]      std[d] = √(1/F Σ (x[t,d] − mean[d])²)      over the F frames of all clips
+    /// ```
+    /// The biased variance, as numpy's `std`. In f64 and in two passes: sums of squares would lose the digits of a
+    /// column whose mean is large against its spread. A column that never changes gets the standard deviation 1, so it
+    /// becomes 0 everywhere instead of 0/0.
+    ///
+    /// # Errors
+    /// [`Kind::Features`] if there is no frame, a clip's width differs from the first one's, or a value is not finite.
+    pub fn fit<'a>(clips: impl IntoIterator<Item = &'a Matrix<f32>>) -> Result<Self> {
+        let clips: Vec<&Matrix<f32>> = clips.into_iter().collect();
+        let frames: usize = clips.iter().map(|clip| clip.rows()).sum();
+        let width = clips.first().map_or(0, |clip| clip.cols());
+        if frames == 0 || width == 0 {
+            let problem = format!("expected frames to take statistics of, got {frames} of width {width}");
+            return Err(Error::new(Kind::Features, problem).at("normalisation"));
+        }
+        if let Some(other) = clips.iter().find(|clip| clip.cols() != width) {
+            return Err(wrong_width(width, other.cols()));
+        }
+        let rows = || clips.iter().flat_map(|clip| clip.iter_rows());
+
+        let mut mean = vec![0.0; width];
+        for row in rows() {
+            for (sum, &x) in mean.iter_mut().zip(row) {
+                *sum += f64::from(x);
+            }
+        }
+        mean.iter_mut().for_each(|sum| *sum /= frames as f64);
+
+        let mut std = vec![0.0; width];
+        for row in rows() {
+            for ((sum, &x), mean) in std.iter_mut().zip(row).zip(&mean) {
+                *sum += (f64::from(x) - mean).powi(2);
+            }
+        }
+        for sum in &mut std {
+            let deviation = (*sum / frames as f64).sqrt();
+            // The f64 sum of a constant f32 is exact (up to 2^29 frames), so such a column deviates by exactly 0.
+            *sum = if deviation == 0.0 { 1.0 } else { deviation };
+        }
+        // f32 squares cannot overflow an f64 sum: what is not finite here was not finite in a feature.
+        Normaliser::new(mean, std)
+    }
+
+    /// Normalised features of a clip: `x` and the result are `[T,D]`.
+    ///
+    /// # Formula
+    /// ```text
+    /// y[t,d] = (x[t,d] − mean[d]) / std[d]      in f64, rounded once
+    /// ```
+    /// # Errors
+    /// [`Kind::Features`] if `x` has another number of columns than this was fitted on.
+    pub fn apply(&self, x: &Matrix<f32>) -> Result<Matrix<f32>> {
+        if x.cols() != self.width() {
+            return Err(wrong_width(self.width(), x.cols()));
+        }
+        let mut y = Matrix::zeros(x.rows(), x.cols());
+        for t in 0..x.rows() {
+            for (d, (y, &x)) in y.row_mut(t).iter_mut().zip(x.row(t)).enumerate() {
+                *y = ((f64::from(x) - self.mean[d]) / self.std[d]) as f32;
+            }
+        }
+        Ok(y)
+    }
+
+    /// Number of columns, `D`.
+    pub fn width(&self) -> usize {
+        self.mean.len()
+    }
+
+    /// The mean of every column, `[D]`.
+    pub fn mean(&self) -> &[f64] {
+        &self.mean
+    }
+
+    /// The standard deviation of every column, `[D]`, all positive.
+    pub fn std(&self) -> &[f64] {
+        &self.std
+    }
+}
+
+impl TryFrom<Columns> for Normaliser {
+    type Error = Error;
+    fn try_from(columns: Columns) -> Result<Self> {
+        Normaliser::new(columns.mean, columns.std)
+    }
+}
+
+fn wrong_width(expected: usize, got: usize) -> Error {
+    Error::new(Kind::Features, format!("expected {expected} feature columns, got {got}"))
+        .at("normalisation")
+        .advice("all clips need features made with the same settings")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn two_clips() -> [Matrix<f32>; 2] {
+        // Clips of different length: a mean of clip means would differ from the mean of frames.
+        [
+            Matrix::from_rows(&[[1.0, 10.0, 7.0], [2.0, -20.0, 7.0], [6.0, 40.0, 7.0]]),
+            Matrix::from_rows(&[[-5.0f32, 30.0, 7.0]]),
+        ]
+    }
+
+    #[test]
+    fn statistics_worked_by_hand() {
+        let normaliser = Normaliser::fit(&two_clips()).unwrap();
+        assert_eq!(normaliser.mean(), [1.0, 15.0, 7.0]);
+        // Deviations 0, 1, 5, −6: 62/4. Deviations −5, −35, 25, 15: 2100/4. The third column is constant.
+        assert_eq!(normaliser.std(), [15.5f64.sqrt(), 525.0f64.sqrt(), 1.0]);
+        assert_eq!(normaliser.width(), 3);
+    }
+
+    #[test]
+    fn normalised_frames_have_mean_0_and_deviation_1() {
+        let clips = two_clips();
+        let normaliser = Normaliser::fit(&clips).unwrap();
+        let after: Vec<_> = clips.iter().map(|clip| normaliser.apply(clip).unwrap()).collect();
+        assert_eq!(after[1].row(0), [(-6.0 / 15.5f64.sqrt()) as f32, (15.0 / 525.0f64.sqrt()) as f32, 0.0]);
+        let again = Normaliser::fit(&after).unwrap();
+        for column in 0..2 {
+            // The values were rounded to f32: about 6e-8 each.
+            assert!(again.mean()[column].abs() < 1e-7, "{:?}", again.mean());
+            assert!((again.std()[column] - 1.0).abs() < 1e-7, "{:?}", again.std());
+        }
+    }
+
+    #[test]
+    fn a_small_spread_on_a_large_mean_keeps_its_digits() {
+        // In one pass, Σx² − (Σx)²/F of these is 0 or negative in f32 and wrong in the second digit in f64.
+        let clip = Matrix::from_rows(&[[16_777_214.0f32], [16_777_215.0], [16_777_216.0]]);
+        let normaliser = Normaliser::fit([&clip]).unwrap();
+        assert_eq!(normaliser.mean(), [16_777_215.0]);
+        assert_eq!(normaliser.std(), [(2.0f64 / 3.0).sqrt()]);
+    }
+
+    #[test]
+    fn a_constant_that_is_no_binary_fraction_is_still_constant() {
+        let clip = Matrix::from_vec(100_003, 1, vec![-0.1f32; 100_003]);
+        let normaliser = Normaliser::fit([&clip]).unwrap();
+        assert_eq!((normaliser.mean(), normaliser.std()), (&[f64::from(-0.1f32)][..], &[1.0][..]));
+        assert_eq!(normaliser.apply(&clip).unwrap()[(5, 0)], 0.0);
+    }
+
+    #[test]
+    fn other_widths_no_frames_and_values_that_are_no_numbers_are_refused() {
+        let normaliser = Normaliser::fit(&two_clips()).unwrap();
+        let error = normaliser.apply(&Matrix::zeros(4, 2)).unwrap_err();
+        assert_eq!(error.kind(), Kind::Features);
+        assert!(error.to_string().contains("expected 3 feature columns, got 2"), "{error}");
+
+        let error = Normaliser::fit([&Matrix::zeros(4, 2), &Matrix::zeros(1, 5)]).unwrap_err();
+        assert!(error.to_string().contains("expected 2 feature columns, got 5"), "{error}");
+        for empty in [vec![], vec![Matrix::zeros(0, 3)], vec![Matrix::zeros(3, 0)]] {
+            let error = Normaliser::fit(&empty).unwrap_err();
+            assert!(error.to_string().contains("expected frames"), "{error}");
+        }
+        for bad in [f32::NAN, f32::INFINITY] {
+            let error = Normaliser::fit([&Matrix::from_rows(&[[1.0, 2.0], [1.0, bad]])]).unwrap_err();
+            assert!(error.to_string().contains("column 1: expected a finite mean"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_read_back_is_what_was_written_and_is_checked() {
+        let normaliser = Normaliser::fit(&two_clips()).unwrap();
+        let text = serde_json::to_string(&normaliser).unwrap();
+        assert_eq!(serde_json::from_str::<Normaliser>(&text).unwrap(), normaliser);
+        let refused = |text: &str| serde_json::from_str::<Normaliser>(text).unwrap_err().to_string();
+        assert!(refused(r#"{"mean":[1.0,2.0],"std":[1.0]}"#).contains("got 2 means and 1 standard deviations"));
+        assert!(refused(r#"{"mean":[1.0,2.0],"std":[1.0,0.0]}"#).contains("column 1"));
+        assert!(refused(r#"{"mean":[],"std":[]}"#).contains("0 means"));
+    }
+}
