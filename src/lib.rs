@@ -13,3 +13,4 @@ pub mod packed;
 pub mod params;
 pub mod rng;
 pub mod scalar;
+pub mod train;

@@ -1,6 +1,7 @@
 //! A model's name and what it says: `reslstm-sa-h64`, `lstm-sa-h128-2vectors`.
 
 use crate::error::{Error, Kind, Result};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
@@ -14,7 +15,8 @@ pub enum Family {
 }
 
 /// Everything about a model's shape but the numbers of inputs and classes, which are the data's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Architecture {
     /// With or without the residual block.
     pub family: Family,
@@ -53,6 +55,19 @@ impl fmt::Display for Architecture {
         };
         write!(f, "{family}-h{}", self.hidden)?;
         if self.vectors == 1 { Ok(()) } else { write!(f, "-{}vectors", self.vectors) }
+    }
+}
+
+impl TryFrom<String> for Architecture {
+    type Error = Error;
+    fn try_from(name: String) -> Result<Self> {
+        name.parse()
+    }
+}
+
+impl From<Architecture> for String {
+    fn from(architecture: Architecture) -> String {
+        architecture.to_string()
     }
 }
 

@@ -1,0 +1,123 @@
+//! Scores: the confusion matrix, and what is read off it.
+
+use serde::{Deserialize, Serialize};
+
+/// How often each class was taken for each: `[K,K]`, rows are the truth, columns the prediction.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confusion(Vec<Vec<u64>>);
+
+impl Confusion {
+    /// No prediction yet.
+    pub fn new(classes: usize) -> Self {
+        Confusion(vec![vec![0; classes]; classes])
+    }
+
+    /// Counts one prediction.
+    pub fn count(&mut self, truth: usize, prediction: usize) {
+        self.0[truth][prediction] += 1;
+    }
+
+    /// Adds another matrix of as many classes: folds, or runs, are pooled.
+    pub fn add(&mut self, other: &Confusion) {
+        for (row, other) in self.0.iter_mut().zip(&other.0) {
+            for (count, other) in row.iter_mut().zip(other) {
+                *count += other;
+            }
+        }
+    }
+
+    /// Rows are the truth, columns the prediction.
+    pub fn rows(&self) -> &[Vec<u64>] {
+        &self.0
+    }
+
+    /// Number of predictions.
+    pub fn total(&self) -> u64 {
+        self.0.iter().flatten().sum()
+    }
+
+    /// Share of each class that was recognised; `None` for a class that did not occur.
+    pub fn recalls(&self) -> Vec<Option<f64>> {
+        let recall = |(class, row): (usize, &Vec<u64>)| {
+            let occurred: u64 = row.iter().sum();
+            (occurred > 0).then(|| row[class] as f64 / occurred as f64)
+        };
+        self.0.iter().enumerate().map(recall).collect()
+    }
+
+    /// Unweighted average recall (Eq. 6): the mean recall of the classes that occurred.
+    pub fn uar(&self) -> f64 {
+        mean(self.recalls().into_iter().flatten())
+    }
+
+    /// Weighted average recall, or accuracy: the share of all clips that were recognised.
+    pub fn war(&self) -> f64 {
+        let right: u64 = self.0.iter().enumerate().map(|(class, row)| row[class]).sum();
+        right as f64 / self.total() as f64
+    }
+
+    /// Mean F1 of the classes that occurred, or were predicted.
+    ///
+    /// # Formula
+    /// ```text
+    /// F1[c] = 2·right[c] / (occurred[c] + predicted[c])
+    /// ```
+    pub fn macro_f1(&self) -> f64 {
+        mean(self.0.iter().enumerate().filter_map(|(class, row)| {
+            let occurred: u64 = row.iter().sum();
+            let predicted: u64 = self.0.iter().map(|row| row[class]).sum();
+            (occurred + predicted > 0).then(|| 2.0 * row[class] as f64 / (occurred + predicted) as f64)
+        }))
+    }
+}
+
+fn mean(values: impl Iterator<Item = f64>) -> f64 {
+    let (sum, count) = values.fold((0.0, 0), |(sum, count), value| (sum + value, count + 1));
+    sum / count as f64
+}
+
+/// Mean, spread and best of a score over runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Spread {
+    /// Mean.
+    pub mean: f64,
+    /// Standard deviation, ddof 0, as the paper's table.
+    pub std: f64,
+    /// Largest value.
+    pub max: f64,
+    /// One value a run.
+    pub values: Vec<f64>,
+}
+
+impl Spread {
+    /// Of at least one value.
+    pub fn of(values: Vec<f64>) -> Self {
+        let mean = mean(values.iter().copied());
+        let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / values.len() as f64;
+        let max = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        Spread { mean, std: variance.sqrt(), max, values }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scores_worked_by_hand() {
+        // Truth 0: 3 right, 1 taken for 1. Truth 1: 1 right, 1 taken for 0. Class 2 never occurs.
+        let confusion = Confusion(vec![vec![3, 1, 0], vec![1, 1, 0], vec![0, 0, 0]]);
+        assert_eq!(confusion.recalls(), [Some(0.75), Some(0.5), None]);
+        assert_eq!(confusion.uar(), 0.625);
+        assert_eq!(confusion.war(), 4.0 / 6.0);
+        assert_eq!(confusion.macro_f1(), (6.0 / 8.0 + 2.0 / 4.0) / 2.0);
+    }
+
+    #[test]
+    fn spread_is_that_of_the_population() {
+        let spread = Spread::of(vec![0.5, 0.7]);
+        approx::assert_abs_diff_eq!(spread.mean, 0.6, epsilon = 1e-15);
+        approx::assert_abs_diff_eq!(spread.std, 0.1, epsilon = 1e-15);
+        assert_eq!(spread.max, 0.7);
+    }
+}
