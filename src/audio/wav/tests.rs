@@ -4,7 +4,8 @@ use super::*;
 
 /// A `fmt ` chunk: tag, channels, bits; 48 kHz.
 fn format(tag: u16, channels: u16, bits: u16) -> Vec<u8> {
-    let block = channels * bits / 8;
+    // A hostile number of channels may wrap; the header is refused before this matters.
+    let block = channels.wrapping_mul(bits) / 8;
     let mut bytes = Vec::new();
     bytes.extend(tag.to_le_bytes());
     bytes.extend(channels.to_le_bytes());
