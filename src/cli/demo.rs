@@ -28,9 +28,8 @@ impl Demo {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         interrupt::stop_flag();
         let temporary = self.output.is_none();
-        let root = self.output.unwrap_or_else(|| {
-            std::env::temp_dir().join(format!("reslstm-demo-{}", std::process::id()))
-        });
+        let root =
+            self.output.unwrap_or_else(|| std::env::temp_dir().join(format!("reslstm-demo-{}", std::process::id())));
         let result = show(&root, threads);
         if temporary {
             let _ = std::fs::remove_dir_all(&root);

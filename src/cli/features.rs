@@ -3,20 +3,24 @@
 use super::inputs::{self, Input};
 use super::{Done, Outcome, interrupt, progress};
 use clap::{Args, ValueEnum};
-use rayon::prelude::*;
-use reslstm::audio::{FeatureSettings, FrontEnd, Recording};
-use reslstm::corpus::npy;
-use reslstm::error::{Error, Kind, Result};
+use reslstm::audio::FeatureSettings;
+use reslstm::corpus::{self, Work, npy};
+use reslstm::error::{Error, Kind};
 use reslstm::files::{self, Existing};
 use reslstm::matrix::Matrix;
 use std::path::{Path, PathBuf};
 
+/// Clips computed, on all cores, before they are written.
+const CHUNK: usize = 256;
+
 /// Write the features of recordings: one file a clip, the folders kept.
 #[derive(Debug, Args)]
-#[command(after_help = "A row a frame: 34 MFCC, then 12 chroma, as librosa computes them, not normalised. Always computed anew, never
+#[command(
+    after_help = "A row a frame: 34 MFCC, then 12 chroma, as librosa computes them, not normalised. Always computed anew, never
 from the cache. A broken recording is named, the others are done, and the exit code is 1.
 
-Example: reslstm features ravdess -o features --format csv")]
+Example: reslstm features ravdess -o features --format csv"
+)]
 pub struct Features {
     /// Recordings (.wav), or folders of them
     #[arg(required = true, value_name = "AUDIO|DIR")]
@@ -54,40 +58,31 @@ impl Features {
                 return Err(error.advice("give their common folder instead, so that folders are kept").into());
             }
         }
-        interrupt::stop_flag();
         let bar = progress::bar(inputs.len() as u64, "features");
-        let write = |front_end: &mut Option<FrontEnd>, input: &Input| -> Result<()> {
-            if interrupt::stopped() {
-                return Err(Error::new(Kind::Interrupted, "stopped before this one").at(input.path.display()));
+        let settings = FeatureSettings::default();
+        let work =
+            Work { settings: &settings, cache: None, progress: &|_, _| bar.inc(1), stop: interrupt::stop_flag() };
+        let mut failures = Vec::new();
+        for inputs in inputs.chunks(CHUNK) {
+            let paths: Vec<&Path> = inputs.iter().map(|input| input.path.as_path()).collect();
+            for (input, clip) in inputs.iter().zip(corpus::extract(&paths, &work)?) {
+                let written = clip.and_then(|clip| {
+                    let bytes = match self.format {
+                        Format::Npy => npy::to_bytes(&clip.features),
+                        Format::Csv => csv_text(&settings, &clip.features).into_bytes(),
+                    };
+                    files::write_replaceable(&output(input), &bytes)
+                });
+                failures.extend(written.err());
             }
-            let features = features_of(&input.path, front_end).map_err(|error| error.at(input.path.display()))?;
-            let bytes = match self.format {
-                Format::Npy => npy::to_bytes(&features),
-                Format::Csv => csv_text(&features).into_bytes(),
-            };
-            files::write_replaceable(&output(input), &bytes)?;
-            bar.inc(1);
-            Ok(())
-        };
-        let results: Vec<Result<()>> =
-            inputs.par_iter().map_init(|| None, |front_end, input| write(front_end, input)).collect();
+        }
         bar.finish_and_clear();
-        inputs::summarise(results.into_iter().filter_map(Result::err).collect(), inputs.len())
+        inputs::summarise(failures, inputs.len())
     }
-}
-
-/// Features by the default front end at the recording's own rate; the front end is kept for the next of the same rate.
-fn features_of(path: &Path, front_end: &mut Option<FrontEnd>) -> Result<Matrix<f32>> {
-    let recording = Recording::from_wav(&files::read(path)?)?;
-    if front_end.as_ref().is_none_or(|front_end| front_end.sample_rate() != recording.sample_rate) {
-        *front_end = Some(FrontEnd::new(FeatureSettings::default(), recording.sample_rate)?);
-    }
-    front_end.as_mut().expect("made above").features(&recording.samples)
 }
 
 /// `mfcc_0,…,chroma_11`, then a line a frame, every number so that it reads back to the bit.
-fn csv_text(features: &Matrix<f32>) -> String {
-    let settings = FeatureSettings::default();
+fn csv_text(settings: &FeatureSettings, features: &Matrix<f32>) -> String {
     let mfcc = (0..settings.mfcc).map(|k| format!("mfcc_{k}"));
     let header: Vec<String> = mfcc.chain((0..settings.chroma).map(|k| format!("chroma_{k}"))).collect();
     let mut text = header.join(",") + "\n";

@@ -24,7 +24,9 @@ pub fn recordings(named: &[PathBuf]) -> Result<Vec<Input>> {
         }
         let found = folders::find_audio(path)?;
         if found.is_empty() {
-            return Err(Error::new(Kind::Data, "expected recordings (.wav) in this folder, found none").at(path.display()));
+            return Err(
+                Error::new(Kind::Data, "expected recordings (.wav) in this folder, found none").at(path.display())
+            );
         }
         inputs.extend(found.into_iter().map(|file| {
             let relative = file.strip_prefix(path).unwrap_or(Path::new(&file)).to_path_buf();

@@ -26,11 +26,17 @@ use std::process::ExitCode;
 
 /// Recognise emotion in speech, with a neural engine written by hand.
 #[derive(Debug, Parser)]
-#[command(name = "reslstm", version, max_term_width = 110, arg_required_else_help = true, after_help = "\
+#[command(
+    name = "reslstm",
+    version,
+    max_term_width = 110,
+    arg_required_else_help = true,
+    after_help = "\
 Example: a corpus to play with, a model, a prediction
   reslstm synth speech
   reslstm train speech -o model.safetensors
-  reslstm predict --model model.safetensors speech/Actor_02")]
+  reslstm predict --model model.safetensors speech/Actor_02"
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -18,13 +18,15 @@ const BUNDLED: &[u8] = include_bytes!("../../data/reslstm-sa-h64-ravdess.safeten
 
 /// Recognise the emotion of recordings, or of features.
 #[derive(Debug, Args)]
-#[command(after_help = "Without --model: the bundled weights, trained on RAVDESS (acted English speech, CC BY-NC-SA 4.0: not for
+#[command(
+    after_help = "Without --model: the bundled weights, trained on RAVDESS (acted English speech, CC BY-NC-SA 4.0: not for
 commercial use). A recording at another rate than the model's is resampled.
 
 Examples:
   reslstm predict interview.wav --window 3 --step 1 --csv > emotions.csv
   reslstm features clip.wav -o f && reslstm predict f/clip.npy --json
-  arecord -f S16_LE -r 48000 -d 4 | reslstm predict -")]
+  arecord -f S16_LE -r 48000 -d 4 | reslstm predict -"
+)]
 pub struct Predict {
     /// Recordings (.wav), folders of them, features (.npy, as the features command writes them), or - for a WAV on stdin
     #[arg(required = true, value_name = "AUDIO|DIR|FEATURES.npy|-")]
@@ -95,7 +97,10 @@ impl Predict {
         let step = self.step.unwrap_or(window);
         for (name, seconds) in [("window", window), ("step", step)] {
             if !(0.01..=86_400.0).contains(&seconds) {
-                return Err(Error::new(Kind::Settings, format!("{name}: expected 0.01 to 86,400 seconds, got {seconds}")));
+                return Err(Error::new(
+                    Kind::Settings,
+                    format!("{name}: expected 0.01 to 86,400 seconds, got {seconds}"),
+                ));
             }
         }
         Ok(Some((window, step)))
@@ -104,7 +109,8 @@ impl Predict {
     fn write_header(&self, out: &mut impl Write, labels: &[String], windows: bool) -> anyhow::Result<()> {
         if self.csv {
             let span: &[&str] = if windows { &["start", "end"] } else { &[] };
-            let columns = ["file"].iter().chain(span).chain(&["label"]).copied().chain(labels.iter().map(String::as_str));
+            let columns =
+                ["file"].iter().chain(span).chain(&["label"]).copied().chain(labels.iter().map(String::as_str));
             write_csv(out, columns)?;
         }
         Ok(())

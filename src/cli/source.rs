@@ -2,7 +2,7 @@
 
 use super::{interrupt, progress};
 use reslstm::audio::FeatureSettings;
-use reslstm::corpus::{self, Corpus, Loaded};
+use reslstm::corpus::{self, Cache, Corpus, Loaded, Work};
 use reslstm::data::Dataset;
 use reslstm::train::cross_validate::Source;
 use std::path::Path;
@@ -54,5 +54,21 @@ pub fn load_with(
     cache: Option<&Path>,
     threads: usize,
 ) -> anyhow::Result<Licensed> {
-    todo!()
+    let corpus = Corpus::open(data)?;
+    if corpus.skipped() > 0 {
+        eprintln!("note: {} songs and videos of RAVDESS are left out", corpus.skipped());
+    }
+    let folder = cache.map(Path::to_path_buf).or_else(Cache::default_folder);
+    let cache = folder.map(|folder| Cache::open(&folder)).transpose()?;
+    let bar = progress::bar(corpus.entries().len() as u64, "features");
+    let work = Work {
+        settings: &features,
+        cache: cache.as_ref(),
+        progress: &|done, _| bar.set_position(done as u64),
+        stop: interrupt::stop_flag(),
+    };
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
+    let loaded = pool.install(|| corpus::load_dataset(&corpus, &work));
+    bar.finish_and_clear();
+    Ok(Licensed { loaded: loaded?, licence: corpus.licence(), features })
 }

@@ -12,9 +12,11 @@ use std::path::{Path, PathBuf};
 
 /// Make a synthetic corpus of emotional speech, laid out and named as RAVDESS.
 #[derive(Debug, Args)]
-#[command(after_help = "The same seed gives the same bytes. The speech is synthetic: good for trying things out, not for results.
+#[command(
+    after_help = "The same seed gives the same bytes. The speech is synthetic: good for trying things out, not for results.
 
-Example: reslstm synth speech --speakers 10 && reslstm cv speech -o speech-cv --folds k=5")]
+Example: reslstm synth speech --speakers 10 && reslstm cv speech -o speech-cv --folds k=5"
+)]
 pub struct Synth {
     /// A new or empty folder
     dir: PathBuf,
@@ -50,7 +52,8 @@ impl Synth {
 pub fn write_corpus(dir: &Path, seed: u64, plan: &[RavdessName]) -> anyhow::Result<()> {
     let note = dir.join(corpus::SYNTHETIC_NOTE);
     files::check_writable(&note, files::Existing::Replace)?;
-    let text = format!("Synthetic speech made by reslstm {}, seed {seed}. Nobody spoke it.\n", env!("CARGO_PKG_VERSION"));
+    let text =
+        format!("Synthetic speech made by reslstm {}, seed {seed}. Nobody spoke it.\n", env!("CARGO_PKG_VERSION"));
     files::write_atomically(&note, text.as_bytes())?;
     let bar = progress::bar(plan.len() as u64, "speaking");
     plan.par_iter().try_for_each(|name| {

@@ -14,10 +14,12 @@ use std::path::PathBuf;
 
 /// Train one model, of one fold or of every speaker.
 #[derive(Debug, Args)]
-#[command(after_help = "Without --folds this is fold 0, whose test speakers stay unseen. Killed at any moment, the same command with
+#[command(
+    after_help = "Without --folds this is fold 0, whose test speakers stay unseen. Killed at any moment, the same command with
 --resume goes on and ends with the same bytes.
 
-Example: reslstm train ravdess -o angry-or-sad.safetensors --folds 2")]
+Example: reslstm train ravdess -o angry-or-sad.safetensors --folds 2"
+)]
 pub struct Train {
     /// A RAVDESS folder, or a manifest .csv with the columns path,label,speaker
     data: PathBuf,
@@ -38,7 +40,9 @@ impl Train {
     pub fn run(self) -> Outcome {
         let plan = self.options.plan("0")?;
         if plan.runs != 1 {
-            return Err(Error::new(Kind::Settings, format!("expected one run, got {}", plan.runs)).advice("cv runs several").into());
+            return Err(Error::new(Kind::Settings, format!("expected one run, got {}", plan.runs))
+                .advice("cv runs several")
+                .into());
         }
         let checkpoint = self.output.with_added_extension("checkpoint");
         let existing = if self.options.resume { Existing::Replace } else { Existing::Refuse };

@@ -153,7 +153,8 @@ fn infer(tensors: &Tensors) -> Result<(Architecture, usize, usize)> {
         (Family::LstmSa, "lstm")
     } else {
         let names: Vec<&str> = tensors.keys().take(5).map(String::as_str).collect();
-        let found = if names.is_empty() { "none".into() } else { format!("{} such as {}", tensors.len(), names.join(", ")) };
+        let found =
+            if names.is_empty() { "none".into() } else { format!("{} such as {}", tensors.len(), names.join(", ")) };
         let problem = format!("expected a tensor lstm.weight_ih_l0 or lstm1.weight_ih_l0, got {found}");
         return Err(Error::new(Kind::Model, problem).advice(SAVE_FROM_PYTORCH));
     };

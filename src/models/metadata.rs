@@ -136,7 +136,10 @@ impl Metadata {
         let wrong = |problem: String| Err(Error::new(Kind::Model, problem).at("metadata"));
         let architecture = model.architecture().to_string();
         if self.architecture != architecture {
-            return wrong(format!("expected architecture {architecture} as the tensors say, got {}", self.architecture));
+            return wrong(format!(
+                "expected architecture {architecture} as the tensors say, got {}",
+                self.architecture
+            ));
         }
         if self.labels.len() != model.classes() {
             return wrong(format!("expected {} labels, a class each, got {}", model.classes(), self.labels.len()));
@@ -145,9 +148,9 @@ impl Metadata {
         if distinct.len() != self.labels.len() {
             return wrong(format!("expected labels that differ and are not empty, got {:?}", self.labels));
         }
-        self.features.validate().map_err(|error| {
-            Error::new(Kind::Model, error.to_string()).at("metadata").advice("the file is damaged")
-        })?;
+        self.features
+            .validate()
+            .map_err(|error| Error::new(Kind::Model, error.to_string()).at("metadata").advice("the file is damaged"))?;
         let inputs = model.inputs();
         if self.features.width() != inputs {
             let width = self.features.width();

@@ -237,8 +237,7 @@ pub fn model_file(
     outcome: Outcome,
 ) -> ModelFile {
     let labels = source.dataset.labels().names().to_vec();
-    let mut metadata =
-        Metadata::new(settings.arch.to_string(), labels, source.sample_rate, source.features.clone());
+    let mut metadata = Metadata::new(settings.arch.to_string(), labels, source.sample_rate, source.features.clone());
     metadata.mean = task.normaliser.mean().to_vec();
     metadata.std = task.normaliser.std().to_vec();
     metadata.protocol = settings.protocol.to_string();
