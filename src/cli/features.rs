@@ -1,7 +1,7 @@
 //! `features AUDIO|DIR… -o DIR`
 
 use super::inputs::{self, Input};
-use super::{Done, Outcome, interrupt, progress};
+use super::{Outcome, interrupt, progress};
 use clap::{Args, ValueEnum};
 use reslstm::audio::FeatureSettings;
 use reslstm::corpus::{self, Work, npy};

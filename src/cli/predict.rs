@@ -1,7 +1,7 @@
 //! `predict AUDIO|DIR|FEATURES.npy|-…`
 
 use super::inputs::{self, Input};
-use super::{Done, Outcome, interrupt, progress, resample};
+use super::{Outcome, interrupt, progress, resample};
 use anyhow::Context;
 use clap::Args;
 use reslstm::audio::Recording;

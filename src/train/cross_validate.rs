@@ -146,6 +146,9 @@ impl Folder<'_> {
             let problem = "expected a folder begun by this command, but it has no plan.json";
             return Err(Error::new(Kind::Settings, problem).at(self.root.display()).advice("choose another folder"));
         }
+        for folder in ["models", "runs", "unfinished"].map(|name| self.root.join(name)) {
+            std::fs::create_dir_all(&folder).map_err(|error| Error::io(folder.display(), &error))?;
+        }
         write_json(&path, &plan)
     }
 
@@ -285,7 +288,6 @@ fn read_json<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<T> {
 pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     let mut bytes = serde_json::to_vec_pretty(value).expect("plain values become JSON");
     bytes.push(b'\n');
-    files::check_writable(path, files::Existing::Replace)?;
     files::write_atomically(path, &bytes)
 }
 
