@@ -4,6 +4,7 @@ pub mod audit;
 pub mod data;
 pub mod elementary;
 pub mod error;
+pub mod files;
 pub mod kernels;
 pub mod layers;
 pub mod matrix;

@@ -1,0 +1,259 @@
+//! Files: reading and writing whole ones, so that every error names its path and no reader ever meets half a file.
+
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::error::{Error, Kind, Result};
+
+/// What to do about an output that is there already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Existing {
+    /// Leave it alone, and say so.
+    Refuse,
+    /// Write over it when the time comes.
+    Replace,
+}
+
+/// Whether a write that returned has to survive a loss of power.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Durability {
+    OnDisk,
+    WhenConvenient,
+}
+
+/// All bytes of a file.
+///
+/// # Errors
+/// [`Kind::Io`], naming the file.
+pub fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).map_err(|error| Error::io(path.display(), &error))
+}
+
+/// Puts `bytes` into the file at `path`, new or old, in one step: whoever reads it, now or after a crash, finds all of the
+/// old bytes or all of the new ones. They are on the disk when this returns.
+///
+/// What is neither a file nor missing, such as a pipe or a terminal, cannot be exchanged and is written to.
+///
+/// # Errors
+/// [`Kind::Io`], naming the file, which is then what it was before.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    write(path, bytes, Durability::OnDisk)
+}
+
+/// [`write_atomically`] without waiting for the disk: for what can be computed again. A loss of power may leave other
+/// bytes behind, which the reader must be able to tell.
+///
+/// # Errors
+/// As [`write_atomically`].
+pub fn write_replaceable(path: &Path, bytes: &[u8]) -> Result<()> {
+    write(path, bytes, Durability::WhenConvenient)
+}
+
+/// Proves, before long work starts, that its result can be written to `path` afterwards. Folders on the way are created;
+/// nothing else is left behind, and a file that is there already stays untouched.
+///
+/// # Errors
+/// [`Kind::Settings`] if there is a file and `existing` says to refuse, or `path` is a folder or names no file;
+/// [`Kind::Io`] if no file can be made there.
+pub fn check_writable(path: &Path, existing: Existing) -> Result<()> {
+    let target = Target::of(path)?;
+    let Target::File(file) = &target else { return Ok(()) };
+    if existing == Existing::Refuse && file.exists() {
+        return Err(Error::new(Kind::Settings, "expected a name that is free, found a file")
+            .at(path.display())
+            .advice("choose another name, or remove the file first"));
+    }
+    let failed = |error| Error::io(path.display(), &error);
+    fs::create_dir_all(folder_of(file)).map_err(failed)?;
+    Beside::create(file).map_err(failed)?;
+    Ok(())
+}
+
+fn write(path: &Path, bytes: &[u8], durability: Durability) -> Result<()> {
+    let written = match Target::of(path)? {
+        Target::File(file) => Beside::create(&file).and_then(|beside| beside.become_target(&file, bytes, durability)),
+        Target::Device(device) => File::options().write(true).open(device).and_then(|mut out| out.write_all(bytes)),
+    };
+    written.map_err(|error| Error::io(path.display(), &error))
+}
+
+/// What an output path leads to.
+enum Target {
+    /// A file that is there, or is not yet.
+    File(PathBuf),
+    /// Something that takes bytes and keeps none: exchanging it for a file would take it away from everybody else.
+    Device(PathBuf),
+}
+
+impl Target {
+    fn of(path: &Path) -> Result<Self> {
+        let wrong = |problem: &str| Err(Error::new(Kind::Settings, problem).at(path.display()));
+        match fs::metadata(path) {
+            Ok(found) if found.is_dir() => wrong("expected a file to write, found a folder"),
+            Ok(found) if !found.is_file() => Ok(Target::Device(path.into())),
+            // A link stays one, and the file it leads to is exchanged.
+            Ok(_) => fs::canonicalize(path).map(Target::File).map_err(|error| Error::io(path.display(), &error)),
+            Err(_) if path.file_name().is_none() => wrong("expected a path that ends in the name of a file"),
+            Err(_) => Ok(Target::File(path.into())),
+        }
+    }
+}
+
+/// The folder a file is in; the current one has no name in a relative path.
+fn folder_of(file: &Path) -> &Path {
+    match file.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// A hidden file in the folder of the one it is about to become. It is removed if that does not happen.
+struct Beside {
+    path: PathBuf,
+    file: File,
+    renamed: bool,
+}
+
+impl Beside {
+    fn create(target: &Path) -> std::io::Result<Self> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        loop {
+            // Without the target's own name, which may be as long as names can be.
+            let number = COUNT.fetch_add(1, Ordering::Relaxed);
+            let path = folder_of(target).join(format!(".reslstm-{}-{number}.tmp", std::process::id()));
+            match File::create_new(&path) {
+                Ok(file) => return Ok(Beside { path, file, renamed: false }),
+                // Another machine that shares the folder has a process of our number, or one was killed here.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn become_target(mut self, target: &Path, bytes: &[u8], durability: Durability) -> std::io::Result<()> {
+        self.file.write_all(bytes)?;
+        if durability == Durability::OnDisk {
+            self.file.sync_all()?;
+        }
+        fs::rename(&self.path, target)?;
+        self.renamed = true;
+        // The new name is an entry of the folder. Not every system lets a folder be opened or synchronised; the bytes are
+        // on the disk in any case.
+        if durability == Durability::OnDisk
+            && let Ok(folder) = File::open(folder_of(target))
+        {
+            let _ = folder.sync_all();
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        if !self.renamed {
+            // Whatever led here is the error to report.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names_in(folder: &Path) -> Vec<String> {
+        let mut names: Vec<String> =
+            fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_file_is_written_exchanged_and_read_and_nothing_else_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.safetensors");
+        write_atomically(&path, b"first, and longer").unwrap();
+        write_atomically(&path, b"second").unwrap();
+        assert_eq!(read(&path).unwrap(), b"second");
+        write_replaceable(&path, b"third").unwrap();
+        assert_eq!(read(&path).unwrap(), b"third");
+        assert_eq!(names_in(folder.path()), ["model.safetensors"]);
+    }
+
+    #[test]
+    fn a_name_as_long_as_the_system_allows_can_be_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("n".repeat(255));
+        write_atomically(&path, b"x").unwrap();
+        assert_eq!(read(&path).unwrap(), b"x");
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("absent.wav");
+        let error = read(&path).unwrap_err();
+        assert_eq!(error.kind(), Kind::Io);
+        assert!(error.to_string().starts_with(&format!("{}: ", path.display())), "{error}");
+        let error = write_atomically(&path.join("deeper"), b"x").unwrap_err();
+        assert_eq!(error.kind(), Kind::Io);
+        assert!(error.to_string().contains("absent.wav"), "{error}");
+    }
+
+    #[test]
+    fn checking_makes_the_folders_and_nothing_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new/deep/summary.json");
+        check_writable(&path, Existing::Refuse).unwrap();
+        assert_eq!(names_in(path.parent().unwrap()), [""; 0]);
+        write_atomically(&path, b"{}").unwrap();
+
+        let error = check_writable(&path, Existing::Refuse).unwrap_err();
+        assert_eq!(error.kind(), Kind::Settings);
+        assert!(error.to_string().contains("summary.json: expected a name that is free, found a file ("), "{error}");
+        check_writable(&path, Existing::Replace).unwrap();
+        assert_eq!(read(&path).unwrap(), b"{}");
+        assert_eq!(names_in(path.parent().unwrap()), ["summary.json"]);
+    }
+
+    #[test]
+    fn where_no_file_can_be_is_said_before_the_work() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        write_atomically(&file, b"x").unwrap();
+        for existing in [Existing::Refuse, Existing::Replace] {
+            let error = check_writable(folder.path(), existing).unwrap_err();
+            assert_eq!(error.kind(), Kind::Settings);
+            assert!(error.to_string().ends_with("expected a file to write, found a folder"), "{error}");
+            // A folder on the way is a file.
+            assert_eq!(check_writable(&file.join("model"), existing).unwrap_err().kind(), Kind::Io);
+            assert_eq!(check_writable(Path::new(""), existing).unwrap_err().kind(), Kind::Settings);
+        }
+        assert_eq!(write_atomically(folder.path(), b"x").unwrap_err().kind(), Kind::Settings);
+        assert_eq!(names_in(folder.path()), ["file"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_stays_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let [file, link] = ["file", "link"].map(|name| folder.path().join(name));
+        write_atomically(&file, b"old").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        write_atomically(&link, b"new").unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(read(&file).unwrap(), b"new");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_device_is_written_to_and_stays() {
+        // Exchanged for a file, /dev/null would be gone for everybody.
+        let null = Path::new("/dev/null");
+        check_writable(null, Existing::Refuse).unwrap();
+        write_atomically(null, b"gone").unwrap();
+        assert!(!fs::metadata(null).unwrap().is_file());
+    }
+}
