@@ -88,7 +88,7 @@ mod tests {
         assert_eq!(sizes(10, 4), [4, 4, 2]);
         assert_eq!(sizes(8, 4), [4, 4]);
         assert_eq!(sizes(1, 4), [1]);
-        assert_eq!(sizes(0, 4), []);
+        assert!(sizes(0, 4).is_empty());
         assert_eq!(batches(&[0, 1, 2], 1).map(<[usize]>::len).collect::<Vec<_>>(), [1, 2]);
     }
 }

@@ -7,6 +7,7 @@
 //! | [`run`]            | one training, epoch after epoch                                           |
 //! | [`metrics`]        | confusion matrix, UAR, WAR, F1                                             |
 
+pub mod checkpoint;
 pub mod metrics;
 pub mod run;
 pub mod settings;

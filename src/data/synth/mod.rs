@@ -46,6 +46,10 @@ const PEAK: f64 = 0.95;
 /// Bandwidths of the first three formants, Hz.
 const BANDWIDTHS: [f64; 3] = [70.0, 100.0, 160.0];
 
+/// Amplitude of the noise in neutral voice, and of breath alone, where a pulse of the voice peaks at about 10.
+const BREATH: f64 = 1.5;
+const WHISPER: f64 = 6.0;
+
 /// A synthetic recording, one channel.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Speech {
@@ -98,9 +102,10 @@ pub fn synthesise(seed: u64, name: &RavdessName) -> Speech {
 
 /// Source through filter, in no particular unit of loudness.
 fn speak(frames: &[Frame], voice: &Voice, expression: &Expression, cycles: Stream, mut noise: Stream) -> Vec<f64> {
+    // Breathy folds never close for long, pressed ones leave little open: 8 dB of breath are a tenth of a cycle.
     let open = (voice.open + 0.012 * expression.breath).clamp(0.35, 0.85);
     let roughness = (0.6 + expression.rough).max(0.1) / 100.0;
-    let breath = 0.15 * decibels(expression.breath);
+    let breath = BREATH * decibels(expression.breath);
     let bright = decibels(expression.tilt.clamp(-15.0, 15.0));
 
     let mut glottis = Glottis::new(cycles);
@@ -123,8 +128,8 @@ fn speak(frames: &[Frame], voice: &Voice, expression: &Expression, cycles: Strea
         for _ in 0..samples_a_frame {
             let puff = glottis.step(frame.f0, open, roughness);
             // Breath is heard while air flows: with the voice in pulses, alone through folds that stay open.
-            let air = noise.between(-1.0, 1.0) * (breath * frame.voice * puff.flow + 0.6 * frame.breath);
-            let source = frame.voice * puff.excitation + 10.0 * air;
+            let air = noise.between(-1.0, 1.0) * (breath * frame.voice * puff.flow + WHISPER * frame.breath);
+            let source = frame.voice * puff.excitation + air;
             let dark = below_1_khz.step(source);
             let voiced = tract.iter_mut().fold(dark + bright * (source - dark), |x, formant| formant.step(x));
             let hiss = mouth.step(frame.hiss * noise.between(-1.0, 1.0));

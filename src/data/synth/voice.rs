@@ -5,9 +5,9 @@ use crate::data::labels::RavdessName;
 use crate::rng::Stream;
 
 /// How far, in [`SPREAD`]s, a speaker lies from the average one, whatever is felt.
-const HABIT: f64 = 0.35;
+const HABIT: f64 = 0.3;
 /// How far, in [`SPREAD`]s, a speaker's idea of an emotion lies from the recipe.
-const OWN_STYLE: f64 = 0.25;
+const OWN_STYLE: f64 = 0.2;
 /// How far, in [`SPREAD`]s, a take lies from the speaker's idea.
 const TAKE: f64 = 0.3;
 

@@ -1,0 +1,167 @@
+//! A training's [`State`] as bytes, exact to the bit: weights, the optimiser's moments, the best epoch, the history.
+//!
+//! Random streams need no saving: each is a function of seed and epoch ([`crate::rng`]).
+
+use super::run::{Best, EpochRecord, State};
+use super::settings::Settings;
+use crate::error::{Error, Kind, Result};
+use crate::models::Model;
+use crate::optim::Adam;
+use crate::params::{Parameters, Path};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+
+/// What is saved beside the tensors.
+#[derive(Serialize, Deserialize)]
+struct Header {
+    settings: Settings,
+    seed: u64,
+    adam_steps: u64,
+    best: Option<(usize, f64)>,
+    history: Vec<EpochRecord>,
+}
+
+const HEADER: &str = "training";
+
+/// The bytes of a checkpoint: a safetensors file.
+pub fn to_bytes(settings: &Settings, seed: u64, state: &State) -> Vec<u8> {
+    let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
+    let mut add = |prefix: &str, model: &Model<f32>| {
+        model.visit(&Path::ROOT, &mut |path, _, shape, values| {
+            tensors.push((format!("{prefix}.{path}"), shape.to_vec(), le_bytes(values)));
+        });
+    };
+    add("model", &state.model);
+    if let Some(best) = &state.best {
+        add("best", &best.model);
+    }
+    for (name, moment) in [("adam.m", &state.adam.first_moment), ("adam.v", &state.adam.second_moment)] {
+        tensors.push((name.into(), vec![moment.len()], le_bytes(moment)));
+    }
+    let header = Header {
+        settings: settings.clone(),
+        seed,
+        adam_steps: state.adam.steps,
+        best: state.best.as_ref().map(|best| (best.epoch, best.validation_uar)),
+        history: state.history.clone(),
+    };
+    let header = serde_json::to_string(&header).expect("plain values become JSON");
+    let views = tensors.iter().map(|(name, shape, bytes)| {
+        (name, TensorView::new(Dtype::F32, shape.clone(), bytes).expect("as many bytes as the shape says"))
+    });
+    safetensors::serialize(views, Some(HashMap::from([(HEADER.to_string(), header)])))
+        .expect("tensors have one name each")
+}
+
+/// The state of a checkpoint made with these settings and seed, for a task of `inputs` columns and `classes` classes.
+///
+/// # Errors
+/// If the bytes are no checkpoint, or one of another training.
+pub fn from_bytes(bytes: &[u8], settings: &Settings, seed: u64, inputs: usize, classes: usize) -> Result<State> {
+    let broken = |problem: String| {
+        Error::new(Kind::Model, format!("not a usable checkpoint: {problem}"))
+            .advice("delete it to start this training again")
+    };
+    let tensors = SafeTensors::deserialize(bytes).map_err(|e| broken(e.to_string()))?;
+    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| broken(e.to_string()))?;
+    let header = metadata.metadata().as_ref().and_then(|map| map.get(HEADER));
+    let header = header.ok_or_else(|| broken(format!("its metadata has no '{HEADER}'")))?;
+    let header: Header = serde_json::from_str(header).map_err(|e| broken(e.to_string()))?;
+    if header.settings != *settings || header.seed != seed {
+        return Err(broken("it belongs to a training with other settings or another seed".into()));
+    }
+    let tensor = |name: &str, length: usize| -> Result<Vec<f32>> {
+        let tensor = tensors.tensor(name).map_err(|e| broken(e.to_string()))?;
+        let (values, rest) = tensor.data().as_chunks();
+        if tensor.dtype() != Dtype::F32 || values.len() != length || !rest.is_empty() {
+            let (dtype, shape) = (tensor.dtype(), tensor.shape());
+            return Err(broken(format!("{name}: expected {length} f32 values, got {dtype:?} {shape:?}")));
+        }
+        Ok(values.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect())
+    };
+    let model = |prefix: &str| -> Result<Model<f32>> {
+        let mut model = Model::zeros(settings.arch, inputs, classes);
+        let mut result = Ok(());
+        model.visit_mut(
+            &Path::ROOT,
+            &mut |path, _, _, values| match tensor(&format!("{prefix}.{path}"), values.len()) {
+                Ok(saved) => values.copy_from_slice(&saved),
+                Err(error) => result = Err(error),
+            },
+        );
+        result.map(|()| model)
+    };
+    let current = model("model")?;
+    let mut adam = Adam::new(current.parameter_count(), settings.weight_decay);
+    adam.steps = header.adam_steps;
+    adam.first_moment = tensor("adam.m", adam.first_moment.len())?;
+    adam.second_moment = tensor("adam.v", adam.second_moment.len())?;
+    let best = match header.best {
+        Some((epoch, validation_uar)) => Some(Best { epoch, validation_uar, model: model("best")? }),
+        None => None,
+    };
+    Ok(State { model: current, adam, best, history: header.history })
+}
+
+fn le_bytes(values: &[f32]) -> Vec<u8> {
+    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{Clip, Dataset, Labels, folds::Split};
+    use crate::matrix::Matrix;
+    use crate::rng::Stream;
+    use crate::train::{Recipe, Task, Training};
+
+    /// Four speakers, three classes that differ in the mean of one column.
+    fn task() -> Task {
+        let mut stream = Stream::new(9, "clips", 0);
+        let mut clips = Vec::new();
+        for clip in 0..36 {
+            let (label, frames) = (clip % 3, 3 + clip % 5);
+            let value = |i: usize| (stream.normal() + if i % 4 == label { 2.0 } else { 0.0 }) as f32;
+            let features = Matrix::from_vec(frames, 4, (0..frames * 4).map(value).collect());
+            clips.push(Clip { name: clip.to_string(), label, speaker: (clip % 4).to_string(), features });
+        }
+        let labels = Labels::new(["a", "b", "c"].map(String::from).to_vec()).unwrap();
+        let speakers = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+        let split = Split::new(0, speakers(&["0", "1"]), speakers(&["2"]), speakers(&["3"])).unwrap();
+        Task::for_split(&Dataset::new(labels, clips).unwrap(), &split, Default::default()).unwrap()
+    }
+
+    #[test]
+    fn a_training_resumed_from_bytes_ends_with_the_same_bits() {
+        let arch = "reslstm-sa-h5".parse().unwrap();
+        let settings = Recipe { arch, epochs: 9, batch: 4, t0: 2, ..Recipe::default() }.check().unwrap();
+        let task = task();
+        let mut whole = Training::new(&settings, &task, 3);
+        let mut parts = Training::new(&settings, &task, 3);
+        while !whole.is_finished() {
+            whole.epoch();
+            parts.epoch();
+            let bytes = to_bytes(&settings, 3, parts.state());
+            let state = from_bytes(&bytes, &settings, 3, task.inputs, task.classes).unwrap();
+            parts = Training::resume(&settings, &task, 3, state);
+        }
+        let (whole, parts) = (whole.finish(), parts.finish());
+        assert_eq!(whole.model, parts.model);
+        assert_eq!(whole.confusion, parts.confusion);
+        assert!(whole.confusion.uar() > 0.5, "and it learns: {:?}", whole.confusion);
+    }
+
+    #[test]
+    fn a_foreign_or_broken_checkpoint_is_refused() {
+        let settings = Recipe { arch: "lstm-sa-h2".parse().unwrap(), ..Recipe::default() }.check().unwrap();
+        let task = task();
+        let bytes = to_bytes(&settings, 3, Training::new(&settings, &task, 3).state());
+        assert!(from_bytes(&bytes, &settings, 3, 4, 3).is_ok());
+        assert!(from_bytes(&bytes, &settings, 4, 4, 3).unwrap_err().to_string().contains("another seed"));
+        assert!(from_bytes(&bytes, &settings, 3, 5, 3).is_err());
+        for length in (0..bytes.len()).step_by(7) {
+            assert_eq!(from_bytes(&bytes[..length], &settings, 3, 4, 3).unwrap_err().kind(), Kind::Model);
+        }
+    }
+}
