@@ -1,11 +1,15 @@
-//! The two models of the paper, and one type for whichever is in use.
+//! The two models of the paper, one type for whichever is in use, the file a model is kept in, and its use.
 
 pub mod architecture;
+pub mod file;
 pub mod lstm_sa;
+mod metadata;
 pub mod res_lstm_sa;
 
 pub use architecture::{Architecture, Family};
+pub use file::ModelFile;
 pub use lstm_sa::{LstmSa, LstmSaTape};
+pub use metadata::Metadata;
 pub use res_lstm_sa::{ResLstmSa, ResLstmSaTape};
 
 use crate::matrix::Matrix;

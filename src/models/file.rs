@@ -1,0 +1,245 @@
+//! The model file: bytes in, a checked model out, and back.
+//!
+//! One [safetensors](https://huggingface.co/docs/safetensors) file: eight bytes with the length of the header, the header
+//! (JSON: name, type, shape and place of every tensor), the tensors. Tensors have the names and shapes of the published
+//! PyTorch state dict and are 32-bit floats. [`Metadata`] stands in the header as one JSON text under the key `reslstm`, its
+//! keys sorted: the format's own map has no order, and the same model is to give the same bytes.
+//!
+//! A state dict saved from PyTorch loads as well: it has no metadata, may hold 64-bit floats, and counts batches in
+//! `*.num_batches_tracked`, which nothing here needs.
+
+use std::collections::{BTreeMap, HashMap};
+
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+
+use super::{Architecture, Family, Metadata, Model};
+use crate::error::{Error, Kind, Result};
+use crate::params::{Parameters, Path};
+
+/// Where the metadata stands among the format's own.
+const METADATA_KEY: &str = "reslstm";
+/// What a file without metadata with eight classes is taken to have learnt, class 0 first.
+const RAVDESS: [&str; 8] = ["neutral", "calm", "happy", "sad", "angry", "fear", "disgust", "surprised"];
+/// PyTorch's count of batches that a running average has seen.
+const BATCH_COUNT: &str = ".num_batches_tracked";
+
+const DAMAGED: &str = "the file is damaged or was cut off: copy it again";
+const SAVE_FROM_PYTORCH: &str = "a model of this program is one .safetensors file; save one from PyTorch with \
+                                 safetensors.torch.save_file(model.state_dict(), \"model.safetensors\")";
+
+/// A model that can be used: every weight is finite, and the metadata, if there is any, agrees with the tensors.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModelFile {
+    model: Model<f32>,
+    metadata: Option<Metadata>,
+}
+
+impl ModelFile {
+    /// A model and what is to be said about it.
+    ///
+    /// # Errors
+    /// [`Kind::Model`] if a weight is not finite, a running variance is negative, or the metadata contradicts the model.
+    pub fn new(model: Model<f32>, metadata: Option<Metadata>) -> Result<Self> {
+        let mut checked = Ok(());
+        model.visit(&Path::ROOT, &mut |path, _, shape, values| {
+            if checked.is_ok() {
+                checked = check_values(&path.to_string(), shape, values);
+            }
+        });
+        checked?;
+        if let Some(metadata) = &metadata {
+            metadata.check(&model)?;
+        }
+        Ok(ModelFile { model, metadata })
+    }
+
+    /// The model.
+    pub fn model(&self) -> &Model<f32> {
+        &self.model
+    }
+
+    /// What the file says about it; a state dict saved from PyTorch says nothing.
+    pub fn metadata(&self) -> Option<&Metadata> {
+        self.metadata.as_ref()
+    }
+
+    /// Class names, `[K]`. Without metadata, eight classes are RAVDESS's in its order, others `class 0`, `class 1`, …
+    pub fn labels(&self) -> Vec<String> {
+        match &self.metadata {
+            Some(metadata) => metadata.labels.clone(),
+            None if self.model.classes() == RAVDESS.len() => RAVDESS.map(String::from).to_vec(),
+            None => (0..self.model.classes()).map(|class| format!("class {class}")).collect(),
+        }
+    }
+
+    /// The model and its metadata.
+    pub fn into_parts(self) -> (Model<f32>, Option<Metadata>) {
+        (self.model, self.metadata)
+    }
+
+    /// The bytes of the file; the same model gives the same bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
+        self.model.visit(&Path::ROOT, &mut |path, _, shape, values| {
+            let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+            tensors.push((path.to_string(), shape.to_vec(), bytes));
+        });
+        let views = tensors.iter().map(|(name, shape, bytes)| {
+            let view = TensorView::new(Dtype::F32, shape.clone(), bytes).expect("a tensor has the values of its shape");
+            (name, view)
+        });
+        let metadata = self.metadata.as_ref().map(|it| HashMap::from([(METADATA_KEY.to_string(), it.to_json())]));
+        safetensors::serialize(views, metadata).expect("the header of a checked model is short")
+    }
+
+    /// The model of a file's bytes. Its architecture is read off the names and shapes of the tensors; 32 and 64-bit floats
+    /// are taken, the latter rounded.
+    ///
+    /// # Errors
+    /// [`Kind::Model`] if this is no safetensors file or cut off; a tensor is missing, unknown, of another shape or type; and
+    /// those of [`new`](Self::new). Memory is taken in proportion to the bytes given, whatever their header claims.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| unreadable(bytes, &error.to_string()))?;
+        let file = SafeTensors::deserialize(bytes).map_err(|error| unreadable(bytes, &error.to_string()))?;
+        let tensors: Tensors = file.tensors().into_iter().filter(|(name, _)| !name.ends_with(BATCH_COUNT)).collect();
+
+        let (architecture, inputs, classes) = infer(&tensors)?;
+        let mut model = Model::<f32>::zeros(architecture, inputs, classes);
+        let mut unread = tensors.clone();
+        let mut filled = Ok(());
+        model.visit_mut(&Path::ROOT, &mut |path, _, shape, values| {
+            let name = path.to_string();
+            unread.remove(&name);
+            if filled.is_ok() {
+                filled = fill(&tensors, &name, shape, values);
+            }
+        });
+        filled?;
+        if let Some(name) = unread.keys().next() {
+            let problem = format!("a model {architecture} has no such tensor");
+            return Err(Error::new(Kind::Model, problem).at(format!("tensor {name}")).advice(SAVE_FROM_PYTORCH));
+        }
+        let metadata = header.metadata().as_ref().and_then(|map| map.get(METADATA_KEY));
+        ModelFile::new(model, metadata.map(|json| Metadata::from_json(json)).transpose()?)
+    }
+}
+
+/// By name, sorted, so that errors are the same every time.
+type Tensors<'a> = BTreeMap<String, TensorView<'a>>;
+
+/// What the bytes are instead of a model file.
+fn unreadable(bytes: &[u8], problem: &str) -> Error {
+    let beginning = bytes[..bytes.len().min(12)].escape_ascii();
+    let (problem, advice) = match bytes {
+        [] => ("expected a model file, got an empty one".to_string(), DAMAGED),
+        // A zip archive, which is what torch.save writes.
+        [b'P', b'K', 3, 4, ..] => ("expected a safetensors file, got a zip archive".to_string(), SAVE_FROM_PYTORCH),
+        // The header is a JSON object, and it begins right after its length.
+        [_, _, _, _, _, _, _, _, b'{', ..] => (format!("expected a whole safetensors file: {problem}"), DAMAGED),
+        _ => {
+            let what = format!("got {} bytes beginning \"{beginning}\"", bytes.len());
+            (format!("expected a safetensors file, {what}"), SAVE_FROM_PYTORCH)
+        }
+    };
+    Error::new(Kind::Model, problem).advice(advice)
+}
+
+/// Architecture, inputs `D` and classes `K` from the tensors that name every size. Their shapes are checked against each
+/// other: all other tensors of the model are smaller, so that it takes no more memory than the file.
+fn infer(tensors: &Tensors) -> Result<(Architecture, usize, usize)> {
+    let (family, top_lstm) = if tensors.contains_key("lstm1.weight_ih_l0") {
+        (Family::ResLstmSa, "lstm2")
+    } else if tensors.contains_key("lstm.weight_ih_l0") {
+        (Family::LstmSa, "lstm")
+    } else {
+        let names: Vec<&str> = tensors.keys().take(5).map(String::as_str).collect();
+        let found =
+            if names.is_empty() { "none".into() } else { format!("{} such as {}", tensors.len(), names.join(", ")) };
+        let problem = format!("expected a tensor lstm.weight_ih_l0 or lstm1.weight_ih_l0, got {found}");
+        return Err(Error::new(Kind::Model, problem).advice(SAVE_FROM_PYTORCH));
+    };
+    let weight_ih = format!("{top_lstm}.weight_ih_l0");
+    let [_, inputs] = matrix_shape(tensors, &weight_ih)?;
+    let [hidden, vectors] = matrix_shape(tensors, "attention_vector")?;
+    let [classes, _] = matrix_shape(tensors, "fc.weight")?;
+    let architecture = Architecture::new(family, hidden, vectors)
+        .map_err(|error| Error::new(Kind::Model, error.to_string()).at("tensor attention_vector"))?;
+    if inputs == 0 || classes < 2 {
+        let problem = format!("expected a model of at least 1 input and 2 classes, got {inputs} and {classes}");
+        return Err(Error::new(Kind::Model, problem));
+    }
+    expect_shape(tensors, &weight_ih, &[4 * hidden, inputs])?;
+    expect_shape(tensors, &format!("{top_lstm}.weight_hh_l0"), &[4 * hidden, hidden])?;
+    expect_shape(tensors, "fc.weight", &[classes, hidden])?;
+    if family == Family::ResLstmSa {
+        // What the residual adds to its input is as wide as that; a width that overflows is in no file.
+        expect_shape(tensors, "lstm1.weight_ih_l0", &[inputs.saturating_mul(4), inputs])?;
+    }
+    Ok((architecture, inputs, classes))
+}
+
+fn find<'t, 'a>(tensors: &'t Tensors<'a>, name: &str) -> Result<&'t TensorView<'a>> {
+    tensors.get(name).ok_or_else(|| {
+        Error::new(Kind::Model, "expected this tensor, found none of the name")
+            .at(format!("tensor {name}"))
+            .advice(SAVE_FROM_PYTORCH)
+    })
+}
+
+fn matrix_shape(tensors: &Tensors, name: &str) -> Result<[usize; 2]> {
+    let shape = find(tensors, name)?.shape();
+    shape.try_into().map_err(|_| {
+        Error::new(Kind::Model, format!("expected two dimensions, got shape {shape:?}")).at(format!("tensor {name}"))
+    })
+}
+
+fn expect_shape(tensors: &Tensors, name: &str, expected: &[usize]) -> Result<()> {
+    let got = find(tensors, name)?.shape();
+    if got == expected {
+        return Ok(());
+    }
+    let problem = format!("expected shape {expected:?} to go with the other tensors, got {got:?}");
+    Err(Error::new(Kind::Model, problem).at(format!("tensor {name}")))
+}
+
+/// Copies a tensor of the file into the model's, of this shape.
+fn fill(tensors: &Tensors, name: &str, shape: &[usize], values: &mut [f32]) -> Result<()> {
+    expect_shape(tensors, name, shape)?;
+    let tensor = find(tensors, name)?;
+    // The format has checked that there are as many bytes as the shape asks for.
+    match tensor.dtype() {
+        Dtype::F32 => {
+            for (value, &bytes) in values.iter_mut().zip(tensor.data().as_chunks().0) {
+                *value = f32::from_le_bytes(bytes);
+            }
+        }
+        Dtype::F64 => {
+            for (value, &bytes) in values.iter_mut().zip(tensor.data().as_chunks().0) {
+                *value = f64::from_le_bytes(bytes) as f32;
+            }
+        }
+        other => {
+            return Err(Error::new(Kind::Model, format!("expected values of type F32 or F64, got {other}"))
+                .at(format!("tensor {name}"))
+                .advice("convert the model before saving it: model.float()"));
+        }
+    }
+    Ok(())
+}
+
+fn check_values(name: &str, shape: &[usize], values: &[f32]) -> Result<()> {
+    let variance = name.ends_with("running_var");
+    let fits = |value: f32| value.is_finite() && !(variance && value < 0.0);
+    let Some(at) = values.iter().position(|&value| !fits(value)) else { return Ok(()) };
+    let expected = if variance { "variances that are finite and not negative" } else { "finite values" };
+    let place = match shape {
+        [_, columns] => format!("row {}, column {}", at / columns, at % columns),
+        _ => format!("place {at}"),
+    };
+    Err(Error::new(Kind::Model, format!("expected {expected}, got {} in {place}", values[at]))
+        .at(format!("tensor {name}"))
+        .advice("the training that gave these weights diverged, or the file is damaged"))
+}
+
+#[cfg(test)]
+mod tests;

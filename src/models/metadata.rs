@@ -1,0 +1,174 @@
+//! What a model file says about its model, besides the weights.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::Model;
+use crate::audio::FeatureSettings;
+use crate::error::{Error, Kind, Result};
+
+/// Where a model comes from and what it needs to be used.
+///
+/// A file must have the first five fields; the others are empty where nothing is said. Fields that a later version adds
+/// are skipped when an earlier one reads the file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Metadata {
+    /// Version of this description; [`FORMAT`](Self::FORMAT) when written by this program.
+    pub format: u32,
+    /// The model's name, such as `reslstm-sa-h64`; the tensors must agree.
+    pub architecture: String,
+    /// Class names, `[K]`, class 0 first.
+    pub labels: Vec<String>,
+    /// Sample rate of the training recordings, Hz. Others must be resampled to it.
+    pub sample_rate: u32,
+    /// How features are made of a recording.
+    pub features: FeatureSettings,
+    /// Mean of every feature column, `[D]`; empty if the model takes features that are normalised already.
+    #[serde(default)]
+    pub mean: Vec<f64>,
+    /// Standard deviation of every feature column, `[D]`, positive; empty when `mean` is.
+    #[serde(default)]
+    pub std: Vec<f64>,
+    /// `strict` or `published`: what training was allowed to see.
+    #[serde(default)]
+    pub protocol: String,
+    /// The fold whose test speakers the model has not heard; none if it was trained on all speakers.
+    #[serde(default)]
+    pub fold: Option<usize>,
+    /// Which of several runs that differ in their seed alone, from 0.
+    #[serde(default)]
+    pub run: usize,
+    /// The seed of initial values, order of clips and dropout.
+    #[serde(default)]
+    pub seed: u64,
+    /// How many epochs the model was trained.
+    #[serde(default)]
+    pub epochs: usize,
+    /// The epoch the weights are of, from 1; none if it is the last one whatever its score.
+    #[serde(default)]
+    pub best_epoch: Option<usize>,
+    /// Whom the model learned from.
+    #[serde(default)]
+    pub train_speakers: Vec<String>,
+    /// Whose score chose the epoch.
+    #[serde(default)]
+    pub validation_speakers: Vec<String>,
+    /// Whose score says how good the model is.
+    #[serde(default)]
+    pub test_speakers: Vec<String>,
+    /// Scores by name, 0 to 1: `validation_uar`, `test_uar`, …
+    #[serde(default)]
+    pub scores: BTreeMap<String, f64>,
+    /// The settings of the training, as its configuration file would say them.
+    #[serde(default)]
+    pub settings: serde_json::Value,
+    /// Fingerprint of the training data.
+    #[serde(default)]
+    pub data_fingerprint: String,
+    /// Version of the program that wrote the file.
+    #[serde(default)]
+    pub program_version: String,
+    /// What the licence of the training data asks of those who use the model.
+    #[serde(default)]
+    pub licence: String,
+}
+
+impl Metadata {
+    /// The version of this description that this program writes, and the latest it reads.
+    pub const FORMAT: u32 = 1;
+
+    /// A description with what a model cannot do without; the other fields say nothing yet.
+    pub fn new(architecture: String, labels: Vec<String>, sample_rate: u32, features: FeatureSettings) -> Self {
+        Metadata {
+            format: Self::FORMAT,
+            architecture,
+            labels,
+            sample_rate,
+            features,
+            mean: Vec::new(),
+            std: Vec::new(),
+            protocol: String::new(),
+            fold: None,
+            run: 0,
+            seed: 0,
+            epochs: 0,
+            best_epoch: None,
+            train_speakers: Vec::new(),
+            validation_speakers: Vec::new(),
+            test_speakers: Vec::new(),
+            scores: BTreeMap::new(),
+            settings: serde_json::Value::Null,
+            data_fingerprint: String::new(),
+            program_version: env!("CARGO_PKG_VERSION").into(),
+            licence: String::new(),
+        }
+    }
+
+    /// Whether un-normalised features, and so recordings, can be used.
+    pub fn has_normalisation(&self) -> bool {
+        !self.mean.is_empty()
+    }
+
+    /// One line of JSON, keys sorted: the same description is always the same text.
+    pub(super) fn to_json(&self) -> String {
+        let mut value = serde_json::to_value(self).expect("text, numbers and lists are JSON");
+        // Sorted already, unless another crate of the program asks serde_json to keep the order of insertion.
+        value.sort_all_objects();
+        value.to_string()
+    }
+
+    pub(super) fn from_json(json: &str) -> Result<Self> {
+        let wrong = |problem: String| Error::new(Kind::Model, problem).at("metadata");
+        let value: serde_json::Value = serde_json::from_str(json).map_err(|error| wrong(error.to_string()))?;
+        // Asked first: what a later version means by the other fields is not known here.
+        match value.get("format").and_then(serde_json::Value::as_u64) {
+            Some(format) if format > u64::from(Self::FORMAT) => {
+                return Err(wrong(format!("expected format {} or earlier, got {format}", Self::FORMAT))
+                    .advice("the file was written by a later version of this program: use that one"));
+            }
+            _ => serde_json::from_value(value).map_err(|error| wrong(error.to_string())),
+        }
+    }
+
+    /// Whether this can be said of `model`.
+    pub(super) fn check(&self, model: &Model<f32>) -> Result<()> {
+        let wrong = |problem: String| Err(Error::new(Kind::Model, problem).at("metadata"));
+        let architecture = model.architecture().to_string();
+        if self.architecture != architecture {
+            return wrong(format!(
+                "expected architecture {architecture} as the tensors say, got {}",
+                self.architecture
+            ));
+        }
+        if self.labels.len() != model.classes() {
+            return wrong(format!("expected {} labels, a class each, got {}", model.classes(), self.labels.len()));
+        }
+        let distinct: BTreeSet<&String> = self.labels.iter().filter(|label| !label.is_empty()).collect();
+        if distinct.len() != self.labels.len() {
+            return wrong(format!("expected labels that differ and are not empty, got {:?}", self.labels));
+        }
+        self.features
+            .validate()
+            .map_err(|error| Error::new(Kind::Model, error.to_string()).at("metadata").advice("the file is damaged"))?;
+        let inputs = model.inputs();
+        if self.features.width() != inputs {
+            let width = self.features.width();
+            return wrong(format!("expected features of {inputs} columns as the tensors say, got {width}"));
+        }
+        let widths = [self.mean.len(), self.std.len()];
+        if widths != [0, 0] && widths != [inputs, inputs] {
+            return wrong(format!("expected mean and std of {inputs} columns each, or none, got {widths:?}"));
+        }
+        for (column, (mean, std)) in self.mean.iter().zip(&self.std).enumerate() {
+            if !(mean.is_finite() && std.is_finite() && *std > 0.0) {
+                let expected = "expected a finite mean and a positive standard deviation";
+                return wrong(format!("column {column}: {expected}, got {mean} and {std}"));
+            }
+        }
+        if let Some((name, score)) = self.scores.iter().find(|(_, score)| !score.is_finite()) {
+            return wrong(format!("score {name}: expected a number, got {score}"));
+        }
+        Ok(())
+    }
+}
