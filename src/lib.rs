@@ -1,6 +1,8 @@
 //! reslstm
 pub mod audio;
 pub mod audit;
+#[cfg(feature = "cli")]
+pub mod corpus;
 pub mod data;
 pub mod elementary;
 pub mod error;

@@ -1,0 +1,42 @@
+//! A corpus on disk: found, read, turned into features once, and remembered.
+//!
+//! ```text
+//!  DATA ──folders──▶ Corpus: files, labels, speakers ──extract──▶ Dataset: features of every clip
+//!                                                        ▲  │
+//!                                                        └──┴── cache: one .npy a clip
+//! ```
+//!
+//! | file          | what                                                                    |
+//! |---------------|-------------------------------------------------------------------------|
+//! | [`folders`]   | which clips there are: a RAVDESS folder, or a manifest                   |
+//! | [`extract`]   | their features, on all cores                                            |
+//! | [`cache`]     | features of clips that have not changed are not computed again          |
+//! | [`npy`]       | features as NumPy reads and writes them                                 |
+
+pub mod cache;
+pub mod extract;
+pub mod folders;
+mod hash;
+pub mod npy;
+
+pub use cache::Cache;
+pub use extract::{ClipFeatures, Loaded, Work, extract, load_dataset};
+pub use folders::{Corpus, Entry, Source, find_audio};
+
+use crate::error::{Error, Kind};
+
+/// How many faults an error names before it only counts the rest.
+const MOST_NAMED: usize = 10;
+
+/// One error of kind [`Kind::Data`] for several faults: the first ten in full, a line each.
+fn all_faults(what: &str, faults: &[String]) -> Error {
+    let mut problem = what.to_string();
+    for fault in faults.iter().take(MOST_NAMED) {
+        problem += "\n  ";
+        problem += fault;
+    }
+    if faults.len() > MOST_NAMED {
+        problem += &format!("\n  and {} more", faults.len() - MOST_NAMED);
+    }
+    Error::new(Kind::Data, problem)
+}
