@@ -4,12 +4,14 @@ pub mod architecture;
 pub mod file;
 pub mod lstm_sa;
 mod metadata;
+pub mod predictor;
 pub mod res_lstm_sa;
 
 pub use architecture::{Architecture, Family};
 pub use file::ModelFile;
 pub use lstm_sa::{LstmSa, LstmSaTape};
 pub use metadata::Metadata;
+pub use predictor::{Prediction, Predictor};
 pub use res_lstm_sa::{ResLstmSa, ResLstmSaTape};
 
 use crate::matrix::Matrix;
