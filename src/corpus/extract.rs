@@ -244,7 +244,6 @@ mod tests {
         let entries: Vec<PathBuf> =
             std::fs::read_dir(cache.folder()).unwrap().map(|entry| entry.unwrap().path()).collect();
         assert_eq!(entries.len(), 6);
-        // What is in the cache is believed: an entry of another clip would be found, so its place says which is which.
         std::fs::write(&entries[2], b"damaged").unwrap();
         assert_eq!(load_dataset(&corpus, &work(&settings, Some(&cache))).unwrap(), computed);
         assert_ne!(std::fs::read(&entries[2]).unwrap(), b"damaged", "computed and kept again");
