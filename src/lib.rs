@@ -1,4 +1,52 @@
-//! reslstm
+//! Speech emotion recognition with a neural engine written by hand.
+//!
+//! `reslstm` goes from WAV files to a trained, tested model without any machine-learning framework: features as librosa
+//! computes them, LSTM with backpropagation through time, soft attention, batch norm, Adam; every gradient derived on paper,
+//! written down above its code, and proved in a test. It implements LSTM-SA and ResLSTM-SA of *Speech Emotion Recognition using
+//! Attention-based LSTM-Network with Residual Connection* (Krasnoproshin and Vashkevich, 2026).
+//!
+//! # From equation to file
+//!
+//! | Eq. | what | file |
+//! |---|---|---|
+//! | 1 | short-time Fourier transform | [`audio`]`/stft.rs` |
+//! | 2 | the feature sequence `[T,46]` | [`audio`]`/mfcc.rs`, `chroma.rs` |
+//! | – | LSTM cell | [`layers::lstm`] |
+//! | 3, 4 | context vector, attention | [`layers::attention`] |
+//! | – | residual connection | [`layers::residual`], [`models::res_lstm_sa`] |
+//! | 5 | cross-entropy | [`layers::softmax_cross_entropy`] |
+//! | 6 | unweighted average recall | [`train::metrics`] |
+//!
+//! # Floors
+//!
+//! Imports run downwards only, never sideways between folders of one floor; a test holds the code to it.
+//!
+//! ```text
+//! faces        main.rs, cli/            the command, a file a subcommand
+//! procedures   train/ audit/ corpus/    run, prove, gather; on the ground of files.rs (atomic writes)
+//! assemblies   models/ data/            layers put together; labels, folds, batches, synthetic speech
+//! parts        layers/ optim/ audio/    one file a layer
+//! foundations  error scalar elementary rng params matrix packed kernels/
+//! ```
+//!
+//! Everything below the procedures knows no files, threads, clocks or terminals. Without the default feature `cli` the crate is
+//! the light core: engine, training and audit, no bundled weights, few dependencies.
+//!
+//! # Recognise an emotion
+//!
+//! ```no_run
+//! use reslstm::audio::Recording;
+//! use reslstm::models::Predictor;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut predictor = Predictor::from_bytes(&std::fs::read("model.safetensors")?)?;
+//! let recording = Recording::from_wav(&std::fs::read("clip.wav")?)?;
+//! let prediction = predictor.predict_recording(&recording)?;
+//! println!("{}", predictor.labels().name(prediction.label));
+//! # Ok(())
+//! # }
+//! ```
+
 pub mod audio;
 pub mod audit;
 #[cfg(feature = "cli")]

@@ -19,9 +19,14 @@ const WHERE_FROM: &str = "DATA is the folder RAVDESS was unpacked into (Actor_01
 pub enum Source {
     /// A folder of files that RAVDESS's names describe.
     Ravdess,
+    /// A folder laid out alike that says its speech is synthetic, in a file [`SYNTHETIC_NOTE`].
+    Synthetic,
     /// A table.
     Manifest,
 }
+
+/// A file in the folder of a corpus that is synthetic speech.
+pub const SYNTHETIC_NOTE: &str = "SYNTHETIC.txt";
 
 /// The clips of a corpus, found and labelled but not yet read.
 #[derive(Clone, Debug, PartialEq)]
@@ -95,6 +100,7 @@ impl Corpus {
                 "Trained on RAVDESS (Livingstone & Russo, 2018), CC BY-NC-SA 4.0: name the source, no commercial use, \
                  share what you make of it under the same licence."
             }
+            Source::Synthetic => "Trained on synthetic speech made by this program; nobody's voice is in it.",
             Source::Manifest => "",
         }
     }
@@ -181,7 +187,9 @@ fn open_ravdess(folder: &Path) -> Result<Corpus> {
         let problem = format!("expected spoken clips (03-01-….wav), found {skipped} of songs and videos alone");
         return Err(wrong(Error::new(Kind::Data, problem).advice(WHERE_FROM)));
     }
-    Ok(Corpus::new(Labels::ravdess(), entries, Source::Ravdess, skipped))
+    let synthetic = folder.join(SYNTHETIC_NOTE).exists();
+    let source = if synthetic { Source::Synthetic } else { Source::Ravdess };
+    Ok(Corpus::new(Labels::ravdess(), entries, source, skipped))
 }
 
 fn open_manifest(path: &Path) -> Result<Corpus> {

@@ -21,7 +21,7 @@ pub mod npy;
 
 pub use cache::Cache;
 pub use extract::{ClipFeatures, Loaded, Work, extract, load_dataset};
-pub use folders::{Corpus, Entry, Source, find_audio};
+pub use folders::{Corpus, Entry, SYNTHETIC_NOTE, Source, find_audio};
 
 use crate::error::{Error, Kind};
 

@@ -12,7 +12,7 @@ use crate::scalar::Scalar;
 ///
 /// # Panics
 /// If the shapes do not fit.
-#[inline]
+#[inline(never)] // one copy of all its tiles, not one a caller
 pub fn add_outer<S: Scalar>(a: &[S], b: &[S], columns: usize, out: &mut [S]) {
     let (rows, frames) = (out.len() / columns, b.len() / columns);
     assert_eq!(out.len(), rows * columns, "whole rows of {columns} columns");

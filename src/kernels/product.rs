@@ -27,7 +27,7 @@ pub enum Start<'a, S> {
 ///
 /// # Panics
 /// If a term's shape does not fit `out`, `[rows, columns]`.
-#[inline]
+#[inline(never)] // one copy of all its tiles, not one a caller
 pub fn product<S: Scalar>(start: Start<'_, S>, terms: &[Term<'_, S>], out: &mut [S]) {
     let columns = terms[0].b.columns();
     let rows = out.len() / columns;

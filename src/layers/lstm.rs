@@ -19,11 +19,8 @@ use crate::params::parameters;
 use crate::rng::Stream;
 use crate::scalar::Scalar;
 
-/// Gate order i, f, g, o, in every stacked tensor and every array of four.
-const I: usize = 0;
-const F: usize = 1;
-const G: usize = 2;
-const O: usize = 3;
+/// Gates stand in the order i, f, g, o in every stacked tensor and every array of four: the forget gate is number 1.
+const FORGET: usize = 1;
 
 /// Frames whose gradients are collected before they are added to the weights': they still lie in the cache.
 const FLUSH_FRAMES: usize = 256;
@@ -93,7 +90,7 @@ impl<S: Scalar> Lstm<S> {
         layer.weight_ih.as_mut_slice().fill_with(|| S::from_f64(std * stream.normal()));
         layer.weight_hh = random_orthonormal_columns(4 * hidden, hidden, stream);
         for bias in [&mut layer.bias_ih, &mut layer.bias_hh] {
-            bias[F * hidden..(F + 1) * hidden].fill(S::ONE);
+            bias[FORGET * hidden..(FORGET + 1) * hidden].fill(S::ONE);
         }
         layer
     }

@@ -5,10 +5,17 @@
 //! | [`settings`]       | what a person chooses, checked once                                       |
 //! | [`task`]           | one division of the data, normalised; evaluation                          |
 //! | [`run`]            | one training, epoch after epoch                                           |
+//! | [`checkpoint`]     | its state as bytes                                                        |
+//! | [`fit`]            | one training from start to end, saved on the way                          |
+//! | [`cross_validate`] | folds × runs, on all cores, resumable                                     |
+//! | [`results`]        | what is left in files                                                     |
 //! | [`metrics`]        | confusion matrix, UAR, WAR, F1                                             |
 
 pub mod checkpoint;
+pub mod cross_validate;
+pub mod fit;
 pub mod metrics;
+pub mod results;
 pub mod run;
 pub mod settings;
 pub mod task;

@@ -1,0 +1,136 @@
+//! `eval MODEL DATA`
+
+use super::source::{Licensed, load_with};
+use super::{Done, Outcome, table};
+use clap::Args;
+use reslstm::data::batch::Example;
+use reslstm::data::normalise::Normaliser;
+use reslstm::error::{Error, Kind, Result};
+use reslstm::files;
+use reslstm::models::{Metadata, ModelFile};
+use reslstm::train::results::Scores;
+use reslstm::train::task::{Scratch, evaluate};
+use reslstm::train::{Protocol, Settings};
+use serde_json::json;
+use std::path::PathBuf;
+
+/// Score a model on data; where it was trained on them, on its fold's test speakers alone.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: reslstm eval cv-h64/models/run0-fold2.safetensors ravdess")]
+pub struct Eval {
+    /// A model file
+    model: PathBuf,
+    /// A RAVDESS folder, or a manifest .csv with the columns path,label,speaker
+    data: PathBuf,
+    /// Print the scores as JSON
+    #[arg(long)]
+    json: bool,
+    /// Folder of the feature cache [reslstm in the user's cache folder]
+    #[arg(long, value_name = "DIR")]
+    cache: Option<PathBuf>,
+}
+
+impl Eval {
+    pub fn run(self) -> Outcome {
+        let file = ModelFile::from_bytes(&files::read(&self.model)?).map_err(|error| error.at(self.model.display()))?;
+        let metadata = described(&file).map_err(|error| error.at(self.model.display()))?;
+        let settings = settings_of(metadata).map_err(|error| error.at(self.model.display()))?;
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let data = load_with(&self.data, metadata.features.clone(), self.cache.as_deref(), threads)?;
+        check_fit(metadata, &data).map_err(|error| error.at(self.data.display()))?;
+        let clips = clips_to_score(metadata, &data);
+
+        let normaliser = Normaliser::new(metadata.mean.clone(), metadata.std.clone())?;
+        let example =
+            |clip: &reslstm::data::Clip| Ok(Example { frames: normaliser.apply(&clip.features)?, label: clip.label });
+        let examples = data.dataset().clips().iter().map(example).collect::<Result<Vec<_>>>()?;
+        let confusion = evaluate(file.model(), &settings, &examples, &clips, &mut Scratch::default());
+        let scores = Scores::of(&confusion, &metadata.labels);
+        if self.json {
+            let speakers = speakers_of(&data, &clips);
+            println!(
+                "{}",
+                json!({ "model": self.model, "data": self.data, "clips": clips.len(), "speakers": speakers,
+                        "scores": scores, "confusion": confusion, "labels": metadata.labels })
+            );
+        } else {
+            println!(
+                "UAR {:.4}  WAR {:.4}  macro-F1 {:.4}  on {} clips\n",
+                scores.uar,
+                scores.war,
+                scores.macro_f1,
+                clips.len()
+            );
+            println!("{}", table::confusion(&confusion, &metadata.labels));
+        }
+        Ok(Done::Everything)
+    }
+}
+
+/// The metadata, with what an evaluation on recordings needs.
+fn described(file: &ModelFile) -> Result<&Metadata> {
+    let metadata = file.metadata().filter(|metadata| metadata.has_normalisation());
+    metadata.ok_or_else(|| {
+        let problem = "expected a model that says how features are made and normalised, but this file has no metadata";
+        Error::new(Kind::Model, problem).advice("a plain state dict can be given features (.npy) with predict")
+    })
+}
+
+/// The settings the model was trained with; the protocol decides how it is evaluated.
+fn settings_of(metadata: &Metadata) -> Result<Settings> {
+    serde_json::from_value(metadata.settings.clone())
+        .map_err(|error| Error::new(Kind::Model, format!("settings in the metadata: {error}")))
+}
+
+fn check_fit(metadata: &Metadata, data: &Licensed) -> Result<()> {
+    let (ours, theirs) = (&metadata.labels, data.dataset().labels().names());
+    if ours != theirs {
+        let problem = format!("expected the model's labels {}, got {}", ours.join(", "), theirs.join(", "));
+        return Err(Error::new(Kind::Data, problem));
+    }
+    if metadata.sample_rate != data.sample_rate() {
+        let problem =
+            format!("expected recordings at {} Hz as the model's, got {} Hz", metadata.sample_rate, data.sample_rate());
+        return Err(Error::new(Kind::Data, problem).advice("resample them first; predict does so by itself"));
+    }
+    Ok(())
+}
+
+/// All clips, unless the model knows some: then those of speakers it never heard. Says on stderr which and why.
+fn clips_to_score(metadata: &Metadata, data: &Licensed) -> Vec<usize> {
+    let everything = (0..data.dataset().clips().len()).collect();
+    let same_data = metadata.data_fingerprint == data.fingerprint();
+    let protocol: Protocol = metadata.protocol.parse().unwrap_or_default();
+    if protocol == Protocol::Published {
+        eprintln!("note: a published-protocol model: normalised by all speakers, scored in batches as it was trained");
+    }
+    match (same_data, metadata.fold) {
+        (true, Some(fold)) => {
+            eprintln!("the model was trained on these data: scoring its test speakers (fold {fold}) alone");
+            data.dataset().clips_of(&metadata.test_speakers)
+        }
+        (true, None) => {
+            eprintln!(
+                "warning: the model was trained on all of these clips: the score says what it remembers, not what it can do"
+            );
+            everything
+        }
+        (false, _) => {
+            let heard = |speaker: &String| {
+                metadata.train_speakers.contains(speaker) || metadata.validation_speakers.contains(speaker)
+            };
+            if data.dataset().speakers().iter().any(heard) {
+                eprintln!(
+                    "warning: some speakers have names of speakers the model was trained on: if they are the same people, the score is too high"
+                );
+            }
+            everything
+        }
+    }
+}
+
+fn speakers_of(data: &Licensed, clips: &[usize]) -> Vec<String> {
+    let speakers: std::collections::BTreeSet<_> =
+        clips.iter().map(|&clip| data.dataset().clips()[clip].speaker.clone()).collect();
+    speakers.into_iter().collect()
+}

@@ -1,0 +1,23 @@
+//! Ctrl-C: the first asks to save and end, the second ends at once.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+static STOP: AtomicBool = AtomicBool::new(false);
+
+/// The flag that Ctrl-C (or a termination signal) sets from now on. Long work looks at it, saves and returns.
+pub fn stop_flag() -> &'static AtomicBool {
+    let handler = || {
+        if STOP.swap(true, Ordering::SeqCst) {
+            std::process::exit(130);
+        }
+        eprintln!("\nsaving what is done; once more to end at once");
+    };
+    // Fails only when a handler is set already, as a second training in one process finds it.
+    let _ = ctrlc::set_handler(handler);
+    &STOP
+}
+
+/// Whether the user asked to end.
+pub fn stopped() -> bool {
+    STOP.load(Ordering::Relaxed)
+}

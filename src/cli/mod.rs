@@ -1,0 +1,103 @@
+//! The command line: one file a subcommand, and what they share.
+//!
+//! Text for people goes to stderr, data to stdout. Exit codes: 0 done, 1 something went wrong, 2 the call was not understood, 75
+//! stopped on request with everything saved.
+
+mod completions;
+mod cv;
+mod demo;
+mod eval;
+mod features;
+mod info;
+mod inputs;
+mod interrupt;
+mod options;
+mod predict;
+mod progress;
+mod resample;
+mod source;
+mod synth;
+mod table;
+mod train;
+
+use clap::{Parser, Subcommand};
+use reslstm::error::{Error, Kind};
+use std::process::ExitCode;
+
+/// Recognise emotion in speech, with a neural engine written by hand.
+#[derive(Debug, Parser)]
+#[command(
+    name = "reslstm",
+    version,
+    max_term_width = 110,
+    arg_required_else_help = true,
+    after_help = "\
+Example: a corpus to play with, a model, a prediction
+  reslstm synth speech
+  reslstm train speech -o model.safetensors
+  reslstm predict --model model.safetensors speech/Actor_02"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Demo(demo::Demo),
+    Synth(synth::Synth),
+    Features(features::Features),
+    Train(train::Train),
+    Cv(cv::Cv),
+    Eval(eval::Eval),
+    Predict(predict::Predict),
+    Info(info::Info),
+    Completions(completions::Completions),
+}
+
+/// What a subcommand returns: whether everything asked for was done.
+type Outcome = anyhow::Result<Done>;
+
+/// How a subcommand ended when nothing stopped it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Done {
+    /// All of it.
+    Everything,
+    /// Some inputs failed and were named; the rest is done.
+    SomeFailed,
+}
+
+/// Runs the command of this process.
+pub fn run() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Demo(command) => command.run(),
+        Command::Synth(command) => command.run(),
+        Command::Features(command) => command.run(),
+        Command::Train(command) => command.run(),
+        Command::Cv(command) => command.run(),
+        Command::Eval(command) => command.run(),
+        Command::Predict(command) => command.run(),
+        Command::Info(command) => command.run(),
+        Command::Completions(command) => command.run(),
+    };
+    match outcome {
+        Ok(Done::Everything) => ExitCode::SUCCESS,
+        Ok(Done::SomeFailed) => ExitCode::FAILURE,
+        Err(error) => report(&error),
+    }
+}
+
+fn report(error: &anyhow::Error) -> ExitCode {
+    if closed_pipe(error) {
+        return ExitCode::SUCCESS; // whoever read our output has seen enough
+    }
+    eprintln!("error: {error:#}");
+    match error.downcast_ref::<Error>().map(Error::kind) {
+        Some(Kind::Interrupted) => ExitCode::from(75),
+        _ => ExitCode::FAILURE,
+    }
+}
+
+fn closed_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}

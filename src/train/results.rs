@@ -1,0 +1,195 @@
+//! What trainings leave in files: a record a fold, a run's result, and the summary over runs.
+
+use super::metrics::{Confusion, Spread};
+use super::run::EpochRecord;
+use super::settings::{Protocol, Settings};
+use crate::data::folds::Split;
+use crate::models::Architecture;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One training of one fold.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FoldRecord {
+    /// Who trained, validated, tested.
+    pub split: Split,
+    /// Epoch of the weights kept, from 0: the best on the validation speakers, the earliest of equals.
+    pub best_epoch: usize,
+    /// Its UAR on the validation speakers.
+    pub validation_uar: f64,
+    /// UAR on the test speakers.
+    pub test_uar: f64,
+    /// Predictions of the test speakers' clips.
+    pub confusion: Confusion,
+    /// Seconds of training alone.
+    pub seconds: f64,
+    /// One record an epoch.
+    pub epochs: Vec<EpochRecord>,
+}
+
+/// The folds of one seed, pooled: a run of the paper.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunResult {
+    /// Number of the run, from 0.
+    pub run: usize,
+    /// What was trained and how.
+    pub settings: Settings,
+    /// Class names in order.
+    pub labels: Vec<String>,
+    /// Fingerprint of the data.
+    pub data: String,
+    /// Scores of the pooled confusion matrix.
+    pub scores: Scores,
+    /// Pooled over the folds: rows are the truth.
+    pub confusion: Confusion,
+    /// Seconds of training alone, all folds.
+    pub seconds: f64,
+    /// Machine, date and program: what may differ between two runs of the same bytes.
+    pub made: Made,
+    /// Each fold.
+    pub folds: Vec<FoldRecord>,
+}
+
+/// Where, when and by what a result was made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Made {
+    /// Name of the machine.
+    pub host: String,
+    /// Worker threads.
+    pub threads: usize,
+    /// UTC, `2026-11-23`.
+    pub date: String,
+    /// Program and version.
+    pub program: String,
+}
+
+impl Made {
+    /// Here and now.
+    pub fn now(threads: usize) -> Self {
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname")
+            .or_else(|_| std::env::var("HOSTNAME").or_else(|_| std::env::var("COMPUTERNAME")))
+            .map_or_else(|_| "unknown".into(), |name| name.trim().to_string());
+        let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let date = date_of_day(since_epoch.map_or(0, |time| time.as_secs() / 86_400));
+        Made { host, threads, date, program: program() }
+    }
+}
+
+/// `reslstm` and its version.
+pub fn program() -> String {
+    format!("reslstm {}", env!("CARGO_PKG_VERSION"))
+}
+
+/// The Gregorian date of a day counted from 1970-01-01: year by year, month by month.
+fn date_of_day(mut day: u64) -> String {
+    let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let mut year = 1970;
+    while day >= 365 + u64::from(leap(year)) {
+        day -= 365 + u64::from(leap(year));
+        year += 1;
+    }
+    let mut month = 0;
+    let lengths = [31, 28 + u64::from(leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    while day >= lengths[month] {
+        day -= lengths[month];
+        month += 1;
+    }
+    format!("{year}-{:02}-{:02}", month + 1, day + 1)
+}
+
+/// The scores of one confusion matrix.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Scores {
+    /// Unweighted average recall (Eq. 6).
+    pub uar: f64,
+    /// Weighted average recall: accuracy.
+    pub war: f64,
+    /// Mean F1 over classes.
+    pub macro_f1: f64,
+    /// Recall of each class, by name; null for a class that did not occur.
+    pub recall: BTreeMap<String, Option<f64>>,
+}
+
+impl Scores {
+    /// Of a confusion matrix whose classes are called `labels`.
+    pub fn of(confusion: &Confusion, labels: &[String]) -> Self {
+        let recall = labels.iter().cloned().zip(confusion.recalls()).collect();
+        Scores { uar: confusion.uar(), war: confusion.war(), macro_f1: confusion.macro_f1(), recall }
+    }
+}
+
+/// `summary.json`: one entry a model.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// In the order they were run.
+    pub models: Vec<ModelSummary>,
+}
+
+/// One model under one protocol, over all its runs. The same bytes for the same settings, data and seed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelSummary {
+    /// The model.
+    pub arch: Architecture,
+    /// Its protocol.
+    pub protocol: Protocol,
+    /// Number of learned values.
+    pub parameters: usize,
+    /// UAR over runs, each pooled over the folds.
+    pub uar: Spread,
+    /// Accuracy over runs.
+    pub war: Spread,
+    /// Macro-F1 over runs.
+    pub macro_f1: Spread,
+    /// Recall of each class, of the confusion matrix below.
+    pub recall: BTreeMap<String, Option<f64>>,
+    /// Class names in order.
+    pub labels: Vec<String>,
+    /// Pooled over folds and runs: rows are the truth.
+    pub confusion: Confusion,
+    /// Folds of a run, by number.
+    pub folds: Vec<usize>,
+    /// What was trained and how.
+    pub settings: Settings,
+    /// Fingerprint of the data.
+    pub data: String,
+    /// Program and version.
+    pub program: String,
+}
+
+impl ModelSummary {
+    /// Over runs of one plan, at least one.
+    pub fn of(runs: &[RunResult], parameters: usize) -> Self {
+        let first = &runs[0];
+        let mut confusion = Confusion::new(first.labels.len());
+        runs.iter().for_each(|run| confusion.add(&run.confusion));
+        let spread = |score: fn(&Scores) -> f64| Spread::of(runs.iter().map(|run| score(&run.scores)).collect());
+        ModelSummary {
+            arch: first.settings.arch,
+            protocol: first.settings.protocol,
+            parameters,
+            uar: spread(|scores| scores.uar),
+            war: spread(|scores| scores.war),
+            macro_f1: spread(|scores| scores.macro_f1),
+            recall: Scores::of(&confusion, &first.labels).recall,
+            labels: first.labels.clone(),
+            confusion,
+            folds: first.folds.iter().map(|fold| fold.split.fold()).collect(),
+            settings: first.settings.clone(),
+            data: first.data.clone(),
+            program: program(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_become_dates() {
+        assert_eq!(date_of_day(0), "1970-01-01");
+        assert_eq!(date_of_day(11_016), "2000-02-29");
+        assert_eq!(date_of_day(20_780), "2026-11-23");
+        assert_eq!(date_of_day(20_819), "2027-01-01");
+    }
+}
