@@ -86,9 +86,9 @@ fn check_header(bytes: &[u8]) -> Result<()> {
             .advice("numpy.save(path, features) writes one"));
     }
     let cut_off = || wrong("expected a whole header, got a part of one".into());
-    let (start, length) = match bytes.get(6..12).ok_or_else(cut_off)? {
-        &[1, _, a, b, ..] => (10, usize::from(u16::from_le_bytes([a, b]))),
-        &[_, _, a, b, c, d] => (12, u32::from_le_bytes([a, b, c, d]) as usize),
+    let (start, length) = match *bytes.get(6..12).ok_or_else(cut_off)? {
+        [1, _, a, b, ..] => (10, usize::from(u16::from_le_bytes([a, b]))),
+        [_, _, a, b, c, d] => (12, u32::from_le_bytes([a, b, c, d]) as usize),
         _ => return Err(cut_off()),
     };
     if length > MOST_HEADER {

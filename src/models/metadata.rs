@@ -124,8 +124,8 @@ impl Metadata {
         // Asked first: what a later version means by the other fields is not known here.
         match value.get("format").and_then(serde_json::Value::as_u64) {
             Some(format) if format > u64::from(Self::FORMAT) => {
-                return Err(wrong(format!("expected format {} or earlier, got {format}", Self::FORMAT))
-                    .advice("the file was written by a later version of this program: use that one"));
+                let error = wrong(format!("expected format {} or earlier, got {format}", Self::FORMAT));
+                Err(error.advice("the file was written by a later version of this program: use that one"))
             }
             _ => serde_json::from_value(value).map_err(|error| wrong(error.to_string())),
         }
