@@ -14,7 +14,7 @@
 
 /// `e^r − 1` on `|r| ≤ ln 2 / 2` is `r + r²·(1/2 + r·(C0 + r·(C1 + r·(C2 + r·C3))))`, relative error 1.4e-8:
 /// least squares reweighted until the error was level (Lawson).
-const C: [f32; 4] = [0.166_665_49, 0.041_666_854, 0.008_366_033, 0.001_389_821_6];
+const C: [f32; 4] = [0.166_665_5, 0.041_666_854, 0.008_366_033, 0.001_389_821_6];
 
 /// `ln 2` in two parts, the first with so few bits that its product with a whole number up to 2¹¹ is exact.
 const LN2_HIGH: f32 = 0.693_359_4;

@@ -16,6 +16,9 @@ pub enum Existing {
     Replace,
 }
 
+/// How the names of files begin that are about to become others.
+const BESIDE: &str = ".reslstm-";
+
 /// Whether a write that returned has to survive a loss of power.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Durability {
@@ -71,6 +74,12 @@ pub fn check_writable(path: &Path, existing: Existing) -> Result<()> {
     Ok(())
 }
 
+/// Whether `path` is what a killed process leaves of a file that it was writing.
+pub fn is_half_written(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+    name.starts_with(BESIDE.as_bytes()) && name.ends_with(b".tmp")
+}
+
 fn write(path: &Path, bytes: &[u8], durability: Durability) -> Result<()> {
     let written = match Target::of(path)? {
         Target::File(file) => Beside::create(&file).and_then(|beside| beside.become_target(&file, bytes, durability)),
@@ -122,7 +131,7 @@ impl Beside {
         loop {
             // Without the target's own name, which may be as long as names can be.
             let number = COUNT.fetch_add(1, Ordering::Relaxed);
-            let path = folder_of(target).join(format!(".reslstm-{}-{number}.tmp", std::process::id()));
+            let path = folder_of(target).join(format!("{BESIDE}{}-{number}.tmp", std::process::id()));
             match File::create_new(&path) {
                 Ok(file) => return Ok(Beside { path, file, renamed: false }),
                 // Another machine that shares the folder has a process of our number, or one was killed here.

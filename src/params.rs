@@ -45,6 +45,7 @@ impl fmt::Display for Path<'_> {
 }
 
 /// Something made of tensors. A gradient has the type of what it is the gradient of.
+#[allow(clippy::type_complexity, reason = "name, role, shape, values: the visitor's arguments are what this is about")]
 pub trait Parameters<S> {
     /// Calls `see` with every tensor's name, role, shape and values, always in the same order.
     fn visit<'a>(&'a self, path: &Path<'_>, see: &mut dyn FnMut(&Path<'_>, Role, &[usize], &'a [S]));

@@ -24,10 +24,10 @@ pub fn gradients<A: Subject>(subject: &A, point: &Point<A::Layer<f64>>) -> Vec<G
             all.push(Gradient { name: path.to_string(), shape: shape.to_vec(), values: values.to_vec() });
         }
     });
-    for tensor in 0..all.len() {
-        for index in 0..all[tensor].values.len() {
-            let at = all[tensor].values[index];
-            all[tensor].values[index] = derivative(|moved| {
+    for (tensor, gradient) in all.iter_mut().enumerate() {
+        for (index, value) in gradient.values.iter_mut().enumerate() {
+            let at = *value;
+            *value = derivative(|moved| {
                 super::with_element(&mut layer, tensor, |values| values[index] = at + moved);
                 objective(subject, &layer, &point.x, &point.dy)
             });

@@ -1,6 +1,6 @@
 //! `completions SHELL`
 
-use super::{Cli, Done, Outcome};
+use super::{Cli, Done, Outcome, print_line};
 use clap::{Args, CommandFactory};
 
 /// Print completions for a shell.
@@ -13,7 +13,9 @@ pub struct Completions {
 
 impl Completions {
     pub fn run(self) -> Outcome {
-        clap_complete::generate(self.shell, &mut Cli::command(), "reslstm", &mut std::io::stdout());
+        let mut script = Vec::new();
+        clap_complete::generate(self.shell, &mut Cli::command(), "reslstm", &mut script);
+        print_line(String::from_utf8(script)?.trim_end())?;
         Ok(Done::Everything)
     }
 }

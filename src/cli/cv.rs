@@ -1,11 +1,12 @@
 //! `cv DATA -o DIR`
 
 use super::options::TrainingOptions;
-use super::source::{Licensed, load};
-use super::{Done, Outcome, interrupt, progress, table};
+use super::source::{Found, Licensed};
+use super::{Done, Outcome, interrupt, print_line, progress, table};
 use clap::Args;
-use reslstm::error::Kind;
-use reslstm::train::cross_validate::{Execution, Plan, cross_validate};
+use reslstm::audio::FeatureSettings;
+use reslstm::error::Result;
+use reslstm::train::cross_validate::{Execution, Plan, check_folder, cross_validate};
 use reslstm::train::results::Summary;
 use std::path::{Path, PathBuf};
 
@@ -32,38 +33,33 @@ pub struct Cv {
 
 impl Cv {
     pub fn run(self) -> Outcome {
-        let plan = self.options.plan("all")?;
-        let threads = self.options.threads()?;
-        let data = load(&self.data, self.options.cache.as_deref(), threads)?;
-        let summary = run_plan(&data, &plan, &self.output, threads, self.options.resume)?;
+        let options = self.options.with_config()?;
+        let (plan, threads) = (options.plan("all")?, options.threads()?);
+        let corpus = Found::open(&self.data)?;
+        corpus.splits(&plan.folds)?;
+        check_folder(&self.output, &plan, options.resume)?;
+        let data =
+            corpus.load(FeatureSettings::default(), options.cache.as_deref(), threads).map_err(interrupt::resumable)?;
+        let summary = run_plan(&data, &plan, &self.output, threads, options.resume).map_err(interrupt::resumable)?;
         print(&summary, self.json)?;
         Ok(Done::Everything)
     }
 }
 
 /// Cross-validates with progress.
-pub fn run_plan(data: &Licensed, plan: &Plan, out: &Path, threads: usize, resume: bool) -> anyhow::Result<Summary> {
+pub fn run_plan(data: &Licensed, plan: &Plan, out: &Path, threads: usize, resume: bool) -> Result<Summary> {
     let folds = plan.folds.splits(&data.dataset().speakers())?.len();
     let bar = progress::bar((plan.runs * folds * plan.settings.epochs) as u64, &plan.settings.arch.to_string());
     let execution = Execution { threads, resume, stop: interrupt::stop_flag(), observe: &|_, _, _, _| bar.inc(1) };
     let summary = cross_validate(&data.source(), plan, out, &execution);
     bar.finish_and_clear();
-    summary.map_err(|error| match error.kind() {
-        Kind::Interrupted => error.advice("the same command with --resume goes on from here").into(),
-        _ => error.into(),
-    })
+    summary
 }
 
 fn print(summary: &Summary, json: bool) -> anyhow::Result<()> {
-    use std::io::Write;
-    let mut out = std::io::stdout().lock();
     if json {
-        writeln!(out, "{}", serde_json::to_string(summary)?)?;
-        return Ok(());
+        return print_line(serde_json::to_string(summary)?);
     }
-    writeln!(out, "{}", table::scores(summary))?;
-    for model in &summary.models {
-        writeln!(out, "{}", table::confusion(&model.confusion, &model.labels))?;
-    }
-    Ok(())
+    print_line(table::scores(summary))?;
+    summary.models.iter().try_for_each(|model| print_line(table::confusion(&model.confusion, &model.labels)))
 }

@@ -1,9 +1,11 @@
 //! `demo`
 
 use super::cv::run_plan;
-use super::source::load;
-use super::{Done, Outcome, interrupt, synth, table};
+use super::options::all_cores;
+use super::source::Found;
+use super::{Done, Outcome, interrupt, print_line, synth, table};
 use clap::Args;
+use reslstm::audio::FeatureSettings;
 use reslstm::data::synth as speech;
 use reslstm::train::Recipe;
 use reslstm::train::cross_validate::Plan;
@@ -25,8 +27,9 @@ const EPOCHS: usize = 30;
 
 impl Demo {
     pub fn run(self) -> Outcome {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = all_cores();
         interrupt::stop_flag();
+        self.output.as_deref().map(synth::check_empty).transpose()?;
         let temporary = self.output.is_none();
         let root =
             self.output.unwrap_or_else(|| std::env::temp_dir().join(format!("reslstm-demo-{}", std::process::id())));
@@ -44,7 +47,7 @@ fn show(root: &std::path::Path, threads: usize) -> anyhow::Result<()> {
     let (corpus, cache) = (root.join("speech"), root.join("cache"));
     synth::write_corpus(&corpus, 0, &plan)?;
     eprintln!("2. features: 34 MFCC and 12 chroma a frame");
-    let data = load(&corpus, Some(&cache), threads)?;
+    let data = Found::open(&corpus)?.load(FeatureSettings::default(), Some(&cache), threads)?;
     let mut summary = Summary::default();
     for (step, arch) in ["lstm-sa-h64", "reslstm-sa-h64"].into_iter().enumerate() {
         eprintln!("{}. {arch}: 5 folds, no speaker in training and test, {EPOCHS} epochs", step + 3);
@@ -52,15 +55,14 @@ fn show(root: &std::path::Path, threads: usize) -> anyhow::Result<()> {
         let plan = Plan { settings, runs: 1, folds: "k=5".parse()? };
         summary.models.extend(run_plan(&data, &plan, &root.join(arch), threads, false)?.models);
     }
-    println!("\n{}", table::scores(&summary));
+    print_line(format_args!("\n{}", table::scores(&summary)))?;
     let last = &summary.models[summary.models.len() - 1];
-    println!("Confusion of {}, per cent of each true class (rows):\n", last.arch);
-    println!("{}", table::confusion(&last.confusion, &last.labels));
-    println!(
+    print_line(format_args!("Confusion of {}, per cent of each true class (rows):\n", last.arch))?;
+    print_line(table::confusion(&last.confusion, &last.labels))?;
+    print_line(
         "This speech is SYNTHETIC: the scores say that the program works, nothing about people.\n\
          With real speech: get RAVDESS (see data/README.md), then\n  \
          reslstm cv RAVDESS_FOLDER -o results        the paper's experiment\n  \
-         reslstm predict YOUR_RECORDING.wav          the bundled model, trained on RAVDESS"
-    );
-    Ok(())
+         reslstm predict YOUR_RECORDING.wav          the bundled model, trained on RAVDESS",
+    )
 }

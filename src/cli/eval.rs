@@ -1,7 +1,8 @@
 //! `eval MODEL DATA`
 
-use super::source::{Licensed, load_with};
-use super::{Done, Outcome, table};
+use super::options::all_cores;
+use super::source::{Found, Licensed};
+use super::{Done, Outcome, print_line, table};
 use clap::Args;
 use reslstm::data::batch::Example;
 use reslstm::data::normalise::Normaliser;
@@ -35,8 +36,7 @@ impl Eval {
         let file = ModelFile::from_bytes(&files::read(&self.model)?).map_err(|error| error.at(self.model.display()))?;
         let metadata = described(&file).map_err(|error| error.at(self.model.display()))?;
         let settings = settings_of(metadata).map_err(|error| error.at(self.model.display()))?;
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let data = load_with(&self.data, metadata.features.clone(), self.cache.as_deref(), threads)?;
+        let data = Found::open(&self.data)?.load(metadata.features.clone(), self.cache.as_deref(), all_cores())?;
         check_fit(metadata, &data).map_err(|error| error.at(self.data.display()))?;
         let clips = clips_to_score(metadata, &data);
 
@@ -48,20 +48,13 @@ impl Eval {
         let scores = Scores::of(&confusion, &metadata.labels);
         if self.json {
             let speakers = speakers_of(&data, &clips);
-            println!(
-                "{}",
-                json!({ "model": self.model, "data": self.data, "clips": clips.len(), "speakers": speakers,
-                        "scores": scores, "confusion": confusion, "labels": metadata.labels })
-            );
+            print_line(json!({ "model": self.model, "data": self.data, "clips": clips.len(), "speakers": speakers,
+                               "scores": scores, "confusion": confusion, "labels": metadata.labels }))?;
         } else {
-            println!(
-                "UAR {:.4}  WAR {:.4}  macro-F1 {:.4}  on {} clips\n",
-                scores.uar,
-                scores.war,
-                scores.macro_f1,
-                clips.len()
-            );
-            println!("{}", table::confusion(&confusion, &metadata.labels));
+            let Scores { uar, war, macro_f1, .. } = scores;
+            let clips = clips.len();
+            print_line(format_args!("UAR {uar:.4}  WAR {war:.4}  macro-F1 {macro_f1:.4}  on {clips} clips\n"))?;
+            print_line(table::confusion(&confusion, &metadata.labels))?;
         }
         Ok(Done::Everything)
     }

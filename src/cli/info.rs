@@ -1,6 +1,6 @@
 //! `info MODEL`
 
-use super::{Done, Outcome};
+use super::{Done, Outcome, print_line};
 use clap::Args;
 use reslstm::files;
 use reslstm::models::ModelFile;
@@ -35,35 +35,34 @@ impl Info {
                 .map(|(name, shape, learned)| json!({ "name": name, "shape": shape, "learned": learned }))
                 .collect();
             let (inputs, classes) = (file.model().inputs(), file.model().classes());
-            println!(
-                "{}",
-                json!({ "arch": arch, "parameters": parameters, "inputs": inputs, "classes": classes,
-                        "labels": file.labels(), "metadata": metadata, "tensors": tensors })
-            );
+            print_line(json!({ "arch": arch, "parameters": parameters, "inputs": inputs, "classes": classes,
+                               "labels": file.labels(), "metadata": metadata, "tensors": tensors }))?;
             return Ok(Done::Everything);
         }
-        println!(
-            "{arch}: {parameters} parameters, {} inputs, {} classes",
-            file.model().inputs(),
-            file.model().classes()
-        );
-        println!("labels: {}", file.labels().join(", "));
+        let (inputs, classes) = (file.model().inputs(), file.model().classes());
+        print_line(format_args!("{arch}: {parameters} parameters, {inputs} inputs, {classes} classes"))?;
+        print_line(format_args!("labels: {}", file.labels().join(", ")))?;
         match &metadata {
             Value::Object(entries) => {
                 for (name, value) in entries.iter().filter(|(name, _)| *name != "labels") {
                     match value {
-                        Value::Array(values) if values.len() > 30 => println!("{name}: {} values", values.len()),
-                        Value::String(text) => println!("{name}: {text}"),
-                        value => println!("{name}: {value}"),
+                        Value::Array(values) if values.len() > 30 => {
+                            print_line(format_args!("{name}: {} values", values.len()))?;
+                        }
+                        Value::String(text) => print_line(format_args!("{name}: {text}"))?,
+                        value => print_line(format_args!("{name}: {value}"))?,
                     }
                 }
             }
             _ => {
-                println!("no metadata: a plain state dict; features are taken as normalised already, audio is refused")
+                let plain =
+                    "no metadata: a plain state dict; features are taken as normalised already, audio is refused";
+                print_line(plain)?;
             }
         }
         for (name, shape, learned) in &tensors {
-            println!("  {name:<28} {shape:?}{}", if *learned { "" } else { "  (running statistics)" });
+            let note = if *learned { "" } else { "  (running statistics)" };
+            print_line(format_args!("  {name:<28} {shape:?}{note}"))?;
         }
         Ok(Done::Everything)
     }

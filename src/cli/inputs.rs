@@ -48,6 +48,10 @@ pub fn summarise(failures: Vec<Error>, total: usize) -> Outcome {
     if failures.is_empty() {
         return Ok(Done::Everything);
     }
-    eprintln!("{} of {total} failed, the others are done", failures.len());
+    match failures.len() {
+        failed if failed < total => eprintln!("{failed} of {total} failed, the others are done"),
+        1 => {}
+        _ => eprintln!("all {total} failed"),
+    }
     Ok(Done::SomeFailed)
 }

@@ -1,5 +1,6 @@
 //! Ctrl-C: the first asks to save and end, the second ends at once.
 
+use reslstm::error::{Error, Kind};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 static STOP: AtomicBool = AtomicBool::new(false);
@@ -15,6 +16,14 @@ pub fn stop_flag() -> &'static AtomicBool {
     // Fails only when a handler is set already, as a second training in one process finds it.
     let _ = ctrlc::set_handler(handler);
     &STOP
+}
+
+/// Says with an interruption how to go on after it, where `--resume` does.
+pub fn resumable(error: Error) -> Error {
+    match error.kind() {
+        Kind::Interrupted => error.advice("the same command with --resume goes on from here"),
+        _ => error,
+    }
 }
 
 /// Whether the user asked to end.

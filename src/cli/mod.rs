@@ -34,7 +34,7 @@ use std::process::ExitCode;
     after_help = "\
 Example: a corpus to play with, a model, a prediction
   reslstm synth speech
-  reslstm train speech -o model.safetensors
+  reslstm train speech -o model.safetensors --epochs 30
   reslstm predict --model model.safetensors speech/Actor_02"
 )]
 struct Cli {
@@ -85,6 +85,12 @@ pub fn run() -> ExitCode {
         Ok(Done::SomeFailed) => ExitCode::FAILURE,
         Err(error) => report(&error),
     }
+}
+
+/// Writes a line of data to stdout. Not `println!`, which panics where the reader has gone, as in `… | head -1`.
+fn print_line(line: impl std::fmt::Display) -> anyhow::Result<()> {
+    use std::io::Write;
+    Ok(writeln!(std::io::stdout(), "{line}")?)
 }
 
 fn report(error: &anyhow::Error) -> ExitCode {

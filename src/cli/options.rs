@@ -3,9 +3,9 @@
 use anyhow::Context;
 use clap::Args;
 use reslstm::data::folds::FoldPlan;
-use reslstm::error::{Error, Kind};
+use reslstm::error::{Error, Kind, Result};
+use reslstm::train::Recipe;
 use reslstm::train::cross_validate::Plan;
-use reslstm::train::{Protocol, Recipe};
 use serde::Deserialize;
 use std::path::PathBuf;
 
@@ -19,7 +19,7 @@ pub struct TrainingOptions {
     /// strict (honest) or published (as the paper's code) [strict]
     #[arg(long, value_name = "NAME")]
     protocol: Option<String>,
-    /// all, some as 0,3, k=5 for other divisions, or loso (leave one speaker out)
+    /// all, some as 0,3, k=5 for other divisions, or loso (leave one speaker out) [cv: all, train: 0]
     #[arg(long, value_name = "FOLDS")]
     folds: Option<String>,
     /// Seeds, each a run over all folds [1]
@@ -55,47 +55,98 @@ pub struct TrainingOptions {
     config: Option<PathBuf>,
     /// Go on with earlier work, or start where there is none
     #[arg(long)]
-    #[serde(skip)]
     pub resume: bool,
     /// Folder of the feature cache [reslstm in the user's cache folder]
     #[arg(long, value_name = "DIR")]
-    #[serde(skip)]
     pub cache: Option<PathBuf>,
 }
 
 impl TrainingOptions {
-    /// What to run, checked: flags over the file over the defaults, with `folds` where nothing names any.
-    pub fn plan(&self, folds: &str) -> anyhow::Result<Plan> {
-        let file = self.read_config()?;
+    /// These flags, over what the file named by `--config` says.
+    pub fn with_config(self) -> anyhow::Result<Self> {
+        let Some(path) = &self.config else { return Ok(self) };
+        let read = || anyhow::Ok(toml::from_str::<TrainingOptions>(&std::fs::read_to_string(path)?)?);
+        let file = read().with_context(|| path.display().to_string())?;
+        Ok(TrainingOptions {
+            arch: self.arch.or(file.arch),
+            protocol: self.protocol.or(file.protocol),
+            folds: self.folds.or(file.folds),
+            runs: self.runs.or(file.runs),
+            seed: self.seed.or(file.seed),
+            epochs: self.epochs.or(file.epochs),
+            batch: self.batch.or(file.batch),
+            lr: self.lr.or(file.lr),
+            weight_decay: self.weight_decay.or(file.weight_decay),
+            dropout: self.dropout.or(file.dropout),
+            t0: self.t0.or(file.t0),
+            threads: self.threads.or(file.threads),
+            config: None,
+            resume: self.resume || file.resume,
+            cache: self.cache.or(file.cache),
+        })
+    }
+
+    /// What to run, checked: what is not said has its default, and `folds` where nothing names any.
+    pub fn plan(&self, folds: &str) -> Result<Plan> {
         let default = Recipe::default();
-        let text = |flag: &Option<String>, file: &Option<String>| flag.clone().or_else(|| file.clone());
         let recipe = Recipe {
-            arch: text(&self.arch, &file.arch).map_or(Ok(default.arch), |name| name.parse())?,
-            protocol: text(&self.protocol, &file.protocol).map_or(Ok(Protocol::Strict), |name| name.parse())?,
-            epochs: self.epochs.or(file.epochs).unwrap_or(default.epochs),
-            batch: self.batch.or(file.batch).unwrap_or(default.batch),
-            lr: self.lr.or(file.lr).unwrap_or(default.lr),
-            weight_decay: self.weight_decay.or(file.weight_decay).unwrap_or(default.weight_decay),
-            dropout: self.dropout.or(file.dropout).unwrap_or(default.dropout),
-            t0: self.t0.or(file.t0).unwrap_or(default.t0),
-            seed: self.seed.or(file.seed).unwrap_or(default.seed),
+            arch: self.arch.as_ref().map_or(Ok(default.arch), |name| name.parse())?,
+            protocol: self.protocol.as_ref().map_or(Ok(default.protocol), |name| name.parse())?,
+            epochs: self.epochs.unwrap_or(default.epochs),
+            batch: self.batch.unwrap_or(default.batch),
+            lr: self.lr.unwrap_or(default.lr),
+            weight_decay: self.weight_decay.unwrap_or(default.weight_decay),
+            dropout: self.dropout.unwrap_or(default.dropout),
+            t0: self.t0.unwrap_or(default.t0),
+            seed: self.seed.unwrap_or(default.seed),
         };
-        let folds: FoldPlan = text(&self.folds, &file.folds).as_deref().unwrap_or(folds).parse()?;
-        Ok(Plan { settings: recipe.check()?, runs: self.runs.or(file.runs).unwrap_or(1), folds })
+        let folds: FoldPlan = self.folds.as_deref().unwrap_or(folds).parse()?;
+        Ok(Plan { settings: recipe.check()?, runs: self.runs.unwrap_or(1), folds })
     }
 
     /// Trainings at a time.
-    pub fn threads(&self) -> anyhow::Result<usize> {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        match self.threads.or(self.read_config()?.threads).unwrap_or(cores) {
+    pub fn threads(&self) -> Result<usize> {
+        match self.threads.unwrap_or_else(all_cores) {
             threads @ 1..=1024 => Ok(threads),
-            other => Err(Error::new(Kind::Settings, format!("threads: expected 1 to 1024, got {other}")).into()),
+            other => Err(Error::new(Kind::Settings, format!("threads: expected 1 to 1024, got {other}"))),
         }
     }
+}
 
-    fn read_config(&self) -> anyhow::Result<TrainingOptions> {
-        let Some(path) = &self.config else { return Ok(TrainingOptions::default()) };
-        let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
-        toml::from_str(&text).with_context(|| path.display().to_string())
+/// As many threads as the machine has for this process.
+pub fn all_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[derive(clap::Parser)]
+    struct Command {
+        #[command(flatten)]
+        options: TrainingOptions,
+    }
+
+    #[test]
+    fn the_help_names_the_defaults_there_are() {
+        let Recipe { arch, protocol, epochs, batch, lr, weight_decay, dropout, t0, seed } = Recipe::default();
+        let defaults = [
+            ("arch", arch.to_string()),
+            ("protocol", protocol.to_string()),
+            ("epochs", epochs.to_string()),
+            ("batch", batch.to_string()),
+            ("lr", lr.to_string()),
+            ("weight_decay", weight_decay.to_string()),
+            ("dropout", dropout.to_string()),
+            ("t0", t0.to_string()),
+            ("seed", seed.to_string()),
+        ];
+        for (name, default) in defaults {
+            let command = Command::command();
+            let help = command.get_arguments().find(|option| option.get_id() == name).unwrap().get_help().unwrap();
+            assert!(help.to_string().ends_with(&format!("[{default}]")), "{name}: {help}");
+        }
     }
 }

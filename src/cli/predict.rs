@@ -10,6 +10,7 @@ use reslstm::error::{Error, Kind, Result};
 use reslstm::files;
 use reslstm::models::{Prediction, Predictor};
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -68,7 +69,7 @@ impl Predict {
         let bar = progress::bar(inputs.len() as u64, "predicting");
         let mut out = std::io::stdout().lock();
         self.write_header(&mut out, predictor.labels(), windows.is_some())?;
-        let (mut failures, mut resampled) = (Vec::new(), false);
+        let (mut failures, mut resampled) = (Vec::new(), BTreeSet::new());
         for input in &inputs {
             if interrupt::stopped() {
                 failures.push(Error::new(Kind::Interrupted, "stopped before this one").at(input.path.display()));
@@ -82,7 +83,7 @@ impl Predict {
                     }
                     Ok(())
                 })?,
-                Err(error) => failures.push(error.at(file)),
+                Err(error) => failures.push(error.at(if file == "-" { "stdin" } else { &file })),
             }
             bar.inc(1);
         }
@@ -154,19 +155,19 @@ fn predict_input(
     predictor: &mut Predictor,
     input: &Input,
     windows: Option<(f64, f64)>,
-    resampled: &mut bool,
+    resampled: &mut BTreeSet<u32>,
 ) -> Result<Predictions> {
     let is_features = input.path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("npy"));
     if is_features {
         if windows.is_some() {
             return Err(Error::new(Kind::Settings, "windows are cut from recordings, and this is a feature file"));
         }
-        let features = npy::from_bytes(&files::read(&input.path)?)?;
+        let features = npy::from_bytes(&read_input(&input.path)?)?;
         return Ok(vec![(None, predictor.predict_features(&features)?)]);
     }
     let rate = predictor.sample_rate()?;
     let recording = Recording::from_wav(&read_input(&input.path)?)?;
-    if recording.sample_rate != rate && !std::mem::replace(resampled, true) {
+    if recording.sample_rate != rate && resampled.insert(recording.sample_rate) {
         eprintln!("note: {} Hz is resampled to the model's {rate} Hz", recording.sample_rate);
     }
     let recording = resample::to_rate(recording, rate)?;
@@ -195,12 +196,14 @@ fn spans(total: usize, window: usize, step: usize) -> Vec<(usize, usize)> {
     spans
 }
 
+/// All bytes of an input. Its name is added once, to every error of it.
 fn read_input(path: &Path) -> Result<Vec<u8>> {
-    if path != Path::new("-") {
-        return files::read(path);
-    }
     let mut bytes = Vec::new();
-    std::io::stdin().lock().read_to_end(&mut bytes).map_err(|error| Error::io("stdin", &error))?;
+    let read = match path.as_os_str() == "-" {
+        true => std::io::stdin().lock().read_to_end(&mut bytes),
+        false => std::fs::File::open(path).and_then(|mut file| file.read_to_end(&mut bytes)),
+    };
+    read.map_err(|error| Error::new(Kind::Io, error.to_string()))?;
     Ok(bytes)
 }
 

@@ -4,8 +4,10 @@ use super::{interrupt, progress};
 use reslstm::audio::FeatureSettings;
 use reslstm::corpus::{self, Cache, Corpus, Loaded, Work};
 use reslstm::data::Dataset;
+use reslstm::data::folds::{FoldPlan, Split};
+use reslstm::error::{Error, Kind, Result};
 use reslstm::train::cross_validate::Source;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A loaded corpus, and what models trained on it must say.
 pub struct Licensed {
@@ -42,33 +44,56 @@ impl Licensed {
     }
 }
 
-/// Loads `DATA` with the default features.
-pub fn load(data: &Path, cache: Option<&Path>, threads: usize) -> anyhow::Result<Licensed> {
-    load_with(data, FeatureSettings::default(), cache, threads)
+/// `DATA` as it is found, before the work of reading every clip.
+pub struct Found {
+    corpus: Corpus,
+    path: PathBuf,
 }
 
-/// Loads `DATA`, features from the cache where they are there.
-pub fn load_with(
-    data: &Path,
-    features: FeatureSettings,
-    cache: Option<&Path>,
-    threads: usize,
-) -> anyhow::Result<Licensed> {
-    let corpus = Corpus::open(data)?;
-    if corpus.skipped() > 0 {
-        eprintln!("note: {} songs and videos of RAVDESS are left out", corpus.skipped());
+impl Found {
+    /// Finds the clips of a folder or a manifest.
+    pub fn open(data: &Path) -> Result<Self> {
+        let corpus = Corpus::open(data)?;
+        if corpus.skipped() > 0 {
+            eprintln!("note: {} songs and videos of RAVDESS are left out", corpus.skipped());
+        }
+        Ok(Found { corpus, path: data.to_path_buf() })
     }
-    let folder = cache.map(Path::to_path_buf).or_else(Cache::default_folder);
-    let cache = folder.map(|folder| Cache::open(&folder)).transpose()?;
-    let bar = progress::bar(corpus.entries().len() as u64, "features");
-    let work = Work {
-        settings: &features,
-        cache: cache.as_ref(),
-        progress: &|done, _| bar.set_position(done as u64),
-        stop: interrupt::stop_flag(),
-    };
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
-    let loaded = pool.install(|| corpus::load_dataset(&corpus, &work));
-    bar.finish_and_clear();
-    Ok(Licensed { loaded: loaded?, licence: corpus.licence(), features })
+
+    /// The folds of its speakers.
+    pub fn splits(&self, plan: &FoldPlan) -> Result<Vec<Split>> {
+        let speakers: Vec<String> = self.corpus.entries().iter().map(|entry| entry.speaker.clone()).collect();
+        plan.splits(&speakers).map_err(|error| error.at(self.path.display()))
+    }
+
+    /// Reads every clip, features from the cache where they are there.
+    pub fn load(self, features: FeatureSettings, cache: Option<&Path>, threads: usize) -> Result<Licensed> {
+        let cache = open_cache(cache)?;
+        let bar = progress::bar(self.corpus.entries().len() as u64, "features");
+        let work = Work {
+            settings: &features,
+            cache: cache.as_ref(),
+            progress: &|done, _| bar.set_position(done as u64),
+            stop: interrupt::stop_flag(),
+        };
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        let pool = pool.map_err(|error| Error::new(Kind::Io, error.to_string()).at("threads"))?;
+        let loaded = pool.install(|| corpus::load_dataset(&self.corpus, &work));
+        bar.finish_and_clear();
+        let loaded = loaded.map_err(|error| error.at(self.path.display()))?;
+        Ok(Licensed { loaded, licence: self.corpus.licence(), features })
+    }
+}
+
+/// The cache in the folder that was asked for. Nobody asked for the user's own: where that cannot be, as on a system that
+/// may only be read, there is none, and features are computed every time.
+fn open_cache(asked: Option<&Path>) -> Result<Option<Cache>> {
+    if let Some(folder) = asked {
+        return Cache::open(folder).map(Some);
+    }
+    let opened = Cache::default_folder().map(|folder| Cache::open(&folder)).transpose();
+    Ok(opened.unwrap_or_else(|error| {
+        eprintln!("note: features are not cached: {error}");
+        None
+    }))
 }

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use reslstm::audio::write_wav16;
 use reslstm::data::labels::RavdessName;
 use reslstm::data::synth;
-use reslstm::error::{Error, Kind};
+use reslstm::error::{Error, Kind, Result};
 use reslstm::{corpus, files};
 use std::path::{Path, PathBuf};
 
@@ -37,15 +37,21 @@ pub struct Synth {
 impl Synth {
     pub fn run(self) -> Outcome {
         let plan = synth::plan(self.speakers, self.statements, self.repetitions)?;
-        if self.dir.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
-            let problem = "expected a new or empty folder, but it holds files";
-            return Err(Error::new(Kind::Settings, problem).at(self.dir.display()).into());
-        }
+        check_empty(&self.dir)?;
         interrupt::stop_flag();
         write_corpus(&self.dir, self.seed, &plan)?;
         eprintln!("{} synthetic clips of {} speakers in {}", plan.len(), self.speakers, self.dir.display());
         Ok(Done::Everything)
     }
+}
+
+/// Refuses a folder that holds something: what is not synthetic must not be taken for it, nor be written over.
+pub fn check_empty(dir: &Path) -> Result<()> {
+    if dir.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
+        let problem = "expected a new or empty folder, but it holds files";
+        return Err(Error::new(Kind::Settings, problem).at(dir.display()).advice("choose another folder"));
+    }
+    Ok(())
 }
 
 /// Writes the clips of a plan, on all cores, and a note that they are synthetic.

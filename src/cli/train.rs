@@ -1,22 +1,25 @@
 //! `train DATA -o MODEL.safetensors`
 
 use super::options::TrainingOptions;
-use super::source::load;
-use super::{Done, Outcome, interrupt, progress};
+use super::source::Found;
+use super::{Done, Outcome, interrupt, print_line, progress};
 use clap::Args;
-use reslstm::data::folds::Split;
-use reslstm::error::{Error, Kind};
+use reslstm::audio::FeatureSettings;
+use reslstm::data::folds::{FoldPlan, Split};
+use reslstm::error::{Error, Kind, Result};
 use reslstm::files::{self, Existing};
-use reslstm::train::cross_validate::{fold_record, model_file, training_seed};
+use reslstm::models::{Metadata, ModelFile};
+use reslstm::train::cross_validate::{fold_record, model_file};
 use reslstm::train::fit::fit;
-use reslstm::train::{EpochRecord, Task};
-use std::path::PathBuf;
+use reslstm::train::{EpochRecord, Identity, Task};
+use serde_json::json;
+use std::path::{Path, PathBuf};
 
 /// Train one model, of one fold or of every speaker.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Without --folds this is fold 0, whose test speakers stay unseen. Killed at any moment, the same command with
---resume goes on and ends with the same bytes.
+--resume goes on and ends with the same bytes; where the model is finished, there is nothing to do.
 
 Example: reslstm train ravdess -o angry-or-sad.safetensors --folds 2"
 )]
@@ -29,7 +32,7 @@ pub struct Train {
     /// Train on every speaker and keep the last epoch: for use, not for scores
     #[arg(long, conflicts_with = "folds")]
     all: bool,
-    /// Print the scores as JSON
+    /// Print scores and epochs as JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -37,70 +40,106 @@ pub struct Train {
 }
 
 impl Train {
-    pub fn run(self) -> Outcome {
-        let plan = self.options.plan("0")?;
+    pub fn run(mut self) -> Outcome {
+        let options = std::mem::take(&mut self.options).with_config()?;
+        let (plan, threads) = (options.plan("0")?, options.threads()?);
         if plan.runs != 1 {
-            return Err(Error::new(Kind::Settings, format!("expected one run, got {}", plan.runs))
-                .advice("cv runs several")
-                .into());
+            let problem = format!("runs: expected one, got {}", plan.runs);
+            return Err(Error::new(Kind::Settings, problem).advice("cv runs several").into());
         }
-        let checkpoint = self.output.with_added_extension("checkpoint");
-        let existing = if self.options.resume { Existing::Replace } else { Existing::Refuse };
-        files::check_writable(&self.output, existing)?;
-        if checkpoint.exists() && !self.options.resume {
-            let problem = "an earlier training was not finished";
-            let advice = "go on with --resume, or delete the file to start again";
-            return Err(Error::new(Kind::Settings, problem).at(checkpoint.display()).advice(advice).into());
-        }
-        let data = load(&self.data, self.options.cache.as_deref(), self.options.threads()?)?;
-        let split: Option<Split> = if self.all {
-            None
-        } else {
-            let splits = plan.folds.splits(&data.dataset().speakers())?;
-            let [split] = &splits[..] else {
-                let problem = format!("expected one fold, got {}", splits.len());
-                return Err(Error::new(Kind::Settings, problem).advice("name one as in --folds 0, or use cv").into());
-            };
-            Some(split.clone())
-        };
         let settings = &plan.settings;
+        let corpus = Found::open(&self.data)?;
+        let split = if self.all { None } else { Some(only_split(&corpus, &plan.folds)?) };
+        let checkpoint = self.output.with_added_extension("checkpoint");
+        self.check_output(&checkpoint, options.resume)?;
+        let data =
+            corpus.load(FeatureSettings::default(), options.cache.as_deref(), threads).map_err(interrupt::resumable)?;
+        let identity = Identity::new(settings, 0, split.as_ref(), data.fingerprint());
+        if self.output.is_file() {
+            let metadata = finished(&self.output, &identity).map_err(|error| error.at(self.output.display()))?;
+            remove(&checkpoint)?;
+            eprintln!("{}: finished already, nothing to do", self.output.display());
+            return self.report(&metadata, &[]);
+        }
         let task = match &split {
             Some(split) => Task::for_split(data.dataset(), split, settings.protocol)?,
             None => Task::for_all(data.dataset())?,
         };
-        let fold = split.as_ref().map_or(usize::MAX, Split::fold);
-        let seed = training_seed(settings.seed, 0, fold);
-
         let bar = progress::bar(settings.epochs as u64, &settings.arch.to_string());
         let mut observe = |epoch: usize, record: &EpochRecord| {
             let validation = record.validation_uar.map_or(String::new(), |uar| format!(" validation UAR {uar:.3}"));
             bar.set_message(format!("epoch {} loss {:.3}{validation}", epoch + 1, record.loss));
             bar.inc(1);
         };
-        let outcome = fit(settings, &task, seed, &checkpoint, interrupt::stop_flag(), &mut observe);
+        let outcome = fit(&identity, &task, &checkpoint, interrupt::stop_flag(), &mut observe);
         bar.finish_and_clear();
-        let outcome = outcome.map_err(|error| match error.kind() {
-            Kind::Interrupted => error.advice("the same command with --resume goes on from here"),
-            _ => error,
-        })?;
+        let outcome = outcome.map_err(interrupt::resumable)?;
+        let epochs = outcome.history.clone();
         let record = split.as_ref().map(|split| fold_record(split, &outcome));
-        let model = model_file(&data.source(), settings, record.as_ref().map(|record| (0, record)), &task, outcome);
+        let model = model_file(&data.source(), settings, record.as_ref().map(|record| (0, record)), &task, outcome)?;
         files::write_atomically(&self.output, &model.to_bytes())?;
-        if checkpoint.exists() {
-            std::fs::remove_file(&checkpoint)?;
+        remove(&checkpoint)?;
+        self.report(model.metadata().expect("a model trained here has metadata"), &epochs)
+    }
+
+    /// Refuses what is there already, unless it is to be gone on with; proves that the model can be written.
+    fn check_output(&self, checkpoint: &Path, resume: bool) -> Result<()> {
+        files::check_writable(&self.output, if resume { Existing::Replace } else { Existing::Refuse })?;
+        if checkpoint.exists() && !resume {
+            let problem = "an earlier training was not finished";
+            let advice = "go on with --resume, or delete the file to start again";
+            return Err(Error::new(Kind::Settings, problem).at(checkpoint.display()).advice(advice));
         }
-        match &record {
-            Some(record) if self.json => println!("{}", serde_json::to_string(record)?),
-            Some(record) => eprintln!(
-                "{}: best epoch {}, validation UAR {:.4}, test UAR {:.4} on speakers {}",
+        Ok(())
+    }
+
+    /// Scores for people, or with every epoch for programs. `epochs` is empty where nothing had to be trained.
+    fn report(&self, metadata: &Metadata, epochs: &[EpochRecord]) -> Outcome {
+        let Metadata { best_epoch, scores, test_speakers, .. } = metadata;
+        match (best_epoch, scores.get("validation_uar"), scores.get("test_uar")) {
+            _ if self.json => print_line(json!({ "model": self.output, "best_epoch": best_epoch, "scores": scores,
+                                                 "test_speakers": test_speakers, "epochs": epochs }))?,
+            (Some(best), Some(validation), Some(test)) => eprintln!(
+                "{}: best epoch {best}, validation UAR {validation:.4}, test UAR {test:.4} on speakers {}",
                 self.output.display(),
-                record.best_epoch + 1,
-                record.validation_uar,
-                record.test_uar,
-                record.split.test().join(" ")
+                test_speakers.join(" ")
             ),
-            None => eprintln!("{}: trained on every speaker, {} epochs", self.output.display(), settings.epochs),
+            _ => eprintln!("{}: trained on every speaker, {} epochs", self.output.display(), metadata.epochs),
         }
         Ok(Done::Everything)
+    }
+}
+
+/// The one fold that the plan names.
+fn only_split(corpus: &Found, folds: &FoldPlan) -> Result<Split> {
+    let mut splits = corpus.splits(folds)?;
+    if splits.len() != 1 {
+        let problem = format!("folds `{folds}`: expected one fold, got {}", splits.len());
+        return Err(Error::new(Kind::Settings, problem).advice("name one as in --folds 0, or use cv"));
+    }
+    Ok(splits.remove(0))
+}
+
+/// What the model file of this very training says; any other is not written over.
+fn finished(path: &Path, identity: &Identity) -> Result<Metadata> {
+    let (_, metadata) = ModelFile::from_bytes(&files::read(path)?)?.into_parts();
+    let earlier = metadata.as_ref().and_then(Identity::of_model);
+    let difference = match &earlier {
+        Some(earlier) => identity.difference(earlier),
+        None => Some("it does not say with which".into()),
+    };
+    match (metadata, difference) {
+        (Some(metadata), None) => Ok(metadata),
+        (_, difference) => {
+            let problem = format!("a model trained with other settings or data: {}", difference.unwrap_or_default());
+            Err(Error::new(Kind::Settings, problem).advice("choose another name"))
+        }
+    }
+}
+
+fn remove(checkpoint: &Path) -> Result<()> {
+    match std::fs::remove_file(checkpoint) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io(checkpoint.display(), &error)),
+        _ => Ok(()),
     }
 }

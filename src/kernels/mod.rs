@@ -19,6 +19,9 @@
 //! Where a processor lacks fused multiply-add (x86-64 before 2013), products round twice per term, and results differ in
 //! the last bits from those of other machines; everything else is the same.
 
+// Loops over the indices of small arrays are what the compiler keeps in registers: their shape is measured.
+#![allow(clippy::needless_range_loop)]
+
 pub mod dense;
 pub mod lanes;
 pub mod level;

@@ -23,7 +23,7 @@ pub fn dot<S: Scalar>(level: Level, a: &[S], b: &[S]) -> S {
     let mut half = LANES / 2;
     while half > 0 {
         for lane in 0..half {
-            sums.0[lane] = sums.0[lane] + sums.0[lane + half];
+            sums.0[lane] += sums.0[lane + half];
         }
         half /= 2;
     }

@@ -22,6 +22,7 @@ use crate::scalar::Scalar;
 
 /// A model of either family.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "a training has a few models, and the weights are on the heap anyway")]
 pub enum Model<S> {
     /// LSTM-SA
     LstmSa(LstmSa<S>),

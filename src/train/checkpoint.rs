@@ -2,8 +2,8 @@
 //!
 //! Random streams need no saving: each is a function of seed and epoch ([`crate::rng`]).
 
+use super::identity::Identity;
 use super::run::{Best, EpochRecord, State};
-use super::settings::Settings;
 use crate::error::{Error, Kind, Result};
 use crate::models::Model;
 use crate::optim::Adam;
@@ -15,8 +15,7 @@ use std::collections::HashMap;
 /// What is saved beside the tensors.
 #[derive(Serialize, Deserialize)]
 struct Header {
-    settings: Settings,
-    seed: u64,
+    identity: Identity,
     adam_steps: u64,
     best: Option<(usize, f64)>,
     history: Vec<EpochRecord>,
@@ -25,7 +24,7 @@ struct Header {
 const HEADER: &str = "training";
 
 /// The bytes of a checkpoint: a safetensors file.
-pub fn to_bytes(settings: &Settings, seed: u64, state: &State) -> Vec<u8> {
+pub fn to_bytes(identity: &Identity, state: &State) -> Vec<u8> {
     let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
     let mut add = |prefix: &str, model: &Model<f32>| {
         model.visit(&Path::ROOT, &mut |path, _, shape, values| {
@@ -40,8 +39,7 @@ pub fn to_bytes(settings: &Settings, seed: u64, state: &State) -> Vec<u8> {
         tensors.push((name.into(), vec![moment.len()], le_bytes(moment)));
     }
     let header = Header {
-        settings: settings.clone(),
-        seed,
+        identity: identity.clone(),
         adam_steps: state.adam.steps,
         best: state.best.as_ref().map(|best| (best.epoch, best.validation_uar)),
         history: state.history.clone(),
@@ -54,11 +52,12 @@ pub fn to_bytes(settings: &Settings, seed: u64, state: &State) -> Vec<u8> {
         .expect("tensors have one name each")
 }
 
-/// The state of a checkpoint made with these settings and seed, for a task of `inputs` columns and `classes` classes.
+/// The state of a checkpoint of this training, for a task of `inputs` columns and `classes` classes.
 ///
 /// # Errors
-/// If the bytes are no checkpoint, or one of another training.
-pub fn from_bytes(bytes: &[u8], settings: &Settings, seed: u64, inputs: usize, classes: usize) -> Result<State> {
+/// [`Kind::Model`] if the bytes are no checkpoint; [`Kind::Settings`] if it is one of another training, naming the first
+/// difference.
+pub fn from_bytes(bytes: &[u8], identity: &Identity, inputs: usize, classes: usize) -> Result<State> {
     let broken = |problem: String| {
         Error::new(Kind::Model, format!("not a usable checkpoint: {problem}"))
             .advice("delete it to start this training again")
@@ -68,9 +67,12 @@ pub fn from_bytes(bytes: &[u8], settings: &Settings, seed: u64, inputs: usize, c
     let header = metadata.metadata().as_ref().and_then(|map| map.get(HEADER));
     let header = header.ok_or_else(|| broken(format!("its metadata has no '{HEADER}'")))?;
     let header: Header = serde_json::from_str(header).map_err(|e| broken(e.to_string()))?;
-    if header.settings != *settings || header.seed != seed {
-        return Err(broken("it belongs to a training with other settings or another seed".into()));
+    if let Some(difference) = identity.difference(&header.identity) {
+        let problem = format!("the checkpoint of a training with other settings or data: {difference}");
+        let advice = "repeat the settings it was begun with, or delete it to start again";
+        return Err(Error::new(Kind::Settings, problem).advice(advice));
     }
+    let settings = &identity.settings;
     let tensor = |name: &str, length: usize| -> Result<Vec<f32>> {
         let tensor = tensors.tensor(name).map_err(|e| broken(e.to_string()))?;
         let (values, rest) = tensor.data().as_chunks();
@@ -114,7 +116,7 @@ mod tests {
     use crate::data::{Clip, Dataset, Labels, folds::Split};
     use crate::matrix::Matrix;
     use crate::rng::Stream;
-    use crate::train::{Recipe, Task, Training};
+    use crate::train::{Recipe, Settings, Task, Training};
 
     /// Four speakers, three classes that differ in the mean of one column.
     fn task() -> Task {
@@ -132,18 +134,22 @@ mod tests {
         Task::for_split(&Dataset::new(labels, clips).unwrap(), &split, Default::default()).unwrap()
     }
 
+    fn identity(settings: &Settings, run: usize) -> Identity {
+        Identity::new(settings, run, None, "of these clips")
+    }
+
     #[test]
     fn a_training_resumed_from_bytes_ends_with_the_same_bits() {
         let arch = "reslstm-sa-h5".parse().unwrap();
         let settings = Recipe { arch, epochs: 9, batch: 4, t0: 2, ..Recipe::default() }.check().unwrap();
-        let task = task();
+        let (task, identity) = (task(), identity(&settings, 3));
         let mut whole = Training::new(&settings, &task, 3);
         let mut parts = Training::new(&settings, &task, 3);
         while !whole.is_finished() {
             whole.epoch();
             parts.epoch();
-            let bytes = to_bytes(&settings, 3, parts.state());
-            let state = from_bytes(&bytes, &settings, 3, task.inputs, task.classes).unwrap();
+            let bytes = to_bytes(&identity, parts.state());
+            let state = from_bytes(&bytes, &identity, task.inputs, task.classes).unwrap();
             parts = Training::resume(&settings, &task, 3, state);
         }
         let (whole, parts) = (whole.finish(), parts.finish());
@@ -156,12 +162,15 @@ mod tests {
     fn a_foreign_or_broken_checkpoint_is_refused() {
         let settings = Recipe { arch: "lstm-sa-h2".parse().unwrap(), ..Recipe::default() }.check().unwrap();
         let task = task();
-        let bytes = to_bytes(&settings, 3, Training::new(&settings, &task, 3).state());
-        assert!(from_bytes(&bytes, &settings, 3, 4, 3).is_ok());
-        assert!(from_bytes(&bytes, &settings, 4, 4, 3).unwrap_err().to_string().contains("another seed"));
-        assert!(from_bytes(&bytes, &settings, 3, 5, 3).is_err());
+        let (this, other) = (identity(&settings, 3), identity(&settings, 4));
+        let bytes = to_bytes(&this, Training::new(&settings, &task, 3).state());
+        assert!(from_bytes(&bytes, &this, 4, 3).is_ok());
+        assert!(
+            from_bytes(&bytes, &other, 4, 3).unwrap_err().to_string().contains("settings or data: run was 3, now 4")
+        );
+        assert!(from_bytes(&bytes, &this, 5, 3).is_err());
         for length in (0..bytes.len()).step_by(7) {
-            assert_eq!(from_bytes(&bytes[..length], &settings, 3, 4, 3).unwrap_err().kind(), Kind::Model);
+            assert_eq!(from_bytes(&bytes[..length], &this, 4, 3).unwrap_err().kind(), Kind::Model);
         }
     }
 }

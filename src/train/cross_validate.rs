@@ -9,6 +9,7 @@
 //! ```
 
 use super::fit::fit;
+use super::identity::{Identity, first_difference};
 use super::metrics::Confusion;
 use super::results::{FoldRecord, Made, ModelSummary, RunResult, Scores, Summary};
 use super::run::{EpochRecord, Outcome};
@@ -18,15 +19,17 @@ use crate::audio::FeatureSettings;
 use crate::data::Dataset;
 use crate::data::folds::{FoldPlan, Split};
 use crate::error::{Error, Kind, Result};
-use crate::files;
+use crate::files::{self, Existing};
 use crate::models::{Metadata, Model, ModelFile};
 use crate::params::Parameters;
-use crate::rng::derive_seed;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+/// What a folder was begun with.
+const PLAN: &str = "plan.json";
 
 /// The data of a training, and what a model file says of it.
 #[derive(Clone, Copy, Debug)]
@@ -90,6 +93,7 @@ pub fn cross_validate(source: &Source<'_>, plan: &Plan, out: &Path, execution: &
                     if let Err(error) = folder.train(run, &splits[split], execution) {
                         failed.lock().expect("no worker panics").get_or_insert(error);
                         execution.stop.store(true, Ordering::Relaxed);
+                        return;
                     }
                 }
             });
@@ -105,9 +109,40 @@ pub fn cross_validate(source: &Source<'_>, plan: &Plan, out: &Path, execution: &
     Ok(summary)
 }
 
-/// The seed of one training: distinct for every run and fold.
-pub fn training_seed(seed: u64, run: usize, fold: usize) -> u64 {
-    derive_seed(derive_seed(seed, "run", run as u64), "fold", fold as u64)
+/// Refuses, before the data are read, a folder that `plan` cannot be run in: one in use without `resume`, one begun with other
+/// settings, one that cannot be written to. Makes the folder if there is none.
+///
+/// # Errors
+/// [`Kind::Settings`] or [`Kind::Io`], naming the folder.
+pub fn check_folder(out: &Path, plan: &Plan, resume: bool) -> Result<()> {
+    let wrong = |problem: &str, advice: &str| Err(Error::new(Kind::Settings, problem).at(out.display()).advice(advice));
+    let path = out.join(PLAN);
+    if is_in_use(out) && !resume {
+        let advice = "choose another folder, or go on with its work with --resume";
+        return wrong("expected a new or empty folder, but it holds files", advice);
+    }
+    if is_in_use(out) && !path.exists() {
+        return wrong("expected a folder begun by this command, but it has no plan.json", "choose another folder");
+    }
+    files::check_writable(&path, Existing::Replace)?;
+    refuse_difference(out, |begun| first_difference("", &begun["plan"], &json!(plan)))
+}
+
+/// Whether the folder holds more than what a killed process was writing when it had begun nothing yet.
+fn is_in_use(folder: &Path) -> bool {
+    let Ok(entries) = folder.read_dir() else { return false };
+    entries.flatten().any(|entry| !files::is_half_written(&entry.path()))
+}
+
+/// Refuses to go on where what the folder was begun with differs; where nothing is begun there is nothing to differ from.
+fn refuse_difference(out: &Path, difference: impl Fn(&Value) -> Option<String>) -> Result<()> {
+    let path = out.join(PLAN);
+    let Some(difference) = path.exists().then(|| read_json(&path)).transpose()?.as_ref().and_then(difference) else {
+        return Ok(());
+    };
+    let problem = format!("this folder was begun with other settings or data: {difference}");
+    let advice = "repeat the settings it was begun with, or choose another folder";
+    Err(Error::new(Kind::Settings, problem).at(out.display()).advice(advice))
 }
 
 /// The output folder of a plan.
@@ -120,36 +155,20 @@ struct Folder<'a> {
 }
 
 impl Folder<'_> {
-    /// Claims the folder for this plan, before any work.
+    /// Claims the folder for this plan, before any training.
     fn open(&self, resume: bool) -> Result<()> {
-        let path = self.root.join("plan.json");
-        let plan = serde_json::json!({ "plan": self.plan, "data": self.source.fingerprint });
-        let in_use = self.root.read_dir().is_ok_and(|mut entries| entries.next().is_some());
-        if in_use && !resume {
-            let problem = "expected a new or empty folder, but it holds files";
-            return Err(Error::new(Kind::Settings, problem)
-                .at(self.root.display())
-                .advice("choose another folder, or go on with its work with --resume"));
+        check_folder(self.root, self.plan, resume)?;
+        let data = self.source.fingerprint;
+        refuse_difference(self.root, |begun| first_difference("data", &begun["data"], &json!(data)))?;
+        let plan = self.root.join(PLAN);
+        if !plan.exists() {
+            write_json(&plan, &json!({ "plan": self.plan, "data": data }))?;
         }
-        if path.exists() {
-            let before: Value = serde_json::from_slice(&files::read(&path)?)
-                .map_err(|error| Error::new(Kind::Settings, error.to_string()).at(path.display()))?;
-            if let Some(difference) = first_difference("", &before, &plan) {
-                let problem = format!("this folder was begun with other settings or data: {difference}");
-                return Err(Error::new(Kind::Settings, problem)
-                    .at(self.root.display())
-                    .advice("repeat the settings it was begun with, or choose another folder"));
-            }
-            return Ok(());
-        }
-        if in_use {
-            let problem = "expected a folder begun by this command, but it has no plan.json";
-            return Err(Error::new(Kind::Settings, problem).at(self.root.display()).advice("choose another folder"));
-        }
+        // After the plan: a folder without one would not be gone on with.
         for folder in ["models", "runs", "unfinished"].map(|name| self.root.join(name)) {
             std::fs::create_dir_all(&folder).map_err(|error| Error::io(folder.display(), &error))?;
         }
-        write_json(&path, &plan)
+        Ok(())
     }
 
     fn run_path(&self, run: usize) -> PathBuf {
@@ -173,10 +192,10 @@ impl Folder<'_> {
         let settings = &self.plan.settings;
         let task = Task::for_split(self.source.dataset, split, settings.protocol)?;
         let checkpoint = self.unfinished(run, fold, "checkpoint");
-        let seed = training_seed(settings.seed, run, fold);
-        let outcome = fit(settings, &task, seed, &checkpoint, execution.stop, &mut { observe })?;
+        let identity = Identity::new(settings, run, Some(split), self.source.fingerprint);
+        let outcome = fit(&identity, &task, &checkpoint, execution.stop, &mut { observe })?;
         let record = fold_record(split, &outcome);
-        let model = model_file(self.source, settings, Some((run, &record)), &task, outcome);
+        let model = model_file(self.source, settings, Some((run, &record)), &task, outcome)?;
         files::write_atomically(&self.root.join(format!("models/run{run}-fold{fold}.safetensors")), &model.to_bytes())?;
         write_json(&record_path, &record)?;
         remove(&checkpoint)
@@ -230,15 +249,15 @@ pub fn fold_record(split: &Split, outcome: &Outcome) -> FoldRecord {
 /// A trained model with everything its file says. `fold` is the run and record of the fold it was trained on; `None` after
 /// everybody trained.
 ///
-/// # Panics
-/// If the training left weights that are not finite.
+/// # Errors
+/// [`Kind::Model`] if the training left weights that are not finite.
 pub fn model_file(
     source: &Source<'_>,
     settings: &Settings,
     fold: Option<(usize, &FoldRecord)>,
     task: &Task,
     outcome: Outcome,
-) -> ModelFile {
+) -> Result<ModelFile> {
     let labels = source.dataset.labels().names().to_vec();
     let mut metadata = Metadata::new(settings.arch.to_string(), labels, source.sample_rate, source.features.clone());
     metadata.mean = task.normaliser.mean().to_vec();
@@ -262,19 +281,7 @@ pub fn model_file(
         }
         None => metadata.train_speakers = source.dataset.speakers(),
     }
-    ModelFile::new(outcome.model, Some(metadata)).expect("a model and its own description agree")
-}
-
-/// Where two JSON values differ first: a path, and both values.
-fn first_difference(path: &str, before: &Value, now: &Value) -> Option<String> {
-    if let (Value::Object(before), Value::Object(now)) = (before, now) {
-        let keys: std::collections::BTreeSet<&String> = before.keys().chain(now.keys()).collect();
-        return keys.into_iter().find_map(|key| {
-            let (before, now) = (before.get(key).unwrap_or(&Value::Null), now.get(key).unwrap_or(&Value::Null));
-            first_difference(&if path.is_empty() { key.clone() } else { format!("{path}.{key}") }, before, now)
-        });
-    }
-    (before != now).then(|| format!("{path} was {before}, now {now}"))
+    ModelFile::new(outcome.model, Some(metadata))
 }
 
 fn read_json<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<T> {

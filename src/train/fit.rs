@@ -1,8 +1,8 @@
 //! One training from start to end, saved on the way: killed at any moment, it goes on from its last checkpoint.
 
 use super::checkpoint;
+use super::identity::Identity;
 use super::run::{EpochRecord, Outcome, Training};
-use super::settings::Settings;
 use super::task::Task;
 use crate::error::{Error, Kind, Result};
 use crate::files;
@@ -17,35 +17,43 @@ const CHECKPOINT_EVERY: Duration = Duration::from_secs(5);
 /// there already is where this begins. `observe` sees every epoch, those of an earlier session too.
 ///
 /// # Errors
-/// [`Kind::Interrupted`] when stopped, after saving; or if the checkpoint cannot be read or written.
+/// [`Kind::Interrupted`] when stopped, after saving; [`Kind::Settings`] if the training diverges, or the checkpoint is of
+/// another one; or if the checkpoint cannot be read or written.
 pub fn fit(
-    settings: &Settings,
+    identity: &Identity,
     task: &Task,
-    seed: u64,
     path: &Path,
     stop: &AtomicBool,
     observe: &mut dyn FnMut(usize, &EpochRecord),
 ) -> Result<Outcome> {
+    let (settings, seed) = (&identity.settings, identity.seed());
     let mut training = if path.exists() {
-        let bytes = files::read(path)?;
-        let state = checkpoint::from_bytes(&bytes, settings, seed, task.inputs, task.classes);
+        let state = checkpoint::from_bytes(&files::read(path)?, identity, task.inputs, task.classes);
         Training::resume(settings, task, seed, state.map_err(|error| error.at(path.display()))?)
     } else {
         Training::new(settings, task, seed)
     };
+    let save = |training: &Training| files::write_atomically(path, &checkpoint::to_bytes(identity, training.state()));
     for (epoch, record) in training.state().history.iter().enumerate() {
         observe(epoch, record);
     }
     let mut saved = Instant::now();
     while !training.is_finished() {
         if stop.load(Ordering::Relaxed) {
-            files::write_atomically(path, &checkpoint::to_bytes(settings, seed, training.state()))?;
+            if training.epochs_done() > 0 {
+                save(&training)?;
+            }
             return Err(Error::new(Kind::Interrupted, format!("stopped after epoch {}", training.epochs_done())));
         }
         let epoch = training.epochs_done();
-        observe(epoch, training.epoch());
+        let record = training.epoch();
+        observe(epoch, record);
+        if !record.loss.is_finite() {
+            let problem = format!("the training diverged: its loss is {} in epoch {}", record.loss, epoch + 1);
+            return Err(Error::new(Kind::Settings, problem).advice("a lower --lr may help"));
+        }
         if saved.elapsed() >= CHECKPOINT_EVERY {
-            files::write_atomically(path, &checkpoint::to_bytes(settings, seed, training.state()))?;
+            save(&training)?;
             saved = Instant::now();
         }
     }

@@ -4,6 +4,7 @@
 //! |--------------------|--------------------------------------------------------------------------|
 //! | [`settings`]       | what a person chooses, checked once                                       |
 //! | [`task`]           | one division of the data, normalised; evaluation                          |
+//! | [`identity`]       | what a training is of, compared before it is resumed                      |
 //! | [`run`]            | one training, epoch after epoch                                           |
 //! | [`checkpoint`]     | its state as bytes                                                        |
 //! | [`fit`]            | one training from start to end, saved on the way                          |
@@ -14,12 +15,14 @@
 pub mod checkpoint;
 pub mod cross_validate;
 pub mod fit;
+pub mod identity;
 pub mod metrics;
 pub mod results;
 pub mod run;
 pub mod settings;
 pub mod task;
 
+pub use identity::Identity;
 pub use metrics::{Confusion, Spread};
 pub use run::{EpochRecord, Outcome, State, Training};
 pub use settings::{Protocol, Recipe, Settings};

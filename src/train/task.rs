@@ -6,7 +6,7 @@ use crate::data::Dataset;
 use crate::data::batch::{Batch, Example, batches};
 use crate::data::folds::Split;
 use crate::data::normalise::Normaliser;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::models::{Model, Tape};
 
 /// Clips in a batch of an evaluation where that does not change the result.
@@ -35,7 +35,7 @@ impl Task {
     /// The sides of `split`. Statistics come from the training speakers (strict) or from everybody (published).
     ///
     /// # Errors
-    /// Where a side has no clip, or a speaker is not in the data.
+    /// [`Kind::Data`] if a speaker is not in the data, or there are fewer than two clips to train on.
     pub fn for_split(dataset: &Dataset, split: &Split, protocol: Protocol) -> Result<Self> {
         split.check_speakers(&dataset.speakers())?;
         let train = dataset.clips_of(split.train());
@@ -48,6 +48,9 @@ impl Task {
     }
 
     /// Everybody trains; nobody is left to validate or test.
+    ///
+    /// # Errors
+    /// [`Kind::Data`] if there are fewer than two clips.
     pub fn for_all(dataset: &Dataset) -> Result<Self> {
         let everyone: Vec<usize> = (0..dataset.clips().len()).collect();
         Self::new(dataset, &everyone, everyone.clone(), Vec::new(), Vec::new())
@@ -60,6 +63,10 @@ impl Task {
         validation: Vec<usize>,
         test: Vec<usize>,
     ) -> Result<Self> {
+        if train.len() < 2 {
+            let problem = format!("expected at least two clips to train on, got {}", train.len());
+            return Err(Error::new(Kind::Data, problem).advice("batch norm needs two: record more, or use other folds"));
+        }
         let clips = dataset.clips();
         let normaliser = Normaliser::fit(seen.iter().map(|&clip| &clips[clip].features))?;
         let example =

@@ -1,0 +1,96 @@
+//! What a training is of: two of one identity end with the same bytes.
+
+use super::settings::Settings;
+use crate::data::folds::Split;
+use crate::models::Metadata;
+use crate::rng::derive_seed;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// Everything that decides the result of one training.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Identity {
+    /// What is trained and how.
+    pub settings: Settings,
+    /// Which of several runs that differ in their random numbers alone, from 0.
+    pub run: usize,
+    /// Who trains, validates and tests; `None` where everybody trains.
+    pub split: Option<Split>,
+    /// Fingerprint of the data.
+    pub data: String,
+}
+
+impl Identity {
+    /// Of run number `run` on a fold, or on all speakers.
+    pub fn new(settings: &Settings, run: usize, split: Option<&Split>, data: &str) -> Self {
+        Identity { settings: settings.clone(), run, split: split.cloned(), data: data.into() }
+    }
+
+    /// The seed of this training: the settings' own, made distinct for run and fold.
+    pub fn seed(&self) -> u64 {
+        let fold = self.split.as_ref().map_or(u64::MAX, |split| split.fold() as u64);
+        derive_seed(derive_seed(self.settings.seed, "run", self.run as u64), "fold", fold)
+    }
+
+    /// Of the training that left a model; `None` if its file does not say.
+    pub fn of_model(metadata: &Metadata) -> Option<Self> {
+        let settings = serde_json::from_value(metadata.settings.clone()).ok()?;
+        let split = match metadata.fold {
+            Some(fold) => {
+                let sides = [&metadata.train_speakers, &metadata.validation_speakers, &metadata.test_speakers];
+                let [train, validation, test] = sides.map(Vec::clone);
+                Some(Split::new(fold, train, validation, test).ok()?)
+            }
+            None => None,
+        };
+        Some(Self::new(&settings, metadata.run, split.as_ref(), &metadata.data_fingerprint))
+    }
+
+    /// Where it differs first from an earlier one, with both values.
+    pub fn difference(&self, earlier: &Identity) -> Option<String> {
+        let value = |identity| serde_json::to_value(identity).expect("plain values become JSON");
+        first_difference("", &value(earlier), &value(self))
+    }
+}
+
+/// Where two JSON values differ first: a path, and both values.
+pub(super) fn first_difference(path: &str, before: &Value, now: &Value) -> Option<String> {
+    if let (Value::Object(before), Value::Object(now)) = (before, now) {
+        let keys: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
+        return keys.into_iter().find_map(|key| {
+            let (before, now) = (before.get(key).unwrap_or(&Value::Null), now.get(key).unwrap_or(&Value::Null));
+            first_difference(&if path.is_empty() { key.clone() } else { format!("{path}.{key}") }, before, now)
+        });
+    }
+    (before != now).then(|| format!("{path} was {before}, now {now}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::Recipe;
+
+    fn split(test: &str) -> Split {
+        let names = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+        Split::new(1, names(&["a", "b"]), names(&["c"]), names(&[test])).unwrap()
+    }
+
+    #[test]
+    fn every_part_of_it_counts_and_the_first_is_named() {
+        let settings = Recipe::default().check().unwrap();
+        let identity = Identity::new(&settings, 0, Some(&split("d")), "0123");
+        assert_eq!(identity.difference(&identity.clone()), None);
+        let more = Recipe { epochs: 101, ..Recipe::default() }.check().unwrap();
+        for (earlier, difference) in [
+            (Identity::new(&more, 0, Some(&split("d")), "0123"), "settings.epochs was 101, now 100"),
+            (Identity::new(&settings, 1, Some(&split("d")), "0123"), "run was 1, now 0"),
+            (Identity::new(&settings, 0, Some(&split("e")), "0123"), "split.test was [\"e\"], now [\"d\"]"),
+            (Identity { split: None, ..identity.clone() }, "split was null, now {"),
+            (Identity::new(&settings, 0, Some(&split("d")), "4567"), "data was \"4567\", now \"0123\""),
+        ] {
+            let found = identity.difference(&earlier).unwrap();
+            assert!(found.starts_with(difference), "{found}");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Killed and gone on with: the same bytes. Changed in between: refused.
+
+use crate::room::{CLIP, Ran, Room, SMALL};
+use std::process::Child;
+use std::time::Duration;
+
+/// A cross-validation of a second or more, with the end still open.
+const LONG: &str = "--arch lstm-sa-h8 --folds k=3 --runs 2 --epochs";
+
+fn assert_same(room: &Room, a: &str, b: &str) {
+    let models = room.list(&format!("{a}/models"));
+    let visible =
+        |folder: &str| -> Vec<String> { room.list(folder).into_iter().filter(|name| !name.starts_with('.')).collect() };
+    assert_eq!(visible(&format!("{a}/models")), visible(&format!("{b}/models")));
+    for model in models.iter().filter(|name| !name.starts_with('.')) {
+        assert!(room.read(&format!("{a}/models/{model}")) == room.read(&format!("{b}/models/{model}")), "{model}");
+    }
+    assert!(room.read(&format!("{a}/summary.json")) == room.read(&format!("{b}/summary.json")));
+}
+
+#[cfg(unix)]
+fn signal(child: &Child, name: &str) {
+    let sent = std::process::Command::new("kill").args([format!("-{name}"), child.id().to_string()]).status();
+    assert!(sent.unwrap().success());
+}
+
+#[test]
+fn killed_again_and_again_it_ends_with_the_same_bytes() {
+    let room = Room::new("killed");
+    room.does(&format!("cv ../speech -o whole {LONG} 250"));
+    let mut wait = Duration::from_millis(5);
+    let mut kills = 0;
+    loop {
+        // Longer every time, so that it ends: at first before anything is written, at last in the midst of it.
+        let threads = 1 + kills % 2;
+        let mut child = room.start(&format!("cv ../speech -o parts --resume --threads {threads} {LONG} 250"));
+        std::thread::sleep(wait);
+        let ended = child.try_wait().unwrap().is_some();
+        if !ended {
+            child.kill().unwrap();
+            kills += 1;
+        }
+        let output = child.wait_with_output().unwrap();
+        if ended {
+            let ran = Ran::of("cv --resume", output);
+            assert_eq!(ran.code, 0, "{}", ran.stderr);
+            break;
+        }
+        wait = wait * 8 / 5;
+    }
+    assert!(kills > 2, "killed {kills} times only");
+    assert_same(&room, "whole", "parts");
+}
+
+#[cfg(unix)]
+#[test]
+fn asked_to_stop_it_saves_and_says_how_to_go_on() {
+    let room = Room::new("stopped");
+    let line = |out: &str| format!("train ../speech -o {out}.safetensors --arch lstm-sa-h8 --epochs 3000");
+    room.does(&line("whole"));
+    for name in ["INT", "TERM"] {
+        let child = room.start(&line(name));
+        std::thread::sleep(Duration::from_millis(400));
+        signal(&child, name);
+        let ran = Ran::of(name, child.wait_with_output().unwrap());
+        assert_eq!(ran.code, 75, "{name}: {}", ran.stderr);
+        assert!(ran.stderr.contains("the same command with --resume goes on from here"), "{}", ran.stderr);
+        let checkpoint = format!("{name}.safetensors.checkpoint");
+        assert!(room.path(&checkpoint).exists() && !room.path(&format!("{name}.safetensors")).exists());
+        let before = room.read(&checkpoint);
+        room.refuses_saying(&line(name), &[&checkpoint, "an earlier training was not finished", "--resume"]);
+        let others = [("--seed 7", "settings.seed was 0, now 7"), ("--lr 0.5", "settings.lr was 0.01, now 0.5")];
+        for (flag, difference) in others {
+            room.refuses_saying(&format!("{} --resume {flag}", line(name)), &[&checkpoint, difference]);
+        }
+        assert!(room.read(&checkpoint) == before, "nothing is lost");
+        room.does(&format!("{} --resume", line(name)));
+        assert!(room.read(&format!("{name}.safetensors")) == room.read("whole.safetensors"));
+        assert!(!room.path(&checkpoint).exists());
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_cross_validation_asked_to_stop_goes_on_too() {
+    let room = Room::new("stopped-cv");
+    room.does(&format!("cv ../speech -o whole {LONG} 1000"));
+    let child = room.start(&format!("cv ../speech -o parts {LONG} 1000"));
+    std::thread::sleep(Duration::from_millis(700));
+    signal(&child, "INT");
+    let ran = Ran::of("cv", child.wait_with_output().unwrap());
+    assert_eq!((ran.code, ran.stdout.as_str()), (75, ""), "{}", ran.stderr);
+    assert!(ran.stderr.contains("--resume goes on from here"), "{}", ran.stderr);
+    room.does(&format!("cv ../speech -o parts --resume {LONG} 1000"));
+    assert_same(&room, "whole", "parts");
+}
+
+#[test]
+fn what_was_begun_is_not_gone_on_with_otherwise() {
+    let room = Room::new("resume-refuses");
+    let line = format!("cv ../speech -o out --folds 0 {SMALL}");
+    room.does(&format!("{line} --resume"));
+    let before = room.read("out/summary.json");
+    room.refuses_saying(&line, &["out: expected a new or empty folder", "--resume"]);
+    for (flag, difference) in [
+        ("--batch 9", "settings.batch was 8, now 9"),
+        ("--seed 3", "settings.seed was 0, now 3"),
+        ("--runs 2", "runs was 1, now 2"),
+        ("--protocol published", "settings.protocol was \"strict\", now \"published\""),
+    ] {
+        room.refuses_saying(&format!("{line} --resume {flag}"), &["out: ", "other settings or data: ", difference]);
+    }
+    let other = format!("cv ../speech -o out --resume --folds 1 {SMALL}");
+    room.refuses_saying(&other, &["folds was \"0\", now \"1\""]);
+    room.does(&format!("{line} --resume --threads 1"));
+    assert!(room.read("out/summary.json") == before);
+    room.write("mine/notes.txt", "mine");
+    let mine = format!("cv ../speech -o mine --resume {SMALL}");
+    room.refuses_saying(&mine, &["mine: expected a folder begun by this command"]);
+    assert_eq!(room.list("mine"), ["notes.txt"]);
+}
+
+#[test]
+fn changed_recordings_are_noticed() {
+    let room = Room::new("resume-data");
+    room.does("synth speech --speakers 3 --statements 1 --repetitions 1");
+    let cv = format!("cv speech -o out --folds loso --resume --cache cache {SMALL}");
+    let train = format!("train speech -o m.safetensors --all --resume --cache cache {SMALL}");
+    room.does(&cv);
+    room.does(&train);
+    // The same clip of another actor, under the first one's name: as it stands in the cache it is not the same any more.
+    let name = "speech/Actor_01/03-01-05-01-01-01-01.wav";
+    let before = room.read(name);
+    room.write(name, room.read(CLIP));
+    for line in [&cv, &train] {
+        room.refuses_saying(line, &["other settings or data: data was "]);
+    }
+    room.write(name, before);
+    room.does(&cv);
+    room.does(&train);
+}
