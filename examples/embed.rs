@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut predictor = Predictor::from_bytes(&std::fs::read(model)?)?;
     let recording = Recording::from_wav(&std::fs::read(clip)?)?;
     let prediction = predictor.predict_recording(&recording)?;
-    for (label, probability) in predictor.labels().names().iter().zip(&prediction.probabilities) {
+    for (label, probability) in predictor.labels().iter().zip(&prediction.probabilities) {
         println!("{label:>10} {probability:.3}");
     }
     Ok(())

@@ -42,7 +42,7 @@
 //! let mut predictor = Predictor::from_bytes(&std::fs::read("model.safetensors")?)?;
 //! let recording = Recording::from_wav(&std::fs::read("clip.wav")?)?;
 //! let prediction = predictor.predict_recording(&recording)?;
-//! println!("{}", predictor.labels().name(prediction.label));
+//! println!("{}", predictor.labels()[prediction.label]);
 //! # Ok(())
 //! # }
 //! ```

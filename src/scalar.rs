@@ -4,6 +4,7 @@
 //! |---------------|----------------------------------------------------------------------|
 //! | `f32`         | training and inference; exp, tanh and sigmoid are [`elementary`]'s    |
 //! | `f64`         | audits: gradients against differences and against other programs      |
+//! | `Dual`        | audits: a value and its derivative, through the same forward code     |
 //!
 //! Every method is `#[inline(always)]`: the kernels are compiled for several instruction sets, and a call that is not
 //! inlined would silently be compiled for the oldest one.

@@ -34,7 +34,7 @@ fn source_files(dir: &Path, files: &mut Vec<PathBuf>) {
 
 /// Rooms named in `crate::room` or, in the command, `reslstm::room`, groups `crate::{a, b::c}` included.
 fn imports(code: &str) -> Vec<String> {
-    let mut rooms = Vec::new();
+    let mut rooms: Vec<String> = Vec::new();
     for prefix in ["crate::", "reslstm::"] {
         for (at, _) in code.match_indices(prefix) {
             if code[..at].ends_with(|before: char| before.is_alphanumeric() || before == '_' || before == '$') {

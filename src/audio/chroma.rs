@@ -1,7 +1,7 @@
 //! Chroma: how much power falls on each of the twelve pitch classes, whatever the octave (`librosa.feature.chroma_stft`).
 
 use super::FeatureSettings;
-use super::dot::dot;
+use crate::kernels::dense_product;
 use crate::matrix::Matrix;
 
 /// A = 440 Hz, the concert pitch.
@@ -63,16 +63,18 @@ impl ChromaBank {
         self.tuning
     }
 
-    /// Chroma `[chroma]` of one frame of power `[B]`, its largest value 1. A silent frame stays 0: where the largest is
-    /// no normal number, there is nothing to divide by (`librosa.util.normalize`).
-    pub(super) fn apply(&self, power: &[f32], chroma: &mut [f32]) {
-        for (value, filter) in chroma.iter_mut().zip(self.filters.iter_rows()) {
-            *value = dot(filter, power);
-        }
-        let largest = chroma.iter().copied().fold(0.0, f32::max);
-        if largest >= f32::MIN_POSITIVE {
-            for value in chroma {
-                *value /= largest;
+    /// Chroma of every frame: `power` `[T,B]` into the columns of `features` `[T,width]` from `first` on, the largest value
+    /// of a frame 1. A silent frame stays 0: where the largest is no normal number, there is nothing to divide by
+    /// (`librosa.util.normalize`).
+    pub(super) fn apply(&self, power: &Matrix<f32>, features: &mut Matrix<f32>, first: usize) {
+        dense_product(power, &self.filters, features, first);
+        for t in 0..features.rows() {
+            let chroma = &mut features.row_mut(t)[first..first + self.filters.rows()];
+            let largest = chroma.iter().copied().fold(0.0, f32::max);
+            if largest >= f32::MIN_POSITIVE {
+                for value in chroma {
+                    *value /= largest;
+                }
             }
         }
     }
@@ -130,15 +132,17 @@ mod tests {
     fn frames_are_divided_by_their_largest_and_silence_stays_zero() {
         let bank = bank(0.0);
         let power: Vec<f32> = (0..2049).map(|k| ((k * 29) % 83) as f32).collect();
-        let mut chroma = [f32::NAN; 12];
-        bank.apply(&power, &mut chroma);
+        let mut features = Matrix::from_vec(2, 14, vec![7.0; 28]);
+        bank.apply(&Matrix::from_rows(&[&power[..], &[0.0; 2049]]), &mut features, 2);
+        let ([7.0, 7.0, chroma @ ..], [7.0, 7.0, silent @ ..]) = (features.row(0), features.row(1)) else {
+            panic!("the first columns are not chroma's: {features:?}");
+        };
         assert_eq!(chroma.iter().copied().fold(0.0, f32::max), 1.0);
         let plain = |c: usize| (0..2049).map(|k| f64::from(bank.filters[(c, k)] * power[k])).sum::<f64>();
         let most = (0..12).map(plain).fold(0.0, f64::max);
         for (c, &value) in chroma.iter().enumerate() {
             assert_abs_diff_eq!(f64::from(value), plain(c) / most, epsilon = 1e-5);
         }
-        bank.apply(&[0.0; 2049], &mut chroma);
-        assert_eq!(chroma, [0.0; 12]);
+        assert_eq!(silent, [0.0; 12]);
     }
 }

@@ -6,7 +6,8 @@
 use std::ops::Range;
 
 use super::FeatureSettings;
-use super::dot::dot;
+use crate::kernels::lanes::LANES;
+use crate::kernels::{dot, simd};
 use crate::matrix::Matrix;
 
 /// Hertz in one mel below the corner.
@@ -32,9 +33,10 @@ pub(super) struct MelBank {
     bands: Vec<Band>,
 }
 
-/// One triangle, without the zeros around it: 128 bands touch each bin twice at most, not 128 times.
+/// One triangle, without most of the zeros around it: 128 bands touch a bin a few times, not 128 times.
 #[derive(Clone, Debug, PartialEq)]
 struct Band {
+    /// Whole vectors of bins, as long as the spectrum has them: what is no whole vector costs [`dot`] most of its time.
     bins: Range<usize>,
     weights: Vec<f32>,
 }
@@ -56,12 +58,17 @@ impl MelBank {
     /// Mel bands of every frame: `power` `[T,B]` into `mel` `[T,bands]`.
     pub(super) fn apply(&self, power: &Matrix<f32>, mel: &mut Matrix<f32>) {
         mel.resize(power.rows(), self.bands.len());
-        for t in 0..power.rows() {
-            let frame = power.row(t);
-            for (value, band) in mel.row_mut(t).iter_mut().zip(&self.bands) {
-                *value = dot(&frame[band.bins.clone()], &band.weights);
-            }
-        }
+        simd(
+            #[inline(always)]
+            |level| {
+                for t in 0..power.rows() {
+                    let frame = power.row(t);
+                    for (value, band) in mel.row_mut(t).iter_mut().zip(&self.bands) {
+                        *value = dot(level, &frame[band.bins.clone()], &band.weights);
+                    }
+                }
+            },
+        );
     }
 }
 
@@ -74,8 +81,12 @@ impl Band {
             ((hz - low) / (peak - low)).min((high - hz) / (high - peak)) * 2.0 / (high - low)
         };
         let first = (0..bins).find(|&k| weight(k) > 0.0).unwrap_or(bins);
-        let weights: Vec<f32> = (first..bins).map(weight).take_while(|&w| w > 0.0).map(|w| w as f32).collect();
-        Band { bins: first..first + weights.len(), weights }
+        let end = (first..bins).find(|&k| weight(k) <= 0.0).unwrap_or(bins);
+        let length = (end - first).next_multiple_of(LANES).min(bins);
+        // At the upper end the zeros stand before the triangle.
+        let first = first.min(bins - length);
+        let bins = first..first + length;
+        Band { weights: bins.clone().map(|k| weight(k).max(0.0) as f32).collect(), bins }
     }
 }
 
@@ -97,11 +108,16 @@ mod tests {
     #[test]
     fn a_triangle_worked_by_hand() {
         // Bins at 0, 10, 20, … Hz; the triangle 15–30–70 Hz has area 1, so its peak would be 2/55.
-        let band = Band::triangle([15.0, 30.0, 70.0], 10.0, 100);
-        assert_eq!(band.bins, 2..7);
-        let expected = [1.0 / 3.0, 1.0, 0.75, 0.5, 0.25].map(|w| (w * 2.0 / 55.0) as f32);
-        for (weight, expected) in band.weights.iter().zip(expected) {
-            assert_abs_diff_eq!(*weight, expected, epsilon = 1e-8);
+        // With many bins above it, with two, and with fewer bins in all than a vector has lanes.
+        for (bins, expected_bins) in [(100, 2..18), (9, 0..9), (17, 1..17)] {
+            let band = Band::triangle([15.0, 30.0, 70.0], 10.0, bins);
+            assert_eq!(band.bins, expected_bins);
+            assert_eq!(band.weights.len(), expected_bins.len());
+            for (k, weight) in band.bins.zip(band.weights) {
+                let expected = [(2, 1.0 / 3.0), (3, 1.0), (4, 0.75), (5, 0.5), (6, 0.25)];
+                let share = expected.iter().find(|(bin, _)| *bin == k).map_or(0.0, |(_, share)| *share);
+                assert_abs_diff_eq!(weight, (share * 2.0 / 55.0) as f32, epsilon = 1e-8);
+            }
         }
         assert!(Band::triangle([11.0, 12.0, 13.0], 10.0, 100).weights.is_empty());
     }

@@ -6,7 +6,7 @@
 use std::f64::consts::PI;
 
 use super::FeatureSettings;
-use super::dot::dot;
+use crate::kernels::dense_product;
 use crate::matrix::Matrix;
 
 /// Powers below this count as this: −100 dB.
@@ -55,11 +55,9 @@ impl CosineTransform {
         CosineTransform { rows }
     }
 
-    /// Coefficients `[mfcc]` of one frame of `bands` values.
-    pub(super) fn apply(&self, bands: &[f32], coefficients: &mut [f32]) {
-        for (coefficient, row) in coefficients.iter_mut().zip(self.rows.iter_rows()) {
-            *coefficient = dot(row, bands);
-        }
+    /// Coefficients of every frame: `bands` `[T,bands]` into the first `mfcc` columns of `features` `[T,width]`.
+    pub(super) fn apply(&self, bands: &Matrix<f32>, features: &mut Matrix<f32>) {
+        dense_product(bands, &self.rows, features, 0);
     }
 }
 
@@ -87,10 +85,11 @@ mod tests {
     fn the_transform_keeps_lengths_and_angles() {
         let settings = FeatureSettings { mel_bands: 7, mfcc: 7, ..FeatureSettings::default() };
         let transform = CosineTransform::new(&settings);
+        let mut products = Matrix::zeros(7, 7);
+        transform.apply(&transform.rows, &mut products);
         for a in 0..7 {
             for b in 0..7 {
-                let product = dot(transform.rows.row(a), transform.rows.row(b));
-                assert_abs_diff_eq!(product, f32::from(u8::from(a == b)), epsilon = 1e-6);
+                assert_abs_diff_eq!(products[(a, b)], f32::from(u8::from(a == b)), epsilon = 1e-6);
             }
         }
     }
@@ -98,10 +97,10 @@ mod tests {
     #[test]
     fn two_coefficients_worked_by_hand() {
         let settings = FeatureSettings { mel_bands: 3, mfcc: 2, ..FeatureSettings::default() };
-        let mut coefficients = [f32::NAN; 2];
-        CosineTransform::new(&settings).apply(&[1.0, 2.0, 4.0], &mut coefficients);
+        let mut features = Matrix::from_vec(2, 2, vec![f32::NAN; 4]);
+        CosineTransform::new(&settings).apply(&Matrix::from_rows(&[[0.0; 3], [1.0, 2.0, 4.0]]), &mut features);
         // cos 30° = √3/2, cos 90° = 0, cos 150° = −√3/2, times √(2/3): (1 − 4)·√½
-        assert_abs_diff_eq!(coefficients[0], 7.0 / 3f32.sqrt(), epsilon = 1e-6);
-        assert_abs_diff_eq!(coefficients[1], -3.0 * 0.5f32.sqrt(), epsilon = 1e-6);
+        assert_abs_diff_eq!(features[(1, 0)], 7.0 / 3f32.sqrt(), epsilon = 1e-6);
+        assert_abs_diff_eq!(features[(1, 1)], -3.0 * 0.5f32.sqrt(), epsilon = 1e-6);
     }
 }

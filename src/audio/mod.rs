@@ -34,7 +34,6 @@ use crate::error::{Error, Kind, Result};
 use crate::matrix::Matrix;
 
 mod chroma;
-mod dot;
 mod mel;
 mod mfcc;
 mod settings;
@@ -150,11 +149,8 @@ impl FrontEnd {
         let bank = self.chroma_bank(tuning);
         let bank = &self.chroma_banks[bank];
         let mut features = Matrix::zeros(self.power.rows(), self.settings.width());
-        for t in 0..features.rows() {
-            let (mfcc, chroma) = features.row_mut(t).split_at_mut(self.settings.mfcc);
-            self.cosine_transform.apply(self.mel.row(t), mfcc);
-            bank.apply(self.power.row(t), chroma);
-        }
+        self.cosine_transform.apply(&self.mel, &mut features);
+        bank.apply(&self.power, &mut features, self.settings.mfcc);
         features
     }
 

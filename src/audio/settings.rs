@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind, Result};
 
+/// More mel bands tell nothing more of speech, and a damaged model file must not ask for gigabytes of filters.
+const MOST_BANDS: usize = 1024;
+
 /// The settings of the front end. They travel inside a model file, so that a model hears what it was trained on.
 ///
 /// The default is the paper's: 85 ms windows with half overlap at 48 kHz, 34 MFCC and 12 chroma.
@@ -21,7 +24,7 @@ pub struct FeatureSettings {
     pub n_fft: usize,
     /// Hop length, samples from one frame to the next: 1 to `n_fft`.
     pub hop: usize,
-    /// Number of mel bands between 0 Hz and half the sample rate: 1 to `n_fft / 2`.
+    /// Number of mel bands between 0 Hz and half the sample rate: 1 to `n_fft / 2`, at most 1,024.
     pub mel_bands: usize,
     /// Number of MFCC, the first of the cosine transform: 1 to `mel_bands`.
     pub mfcc: usize,
@@ -58,7 +61,7 @@ impl FeatureSettings {
     pub fn validate(&self) -> Result<()> {
         in_range("n_fft", self.n_fft, 32, 65_536)?;
         in_range("hop", self.hop, 1, self.n_fft)?;
-        in_range("mel_bands", self.mel_bands, 1, self.n_fft / 2)?;
+        in_range("mel_bands", self.mel_bands, 1, MOST_BANDS.min(self.n_fft / 2))?;
         in_range("mfcc", self.mfcc, 1, self.mel_bands)?;
         in_range("chroma", self.chroma, 12, 48)?;
         multiple_of("n_fft", self.n_fft, 2)?;
@@ -107,7 +110,7 @@ mod tests {
             (FeatureSettings { n_fft: usize::MAX, ..good() }, "n_fft", "32 to 65536"),
             (FeatureSettings { hop: 0, ..good() }, "hop", "1 to 4096"),
             (FeatureSettings { hop: 4097, ..good() }, "hop", "1 to 4096"),
-            (FeatureSettings { mel_bands: 2049, ..good() }, "mel_bands", "1 to 2048"),
+            (FeatureSettings { mel_bands: 1025, ..good() }, "mel_bands", "1 to 1024"),
             (FeatureSettings { mfcc: 0, ..good() }, "mfcc", "1 to 128"),
             (FeatureSettings { mfcc: 129, ..good() }, "mfcc", "1 to 128"),
             (FeatureSettings { chroma: 13, ..good() }, "chroma", "a multiple of 12"),

@@ -28,10 +28,10 @@ pub fn gradients<A: Subject>(subject: &A, point: &Point<A::Layer<f64>>) -> Vec<G
         for (index, value) in gradient.values.iter_mut().enumerate() {
             let at = *value;
             *value = derivative(|moved| {
-                set(&mut layer, tensor, index, at + moved);
+                super::with_element(&mut layer, tensor, |values| values[index] = at + moved);
                 objective(subject, &layer, &point.x, &point.dy)
             });
-            set(&mut layer, tensor, index, at);
+            super::with_element(&mut layer, tensor, |values| values[index] = at);
         }
     }
     let mut x = point.x.clone();
@@ -57,17 +57,4 @@ fn derivative(mut objective: impl FnMut(f64) -> f64) -> f64 {
 fn objective<A: Subject>(subject: &A, layer: &A::Layer<f64>, x: &Matrix<f64>, dy: &Matrix<f64>) -> f64 {
     let y = subject.forward(layer, x);
     y.as_slice().iter().zip(dy.as_slice()).map(|(y, dy)| y * dy).sum()
-}
-
-/// Sets one element of the `tensor`-th learned tensor.
-fn set(layer: &mut impl Parameters<f64>, tensor: usize, index: usize, value: f64) {
-    let mut seen = 0;
-    layer.visit_mut(&Path::ROOT, &mut |_, role, _, values| {
-        if role == Role::Parameter {
-            if seen == tensor {
-                values[index] = value;
-            }
-            seen += 1;
-        }
-    });
 }

@@ -6,8 +6,10 @@
 //!
 //! | witness | file | precision in `f64` |
 //! |---|---|---|
+//! | dual numbers through the forward code | [`dual`] | rounding, about 1e-15 |
 //! | central differences, Richardson-extrapolated | [`finite_difference`] | about 1e-9 of the largest element |
 
+pub mod dual;
 pub mod finite_difference;
 pub mod subjects;
 
@@ -15,6 +17,11 @@ use crate::matrix::Matrix;
 use crate::params::{Parameters, Path, Role};
 use crate::rng::Stream;
 use crate::scalar::Scalar;
+
+/// What dual numbers and backward may differ by, of a tensor's largest element: both round in f64, a few hundred times.
+pub const DUAL_BOUND: f64 = 1e-12;
+/// What central differences and backward may differ by: truncation and cancellation leave some 1e-9.
+pub const DIFFERENCE_BOUND: f64 = 1e-7;
 
 /// A forward and its backward, to be audited.
 pub trait Subject {
@@ -152,14 +159,34 @@ pub fn recast<A: Scalar, B: Scalar>(from: &impl Parameters<A>, to: &mut impl Par
     assert!(values.next().is_none(), "both have the same tensors");
 }
 
-/// Panics, naming the tensor and element, unless backward agrees with central differences to 1e-7 of the tensor's largest
-/// element, at three random points. (Differences with Richardson's extrapolation carry errors of about 1e-9; a gradient
-/// off by a thousandth in one element of ordinary size is 1e-3 off.)
+/// Lets `change` see the values of the `tensor`-th learned tensor.
+fn with_element<S>(layer: &mut impl Parameters<S>, tensor: usize, change: impl FnOnce(&mut [S])) {
+    let (mut seen, mut change) = (0, Some(change));
+    layer.visit_mut(&Path::ROOT, &mut |_, role, _, values| {
+        if role == Role::Parameter {
+            if seen == tensor
+                && let Some(change) = change.take()
+            {
+                change(values);
+            }
+            seen += 1;
+        }
+    });
+}
+
+/// Panics, naming the tensor and element, unless backward agrees with both witnesses at three random points: with dual numbers
+/// to 1e-12 of the tensor's largest element (both round some hundred times, at 1e-16 each), with central differences
+/// to 1e-7 (their truncation and cancellation leave about 1e-9). A gradient off by a thousandth in one element of ordinary size
+/// is 1e-3 off.
 pub fn assert_gradients<A: Subject>(subject: &A) {
     for seed in 0..3 {
         let point = random_point(subject, seed);
-        for finding in compare(&analytic(subject, &point), &finite_difference::gradients(subject, &point)) {
-            assert!(finding.scaled_error <= 1e-7, "point {seed}: {finding:?}");
+        let ours = analytic(subject, &point);
+        for finding in compare(&ours, &dual::gradients(subject, &point)) {
+            assert!(finding.scaled_error <= DUAL_BOUND, "point {seed}, dual numbers: {finding:?}");
+        }
+        for finding in compare(&ours, &finite_difference::gradients(subject, &point)) {
+            assert!(finding.scaled_error <= DIFFERENCE_BOUND, "point {seed}, differences: {finding:?}");
         }
     }
 }

@@ -68,7 +68,7 @@ impl Predict {
         interrupt::stop_flag();
         let bar = progress::bar(inputs.len() as u64, "predicting");
         let mut out = std::io::stdout().lock();
-        self.write_header(&mut out, predictor.labels().names(), windows.is_some())?;
+        self.write_header(&mut out, predictor.labels(), windows.is_some())?;
         let (mut failures, mut resampled) = (Vec::new(), BTreeSet::new());
         for input in &inputs {
             if interrupt::stopped() {
@@ -79,7 +79,7 @@ impl Predict {
             match predict_input(&mut predictor, input, windows, &mut resampled) {
                 Ok(predictions) => bar.suspend(|| -> anyhow::Result<()> {
                     for (span, prediction) in predictions {
-                        self.write_row(&mut out, predictor.labels().names(), &Row { file: &file, span, prediction })?;
+                        self.write_row(&mut out, predictor.labels(), &Row { file: &file, span, prediction })?;
                     }
                     Ok(())
                 })?,

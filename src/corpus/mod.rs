@@ -6,12 +6,12 @@
 //!                                                        └──┴── cache: one .npy a clip
 //! ```
 //!
-//! | file          | what                                                                    |
-//! |---------------|-------------------------------------------------------------------------|
-//! | [`folders`]   | which clips there are: a RAVDESS folder, or a manifest                   |
-//! | [`extract`]   | their features, on all cores                                            |
-//! | [`cache`]     | features of clips that have not changed are not computed again          |
-//! | [`npy`]       | features as NumPy reads and writes them                                 |
+//! | file            | what                                                                    |
+//! |-----------------|-------------------------------------------------------------------------|
+//! | [`folders`]     | which clips there are: a RAVDESS folder, or a manifest                   |
+//! | [`mod@extract`] | their features, on all cores                                            |
+//! | [`cache`]       | features of clips that have not changed are not computed again          |
+//! | [`npy`]         | features as NumPy reads and writes them                                 |
 
 pub mod cache;
 pub mod extract;

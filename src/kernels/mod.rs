@@ -3,16 +3,18 @@
 //!
 //! | file          | what it computes                                                                 |
 //! |---------------|----------------------------------------------------------------------------------|
-//! | [`mod@level`]     | which instruction set runs; the only `unsafe` of the crate                       |
+//! | [`mod@level`]     | which instruction set runs                                                       |
 //! | [`lanes`]     | sixteen numbers side by side: one vector register, or a few                      |
 //! | [`panels`]    | the right-hand side of a product, repacked so that a product reads it in order   |
 //! | [`mod@product`]   | `out = start + Σ A·B`, several products into one result                          |
 //! | [`outer`]     | `out += Aᵀ·B`, the gradient of a weight                                          |
 //! | [`vector`]    | dot products, scaled sums, column sums                                           |
+//! | [`dense`]     | `A·Bᵀ` outside a training step, by `matrixmultiply`                              |
 //!
 //! Two promises hold everywhere. **One order**: every element of a result adds its terms in one fixed order, whatever the
 //! number of rows and whatever the tile sizes, so a clip's result does not depend on its neighbours, and AVX2 and AVX-512
-//! agree to the bit. **No allocation**: everything is written into memory the caller holds.
+//! agree to the bit. **No allocation**: everything is written into memory the caller holds
+//! ([`dense`] alone allocates within). `unsafe` is in [`mod@level`] and [`dense`], nowhere else in the crate.
 //!
 //! Where a processor lacks fused multiply-add (x86-64 before 2013), products round twice per term, and results differ in
 //! the last bits from those of other machines; everything else is the same.
@@ -20,6 +22,7 @@
 // Loops over the indices of small arrays are what the compiler keeps in registers: their shape is measured.
 #![allow(clippy::needless_range_loop)]
 
+pub mod dense;
 pub mod lanes;
 pub mod level;
 pub mod outer;
@@ -28,6 +31,7 @@ pub mod product;
 mod tile;
 pub mod vector;
 
+pub use dense::dense_product;
 pub use level::{Level, simd};
 pub use outer::add_outer;
 pub use panels::Panels;

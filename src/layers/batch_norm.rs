@@ -234,7 +234,8 @@ mod tests {
     fn the_backward_is_the_derivative_of_the_forward() {
         assert_gradients(&BatchNormSubject { rows: 5, padded: 0, features: 3 });
         assert_gradients(&BatchNormSubject { rows: 4, padded: 3, features: 18 });
-        assert_gradients(&BatchNormSubject { rows: 2, padded: 0, features: 1 });
+        // Not two rows: they normalise to ±1 whatever they are, so their gradient is all cancellation.
+        assert_gradients(&BatchNormSubject { rows: 3, padded: 0, features: 1 });
     }
 
     #[test]

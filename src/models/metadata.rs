@@ -122,13 +122,12 @@ impl Metadata {
         let wrong = |problem: String| Error::new(Kind::Model, problem).at("metadata");
         let value: serde_json::Value = serde_json::from_str(json).map_err(|error| wrong(error.to_string()))?;
         // Asked first: what a later version means by the other fields is not known here.
-        match value.get("format").and_then(serde_json::Value::as_u64) {
-            Some(format) if format > u64::from(Self::FORMAT) => {
-                let error = wrong(format!("expected format {} or earlier, got {format}", Self::FORMAT));
-                Err(error.advice("the file was written by a later version of this program: use that one"))
-            }
-            _ => serde_json::from_value(value).map_err(|error| wrong(error.to_string())),
+        let format = value.get("format").and_then(serde_json::Value::as_u64);
+        if let Some(later) = format.filter(|&format| format > u64::from(Self::FORMAT)) {
+            return Err(wrong(format!("expected format {} or earlier, got {later}", Self::FORMAT))
+                .advice("the file was written by a later version of this program: use that one"));
         }
+        serde_json::from_value(value).map_err(|error| wrong(error.to_string()))
     }
 
     /// Whether this can be said of `model`.

@@ -1,205 +1,335 @@
-//! From a model file to predictions: the embedding interface, all in memory.
+//! A trained model in use: a recording or its features in, a label and its probability out.
 
 use super::{Metadata, Model, ModelFile, Tape};
 use crate::audio::{FrontEnd, Recording};
-use crate::data::Labels;
-use crate::data::normalise::Normaliser;
 use crate::error::{Error, Kind, Result};
 use crate::layers::softmax_cross_entropy::softmax;
 use crate::matrix::Matrix;
 use crate::packed::{Packed, Padding};
 
-/// A model ready to recognise, with its scratch memory; one a thread.
+/// A model with all it needs to be used again and again: front end, normalisation, memory.
 ///
-/// ```no_run
-/// use reslstm::{audio::Recording, models::Predictor};
-///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let mut predictor = Predictor::from_bytes(&std::fs::read("model.safetensors")?)?;
-/// let prediction = predictor.predict_recording(&Recording::from_wav(&std::fs::read("clip.wav")?)?)?;
-/// println!("{} {:.3}", predictor.labels().name(prediction.label), prediction.probabilities[prediction.label]);
-/// # Ok(())
-/// # }
 /// ```
+/// use reslstm::audio::{FeatureSettings, Recording, write_wav16};
+/// use reslstm::models::{Metadata, Model, ModelFile, Predictor};
+/// use reslstm::rng::Stream;
+/// # let labels = vec!["calm".to_string(), "cross".to_string()];
+/// # let mut metadata = Metadata::new("lstm-sa-h5".into(), labels, 16_000, FeatureSettings::default());
+/// # (metadata.mean, metadata.std) = (vec![0.0; 46], vec![1.0; 46]);
+/// # let model = Model::init("lstm-sa-h5".parse()?, 46, 2, &mut Stream::new(1, "init", 0));
+/// # let file = ModelFile::new(model, Some(metadata))?.to_bytes(); // what `reslstm train` wrote
+/// # let wav = write_wav16(&[0.25; 32_000], 16_000);
+///
+/// let mut predictor = Predictor::from_bytes(&file)?;
+/// let prediction = predictor.predict_recording(&Recording::from_wav(&wav)?)?;
+/// println!("{}: {}", predictor.labels()[prediction.label], prediction.probabilities[prediction.label]);
+/// # assert!((prediction.probabilities.iter().sum::<f32>() - 1.0).abs() < 1e-6);
+/// # Ok::<(), reslstm::error::Error>(())
+/// ```
+#[derive(Clone)]
 pub struct Predictor {
-    model: Model<f32>,
-    labels: Labels,
-    /// How raw features become the model's; `None` for a plain state dict, whose features are normalised already.
-    raw: Option<Raw>,
+    file: ModelFile,
+    labels: Vec<String>,
+    /// Where the model says how it hears.
+    front_end: Option<FrontEnd>,
+    /// Normalised features of the clip in hand, `[T,D]`.
+    x: Matrix<f32>,
+    layout: Packed,
     tape: Tape<f32>,
+    /// `[1,K]`
     probabilities: Matrix<f32>,
 }
 
-/// What a model needs to take recordings and raw features.
-struct Raw {
-    normaliser: Normaliser,
-    front_end: FrontEnd,
-}
-
-/// What a model says of one clip.
+/// What a model makes of one clip.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prediction {
-    /// The most probable class, the first of equals.
+    /// The most probable class, `0..K`; the first of several that are equally so.
     pub label: usize,
-    /// Of every class, `[K]`; they add up to 1.
+    /// Probability of every class, `[K]`; they add up to 1.
     pub probabilities: Vec<f32>,
 }
 
 impl Predictor {
-    /// From the bytes of a model file.
+    /// The model of a file's bytes, ready for use.
     ///
     /// # Errors
-    /// [`Kind::Model`] if they are not a usable model, as [`ModelFile::from_bytes`].
+    /// [`Kind::Model`], as [`ModelFile::from_bytes`] and [`new`](Self::new).
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        let file = ModelFile::from_bytes(bytes)?;
-        let labels = Labels::new(file.labels())?;
-        let (model, metadata) = file.into_parts();
-        let raw = metadata.filter(Metadata::has_normalisation).map(Raw::new).transpose()?;
-        Ok(Predictor { model, labels, raw, tape: Tape::default(), probabilities: Matrix::default() })
+        Predictor::new(ModelFile::from_bytes(bytes)?)
     }
 
-    /// Class names in order.
-    pub fn labels(&self) -> &Labels {
+    /// A model, ready for use.
+    ///
+    /// # Errors
+    /// [`Kind::Model`] if the sample rate in the metadata is none a recording has.
+    pub fn new(file: ModelFile) -> Result<Self> {
+        let hears = file.metadata().filter(|metadata| metadata.has_normalisation());
+        let front_end = hears.map(|metadata| FrontEnd::new(metadata.features.clone(), metadata.sample_rate));
+        let front_end =
+            front_end.transpose().map_err(|error| Error::new(Kind::Model, error.to_string()).at("metadata"))?;
+        Ok(Predictor {
+            labels: file.labels(),
+            file,
+            front_end,
+            x: Matrix::default(),
+            layout: Packed::default(),
+            tape: Tape::default(),
+            probabilities: Matrix::default(),
+        })
+    }
+
+    /// Class names, `[K]`.
+    pub fn labels(&self) -> &[String] {
         &self.labels
     }
 
-    /// Sample rate of the recordings it takes, in Hz.
-    ///
-    /// # Errors
-    /// [`Kind::Model`] if it takes none: a file without mean and standard deviation.
-    pub fn sample_rate(&mut self) -> Result<u32> {
-        Ok(self.raw()?.front_end.sample_rate())
+    /// The model.
+    pub fn model(&self) -> &Model<f32> {
+        self.file.model()
     }
 
-    /// The emotion of a recording.
+    /// What the model file says about the model.
+    pub fn metadata(&self) -> Option<&Metadata> {
+        self.file.metadata()
+    }
+
+    /// Sample rate that recordings must have, Hz.
     ///
     /// # Errors
-    /// [`Kind::Audio`] if it has another sample rate than the model's or cannot be analysed; [`Kind::Model`] if the model
-    /// takes no recordings.
+    /// [`Kind::Model`] if the model takes features alone.
+    pub fn sample_rate(&mut self) -> Result<u32> {
+        Ok(self.front_end()?.sample_rate())
+    }
+
+    /// Prediction for a recording.
+    ///
+    /// # Errors
+    /// [`Kind::Audio`] if its sample rate is not the model's; those of [`predict_samples`](Self::predict_samples).
     pub fn predict_recording(&mut self, recording: &Recording) -> Result<Prediction> {
-        let expected = self.sample_rate()?;
-        if recording.sample_rate != expected {
-            let problem = format!("expected {expected} Hz, the model's sample rate, got {} Hz", recording.sample_rate);
-            return Err(Error::new(Kind::Audio, problem).advice("resample the recording first"));
+        let (expected, got) = (self.sample_rate()?, recording.sample_rate);
+        if got != expected {
+            let problem = format!("expected {expected} Hz, the rate of the model's training recordings, got {got} Hz");
+            return Err(
+                Error::new(Kind::Audio, problem).advice(format!("resample the recording to {expected} Hz first"))
+            );
         }
         self.predict_samples(&recording.samples)
     }
 
-    /// The emotion of samples at the model's rate.
+    /// Prediction for `samples` `[n]` at the model's sample rate, full scale −1 to 1.
     ///
     /// # Errors
-    /// As [`predict_recording`](Self::predict_recording).
+    /// [`Kind::Model`] if the model file does not say how features are normalised, [`Kind::Audio`] if there are no samples, or
+    /// some are no numbers or out of all scale.
     pub fn predict_samples(&mut self, samples: &[f32]) -> Result<Prediction> {
-        let features = self.raw()?.front_end.features(samples)?;
+        let features = self.front_end()?.features(samples)?;
         self.predict_features(&features)
     }
 
-    /// The emotion of a clip's features, `[T,D]`: raw ones, as the front end makes them, for a model that holds mean and
-    /// standard deviation; normalised ones for a plain state dict.
+    /// Prediction for features `[T,D]`, a row a frame: not normalised, as the `features` command writes them, unless the model
+    /// file does not say how to normalise; then they are taken as they are.
     ///
     /// # Errors
-    /// [`Kind::Features`] if there is no frame, the width is not the model's, or a value is not finite.
+    /// [`Kind::Features`] if there are no frames, not the model's number of columns, or a value is not finite;
+    /// [`Kind::Model`] if weights and features are so large together that the scores are no numbers.
     pub fn predict_features(&mut self, features: &Matrix<f32>) -> Result<Prediction> {
-        let wrong = |problem: String| Error::new(Kind::Features, problem);
-        if features.cols() != self.model.inputs() {
-            let problem = format!(
-                "expected {} columns, as the model was trained on, got {}",
-                self.model.inputs(),
-                features.cols()
-            );
-            return Err(wrong(problem).advice("make features with the settings of the model"));
-        }
-        if features.rows() == 0 {
-            return Err(wrong("expected at least one frame, got none".into()));
-        }
-        if let Some(at) = features.as_slice().iter().position(|value| !value.is_finite()) {
-            let (frame, column) = (at / features.cols(), at % features.cols());
-            return Err(wrong(format!(
-                "expected finite values, got {} in frame {frame}, column {column}",
-                features.as_slice()[at]
-            )));
-        }
-        let normalised = match &self.raw {
-            Some(raw) => &raw.normaliser.apply(features)?,
-            None => features,
-        };
-        let layout = Packed::new(&[features.rows()], Padding::Ignored);
-        self.model.forward_eval(&layout, normalised, &mut self.tape);
+        self.check(features)?;
+        self.normalise(features);
+        self.layout.set(std::iter::once(features.rows()), Padding::Ignored);
+        self.file.model().forward_eval(&self.layout, &self.x, &mut self.tape);
         softmax(&self.tape.top.logits, &mut self.probabilities);
         let probabilities = self.probabilities.row(0).to_vec();
-        let best = |best: usize, k: usize| if probabilities[k] > probabilities[best] { k } else { best };
-        Ok(Prediction { label: (0..probabilities.len()).fold(0, best), probabilities })
+        if !probabilities.iter().all(|p| p.is_finite()) {
+            let problem = format!("expected probabilities, got {probabilities:?}");
+            return Err(Error::new(Kind::Model, problem)
+                .advice("the features are far outside of what the model was trained on, or its weights are damaged"));
+        }
+        // `max_by` would give the last of several equal ones.
+        let label =
+            (0..probabilities.len()).fold(0, |best, k| if probabilities[k] > probabilities[best] { k } else { best });
+        Ok(Prediction { label, probabilities })
     }
 
-    fn raw(&mut self) -> Result<&mut Raw> {
-        self.raw.as_mut().ok_or_else(|| {
-            let problem = "this model file has no mean and standard deviation, so it cannot take recordings";
-            Error::new(Kind::Model, problem).advice("give it normalised features (.npy), or a model file made by train")
+    fn front_end(&mut self) -> Result<&mut FrontEnd> {
+        self.front_end.as_mut().ok_or_else(|| {
+            let problem =
+                "expected a model file with the mean and standard deviation of every feature column, got one without";
+            Error::new(Kind::Model, problem)
+                .advice("such a model takes features that are normalised already, and no recordings")
         })
     }
-}
 
-impl Raw {
-    fn new(metadata: Metadata) -> Result<Self> {
-        let normaliser = Normaliser::new(metadata.mean, metadata.std)?;
-        Ok(Raw { normaliser, front_end: FrontEnd::new(metadata.features, metadata.sample_rate)? })
+    fn check(&self, features: &Matrix<f32>) -> Result<()> {
+        let [frames, columns] = features.shape();
+        let inputs = self.model().inputs();
+        if columns != inputs {
+            let problem = format!("expected {inputs} feature columns, as the model was trained on, got {columns}");
+            return Err(Error::new(Kind::Features, problem).advice("make the features with the settings of the model"));
+        }
+        if frames == 0 {
+            return Err(Error::new(Kind::Features, "expected at least one frame, got none"));
+        }
+        match features.as_slice().iter().position(|value| !value.is_finite()) {
+            None => Ok(()),
+            Some(at) => {
+                let (frame, column, value) = (at / columns, at % columns, features.as_slice()[at]);
+                let problem = format!("expected finite values, got {value} in frame {frame}, column {column}");
+                Err(Error::new(Kind::Features, problem))
+            }
+        }
+    }
+
+    /// `x[t,d] = (features[t,d] − mean[d]) / std[d]`, in f64 and rounded once: to the bit what training did.
+    fn normalise(&mut self, features: &Matrix<f32>) {
+        self.x.clone_from(features);
+        let Some(metadata) = self.file.metadata().filter(|metadata| metadata.has_normalisation()) else { return };
+        for t in 0..self.x.rows() {
+            for ((x, mean), std) in self.x.row_mut(t).iter_mut().zip(&metadata.mean).zip(&metadata.std) {
+                *x = ((f64::from(*x) - mean) / std) as f32;
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audio::FeatureSettings;
+    use crate::data::normalise::Normaliser;
+    use crate::params::{Parameters, Path};
     use crate::rng::Stream;
 
-    fn model() -> Model<f32> {
-        Model::init("reslstm-sa-h5".parse().unwrap(), 46, 8, &mut Stream::new(1, "init", 0))
+    const RATE: u32 = 8_000;
+
+    fn settings() -> FeatureSettings {
+        FeatureSettings { n_fft: 512, hop: 256, mel_bands: 16, mfcc: 3, chroma: 12 }
     }
 
-    fn features(frames: usize) -> Matrix<f32> {
-        let mut stream = Stream::new(2, "features", 0);
-        Matrix::from_vec(frames, 46, (0..frames * 46).map(|_| stream.normal() as f32).collect())
+    fn model(name: &str) -> Model<f32> {
+        Model::init(name.parse().unwrap(), 15, 3, &mut Stream::new(2, "init", 0))
     }
 
-    fn described() -> ModelFile {
-        let labels = Labels::ravdess().names().to_vec();
-        let mut metadata = Metadata::new("reslstm-sa-h5".into(), labels, 16_000, Default::default());
-        metadata.mean = (0..46).map(f64::from).collect();
-        metadata.std = vec![2.0; 46];
-        ModelFile::new(model(), Some(metadata)).unwrap()
+    fn predictor(name: &str) -> Predictor {
+        let labels = ["calm", "cross", "fed up"].map(String::from).to_vec();
+        let mut metadata = Metadata::new(name.into(), labels, RATE, settings());
+        metadata.mean = (0..15).map(|column| f64::from(column) - 40.3).collect();
+        metadata.std = (0..15).map(|column| 1.7 + f64::from(column)).collect();
+        let file = ModelFile::new(model(name), Some(metadata)).unwrap();
+        Predictor::from_bytes(&file.to_bytes()).unwrap()
     }
 
-    #[test]
-    fn raw_features_are_normalised_and_a_state_dicts_are_not() {
-        let normalised = features(9);
-        let mut raw = normalised.clone();
-        for t in 0..9 {
-            raw.row_mut(t).iter_mut().enumerate().for_each(|(d, x)| *x = *x * 2.0 + d as f32);
-        }
-        let plain = ModelFile::new(model(), None).unwrap().to_bytes();
-        let plain = Predictor::from_bytes(&plain).unwrap().predict_features(&normalised).unwrap();
-        let ours = Predictor::from_bytes(&described().to_bytes()).unwrap().predict_features(&raw).unwrap();
-        for (a, b) in plain.probabilities.iter().zip(&ours.probabilities) {
-            approx::assert_abs_diff_eq!(a, b, epsilon = 1e-5);
-        }
-        approx::assert_abs_diff_eq!(plain.probabilities.iter().sum::<f32>(), 1.0, epsilon = 1e-6);
-        assert!(plain.probabilities.iter().all(|&p| p <= plain.probabilities[plain.label]));
+    fn samples(length: usize) -> Vec<f32> {
+        let mut stream = Stream::new(9, "noise", length as u64);
+        (0..length).map(|_| (0.1 * stream.normal()) as f32).collect()
     }
 
     #[test]
-    fn what_does_not_fit_is_refused() {
-        let mut plain = Predictor::from_bytes(&ModelFile::new(model(), None).unwrap().to_bytes()).unwrap();
-        assert_eq!(plain.predict_samples(&[0.1; 9000]).unwrap_err().kind(), Kind::Model);
-        let mut predictor = Predictor::from_bytes(&described().to_bytes()).unwrap();
-        let other_rate = Recording { sample_rate: 8000, samples: vec![0.1; 9000] };
-        let error = predictor.predict_recording(&other_rate).unwrap_err();
-        assert!(error.to_string().contains("expected 16000 Hz") && error.to_string().contains("8000 Hz"), "{error}");
-        let error = predictor.predict_features(&Matrix::zeros(3, 45)).unwrap_err();
-        assert!(error.to_string().contains("expected 46 columns") && error.to_string().contains("got 45"), "{error}");
-        assert_eq!(predictor.predict_features(&Matrix::zeros(0, 46)).unwrap_err().kind(), Kind::Features);
-        let mut broken = features(3);
-        broken[(1, 7)] = f32::NAN;
-        let error = predictor.predict_features(&broken).unwrap_err();
-        assert!(error.to_string().contains("frame 1, column 7"), "{error}");
-        assert!(predictor.predict_samples(&[0.1; 9000]).is_ok());
+    fn a_prediction_is_front_end_normaliser_and_model_in_a_row() {
+        for name in ["lstm-sa-h4", "reslstm-sa-h4"] {
+            let mut predictor = predictor(name);
+            let samples = samples(3_000);
+            let features = FrontEnd::new(settings(), RATE).unwrap().features(&samples).unwrap();
+            let metadata = predictor.metadata().unwrap();
+            let normaliser = Normaliser::new(metadata.mean.clone(), metadata.std.clone()).unwrap();
+            let (layout, mut tape) = (Packed::new(&[features.rows()], Padding::Ignored), Tape::default());
+            model(name).forward_eval(&layout, &normaliser.apply(&features).unwrap(), &mut tape);
+            let mut expected = Matrix::default();
+            softmax(&tape.top.logits, &mut expected);
+
+            let prediction = predictor.predict_samples(&samples).unwrap();
+            assert_eq!(prediction.probabilities, expected.as_slice());
+            let largest = prediction.probabilities[prediction.label];
+            assert!(prediction.probabilities.iter().all(|&p| p <= largest));
+            assert_eq!(predictor.predict_features(&features).unwrap(), prediction);
+            let recording = Recording { sample_rate: RATE, samples };
+            assert_eq!(predictor.predict_recording(&recording).unwrap(), prediction);
+        }
+    }
+
+    #[test]
+    fn nothing_of_a_clip_stays_behind() {
+        let mut used = predictor("reslstm-sa-h4");
+        for length in [5_000, 10, 9_000, 700] {
+            let samples = samples(length);
+            let fresh = predictor("reslstm-sa-h4").predict_samples(&samples).unwrap();
+            assert_eq!(used.predict_samples(&samples).unwrap(), fresh, "{length} samples");
+        }
+    }
+
+    #[test]
+    fn of_equal_classes_the_first_is_predicted() {
+        let mut zero = model("lstm-sa-h4");
+        zero.visit_mut(&Path::ROOT, &mut |_, _, _, values| values.fill(0.0));
+        let mut predictor = Predictor::new(ModelFile::new(zero, None).unwrap()).unwrap();
+        let prediction = predictor.predict_features(&Matrix::zeros(2, 15)).unwrap();
+        assert_eq!(prediction, Prediction { label: 0, probabilities: vec![1.0 / 3.0; 3] });
+    }
+
+    #[test]
+    fn another_sample_rate_is_refused_with_both() {
+        let mut predictor = predictor("lstm-sa-h4");
+        assert_eq!(predictor.sample_rate().unwrap(), RATE);
+        let error = predictor.predict_recording(&Recording { sample_rate: 44_100, samples: samples(900) }).unwrap_err();
+        assert_eq!(error.kind(), Kind::Audio);
+        let expected = "expected 8000 Hz, the rate of the model's training recordings, got 44100 Hz \
+                        (resample the recording to 8000 Hz first)";
+        assert_eq!(error.to_string(), expected);
+        assert_eq!(predictor.predict_samples(&[]).unwrap_err().kind(), Kind::Audio);
+    }
+
+    #[test]
+    fn features_that_do_not_fit_are_refused() {
+        let mut predictor = predictor("lstm-sa-h4");
+        let mut not_finite = Matrix::zeros(4, 15);
+        not_finite[(3, 2)] = f32::NAN;
+        for (features, expected) in [
+            (Matrix::zeros(4, 46), "expected 15 feature columns, as the model was trained on, got 46 ("),
+            (Matrix::zeros(0, 15), "expected at least one frame, got none"),
+            (not_finite, "expected finite values, got NaN in frame 3, column 2"),
+        ] {
+            let error = predictor.predict_features(&features).unwrap_err();
+            assert_eq!(error.kind(), Kind::Features);
+            assert!(error.to_string().starts_with(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_model_without_statistics_takes_normalised_features_and_no_audio() {
+        let mut silent =
+            Metadata::new("lstm-sa-h4".into(), ["a", "b", "c"].map(String::from).to_vec(), RATE, settings());
+        silent.seed = 4;
+        for metadata in [None, Some(silent)] {
+            let file = ModelFile::new(model("lstm-sa-h4"), metadata).unwrap();
+            let mut predictor = Predictor::from_bytes(&file.to_bytes()).unwrap();
+            assert!(predictor.sample_rate().is_err());
+            let normalised = Matrix::from_vec(2, 15, samples(30));
+            let (layout, mut tape) = (Packed::new(&[2], Padding::Ignored), Tape::default());
+            predictor.model().forward_eval(&layout, &normalised, &mut tape);
+            let mut expected = Matrix::default();
+            softmax(&tape.top.logits, &mut expected);
+            assert_eq!(predictor.predict_features(&normalised).unwrap().probabilities, expected.as_slice());
+
+            let error = predictor.predict_samples(&samples(500)).unwrap_err();
+            assert_eq!(error.kind(), Kind::Model);
+            assert!(error.to_string().contains("features that are normalised already, and no recordings"), "{error}");
+        }
+    }
+
+    #[test]
+    fn scores_that_are_no_numbers_are_an_error() {
+        let mut huge = model("lstm-sa-h4");
+        huge.visit_mut(&Path::ROOT, &mut |_, _, _, values| values.fill(f32::MAX));
+        let mut predictor = Predictor::new(ModelFile::new(huge, None).unwrap()).unwrap();
+        let error = predictor.predict_features(&Matrix::from_vec(1, 15, vec![1.0; 15])).unwrap_err();
+        assert_eq!(error.kind(), Kind::Model);
+    }
+
+    #[test]
+    fn a_sample_rate_no_recording_has_is_found_when_the_model_is_loaded() {
+        let mut metadata = predictor("lstm-sa-h4").metadata().unwrap().clone();
+        metadata.sample_rate = 3;
+        let error = Predictor::new(ModelFile::new(model("lstm-sa-h4"), Some(metadata)).unwrap()).err().unwrap();
+        assert_eq!(error.kind(), Kind::Model);
+        assert!(error.to_string().starts_with("metadata: expected a sample rate of"), "{error}");
     }
 }

@@ -119,7 +119,7 @@ fn features_that_do_not_fit_the_model() {
         (
             "narrow.npy",
             npy::to_bytes(&Matrix::zeros(5, 40)),
-            "expected 46 columns, as the model was trained on, got 40",
+            "expected 46 feature columns, as the model was trained on, got 40",
         ),
         ("nan.npy", npy::to_bytes(&nan), "expected finite values, got NaN in frame 2, column 3"),
         ("cut.npy", npy::to_bytes(&Matrix::zeros(5, 46))[..300].to_vec(), "expected 5 × 46 values"),
