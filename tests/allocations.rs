@@ -1,0 +1,68 @@
+//! After the largest batch has been seen, a training step allocates nothing.
+
+#![allow(unsafe_code)] // an allocator that counts is an unsafe trait
+
+use reslstm::data::batch::{Batch, Example};
+use reslstm::layers::{dropout, softmax_cross_entropy as cross_entropy};
+use reslstm::matrix::Matrix;
+use reslstm::models::{Model, Tape};
+use reslstm::optim::Adam;
+use reslstm::packed::Padding;
+use reslstm::params::Parameters;
+use reslstm::rng::Stream;
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+thread_local!(static ALLOCATIONS: Cell<usize> = const { Cell::new(0) });
+
+struct Counting;
+
+// SAFETY: every call goes on to the system's allocator unchanged; the counter itself never allocates.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        // SAFETY: the caller's contract is the system allocator's.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[test]
+fn a_training_step_allocates_nothing_after_the_largest_batch() {
+    for (arch, padding) in [("reslstm-sa-h16", Padding::Ignored), ("lstm-sa-h5-2vectors", Padding::Counted)] {
+        let mut stream = Stream::new(1, "clips", 0);
+        let mut random = |n: usize| (0..n).map(|_| stream.normal() as f32).collect();
+        let examples: Vec<Example<f32>> = (0..40)
+            .map(|n| Example { frames: Matrix::from_vec(1 + n, 7, random((1 + n) * 7)), label: n % 3 })
+            .collect();
+        let architecture = arch.parse().unwrap();
+        let mut model = Model::init(architecture, 7, 3, &mut Stream::new(2, "init", 0));
+        let mut adam = Adam::new(model.parameter_count(), 1e-3);
+        let mut grads = Model::zeros(architecture, 7, 3);
+        let (mut batch, mut tape) = (Batch::default(), Tape::default());
+        let (mut p, mut dlogits, mut masks) = (Matrix::default(), Matrix::default(), Stream::new(3, "dropout", 0));
+        let mut step = |picks: &[usize]| {
+            batch.fill(&examples, picks, padding);
+            dropout::draw_mask(0.3, picks.len(), architecture.hidden, &mut masks, &mut tape.top.mask);
+            model.forward_train(&batch.layout, &batch.x, &mut tape);
+            cross_entropy::forward(&tape.top.logits, &batch.labels, &mut p);
+            cross_entropy::backward(&p, &batch.labels, &mut dlogits);
+            grads.set_zero();
+            model.backward(&batch.layout, &batch.x, &mut tape, &dlogits, &mut grads, None);
+            model.update_running(&tape);
+            adam.step(&mut model, &grads, 1e-3);
+        };
+        step(&[32, 33, 34, 35, 36, 37, 38, 39]);
+        let before = ALLOCATIONS.get();
+        for picks in [&[0, 1, 2, 3][..], &[39, 5, 17, 30, 2], &[32, 33, 34, 35, 36, 37, 38, 39], &[7, 8]] {
+            step(picks);
+        }
+        assert_eq!(ALLOCATIONS.get() - before, 0, "{arch}");
+    }
+}
