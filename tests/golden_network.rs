@@ -129,9 +129,9 @@ fn reproduce(file: &std::path::Path, check: &mut Check) {
     };
     let real_frames = |batch: &Batch<f64>, of: &dyn Fn(usize, &mut Vec<f64>)| {
         let mut values = Vec::new();
-        for clip in 0..clips {
+        for (clip, &length) in lengths.iter().enumerate() {
             let n = batch.order.iter().position(|&c| c == clip).unwrap();
-            (0..lengths[clip]).for_each(|t| of(batch.layout.row(t, n), &mut values));
+            (0..length).for_each(|t| of(batch.layout.row(t, n), &mut values));
         }
         values
     };

@@ -26,7 +26,7 @@ impl Info {
         file.model().visit(&Path::ROOT, &mut |path, role, shape, _| {
             tensors.push((path.to_string(), shape.to_vec(), role == Role::Parameter));
         });
-        let metadata = serde_json::to_value(&file.metadata())?;
+        let metadata = serde_json::to_value(file.metadata())?;
         let arch = file.model().architecture().to_string();
         let parameters = file.model().parameter_count();
         if self.json {

@@ -50,7 +50,9 @@ impl Train {
         let settings = &plan.settings;
         let corpus = Found::open(&self.data)?;
         let split = if self.all { None } else { Some(only_split(&corpus, &plan.folds)?) };
-        let checkpoint = self.output.with_added_extension("checkpoint");
+        let mut checkpoint = self.output.clone().into_os_string();
+        checkpoint.push(".checkpoint");
+        let checkpoint = PathBuf::from(checkpoint);
         self.check_output(&checkpoint, options.resume)?;
         let data =
             corpus.load(FeatureSettings::default(), options.cache.as_deref(), threads).map_err(interrupt::resumable)?;

@@ -6,7 +6,7 @@ use reslstm::corpus::npy;
 use reslstm::matrix::Matrix;
 
 /// Sixteen-bit stereo silence: data for files that are wrong in another way.
-const SILENCE: [u8; 40_000] = [0; 40_000];
+static SILENCE: [u8; 40_000] = [0; 40_000];
 
 /// Recordings that are none, by name, with what is said of them.
 fn broken_recordings() -> Vec<(&'static str, Vec<u8>, &'static str)> {

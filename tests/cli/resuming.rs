@@ -1,7 +1,6 @@
 //! Killed and gone on with: the same bytes. Changed in between: refused.
 
 use crate::room::{CLIP, Ran, Room, SMALL};
-use std::process::Child;
 use std::time::Duration;
 
 /// A cross-validation of a second or more, with the end still open.
@@ -18,22 +17,33 @@ fn assert_same(room: &Room, a: &str, b: &str) {
     assert!(room.read(&format!("{a}/summary.json")) == room.read(&format!("{b}/summary.json")));
 }
 
+/// Sends a signal later and later, until it meets the work and leaves what `begun` names; the process's end.
 #[cfg(unix)]
-fn signal(child: &Child, name: &str) {
-    let sent = std::process::Command::new("kill").args([format!("-{name}"), child.id().to_string()]).status();
-    assert!(sent.unwrap().success());
+fn stop(room: &Room, line: &str, signal: &str, begun: &str) -> Ran {
+    for wait in (1..40).map(|tenths| Duration::from_millis(100 * tenths)) {
+        let child = room.start(line);
+        std::thread::sleep(wait);
+        let sent = std::process::Command::new("kill").args([format!("-{signal}"), child.id().to_string()]).status();
+        assert!(sent.unwrap().success());
+        let output = child.wait_with_output().unwrap();
+        assert!(!output.status.success(), "the work must take longer than {wait:?}");
+        if room.path(begun).exists() {
+            return Ran::of(line, output);
+        }
+    }
+    panic!("{line}: nothing is begun within seconds");
 }
 
 #[test]
 fn killed_again_and_again_it_ends_with_the_same_bytes() {
     let room = Room::new("killed");
-    room.does(&format!("cv ../speech -o whole {LONG} 250"));
+    room.does(&format!("cv ../speech -o whole {LONG} 150"));
     let mut wait = Duration::from_millis(5);
     let mut kills = 0;
     loop {
         // Longer every time, so that it ends: at first before anything is written, at last in the midst of it.
         let threads = 1 + kills % 2;
-        let mut child = room.start(&format!("cv ../speech -o parts --resume --threads {threads} {LONG} 250"));
+        let mut child = room.start(&format!("cv ../speech -o parts --resume --threads {threads} {LONG} 150"));
         std::thread::sleep(wait);
         let ended = child.try_wait().unwrap().is_some();
         if !ended {
@@ -56,17 +66,14 @@ fn killed_again_and_again_it_ends_with_the_same_bytes() {
 #[test]
 fn asked_to_stop_it_saves_and_says_how_to_go_on() {
     let room = Room::new("stopped");
-    let line = |out: &str| format!("train ../speech -o {out}.safetensors --arch lstm-sa-h8 --epochs 3000");
+    let line = |out: &str| format!("train ../speech -o {out}.safetensors --arch lstm-sa-h8 --epochs 1200");
     room.does(&line("whole"));
     for name in ["INT", "TERM"] {
-        let child = room.start(&line(name));
-        std::thread::sleep(Duration::from_millis(400));
-        signal(&child, name);
-        let ran = Ran::of(name, child.wait_with_output().unwrap());
+        let checkpoint = format!("{name}.safetensors.checkpoint");
+        let ran = stop(&room, &line(name), name, &checkpoint);
         assert_eq!(ran.code, 75, "{name}: {}", ran.stderr);
         assert!(ran.stderr.contains("the same command with --resume goes on from here"), "{}", ran.stderr);
-        let checkpoint = format!("{name}.safetensors.checkpoint");
-        assert!(room.path(&checkpoint).exists() && !room.path(&format!("{name}.safetensors")).exists());
+        assert!(!room.path(&format!("{name}.safetensors")).exists());
         let before = room.read(&checkpoint);
         room.refuses_saying(&line(name), &[&checkpoint, "an earlier training was not finished", "--resume"]);
         let others = [("--seed 7", "settings.seed was 0, now 7"), ("--lr 0.5", "settings.lr was 0.01, now 0.5")];
@@ -84,14 +91,12 @@ fn asked_to_stop_it_saves_and_says_how_to_go_on() {
 #[test]
 fn a_cross_validation_asked_to_stop_goes_on_too() {
     let room = Room::new("stopped-cv");
-    room.does(&format!("cv ../speech -o whole {LONG} 1000"));
-    let child = room.start(&format!("cv ../speech -o parts {LONG} 1000"));
-    std::thread::sleep(Duration::from_millis(700));
-    signal(&child, "INT");
-    let ran = Ran::of("cv", child.wait_with_output().unwrap());
+    room.does(&format!("cv ../speech -o whole {LONG} 300"));
+    // Of six trainings the first are begun, as the folder shows.
+    let ran = stop(&room, &format!("cv ../speech -o parts --resume {LONG} 300"), "INT", "parts/plan.json");
     assert_eq!((ran.code, ran.stdout.as_str()), (75, ""), "{}", ran.stderr);
     assert!(ran.stderr.contains("--resume goes on from here"), "{}", ran.stderr);
-    room.does(&format!("cv ../speech -o parts --resume {LONG} 1000"));
+    room.does(&format!("cv ../speech -o parts --resume {LONG} 300"));
     assert_same(&room, "whole", "parts");
 }
 

@@ -161,7 +161,7 @@ fn a_state_dict_from_pytorch_takes_features_and_refuses_audio() {
     assert_eq!(ours["probabilities"], plain["probabilities"]);
 
     let audio = format!("predict --model dict.safetensors {CLIP}");
-    room.refuses_saying(&audio, &[CLIP, "got one without", "normalised features (.npy)"]);
+    room.refuses_saying(&audio, &[CLIP, "expected a model file with the mean and standard deviation", "no recordings"]);
     assert!(room.does("info dict.safetensors").contains("plain state dict"));
     room.refuses_saying("eval dict.safetensors ../speech", &["dict.safetensors", "no metadata"]);
 }
