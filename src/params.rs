@@ -1,6 +1,6 @@
 //! The parameters of a model, listed once.
 //!
-//! Every layer names its tensors in one place, with [`parameters!`]; the optimiser, the weights file, the audit and
+//! Every layer names its tensors in one place, with `parameters!`; the optimiser, the weights file, the audit and
 //! the report all walk that list. Names are those of the published PyTorch state dict.
 
 use crate::matrix::Matrix;

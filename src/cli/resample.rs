@@ -19,7 +19,10 @@ pub fn to_rate(recording: Recording, rate: u32) -> Result<Recording> {
     let (from, to) = (recording.sample_rate as usize, rate as usize);
     let mut resampler = Fft::<f32>::new(from, to, 1024, 1, FixedSync::Input).map_err(|e| failed(e.to_string()))?;
     let output = resampler.process_all(&input, frames, None).map_err(|e| failed(e.to_string()))?;
-    Ok(Recording { sample_rate: rate, samples: output.take_data() })
+    // The library reckons the length in floating point, and may give a sample more than lasts as long.
+    let mut samples = output.take_data();
+    samples.truncate((frames * to).div_ceil(from));
+    Ok(Recording { sample_rate: rate, samples })
 }
 
 #[cfg(test)]
