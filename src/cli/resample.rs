@@ -19,8 +19,8 @@ pub fn to_rate(recording: Recording, rate: u32) -> Result<Recording> {
     let (from, to) = (recording.sample_rate as usize, rate as usize);
     let mut resampler = Fft::<f32>::new(from, to, 1024, 1, FixedSync::Input).map_err(|e| failed(e.to_string()))?;
     let output = resampler.process_all(&input, frames, None).map_err(|e| failed(e.to_string()))?;
-    // The library reckons the length in floating point, and may give a sample more than lasts as long.
     let mut samples = output.take_data();
+    // The library counts in floating point, and may give one sample more than there is time for.
     samples.truncate((frames * to).div_ceil(from));
     Ok(Recording { sample_rate: rate, samples })
 }
