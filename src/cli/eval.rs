@@ -26,7 +26,7 @@ pub struct Eval {
     /// Print the scores as JSON
     #[arg(long)]
     json: bool,
-    /// Folder of the feature cache [reslstm in the user's cache folder]
+    /// Folder of the feature cache [reslstm in the user's cache folder, or none where that cannot be written]
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
 }

@@ -16,8 +16,8 @@ const CHUNK: usize = 256;
 /// Write the features of recordings: one file a clip, the folders kept.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "A row a frame: 34 MFCC, then 12 chroma, as librosa computes them, not normalised. Always computed anew, never
-from the cache. A broken recording is named, the others are done, and the exit code is 1.
+    after_help = "A row a frame: 34 MFCC, then 12 chroma, as librosa computes them, not normalised. Always computed anew, never \
+                  from the cache. A broken recording is named, the others are done, and the exit code is 1.
 
 Example: reslstm features ravdess -o features --format csv"
 )]

@@ -56,7 +56,7 @@ pub struct TrainingOptions {
     /// Go on with earlier work, or start where there is none
     #[arg(long)]
     pub resume: bool,
-    /// Folder of the feature cache [reslstm in the user's cache folder]
+    /// Folder of the feature cache [reslstm in the user's cache folder, or none where that cannot be written]
     #[arg(long, value_name = "DIR")]
     pub cache: Option<PathBuf>,
 }

@@ -20,8 +20,8 @@ const BUNDLED: &[u8] = include_bytes!("../../data/reslstm-sa-h64-ravdess.safeten
 /// Recognise the emotion of recordings, or of features.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Without --model: the bundled weights, trained on RAVDESS (acted English speech, CC BY-NC-SA 4.0: not for
-commercial use). A recording at another rate than the model's is resampled.
+    after_help = "Without --model: the bundled weights, trained on RAVDESS (acted English speech, CC BY-NC-SA 4.0: not for \
+                  commercial use). A recording at another rate than the model's is resampled.
 
 Examples:
   reslstm predict interview.wav --window 3 --step 1 --csv > emotions.csv

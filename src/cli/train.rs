@@ -18,8 +18,8 @@ use std::path::{Path, PathBuf};
 /// Train one model, of one fold or of every speaker.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Without --folds this is fold 0, whose test speakers stay unseen. Killed at any moment, the same command with
---resume goes on and ends with the same bytes; where the model is finished, there is nothing to do.
+    after_help = "Without --folds this is fold 0, whose test speakers stay unseen. Killed at any moment, the same command with \
+                  --resume goes on and ends with the same bytes; where the model is finished, there is nothing to do.
 
 Example: reslstm train ravdess -o angry-or-sad.safetensors --folds 2"
 )]
