@@ -40,10 +40,10 @@ pub struct TrainingOptions {
     /// Factor of the L2 penalty [0.0016]
     #[arg(long, value_name = "FACTOR")]
     weight_decay: Option<f64>,
-    /// Probability that a feature is switched off before the last layer [0.2]
+    /// Probability that a feature is switched off before the last layer [0.4]
     #[arg(long, value_name = "P")]
     dropout: Option<f64>,
-    /// Epochs of a cosine cycle [10]
+    /// Epochs of a cosine cycle [5]
     #[arg(long, value_name = "EPOCHS")]
     t0: Option<usize>,
     /// Trainings at a time [all cores]

@@ -83,8 +83,8 @@ impl Default for Recipe {
             batch: 8,
             lr: 1e-2,
             weight_decay: 1.6e-3,
-            dropout: 0.2,
-            t0: 10,
+            dropout: 0.4,
+            t0: 5,
             seed: 0,
         }
     }
