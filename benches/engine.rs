@@ -1,0 +1,118 @@
+//! Speed of the engine: products by shape, an LSTM layer, a whole training step. A slow kernel passes every test; it does not pass here.
+//!
+//! `cargo bench` prints time and throughput; throughput counts floating-point operations, so `Gelem/s` reads as GFLOP/s.
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use reslstm::data::batch::{Batch, Example};
+use reslstm::kernels::{Panels, Start, Term, add_outer, product};
+use reslstm::layers::{Lstm, LstmTape, dropout, softmax_cross_entropy as cross_entropy};
+use reslstm::matrix::Matrix;
+use reslstm::models::{Model, Tape};
+use reslstm::optim::Adam;
+use reslstm::packed::{Packed, Padding};
+use reslstm::params::Parameters;
+use reslstm::rng::Stream;
+use std::hint::black_box;
+
+/// Features a frame, and frames of a clip: RAVDESS's mean.
+const INPUTS: usize = 46;
+const FRAMES: usize = 87;
+
+fn random(n: usize) -> Vec<f32> {
+    let mut stream = Stream::new(0, "bench", n as u64);
+    (0..n).map(|_| stream.normal() as f32).collect()
+}
+
+/// One gate of one time step: `x·W_ihᵀ + h·W_hhᵀ` for 1 to 64 clips.
+fn recurrent_product(c: &mut Criterion) {
+    let mut group = c.benchmark_group("recurrent product, one gate");
+    for hidden in [46, 64] {
+        let (mut w_ih, mut w_hh) = (Panels::default(), Panels::default());
+        w_ih.pack_transposed(&random(hidden * INPUTS), INPUTS);
+        w_hh.pack_transposed(&random(hidden * hidden), hidden);
+        let bias = random(hidden);
+        for clips in [1, 8, 16, 64] {
+            let (x, h) = (random(clips * INPUTS), random(clips * hidden));
+            let mut out = vec![0.0; clips * hidden];
+            group.throughput(Throughput::Elements((2 * clips * hidden * (INPUTS + hidden)) as u64));
+            group.bench_function(BenchmarkId::new(format!("H={hidden}"), clips), |b| {
+                let terms = [Term { a: &x, b: &w_ih }, Term { a: &h, b: &w_hh }];
+                b.iter(|| product(Start::Row(&bias), &terms, black_box(&mut out)));
+            });
+        }
+    }
+    group.finish();
+}
+
+/// The gradient of one gate's weights over 256 frames.
+fn weight_gradient(c: &mut Criterion) {
+    let mut group = c.benchmark_group("weight gradient, 256 frames");
+    for (rows, columns) in [(64, 46), (64, 64), (46, 46)] {
+        let (a, b) = (random(256 * rows), random(256 * columns));
+        let mut out = vec![0.0; rows * columns];
+        group.throughput(Throughput::Elements((2 * 256 * rows * columns) as u64));
+        group.bench_function(format!("{rows}x{columns}"), |bench| {
+            bench.iter(|| add_outer(&a, &b, columns, black_box(&mut out)));
+        });
+    }
+    group.finish();
+}
+
+/// Forward and backward of LSTM2 of ResLSTM-SA-h64.
+fn lstm(c: &mut Criterion) {
+    let mut group = c.benchmark_group("LSTM 46 to 64, 87 frames");
+    let layer = Lstm::<f32>::init(INPUTS, 64, &mut Stream::new(0, "init", 0));
+    for clips in [1, 8, 64] {
+        let layout = Packed::new(&vec![FRAMES; clips], Padding::Ignored);
+        let x = Matrix::from_vec(layout.frames(), INPUTS, random(layout.frames() * INPUTS));
+        let dh = Matrix::from_vec(layout.frames(), 64, random(layout.frames() * 64));
+        let (mut tape, mut grads, mut dx) = (LstmTape::default(), Lstm::zeros(INPUTS, 64), Matrix::default());
+        let forward = 2 * layout.frames() * 4 * 64 * (INPUTS + 64);
+        group.throughput(Throughput::Elements(forward as u64));
+        group.bench_function(BenchmarkId::new("forward", clips), |b| b.iter(|| layer.forward(&layout, &x, &mut tape)));
+        group.throughput(Throughput::Elements(2 * forward as u64));
+        group.bench_function(BenchmarkId::new("backward", clips), |b| {
+            b.iter(|| layer.backward(&layout, &x, &mut tape, &dh, &mut grads, Some(&mut dx)));
+        });
+    }
+    group.finish();
+}
+
+/// Everything one batch of ResLSTM-SA-h64 costs: gather, forward, backward, Adam.
+fn training_step(c: &mut Criterion) {
+    let mut group = c.benchmark_group("training step, ResLSTM-SA-h64");
+    let architecture = "reslstm-sa-h64".parse().expect("a valid name");
+    for clips in [8, 16, 64] {
+        let example = |n: usize| {
+            let frames = FRAMES - 12 + n % 24;
+            Example { frames: Matrix::from_vec(frames, INPUTS, random(frames * INPUTS)), label: n % 8 }
+        };
+        let examples: Vec<Example<f32>> = (0..clips).map(example).collect();
+        let picks: Vec<usize> = (0..clips).collect();
+        let mut model = Model::<f32>::init(architecture, INPUTS, 8, &mut Stream::new(0, "init", 0));
+        let mut grads = Model::zeros(architecture, INPUTS, 8);
+        let mut adam = Adam::new(model.parameter_count(), 1e-3);
+        let (mut batch, mut tape) = (Batch::default(), Tape::default());
+        let (mut p, mut dlogits, mut masks) = (Matrix::default(), Matrix::default(), Stream::new(0, "dropout", 0));
+        let frames: usize = examples.iter().map(|example| example.frames.rows()).sum();
+        let multiply_adds = 4 * INPUTS * (INPUTS + INPUTS) + 4 * 64 * (INPUTS + 64);
+        group.throughput(Throughput::Elements((3 * 2 * frames * multiply_adds) as u64));
+        group.bench_function(BenchmarkId::from_parameter(clips), |b| {
+            b.iter(|| {
+                batch.fill(&examples, &picks, Padding::Ignored);
+                dropout::draw_mask(0.2, clips, 64, &mut masks, &mut tape.top.mask);
+                model.forward_train(&batch.layout, &batch.x, &mut tape);
+                cross_entropy::forward(&tape.top.logits, &batch.labels, &mut p);
+                cross_entropy::backward(&p, &batch.labels, &mut dlogits);
+                grads.set_zero();
+                model.backward(&batch.layout, &batch.x, &mut tape, &dlogits, &mut grads, None);
+                model.update_running(&tape);
+                adam.step(&mut model, &grads, 1e-4);
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, recurrent_product, weight_gradient, lstm, training_step);
+criterion_main!(benches);
