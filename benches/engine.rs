@@ -5,13 +5,14 @@
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use reslstm::data::batch::{Batch, Example};
 use reslstm::kernels::{Panels, Start, Term, add_outer, product};
-use reslstm::layers::{Lstm, LstmTape, dropout, softmax_cross_entropy as cross_entropy};
+use reslstm::layers::{Lstm, LstmTape};
 use reslstm::matrix::Matrix;
 use reslstm::models::{Model, Tape};
 use reslstm::optim::Adam;
 use reslstm::packed::{Packed, Padding};
 use reslstm::params::Parameters;
 use reslstm::rng::Stream;
+use reslstm::train::Step;
 use std::hint::black_box;
 
 /// Features a frame, and frames of a clip: RAVDESS's mean.
@@ -90,24 +91,16 @@ fn training_step(c: &mut Criterion) {
         let examples: Vec<Example<f32>> = (0..clips).map(example).collect();
         let picks: Vec<usize> = (0..clips).collect();
         let mut model = Model::<f32>::init(architecture, INPUTS, 8, &mut Stream::new(0, "init", 0));
-        let mut grads = Model::zeros(architecture, INPUTS, 8);
+        let mut step = Step::new(&model);
         let mut adam = Adam::new(model.parameter_count(), 1e-3);
-        let (mut batch, mut tape) = (Batch::default(), Tape::default());
-        let (mut p, mut dlogits, mut masks) = (Matrix::default(), Matrix::default(), Stream::new(0, "dropout", 0));
+        let (mut batch, mut tape, mut masks) = (Batch::default(), Tape::default(), Stream::new(0, "dropout", 0));
         let frames: usize = examples.iter().map(|example| example.frames.rows()).sum();
         let multiply_adds = 4 * INPUTS * (INPUTS + INPUTS) + 4 * 64 * (INPUTS + 64);
         group.throughput(Throughput::Elements((3 * 2 * frames * multiply_adds) as u64));
         group.bench_function(BenchmarkId::from_parameter(clips), |b| {
             b.iter(|| {
                 batch.fill(&examples, &picks, Padding::Ignored);
-                dropout::draw_mask(0.2, clips, 64, &mut masks, &mut tape.top.mask);
-                model.forward_train(&batch.layout, &batch.x, &mut tape);
-                cross_entropy::forward(&tape.top.logits, &batch.labels, &mut p);
-                cross_entropy::backward(&p, &batch.labels, &mut dlogits);
-                grads.set_zero();
-                model.backward(&batch.layout, &batch.x, &mut tape, &dlogits, &mut grads, None);
-                model.update_running(&tape);
-                adam.step(&mut model, &grads, 1e-4);
+                step.take(&mut model, &mut adam, &batch, &mut tape, (0.2, &mut masks), 1e-4)
             });
         });
     }

@@ -3,13 +3,13 @@
 #![allow(unsafe_code)] // an allocator that counts is an unsafe trait
 
 use reslstm::data::batch::{Batch, Example};
-use reslstm::layers::{dropout, softmax_cross_entropy as cross_entropy};
 use reslstm::matrix::Matrix;
 use reslstm::models::{Model, Tape};
 use reslstm::optim::Adam;
 use reslstm::packed::Padding;
 use reslstm::params::Parameters;
 use reslstm::rng::Stream;
+use reslstm::train::Step;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
@@ -44,19 +44,11 @@ fn a_training_step_allocates_nothing_after_the_largest_batch() {
         let architecture = arch.parse().unwrap();
         let mut model = Model::init(architecture, 7, 3, &mut Stream::new(2, "init", 0));
         let mut adam = Adam::new(model.parameter_count(), 1e-3);
-        let mut grads = Model::zeros(architecture, 7, 3);
-        let (mut batch, mut tape) = (Batch::default(), Tape::default());
-        let (mut p, mut dlogits, mut masks) = (Matrix::default(), Matrix::default(), Stream::new(3, "dropout", 0));
+        let mut step = Step::new(&model);
+        let (mut batch, mut tape, mut masks) = (Batch::default(), Tape::default(), Stream::new(3, "dropout", 0));
         let mut step = |picks: &[usize]| {
             batch.fill(&examples, picks, padding);
-            dropout::draw_mask(0.3, picks.len(), architecture.hidden, &mut masks, &mut tape.top.mask);
-            model.forward_train(&batch.layout, &batch.x, &mut tape);
-            cross_entropy::forward(&tape.top.logits, &batch.labels, &mut p);
-            cross_entropy::backward(&p, &batch.labels, &mut dlogits);
-            grads.set_zero();
-            model.backward(&batch.layout, &batch.x, &mut tape, &dlogits, &mut grads, None);
-            model.update_running(&tape);
-            adam.step(&mut model, &grads, 1e-3);
+            step.take(&mut model, &mut adam, &batch, &mut tape, (0.3, &mut masks), 1e-3);
         };
         step(&[32, 33, 34, 35, 36, 37, 38, 39]);
         let before = ALLOCATIONS.get();

@@ -5,6 +5,7 @@
 //! | [`settings`]       | what a person chooses, checked once                                       |
 //! | [`task`]           | one division of the data, normalised; evaluation                          |
 //! | [`identity`]       | what a training is of, compared before it is resumed                      |
+//! | [`step`]           | one step: forward, loss, backward, Adam                                    |
 //! | [`run`]            | one training, epoch after epoch                                           |
 //! | [`checkpoint`]     | its state as bytes                                                        |
 //! | [`fit`]            | one training from start to end, saved on the way                          |
@@ -20,10 +21,12 @@ pub mod metrics;
 pub mod results;
 pub mod run;
 pub mod settings;
+pub mod step;
 pub mod task;
 
 pub use identity::Identity;
 pub use metrics::{Confusion, Spread};
 pub use run::{EpochRecord, Outcome, State, Training};
 pub use settings::{Protocol, Recipe, Settings};
+pub use step::Step;
 pub use task::{Task, evaluate};

@@ -2,10 +2,9 @@
 
 use super::metrics::Confusion;
 use super::settings::Settings;
+use super::step::Step;
 use super::task::{Scratch, Task, evaluate};
 use crate::data::batch::batches;
-use crate::layers::{dropout, softmax_cross_entropy as cross_entropy};
-use crate::matrix::Matrix;
 use crate::models::Model;
 use crate::optim::{Adam, CosineWarmRestarts};
 use crate::params::Parameters;
@@ -54,16 +53,9 @@ pub struct Training<'a> {
     task: &'a Task,
     seed: u64,
     state: State,
-    gradient: Gradient,
+    step: Step<f32>,
     scratch: Scratch,
     order: Vec<usize>,
-}
-
-/// Memory of a step beyond the forward's.
-struct Gradient {
-    of: Model<f32>,
-    probabilities: Matrix<f32>,
-    dlogits: Matrix<f32>,
 }
 
 /// What a finished training leaves.
@@ -89,13 +81,9 @@ impl<'a> Training<'a> {
 
     /// Where an earlier one stopped.
     pub fn resume(settings: &'a Settings, task: &'a Task, seed: u64, state: State) -> Self {
-        let gradient = Gradient {
-            of: Model::zeros(settings.arch, task.inputs, task.classes),
-            probabilities: Matrix::default(),
-            dlogits: Matrix::default(),
-        };
+        let step = Step::new(&state.model);
         let order = Vec::with_capacity(task.train.len());
-        Training { settings, task, seed, state, gradient, scratch: Scratch::default(), order }
+        Training { settings, task, seed, state, step, scratch: Scratch::default(), order }
     }
 
     /// What to save between two epochs.
@@ -125,25 +113,18 @@ impl<'a> Training<'a> {
     }
 
     fn train_epoch(&mut self, epoch: usize) -> f64 {
-        let Training { settings, task, seed, state, gradient, scratch: Scratch { batch, tape }, order } = self;
+        let Training { settings, task, seed, state, step, scratch: Scratch { batch, tape }, order } = self;
         let lr = CosineWarmRestarts::published(settings.lr, settings.t0).rate(epoch);
         order.clear();
         order.extend_from_slice(&task.train);
         Stream::new(*seed, "shuffle", epoch as u64).shuffle(order);
-        let mut dropout_stream = Stream::new(*seed, "dropout", epoch as u64);
+        let mut masks = Stream::new(*seed, "dropout", epoch as u64);
         let mut loss = 0.0;
         for picks in batches(order, settings.batch) {
             batch.fill(&task.examples, picks, settings.protocol.padding());
-            let hidden = settings.arch.hidden;
-            dropout::draw_mask(settings.dropout, picks.len(), hidden, &mut dropout_stream, &mut tape.top.mask);
-            state.model.forward_train(&batch.layout, &batch.x, tape);
-            let mean = cross_entropy::forward(&tape.top.logits, &batch.labels, &mut gradient.probabilities);
+            let dropout = (settings.dropout, &mut masks);
+            let mean = step.take(&mut state.model, &mut state.adam, batch, tape, dropout, lr);
             loss += mean as f64 * picks.len() as f64;
-            cross_entropy::backward(&gradient.probabilities, &batch.labels, &mut gradient.dlogits);
-            gradient.of.set_zero();
-            state.model.backward(&batch.layout, &batch.x, tape, &gradient.dlogits, &mut gradient.of, None);
-            state.model.update_running(tape);
-            state.adam.step(&mut state.model, &gradient.of, lr);
         }
         loss / task.train.len() as f64
     }
