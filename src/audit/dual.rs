@@ -184,6 +184,29 @@ pub fn directional_derivative<A: Subject>(
     tangent_of_objective(subject, &layer, &x, &point.dy)
 }
 
+/// `H·v`: how the gradient of `L = ⟨dy, forward⟩` moves along a direction, for every learned tensor and the input, in the
+/// order of [`analytic`](super::analytic). Dual numbers through the *backward* code: exact second order, without another line.
+pub fn hessian_vector_product<A: Subject>(
+    subject: &A,
+    point: &Point<A::Layer<f64>>,
+    direction: &Direction<A::Layer<f64>>,
+) -> Vec<Gradient> {
+    let (layer, x) = along(subject, point, direction);
+    let data = point.dy.as_slice().iter().map(|&dy| Dual::from_f64(dy)).collect();
+    let dy = Matrix::from_vec(point.dy.rows(), point.dy.cols(), data);
+    let mut grads = subject.zeros::<Dual>();
+    let dx = subject.backward(&layer, &x, &dy, &mut grads);
+    let tangents = |values: &[Dual]| values.iter().map(|dual| dual.tangent).collect();
+    let mut all = Vec::new();
+    grads.visit(&Path::ROOT, &mut |path, role, shape, values| {
+        if role == Role::Parameter {
+            all.push(Gradient { name: path.to_string(), shape: shape.to_vec(), values: tangents(values) });
+        }
+    });
+    all.push(Gradient { name: "input".into(), shape: dx.shape().to_vec(), values: tangents(dx.as_slice()) });
+    all
+}
+
 fn tangent_of_objective<A: Subject>(subject: &A, layer: &A::Layer<Dual>, x: &Matrix<Dual>, dy: &Matrix<f64>) -> f64 {
     let y = subject.forward(layer, x);
     y.as_slice().iter().zip(dy.as_slice()).map(|(y, dy)| y.tangent * dy).sum()
@@ -222,6 +245,51 @@ pub fn gradients<A: Subject>(subject: &A, point: &Point<A::Layer<f64>>) -> Vec<G
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audit::subjects::{AttentionSubject, BatchNormSubject, CrossEntropySubject, LstmSubject, ModelSubject};
+    use crate::packed::{Packed, Padding};
+
+    /// A direction with normal components; buffers do not move.
+    fn random_direction<A: Subject>(subject: &A, seed: u64) -> Direction<A::Layer<f64>> {
+        let mut point = crate::audit::random_point(subject, seed);
+        point.layer.visit_mut(&Path::ROOT, &mut |_, role, _, values| {
+            if role == Role::Buffer {
+                values.fill(0.0);
+            }
+        });
+        Direction { layer: point.layer, x: point.x }
+    }
+
+    fn inner_product<A: Subject>(u: &Direction<A::Layer<f64>>, gradients: &[Gradient]) -> f64 {
+        let mut components = Vec::new();
+        u.layer.visit(&Path::ROOT, &mut |_, role, _, values| {
+            if role == Role::Parameter {
+                components.extend_from_slice(values);
+            }
+        });
+        components.extend_from_slice(u.x.as_slice());
+        components.iter().zip(gradients.iter().flat_map(|gradient| &gradient.values)).map(|(u, g)| u * g).sum()
+    }
+
+    #[test]
+    fn hessians_are_symmetric() {
+        fn check<A: Subject>(subject: &A) {
+            let point = crate::audit::random_point(subject, 1);
+            let (u, v) = (random_direction(subject, 2), random_direction(subject, 3));
+            let uhv = inner_product::<A>(&u, &hessian_vector_product(subject, &point, &v));
+            let vhu = inner_product::<A>(&v, &hessian_vector_product(subject, &point, &u));
+            // Both sum thousands of terms that round at 1e-16 each.
+            assert!((uhv - vhu).abs() <= 1e-10 * uhv.abs().max(1.0), "{uhv} {vhu}");
+            assert!(uhv != 0.0);
+        }
+        let layout = || Packed::new(&[5, 3, 2], Padding::Ignored);
+        check(&LstmSubject { layout: layout(), inputs: 7, hidden: 3 });
+        check(&AttentionSubject { layout: layout(), hidden: 4, vectors: 2 });
+        check(&BatchNormSubject { rows: 5, padded: 2, features: 3 });
+        check(&CrossEntropySubject { labels: vec![4, 0, 2], classes: 5 });
+        for arch in ["lstm-sa-h3", "reslstm-sa-h3"] {
+            check(&ModelSubject::new(arch.parse().unwrap(), layout(), 7, 4, 0.3));
+        }
+    }
 
     /// f(x) at 0.7 against its derivative worked by hand.
     #[test]
