@@ -10,7 +10,7 @@
 
 use super::{Gradient, Point, Subject};
 use crate::matrix::Matrix;
-use crate::params::{Parameters, Path, Role};
+use crate::params::{Parameters, Path};
 use crate::scalar::Scalar;
 use std::cmp::Ordering;
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub, SubAssign};
@@ -196,15 +196,7 @@ pub fn hessian_vector_product<A: Subject>(
     let dy = Matrix::from_vec(point.dy.rows(), point.dy.cols(), data);
     let mut grads = subject.zeros::<Dual>();
     let dx = subject.backward(&layer, &x, &dy, &mut grads);
-    let tangents = |values: &[Dual]| values.iter().map(|dual| dual.tangent).collect();
-    let mut all = Vec::new();
-    grads.visit(&Path::ROOT, &mut |path, role, shape, values| {
-        if role == Role::Parameter {
-            all.push(Gradient { name: path.to_string(), shape: shape.to_vec(), values: tangents(values) });
-        }
-    });
-    all.push(Gradient { name: "input".into(), shape: dx.shape().to_vec(), values: tangents(dx.as_slice()) });
-    all
+    super::listed(&grads, &dx, |dual| dual.tangent)
 }
 
 fn tangent_of_objective<A: Subject>(subject: &A, layer: &A::Layer<Dual>, x: &Matrix<Dual>, dy: &Matrix<f64>) -> f64 {
@@ -219,26 +211,20 @@ pub fn gradients<A: Subject>(subject: &A, point: &Point<A::Layer<f64>>) -> Vec<G
     super::recast(&point.layer, &mut layer);
     let data = point.x.as_slice().iter().map(|&x| Dual::from_f64(x)).collect();
     let mut x = Matrix::from_vec(point.x.rows(), point.x.cols(), data);
-    let mut all = Vec::new();
-    point.layer.visit(&Path::ROOT, &mut |path, role, shape, values| {
-        if role == Role::Parameter {
-            all.push(Gradient { name: path.to_string(), shape: shape.to_vec(), values: values.to_vec() });
-        }
-    });
-    for (tensor, gradient) in all.iter_mut().enumerate() {
+    let mut all = super::listed(&point.layer, &point.x, |&value| value);
+    let (input, tensors) = all.split_last_mut().expect("the input is listed last");
+    for (tensor, gradient) in tensors.iter_mut().enumerate() {
         for index in 0..gradient.values.len() {
             super::with_element(&mut layer, tensor, |values| values[index].tangent = 1.0);
             gradient.values[index] = tangent_of_objective(subject, &layer, &x, &point.dy);
             super::with_element(&mut layer, tensor, |values| values[index].tangent = 0.0);
         }
     }
-    let mut dx = point.x.clone();
-    for index in 0..dx.as_slice().len() {
+    for index in 0..input.values.len() {
         x.as_mut_slice()[index].tangent = 1.0;
-        dx.as_mut_slice()[index] = tangent_of_objective(subject, &layer, &x, &point.dy);
+        input.values[index] = tangent_of_objective(subject, &layer, &x, &point.dy);
         x.as_mut_slice()[index].tangent = 0.0;
     }
-    all.push(Gradient { name: "input".into(), shape: dx.shape().to_vec(), values: dx.as_slice().to_vec() });
     all
 }
 
@@ -247,6 +233,7 @@ mod tests {
     use super::*;
     use crate::audit::subjects::{AttentionSubject, BatchNormSubject, CrossEntropySubject, LstmSubject, ModelSubject};
     use crate::packed::{Packed, Padding};
+    use crate::params::Role;
 
     /// A direction with normal components; buffers do not move.
     fn random_direction<A: Subject>(subject: &A, seed: u64) -> Direction<A::Layer<f64>> {

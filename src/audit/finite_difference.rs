@@ -2,7 +2,6 @@
 
 use super::{Gradient, Point, Subject};
 use crate::matrix::Matrix;
-use crate::params::{Parameters, Path, Role};
 
 /// The step, for values of about 1: differences lose digits when it is smaller, and see curvature when it is larger.
 const STEP: f64 = 1e-3;
@@ -18,13 +17,9 @@ const STEP: f64 = 1e-3;
 pub fn gradients<A: Subject>(subject: &A, point: &Point<A::Layer<f64>>) -> Vec<Gradient> {
     let mut layer = subject.zeros::<f64>();
     super::recast(&point.layer, &mut layer);
-    let mut all = Vec::new();
-    point.layer.visit(&Path::ROOT, &mut |path, role, shape, values| {
-        if role == Role::Parameter {
-            all.push(Gradient { name: path.to_string(), shape: shape.to_vec(), values: values.to_vec() });
-        }
-    });
-    for (tensor, gradient) in all.iter_mut().enumerate() {
+    let mut all = super::listed(&point.layer, &point.x, |&value| value);
+    let (input, tensors) = all.split_last_mut().expect("the input is listed last");
+    for (tensor, gradient) in tensors.iter_mut().enumerate() {
         for (index, value) in gradient.values.iter_mut().enumerate() {
             let at = *value;
             *value = derivative(|moved| {
@@ -35,16 +30,14 @@ pub fn gradients<A: Subject>(subject: &A, point: &Point<A::Layer<f64>>) -> Vec<G
         }
     }
     let mut x = point.x.clone();
-    let mut dx = point.x.clone();
     for index in 0..x.as_slice().len() {
         let at = x.as_slice()[index];
-        dx.as_mut_slice()[index] = derivative(|moved| {
+        input.values[index] = derivative(|moved| {
             x.as_mut_slice()[index] = at + moved;
             objective(subject, &layer, &x, &point.dy)
         });
         x.as_mut_slice()[index] = at;
     }
-    all.push(Gradient { name: "input".into(), shape: dx.shape().to_vec(), values: dx.as_slice().to_vec() });
     all
 }
 

@@ -78,13 +78,21 @@ pub fn random_point<A: Subject>(subject: &A, seed: u64) -> Point<A::Layer<f64>> 
 pub fn analytic<A: Subject>(subject: &A, point: &Point<A::Layer<f64>>) -> Vec<Gradient> {
     let mut grads = subject.zeros::<f64>();
     let dx = subject.backward(&point.layer, &point.x, &point.dy, &mut grads);
+    listed(&grads, &dx, |&value| value)
+}
+
+/// Every learned tensor by name, in the order of the visit, and then `x` as `"input"`; `number` says what of each value.
+fn listed<S: Scalar>(layer: &impl Parameters<S>, x: &Matrix<S>, number: impl Fn(&S) -> f64) -> Vec<Gradient> {
     let mut all = Vec::new();
-    grads.visit(&Path::ROOT, &mut |path, role, shape, values| {
+    let mut list = |name: String, shape: &[usize], values: &[S]| {
+        all.push(Gradient { name, shape: shape.to_vec(), values: values.iter().map(&number).collect() });
+    };
+    layer.visit(&Path::ROOT, &mut |path, role, shape, values| {
         if role == Role::Parameter {
-            all.push(Gradient { name: path.to_string(), shape: shape.to_vec(), values: values.to_vec() });
+            list(path.to_string(), shape, values);
         }
     });
-    all.push(Gradient { name: "input".into(), shape: dx.shape().to_vec(), values: dx.as_slice().to_vec() });
+    list("input".into(), &x.shape(), x.as_slice());
     all
 }
 
