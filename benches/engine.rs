@@ -1,9 +1,10 @@
-//! Speed of the engine: products by shape, an LSTM layer, a whole training step. A slow kernel passes every test; it does not pass here.
+//! Speed of the engine: products by shape, an LSTM layer, a whole training step, an epoch. A slow kernel passes every test; it does not pass here.
 //!
 //! `cargo bench` prints time and throughput; throughput counts floating-point operations, so `Gelem/s` reads as GFLOP/s.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use reslstm::data::batch::{Batch, Example};
+use reslstm::data::normalise::Normaliser;
 use reslstm::kernels::{Panels, Start, Term, add_outer, product};
 use reslstm::layers::{Lstm, LstmTape};
 use reslstm::matrix::Matrix;
@@ -12,8 +13,9 @@ use reslstm::optim::Adam;
 use reslstm::packed::{Packed, Padding};
 use reslstm::params::Parameters;
 use reslstm::rng::Stream;
-use reslstm::train::Step;
+use reslstm::train::{Recipe, Step, Task, Training};
 use std::hint::black_box;
+use std::time::Duration;
 
 /// Features a frame, and frames of a clip: RAVDESS's mean.
 const INPUTS: usize = 46;
@@ -107,5 +109,39 @@ fn training_step(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, recurrent_product, weight_gradient, lstm, training_step);
+/// A whole epoch over 240 clips, a fifth of RAVDESS's training speakers: shuffle, masks, every batch.
+fn epoch(c: &mut Criterion) {
+    let mut group = c.benchmark_group("epoch of 240 clips, ResLSTM-SA-h64");
+    group.sample_size(10);
+    let frames = |n: usize| FRAMES - 12 + n % 24;
+    let example =
+        |n: usize| Example { frames: Matrix::from_vec(frames(n), INPUTS, random(frames(n) * INPUTS)), label: n % 8 };
+    let task = Task {
+        examples: (0..240).map(example).collect(),
+        train: (0..240).collect(),
+        validation: Vec::new(),
+        test: Vec::new(),
+        normaliser: Normaliser::new(vec![0.0; INPUTS], vec![1.0; INPUTS]).expect("valid statistics"),
+        inputs: INPUTS,
+        classes: 8,
+    };
+    let multiply_adds = 4 * INPUTS * (INPUTS + INPUTS) + 4 * 64 * (INPUTS + 64);
+    group.throughput(Throughput::Elements((3 * 2 * multiply_adds * (0..240).map(frames).sum::<usize>()) as u64));
+    for batch in [8, 16, 64] {
+        let settings = Recipe { batch, ..Recipe::default() }.check().expect("valid settings");
+        let mut training = Training::new(&settings, &task, 0);
+        group.bench_function(BenchmarkId::new("batch", batch), |b| b.iter(|| training.epoch().loss));
+    }
+    group.finish();
+}
+
+fn quick() -> Criterion {
+    Criterion::default().warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2))
+}
+
+criterion_group! {
+    name = benches;
+    config = quick();
+    targets = recurrent_product, weight_gradient, lstm, training_step, epoch
+}
 criterion_main!(benches);

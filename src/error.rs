@@ -15,6 +15,8 @@ pub enum Kind {
     Data,
     /// A setting outside its range, or settings that contradict each other.
     Settings,
+    /// A training whose loss stopped being a number.
+    Diverged,
     /// The operating system refused a read or a write.
     Io,
     /// The user asked to stop; work so far is saved.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::{Error, Kind, Result};
+use serde::{Deserialize, Serialize};
 
 /// What to do about an output that is there already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +53,41 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
 /// As [`write_atomically`].
 pub fn write_replaceable(path: &Path, bytes: &[u8]) -> Result<()> {
     write(path, bytes, Durability::WhenConvenient)
+}
+
+/// The value that a JSON file holds.
+///
+/// # Errors
+/// [`Kind::Io`] if it cannot be read; [`Kind::Data`] if it holds anything else, naming file and line.
+pub fn read_json<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<T> {
+    serde_json::from_slice(&read(path)?).map_err(|error| {
+        let advice = "it was changed or damaged: delete it to have it made again";
+        Error::new(Kind::Data, error.to_string()).at(path.display()).advice(advice)
+    })
+}
+
+/// Writes a value as indented JSON, atomically.
+///
+/// # Errors
+/// As [`write_atomically`].
+///
+/// # Panics
+/// If the value is none of JSON's: a map whose keys are no text.
+pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    let mut bytes = serde_json::to_vec_pretty(value).expect("plain values become JSON");
+    bytes.push(b'\n');
+    write_atomically(path, &bytes)
+}
+
+/// Removes a file, if there is one.
+///
+/// # Errors
+/// [`Kind::Io`], naming the file.
+pub fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io(path.display(), &error)),
+        _ => Ok(()),
+    }
 }
 
 /// Proves, before long work starts, that its result can be written to `path` afterwards. Folders on the way are created;

@@ -13,6 +13,7 @@
 //! | 2 | the feature sequence `[T,46]` | [`audio`]`/mfcc.rs`, `chroma.rs` |
 //! | – | LSTM cell | [`layers::lstm`] |
 //! | 3, 4 | context vector, attention | [`layers::attention`] |
+//! | 3, 4 | the same, frame by frame | [`layers::running`], [`models::stream`] |
 //! | – | residual connection | [`layers::residual`], [`models::res_lstm_sa`] |
 //! | 5 | cross-entropy | [`layers::softmax_cross_entropy`] |
 //! | 6 | unweighted average recall | [`train::metrics`] |
@@ -23,10 +24,12 @@
 //!
 //! ```text
 //! faces        main.rs, cli/            the command, a file a subcommand
-//! procedures   train/ audit/ corpus/    run, prove, gather; on the ground of files.rs (atomic writes)
+//! pages        report/                  figures
+//! procedures   train/ tune/ sweep/      train, search, many trainings on many machines;
+//!              audit/ corpus/           prove, gather; all on the ground of files.rs (atomic writes)
 //! assemblies   models/ data/            layers put together; labels, folds, batches, synthetic speech
 //! parts        layers/ optim/ audio/    one file a layer
-//! foundations  error scalar elementary rng params matrix packed kernels/
+//! foundations  error scalar elementary rng params matrix packed calendar hash kernels/
 //! ```
 //!
 //! Everything below the procedures knows no files, threads, clocks or terminals. Without the default feature `cli` the crate is
@@ -49,12 +52,15 @@
 
 pub mod audio;
 pub mod audit;
+pub mod calendar;
 #[cfg(feature = "cli")]
 pub mod corpus;
 pub mod data;
 pub mod elementary;
 pub mod error;
 pub mod files;
+#[cfg(feature = "cli")]
+mod hash;
 pub mod kernels;
 pub mod layers;
 pub mod matrix;
@@ -62,6 +68,12 @@ pub mod models;
 pub mod optim;
 pub mod packed;
 pub mod params;
+#[cfg(feature = "cli")]
+pub mod report;
 pub mod rng;
 pub mod scalar;
+#[cfg(feature = "cli")]
+pub mod sweep;
 pub mod train;
+#[cfg(feature = "cli")]
+pub mod tune;

@@ -4,12 +4,13 @@
 use std::path::{Path, PathBuf};
 
 /// From the ground up. A file or folder may import what stands on a lower floor, and itself.
-const FLOORS: [&[&str]; 6] = [
-    &["error", "scalar", "elementary", "rng", "params", "matrix", "packed", "kernels"],
+const FLOORS: [&[&str]; 7] = [
+    &["error", "scalar", "elementary", "rng", "params", "matrix", "packed", "calendar", "hash", "kernels"],
     &["layers", "optim", "audio"],
     &["models", "data"],
     &["files"],
-    &["train", "audit", "corpus"],
+    &["train", "tune", "sweep", "audit", "corpus"],
+    &["report"],
     &["cli", "main"],
 ];
 

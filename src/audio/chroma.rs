@@ -1,7 +1,7 @@
 //! Chroma: how much power falls on each of the twelve pitch classes, whatever the octave (`librosa.feature.chroma_stft`).
 
 use super::FeatureSettings;
-use crate::kernels::dense_product;
+use crate::kernels::{Panels, Start, Term, product};
 use crate::matrix::Matrix;
 
 /// A = 440 Hz, the concert pitch.
@@ -11,51 +11,19 @@ const CENTRE_OCTAVE: f64 = 5.0;
 /// Standard deviation of the weight of octaves, in octaves.
 const OCTAVE_WIDTH: f64 = 2.0;
 
-/// The filters for one tuning, a row for each pitch class, C first: `[chroma,B]`.
+/// The filters for one tuning, a column for each pitch class, C first: `[B,chroma]`, packed once for all clips of that tuning.
 #[derive(Clone, Debug)]
 pub(super) struct ChromaBank {
     tuning: f64,
-    filters: Matrix<f32>,
+    filters: Panels<f32>,
 }
 
 impl ChromaBank {
-    /// # Formula
-    /// Bin `k` has the pitch `p[k] = C·log₂(f[k] / f₀)`, in chroma bins above the tuned `f₀ = 27.5 Hz · 2^(tuning/C)`, an A.
-    /// It gives to class `c` a Gaussian share of its distance `d` from it, `|d| ≤ C/2`, in units of its own width:
-    /// ```text
-    /// g[c,k] = exp(−½·(2·d / max(1, p[k+1] − p[k]))²)
-    /// filter[c,k] = g[c,k] / √(Σ_c g[c,k]²) · exp(−½·((p[k]/C − 5) / 2)²)
-    /// ```
-    /// (`librosa.filters.chroma`: `octwidth=2`, `ctroct=5`, `norm=2`, `base_c=True`.) Bin 0 has no pitch: it is taken to be
-    /// one and a half octaves below bin 1, which spreads it over all classes.
+    /// The [`filters`] for `tuning`, in chroma bins.
     pub(super) fn new(settings: &FeatureSettings, sample_rate: u32, tuning: f64) -> Self {
-        let (classes, bins) = (settings.chroma, settings.bins());
-        let octave = classes as f64;
-        let origin = A4_HZ / 16.0 * (tuning / octave).exp2();
-        let hz_per_bin = f64::from(sample_rate) / settings.n_fft as f64;
-        let pitch_of = |k: usize| octave * (k as f64 * hz_per_bin / origin).log2();
-        let pitch = |k: usize| if k == 0 { pitch_of(1) - 1.5 * octave } else { pitch_of(k) };
-        // Pitches count from A, rows from C, a quarter of an octave higher.
-        let a_to_c = octave / 4.0;
-
-        let mut filters = Matrix::zeros(classes, bins);
-        let mut shares = vec![0.0; classes];
-        for k in 0..bins {
-            let p = pitch(k);
-            let width = (pitch(k + 1) - p).max(1.0);
-            for (c, share) in shares.iter_mut().enumerate() {
-                let octaves_away = (p - a_to_c - c as f64) / octave;
-                let distance = (octaves_away - octaves_away.round()) * octave;
-                *share = (-0.5 * (2.0 * distance / width).powi(2)).exp();
-            }
-            let length = shares.iter().map(|share| share * share).sum::<f64>().sqrt();
-            let octaves_off = (p / octave - CENTRE_OCTAVE) / OCTAVE_WIDTH;
-            let scale = (-0.5 * octaves_off.powi(2)).exp() / length;
-            for (c, share) in shares.iter().enumerate() {
-                filters[(c, k)] = (share * scale) as f32;
-            }
-        }
-        ChromaBank { tuning, filters }
+        let mut packed = Panels::default();
+        packed.pack_transposed(filters(settings, sample_rate, tuning).as_slice(), settings.bins());
+        ChromaBank { tuning, filters: packed }
     }
 
     /// The tuning the bank was built for, in chroma bins.
@@ -67,9 +35,12 @@ impl ChromaBank {
     /// of a frame 1. A silent frame stays 0: where the largest is no normal number, there is nothing to divide by
     /// (`librosa.util.normalize`).
     pub(super) fn apply(&self, power: &Matrix<f32>, features: &mut Matrix<f32>, first: usize) {
-        dense_product(power, &self.filters, features, first);
+        let classes = self.filters.columns();
+        let mut sums = Matrix::zeros(power.rows(), classes);
+        product(Start::Zero, &[Term { a: power.as_slice(), b: &self.filters }], sums.as_mut_slice());
         for t in 0..features.rows() {
-            let chroma = &mut features.row_mut(t)[first..first + self.filters.rows()];
+            let chroma = &mut features.row_mut(t)[first..first + classes];
+            chroma.copy_from_slice(sums.row(t));
             let largest = chroma.iter().copied().fold(0.0, f32::max);
             if largest >= f32::MIN_POSITIVE {
                 for value in chroma {
@@ -80,19 +51,60 @@ impl ChromaBank {
     }
 }
 
+/// The filters for one tuning, a row for each pitch class, `[chroma,B]`.
+///
+/// # Formula
+/// Bin `k` has the pitch `p[k] = C·log₂(f[k] / f₀)`, in chroma bins above the tuned `f₀ = 27.5 Hz · 2^(tuning/C)`, an A.
+/// It gives to class `c` a Gaussian share of its distance `d` from it, `|d| ≤ C/2`, in units of its own width:
+/// ```text
+/// g[c,k] = exp(−½·(2·d / max(1, p[k+1] − p[k]))²)
+/// filter[c,k] = g[c,k] / √(Σ_c g[c,k]²) · exp(−½·((p[k]/C − 5) / 2)²)
+/// ```
+/// (`librosa.filters.chroma`: `octwidth=2`, `ctroct=5`, `norm=2`, `base_c=True`.) Bin 0 has no pitch: it is taken to be
+/// one and a half octaves below bin 1, which spreads it over all classes.
+fn filters(settings: &FeatureSettings, sample_rate: u32, tuning: f64) -> Matrix<f32> {
+    let (classes, bins) = (settings.chroma, settings.bins());
+    let octave = classes as f64;
+    let origin = A4_HZ / 16.0 * (tuning / octave).exp2();
+    let hz_per_bin = f64::from(sample_rate) / settings.n_fft as f64;
+    let pitch_of = |k: usize| octave * (k as f64 * hz_per_bin / origin).log2();
+    let pitch = |k: usize| if k == 0 { pitch_of(1) - 1.5 * octave } else { pitch_of(k) };
+    // Pitches count from A, rows from C, a quarter of an octave higher.
+    let a_to_c = octave / 4.0;
+
+    let mut filters = Matrix::zeros(classes, bins);
+    let mut shares = vec![0.0; classes];
+    for k in 0..bins {
+        let p = pitch(k);
+        let width = (pitch(k + 1) - p).max(1.0);
+        for (c, share) in shares.iter_mut().enumerate() {
+            let octaves_away = (p - a_to_c - c as f64) / octave;
+            let distance = (octaves_away - octaves_away.round()) * octave;
+            *share = (-0.5 * (2.0 * distance / width).powi(2)).exp();
+        }
+        let length = shares.iter().map(|share| share * share).sum::<f64>().sqrt();
+        let octaves_off = (p / octave - CENTRE_OCTAVE) / OCTAVE_WIDTH;
+        let scale = (-0.5 * octaves_off.powi(2)).exp() / length;
+        for (c, share) in shares.iter().enumerate() {
+            filters[(c, k)] = (share * scale) as f32;
+        }
+    }
+    filters
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use approx::assert_abs_diff_eq;
 
-    fn bank(tuning: f64) -> ChromaBank {
-        ChromaBank::new(&FeatureSettings::default(), 44_100, tuning)
+    fn bank(tuning: f64) -> Matrix<f32> {
+        filters(&FeatureSettings::default(), 44_100, tuning)
     }
 
-    /// The class that bin `k` gives most to.
-    fn class(bank: &ChromaBank, hz: f64) -> usize {
+    /// The class that the bin of `hz` gives most to.
+    fn class(bank: &Matrix<f32>, hz: f64) -> usize {
         let k = (hz * 4096.0 / 44_100.0).round() as usize;
-        (0..12).max_by(|&a, &b| bank.filters[(a, k)].total_cmp(&bank.filters[(b, k)])).unwrap()
+        (0..12).max_by(|&a, &b| bank[(a, k)].total_cmp(&bank[(b, k)])).unwrap()
     }
 
     #[test]
@@ -114,7 +126,7 @@ mod tests {
         let bank = bank(0.0);
         for (hz, weight) in [(880.0, 1.0), (220.0, (-0.5f64).exp()), (3520.0, (-0.5f64).exp())] {
             let k = (hz * 4096.0 / 44_100.0f64).round() as usize;
-            let length = (0..12).map(|c| bank.filters[(c, k)].powi(2)).sum::<f32>().sqrt();
+            let length = (0..12).map(|c| bank[(c, k)].powi(2)).sum::<f32>().sqrt();
             // The nearest bin is not exactly that pitch.
             assert_abs_diff_eq!(f64::from(length), weight, epsilon = 0.02);
         }
@@ -123,7 +135,7 @@ mod tests {
     #[test]
     fn bin_zero_lies_an_octave_and_a_half_below_bin_one() {
         // So it is 18 semitones wide, and gives nearly the same to all classes: within exp(−½·(12/18)²).
-        let column: Vec<f32> = (0..12).map(|c| bank(0.0).filters[(c, 0)]).collect();
+        let column: Vec<f32> = (0..12).map(|c| bank(0.0)[(c, 0)]).collect();
         let (least, most) = column.iter().fold((f32::MAX, 0.0f32), |(a, b), &v| (a.min(v), b.max(v)));
         assert!(least > 0.0 && least / most > 0.79 && least / most < 0.9, "{column:?}");
     }
@@ -133,12 +145,16 @@ mod tests {
         let bank = bank(0.0);
         let power: Vec<f32> = (0..2049).map(|k| ((k * 29) % 83) as f32).collect();
         let mut features = Matrix::from_vec(2, 14, vec![7.0; 28]);
-        bank.apply(&Matrix::from_rows(&[&power[..], &[0.0; 2049]]), &mut features, 2);
+        ChromaBank::new(&FeatureSettings::default(), 44_100, 0.0).apply(
+            &Matrix::from_rows(&[&power[..], &[0.0; 2049]]),
+            &mut features,
+            2,
+        );
         let ([7.0, 7.0, chroma @ ..], [7.0, 7.0, silent @ ..]) = (features.row(0), features.row(1)) else {
             panic!("the first columns are not chroma's: {features:?}");
         };
         assert_eq!(chroma.iter().copied().fold(0.0, f32::max), 1.0);
-        let plain = |c: usize| (0..2049).map(|k| f64::from(bank.filters[(c, k)] * power[k])).sum::<f64>();
+        let plain = |c: usize| (0..2049).map(|k| f64::from(bank[(c, k)] * power[k])).sum::<f64>();
         let most = (0..12).map(plain).fold(0.0, f64::max);
         for (c, &value) in chroma.iter().enumerate() {
             assert_abs_diff_eq!(f64::from(value), plain(c) / most, epsilon = 1e-5);

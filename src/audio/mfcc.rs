@@ -13,21 +13,23 @@ use crate::matrix::Matrix;
 const LEAST_POWER: f32 = 1e-10;
 /// A clip's quietest value lies at most this far below its loudest, dB: below is noise of the room, or digital silence.
 const RANGE_DB: f32 = 80.0;
+/// The loudest value of nothing, dB.
+pub(super) const NOTHING_HEARD: f32 = f32::NEG_INFINITY;
 
-/// Power to decibels, in place, for one whole clip.
+/// Power to decibels, in place. `loudest` is the loudest value, dB, of what was heard before, which these may exceed: for a
+/// whole clip [`NOTHING_HEARD`].
 ///
 /// # Formula
 /// ```text
-/// d = 10·log₁₀(max(1e−10, p))        d ← max(d, max over the clip of d − 80)
+/// d = 10·log₁₀(max(1e−10, p))        loudest ← max(loudest, max of all d)        d ← max(d, loudest − 80)
 /// ```
-pub(super) fn decibels(power: &mut [f32]) {
-    let mut loudest = f32::NEG_INFINITY;
+pub(super) fn decibels(power: &mut [f32], loudest: &mut f32) {
     for value in power.iter_mut() {
         *value = 10.0 * value.max(LEAST_POWER).log10();
-        loudest = loudest.max(*value);
+        *loudest = loudest.max(*value);
     }
     for value in power {
-        *value = value.max(loudest - RANGE_DB);
+        *value = value.max(*loudest - RANGE_DB);
     }
 }
 
@@ -69,14 +71,21 @@ mod tests {
     #[test]
     fn decibels_stop_eighty_below_the_loudest() {
         let mut quiet = [1e-3, 1e-30, 0.0, 2e-9];
-        decibels(&mut quiet);
+        let mut loudest = NOTHING_HEARD;
+        decibels(&mut quiet, &mut loudest);
         // Loudest −30: the floor of −110 lies below that of 1e−10, so the latter holds.
         for (value, expected) in quiet.into_iter().zip([-30.0, -100.0, -100.0, -86.9897]) {
             assert_abs_diff_eq!(value, expected, epsilon = 1e-4);
         }
         let mut loud = [100.0, 1e-3, 1e-7];
-        decibels(&mut loud);
+        decibels(&mut loud, &mut loudest);
         for (value, expected) in loud.into_iter().zip([20.0, -30.0, -60.0]) {
+            assert_abs_diff_eq!(value, expected, epsilon = 1e-4);
+        }
+        // What was loud before sets the floor of what is quiet now.
+        let mut after = [1e-3, 1e-7];
+        decibels(&mut after, &mut loudest);
+        for (value, expected) in after.into_iter().zip([-30.0, -60.0]) {
             assert_abs_diff_eq!(value, expected, epsilon = 1e-4);
         }
     }

@@ -16,6 +16,8 @@
 //! | how far the voice is off concert pitch  | `tuning.rs` | `estimate_tuning` on the power spectrogram        |
 //! | which of twelve pitch classes sound     | `chroma.rs` | `filters.chroma`, `feature.chroma_stft`           |
 //!
+//! `live.rs` does the same while the sound is still coming.
+//!
 //! MFCC carry the colour of a voice, chroma its melody. One spectrogram serves both. The numbers are librosa's, up to
 //! rounding: the golden test `tests/golden_features.rs` compares them.
 //!
@@ -34,6 +36,7 @@ use crate::error::{Error, Kind, Result};
 use crate::matrix::Matrix;
 
 mod chroma;
+mod live;
 mod mel;
 mod mfcc;
 mod settings;
@@ -41,12 +44,13 @@ mod stft;
 mod tuning;
 mod wav;
 
+pub use live::LiveFrontEnd;
 pub use settings::FeatureSettings;
 pub use wav::{Recording, write_wav16};
 
 use chroma::ChromaBank;
 use mel::MelBank;
-use mfcc::{CosineTransform, decibels};
+use mfcc::{CosineTransform, NOTHING_HEARD, decibels};
 use stft::Stft;
 use tuning::TuningEstimator;
 
@@ -71,6 +75,8 @@ pub struct FrontEnd {
     power: Matrix<f32>,
     /// `[T,mel_bands]`
     mel: Matrix<f32>,
+    /// Loudest mel band of the clip so far, dB.
+    loudest: f32,
 }
 
 impl FrontEnd {
@@ -89,6 +95,7 @@ impl FrontEnd {
             chroma_banks: Vec::new(),
             power: Matrix::default(),
             mel: Matrix::default(),
+            loudest: NOTHING_HEARD,
             settings,
             sample_rate,
         })
@@ -110,8 +117,7 @@ impl FrontEnd {
     /// # Errors
     /// [`Kind::Audio`] if there are no samples, or some are NaN, infinite or beyond 2³¹ in size.
     pub fn features(&mut self, samples: &[f32]) -> Result<Matrix<f32>> {
-        check_samples(samples)?;
-        self.stft.power(samples, &mut self.power);
+        self.hear_clip(samples)?;
         let tuning = self.tuning_estimator.estimate(&self.power);
         Ok(self.features_of_power(tuning))
     }
@@ -125,8 +131,7 @@ impl FrontEnd {
             let problem = format!("expected a tuning from -0.5 to 0.5 chroma bins, got {tuning}");
             return Err(Error::new(Kind::Settings, problem).advice("whole bins are no mistuning"));
         }
-        check_samples(samples)?;
-        self.stft.power(samples, &mut self.power);
+        self.hear_clip(samples)?;
         Ok(self.features_of_power(tuning))
     }
 
@@ -136,21 +141,26 @@ impl FrontEnd {
     /// # Errors
     /// As [`features`](Self::features).
     pub fn tuning(&mut self, samples: &[f32]) -> Result<f64> {
+        self.hear_clip(samples)?;
+        Ok(self.tuning_estimator.estimate(&self.power))
+    }
+
+    /// Power of a whole clip `[n]`, into `self.power` `[T,B]`.
+    fn hear_clip(&mut self, samples: &[f32]) -> Result<()> {
         check_samples(samples)?;
         self.stft.power(samples, &mut self.power);
-        Ok(self.tuning_estimator.estimate(&self.power))
+        self.loudest = NOTHING_HEARD;
+        Ok(())
     }
 
     /// From `self.power` `[T,B]` to features `[T,width]`.
     fn features_of_power(&mut self, tuning: f64) -> Matrix<f32> {
-        self.mel_bank.apply(&self.power, &mut self.mel);
-        decibels(self.mel.as_mut_slice());
-
-        let bank = self.chroma_bank(tuning);
-        let bank = &self.chroma_banks[bank];
         let mut features = Matrix::zeros(self.power.rows(), self.settings.width());
+        self.mel_bank.apply(&self.power, &mut self.mel);
+        decibels(self.mel.as_mut_slice(), &mut self.loudest);
         self.cosine_transform.apply(&self.mel, &mut features);
-        bank.apply(&self.power, &mut features, self.settings.mfcc);
+        let bank = self.chroma_bank(tuning);
+        self.chroma_banks[bank].apply(&self.power, &mut features, self.settings.mfcc);
         features
     }
 

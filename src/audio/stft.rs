@@ -64,10 +64,15 @@ impl Stft {
         let n = self.window.len();
         power.resize(1 + samples.len() / self.hop, n / 2 + 1);
         for t in 0..power.rows() {
-            self.fold_frame(samples, t * self.hop);
-            self.half.process_with_scratch(&mut self.folded, &mut self.scratch);
-            self.unfold(power.row_mut(t));
+            self.frame_power(samples, t * self.hop, power.row_mut(t));
         }
+    }
+
+    /// Power `[B]` of the one frame around sample `centre`.
+    pub(super) fn frame_power(&mut self, samples: &[f32], centre: usize, power: &mut [f32]) {
+        self.fold_frame(samples, centre);
+        self.half.process_with_scratch(&mut self.folded, &mut self.scratch);
+        self.unfold(power);
     }
 
     /// The windowed frame around sample `centre`, two samples to a complex number: `folded[j] = w·x at 2j + i·(w·x at 2j+1)`.

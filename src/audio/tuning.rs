@@ -21,7 +21,10 @@ const A0_HZ: f32 = 27.5;
 /// Cells of the histogram, each a hundredth of a chroma bin wide.
 pub(super) const CELLS: usize = 100;
 
-/// What is to be known about the bins, and scratch.
+/// Peaks remembered of a recording without end: a minute or more of speech at 48 kHz.
+const MOST_PEAKS: usize = 1 << 16;
+
+/// What is to be known about the bins, and the peaks.
 #[derive(Clone, Debug)]
 pub(super) struct TuningEstimator {
     /// Hz
@@ -64,10 +67,29 @@ impl TuningEstimator {
     ///
     /// The peaks at least as high as the median vote, each for the distance of its pitch from the nearest chroma bin.
     pub(super) fn estimate(&mut self, power: &Matrix<f32>) -> f64 {
-        self.peaks.clear();
+        self.forget();
         for frame in power.iter_rows() {
             self.find_peaks(frame);
         }
+        self.estimate_from_peaks()
+    }
+
+    /// Tuning of what was heard since the last [`forget`](Self::forget), of which the frame with power `[B]` is the newest:
+    /// frame after frame what [`estimate`](Self::estimate) says of the frames so far, as long as they have no more than
+    /// [`MOST_PEAKS`] peaks; of the latest peaks then.
+    pub(super) fn hear(&mut self, frame: &[f32]) -> f64 {
+        self.find_peaks(frame);
+        let too_many = self.peaks.len().saturating_sub(MOST_PEAKS);
+        self.peaks.drain(..too_many);
+        self.estimate_from_peaks()
+    }
+
+    /// Nothing was heard yet.
+    pub(super) fn forget(&mut self) {
+        self.peaks.clear();
+    }
+
+    fn estimate_from_peaks(&mut self) -> f64 {
         if self.peaks.is_empty() {
             return 0.0;
         }
@@ -218,6 +240,30 @@ mod tests {
         let clip = Matrix::from_rows(&[frame(45.2, 1.0), flat.clone()]);
         assert_abs_diff_eq!(estimator().estimate(&clip), -0.4, epsilon = 1e-12);
         assert_eq!(estimator().estimate(&Matrix::zeros(4, 801)), 0.0);
+    }
+
+    #[test]
+    fn heard_frame_by_frame_the_tuning_is_that_of_the_frames_so_far() {
+        let (sharp, flat) = (frame(45.2, 3.0), frame(43.0, 1.0));
+        let frames = [&flat, &sharp, &flat, &flat, &sharp];
+        let mut heard = estimator();
+        for t in 1..=frames.len() {
+            assert_eq!(heard.hear(frames[t - 1]), estimator().estimate(&Matrix::from_rows(&frames[..t])), "frame {t}");
+        }
+        heard.forget();
+        assert_abs_diff_eq!(heard.hear(&flat), -0.4, epsilon = 1e-12);
+    }
+
+    #[test]
+    fn a_long_recording_is_remembered_in_part() {
+        let (sharp, flat) = (frame(45.2, 1.0), frame(43.0, 1.0));
+        let mut heard = estimator();
+        heard.find_peaks(&flat);
+        let peak = heard.peaks[0];
+        heard.peaks = vec![peak; 2 * MOST_PEAKS];
+        assert_abs_diff_eq!(heard.hear(&sharp), -0.4, epsilon = 1e-12);
+        assert_eq!(heard.peaks.len(), MOST_PEAKS);
+        assert_abs_diff_eq!(f64::from(heard.peaks[MOST_PEAKS - 1].pitch), 452.0, epsilon = 0.1);
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! ```
 //! With `v` a single element, that is one element of the gradient.
 
+use super::probe::{self, Directions, Probe};
 use super::{Gradient, Point, Subject};
 use crate::matrix::Matrix;
 use crate::params::{Parameters, Path};
@@ -192,10 +193,8 @@ pub fn hessian_vector_product<A: Subject>(
     direction: &Direction<A::Layer<f64>>,
 ) -> Vec<Gradient> {
     let (layer, x) = along(subject, point, direction);
-    let data = point.dy.as_slice().iter().map(|&dy| Dual::from_f64(dy)).collect();
-    let dy = Matrix::from_vec(point.dy.rows(), point.dy.cols(), data);
     let mut grads = subject.zeros::<Dual>();
-    let dx = subject.backward(&layer, &x, &dy, &mut grads);
+    let dx = subject.backward(&layer, &x, &super::cast(&point.dy), &mut grads);
     super::listed(&grads, &dx, |dual| dual.tangent)
 }
 
@@ -204,28 +203,19 @@ fn tangent_of_objective<A: Subject>(subject: &A, layer: &A::Layer<Dual>, x: &Mat
     y.as_slice().iter().zip(dy.as_slice()).map(|(y, dy)| y.tangent * dy).sum()
 }
 
-/// The gradient of every learned tensor and of the input, element by element, in the order of
-/// [`analytic`](super::analytic): one forward an element.
-pub fn gradients<A: Subject>(subject: &A, point: &Point<A::Layer<f64>>) -> Vec<Gradient> {
-    let mut layer = subject.zeros::<Dual>();
-    super::recast(&point.layer, &mut layer);
-    let data = point.x.as_slice().iter().map(|&x| Dual::from_f64(x)).collect();
-    let mut x = Matrix::from_vec(point.x.rows(), point.x.cols(), data);
-    let mut all = super::listed(&point.layer, &point.x, |&value| value);
-    let (input, tensors) = all.split_last_mut().expect("the input is listed last");
-    for (tensor, gradient) in tensors.iter_mut().enumerate() {
-        for index in 0..gradient.values.len() {
-            super::with_element(&mut layer, tensor, |values| values[index].tangent = 1.0);
-            gradient.values[index] = tangent_of_objective(subject, &layer, &x, &point.dy);
-            super::with_element(&mut layer, tensor, |values| values[index].tangent = 0.0);
-        }
-    }
-    for index in 0..input.values.len() {
-        x.as_mut_slice()[index].tangent = 1.0;
-        input.values[index] = tangent_of_objective(subject, &layer, &x, &point.dy);
-        x.as_mut_slice()[index].tangent = 0.0;
-    }
-    all
+/// The derivative of `L` along every one of `directions`, in the order of [`analytic`](super::analytic): one forward each.
+pub(super) fn derivatives<A: Subject>(
+    subject: &A,
+    point: &Point<A::Layer<f64>>,
+    directions: &[Directions],
+    tick: &(dyn Fn() + Sync),
+) -> Vec<Gradient> {
+    probe::along_all(subject, point, directions, tick, |probe: &mut Probe<A::Layer<Dual>, Dual>, direction| {
+        probe.change(|values| direction.iter().for_each(|&(index, component)| values[index].tangent = component));
+        let derivative = tangent_of_objective(subject, &probe.layer, &probe.x, &point.dy);
+        probe.change(|values| direction.iter().for_each(|&(index, _)| values[index].tangent = 0.0));
+        derivative
+    })
 }
 
 #[cfg(test)]

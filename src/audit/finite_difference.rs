@@ -1,49 +1,42 @@
-//! Central differences: move one number a little both ways, and see how the output moves.
+//! Central differences: move along a direction a little both ways, and see how the output moves.
 
+use super::probe::{self, Directions, Probe};
 use super::{Gradient, Point, Subject};
 use crate::matrix::Matrix;
 
 /// The step, for values of about 1: differences lose digits when it is smaller, and see curvature when it is larger.
 const STEP: f64 = 1e-3;
 
-/// ∂⟨dy, forward(x)⟩/∂θ for every element of every learned tensor, and of the input, in the order of
-/// [`analytic`](super::analytic).
+/// The derivative of `L = ⟨dy, forward(x)⟩` along every one of `directions`, in the order of [`analytic`](super::analytic): four
+/// forwards each.
 ///
 /// # Formula
 /// ```text
-/// D(ε) = (L(θ + ε) − L(θ − ε)) / 2ε = L' + O(ε²)
-/// (4·D(ε/2) − D(ε)) / 3             = L' + O(ε⁴)          Richardson's extrapolation
+/// D(ε) = (L(θ + ε·v) − L(θ − ε·v)) / 2ε = L' + O(ε²)
+/// (4·D(ε/2) − D(ε)) / 3                 = L' + O(ε⁴)          Richardson's extrapolation
 /// ```
-pub fn gradients<A: Subject>(subject: &A, point: &Point<A::Layer<f64>>) -> Vec<Gradient> {
-    let mut layer = subject.zeros::<f64>();
-    super::recast(&point.layer, &mut layer);
-    let mut all = super::listed(&point.layer, &point.x, |&value| value);
-    let (input, tensors) = all.split_last_mut().expect("the input is listed last");
-    for (tensor, gradient) in tensors.iter_mut().enumerate() {
-        for (index, value) in gradient.values.iter_mut().enumerate() {
-            let at = *value;
-            *value = derivative(|moved| {
-                super::with_element(&mut layer, tensor, |values| values[index] = at + moved);
-                objective(subject, &layer, &point.x, &point.dy)
+pub(super) fn derivatives<A: Subject>(
+    subject: &A,
+    point: &Point<A::Layer<f64>>,
+    directions: &[Directions],
+    tick: &(dyn Fn() + Sync),
+) -> Vec<Gradient> {
+    probe::along_all(subject, point, directions, tick, |probe: &mut Probe<A::Layer<f64>, f64>, direction| {
+        let mut start = Vec::with_capacity(direction.len());
+        probe.change(|values| start.extend(direction.iter().map(|&(index, _)| values[index])));
+        let mut objective = |step: f64| {
+            probe.change(|values| {
+                for (&(index, component), start) in direction.iter().zip(&start) {
+                    values[index] = start + step * component;
+                }
             });
-            super::with_element(&mut layer, tensor, |values| values[index] = at);
-        }
-    }
-    let mut x = point.x.clone();
-    for index in 0..x.as_slice().len() {
-        let at = x.as_slice()[index];
-        input.values[index] = derivative(|moved| {
-            x.as_mut_slice()[index] = at + moved;
-            objective(subject, &layer, &x, &point.dy)
-        });
-        x.as_mut_slice()[index] = at;
-    }
-    all
-}
-
-fn derivative(mut objective: impl FnMut(f64) -> f64) -> f64 {
-    let mut central = |step: f64| (objective(step) - objective(-step)) / (2.0 * step);
-    (4.0 * central(STEP / 2.0) - central(STEP)) / 3.0
+            objective(subject, &probe.layer, &probe.x, &point.dy)
+        };
+        let mut central = |step: f64| (objective(step) - objective(-step)) / (2.0 * step);
+        let derivative = (4.0 * central(STEP / 2.0) - central(STEP)) / 3.0;
+        probe.change(|values| direction.iter().zip(start).for_each(|(&(index, _), start)| values[index] = start));
+        derivative
+    })
 }
 
 /// `L = ⟨dy, forward(x)⟩`

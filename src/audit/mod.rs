@@ -1,32 +1,44 @@
 //! Proof that a backward is the derivative of its forward.
 //!
 //! Anything with parameters, an input and an output is a [`Subject`]: it says how to run forward and backward, for any
-//! [`Scalar`]. The audit draws random parameters, a random input `x` and a random upstream gradient `g`, and compares what backward
-//! says of `L = ⟨g, forward(x)⟩` with what forward itself shows, for every element of every tensor:
+//! [`Scalar`]. The audit takes a [`Point`] (parameters, an input `x`, an upstream gradient `g`) and compares what backward
+//! says of `L = ⟨g, forward(x)⟩` with what forward itself shows, tensor by tensor, along every element or a few random directions:
 //!
 //! | witness | file | precision in `f64` |
 //! |---|---|---|
 //! | dual numbers through the forward code | [`dual`] | rounding, about 1e-15 |
 //! | central differences, Richardson-extrapolated | [`finite_difference`] | about 1e-9 of the largest element |
+//!
+//! ```
+//! use reslstm::audit::{Along, audit, random_point, subjects::LinearSubject};
+//!
+//! let subject = LinearSubject { rows: 3, inputs: 7, outputs: 2 };
+//! for tensor in audit(&subject, &random_point(&subject, 0), Along::Elements, &|_| {}) {
+//!     println!("{}: {:.1e}", tensor.name, tensor.dual.scaled_error);
+//!     assert!(tensor.passes());
+//! }
+//! ```
+//! `examples/audit_your_layer.rs` does it for a layer of its own.
 
 pub mod dual;
 pub mod finite_difference;
+pub mod flow;
+mod probe;
+mod report;
 pub mod subjects;
+
+pub use probe::Along;
+pub use report::{DIFFERENCE_BOUND, DUAL_BOUND, Disagreement, TensorAudit, assert_gradients, audit};
 
 use crate::matrix::Matrix;
 use crate::params::{Parameters, Path, Role};
 use crate::rng::Stream;
 use crate::scalar::Scalar;
 
-/// What dual numbers and backward may differ by, of a tensor's largest element: both round in f64, a few hundred times.
-pub const DUAL_BOUND: f64 = 1e-12;
-/// What central differences and backward may differ by: truncation and cancellation leave some 1e-9.
-pub const DIFFERENCE_BOUND: f64 = 1e-7;
-
 /// A forward and its backward, to be audited.
-pub trait Subject {
+pub trait Subject: Sync {
     /// What holds the parameters, and their gradients.
-    type Layer<S: Scalar>: Parameters<S>;
+    type Layer<S: Scalar>: Parameters<S> + Sync;
 
     /// Parameters all zero.
     fn zeros<S: Scalar>(&self) -> Self::Layer<S>;
@@ -57,13 +69,15 @@ pub struct Point<L> {
     pub dy: Matrix<f64>,
 }
 
-/// A random point: parameters and input normal, buffers (running statistics) uniform in [0.5, 1.5).
+/// A random point: input and parameters normal (standard deviation 1/2, less in wide matrices: sums stay of order 1), buffers
+/// (running statistics) uniform in [0.5, 1.5).
 pub fn random_point<A: Subject>(subject: &A, seed: u64) -> Point<A::Layer<f64>> {
     let mut stream = Stream::new(seed, "audit", 0);
     let mut layer = subject.zeros::<f64>();
-    layer.visit_mut(&Path::ROOT, &mut |_, role, _, values| {
+    layer.visit_mut(&Path::ROOT, &mut |_, role, shape, values| {
+        let std = if let [_, columns] = *shape { (columns as f64).sqrt().recip().min(0.5) } else { 0.5 };
         values.fill_with(|| match role {
-            Role::Parameter => 0.5 * stream.normal(),
+            Role::Parameter => std * stream.normal(),
             Role::Buffer => stream.between(0.5, 1.5),
         });
     });
@@ -107,41 +121,6 @@ pub struct Gradient {
     pub values: Vec<f64>,
 }
 
-/// How far one tensor's gradient is from a witness.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Finding {
-    /// The tensor's name.
-    pub name: String,
-    /// Its shape.
-    pub shape: Vec<usize>,
-    /// `max|a − b| / max|b|` over the tensor, `b` being the witness.
-    pub scaled_error: f64,
-    /// Element with the largest difference (flat index, row after row).
-    pub worst: usize,
-    /// What backward says of it.
-    pub analytic: f64,
-    /// What the witness says of it.
-    pub witness: f64,
-}
-
-/// Compares tensor by tensor. A difference that is not a number counts as infinite.
-///
-/// # Panics
-/// If the two lists do not name the same tensors.
-pub fn compare(analytic: &[Gradient], witness: &[Gradient]) -> Vec<Finding> {
-    assert_eq!(analytic.len(), witness.len(), "both lists name the same tensors");
-    let pairs = analytic.iter().zip(witness);
-    pairs
-        .map(|(a, b)| {
-            assert_eq!((&a.name, &a.shape), (&b.name, &b.shape), "both lists name the same tensors");
-            let (worst, error) = scaled_error(&a.values, &b.values);
-            let (analytic, witness) = (a.values[worst], b.values[worst]);
-            let (name, shape) = (a.name.clone(), a.shape.clone());
-            Finding { name, shape, scaled_error: error, worst, analytic, witness }
-        })
-        .collect()
-}
-
 /// `(index of the largest |a − b|, max|a − b| / max|b|)`; equal tensors give 0, even all-zero ones.
 pub fn scaled_error(a: &[f64], b: &[f64]) -> (usize, f64) {
     let scale = b.iter().fold(0.0f64, |max, b| max.max(b.abs()));
@@ -167,36 +146,10 @@ pub fn recast<A: Scalar, B: Scalar>(from: &impl Parameters<A>, to: &mut impl Par
     assert!(values.next().is_none(), "both have the same tensors");
 }
 
-/// Lets `change` see the values of the `tensor`-th learned tensor.
-fn with_element<S>(layer: &mut impl Parameters<S>, tensor: usize, change: impl FnOnce(&mut [S])) {
-    let (mut seen, mut change) = (0, Some(change));
-    layer.visit_mut(&Path::ROOT, &mut |_, role, _, values| {
-        if role == Role::Parameter {
-            if seen == tensor
-                && let Some(change) = change.take()
-            {
-                change(values);
-            }
-            seen += 1;
-        }
-    });
-}
-
-/// Panics, naming the tensor and element, unless backward agrees with both witnesses at three random points: with dual numbers
-/// to 1e-12 of the tensor's largest element (both round some hundred times, at 1e-16 each), with central differences
-/// to 1e-7 (their truncation and cancellation leave about 1e-9). A gradient off by a thousandth in one element of ordinary size
-/// is 1e-3 off.
-pub fn assert_gradients<A: Subject>(subject: &A) {
-    for seed in 0..3 {
-        let point = random_point(subject, seed);
-        let ours = analytic(subject, &point);
-        for finding in compare(&ours, &dual::gradients(subject, &point)) {
-            assert!(finding.scaled_error <= DUAL_BOUND, "point {seed}, dual numbers: {finding:?}");
-        }
-        for finding in compare(&ours, &finite_difference::gradients(subject, &point)) {
-            assert!(finding.scaled_error <= DIFFERENCE_BOUND, "point {seed}, differences: {finding:?}");
-        }
-    }
+/// A matrix in another number type.
+pub fn cast<A: Scalar, B: Scalar>(from: &Matrix<A>) -> Matrix<B> {
+    let data = from.as_slice().iter().map(|x| B::from_f64(x.value())).collect();
+    Matrix::from_vec(from.rows(), from.cols(), data)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The crate's own layers and models as subjects of an audit.
 
-use super::Subject;
+use super::{Subject, cast};
 use crate::layers::{
     Attention, AttentionTape, BatchNorm, BatchNormTape, Linear, LinearTape, Lstm, LstmTape, dropout, residual,
     softmax_cross_entropy,
@@ -104,12 +104,12 @@ impl Subject for DropoutSubject {
     }
     fn forward<S: Scalar>(&self, _: &NoParameters, x: &Matrix<S>) -> Matrix<S> {
         let mut y = Matrix::default();
-        dropout::forward(x, &constant(&self.mask), &mut y);
+        dropout::forward(x, &cast(&self.mask), &mut y);
         y
     }
     fn backward<S: Scalar>(&self, _: &NoParameters, _: &Matrix<S>, dy: &Matrix<S>, _: &mut NoParameters) -> Matrix<S> {
         let mut dx = Matrix::default();
-        dropout::backward(dy, &constant(&self.mask), &mut dx);
+        dropout::backward(dy, &cast(&self.mask), &mut dx);
         dx
     }
 }
@@ -290,7 +290,7 @@ impl ModelSubject {
 
     fn run<S: Scalar>(&self, model: &Model<S>, x: &Matrix<S>) -> Tape<S> {
         let mut tape = Tape::default();
-        tape.top.mask = constant(&self.mask);
+        tape.top.mask = cast(&self.mask);
         model.forward_train(&self.layout, x, &mut tape);
         tape
     }
@@ -315,8 +315,43 @@ impl Subject for ModelSubject {
     }
 }
 
-/// Numbers without a derivative.
-fn constant<S: Scalar>(values: &Matrix<f64>) -> Matrix<S> {
-    let data = values.as_slice().iter().map(|&x| S::from_f64(x)).collect();
-    Matrix::from_vec(values.rows(), values.cols(), data)
+/// The loss of a whole [`Model`] in evaluation: running statistics, no dropout, cross-entropy; the output is `[1,1]`. One clip alone
+/// is a batch too.
+pub struct LossSubject {
+    /// Which model.
+    pub architecture: Architecture,
+    /// Clips and their lengths.
+    pub layout: Packed,
+    /// `D`
+    pub inputs: usize,
+    /// `K`
+    pub classes: usize,
+    /// The right class of each clip.
+    pub labels: Vec<usize>,
+}
+
+impl Subject for LossSubject {
+    type Layer<S: Scalar> = Model<S>;
+
+    fn zeros<S: Scalar>(&self) -> Model<S> {
+        Model::zeros(self.architecture, self.inputs, self.classes)
+    }
+    fn input_shape(&self) -> [usize; 2] {
+        [self.layout.frames(), self.inputs]
+    }
+    fn forward<S: Scalar>(&self, model: &Model<S>, x: &Matrix<S>) -> Matrix<S> {
+        let mut tape = Tape::default();
+        model.forward_eval(&self.layout, x, &mut tape);
+        Matrix::from_rows(&[[softmax_cross_entropy::forward(&tape.top.logits, &self.labels, &mut Matrix::default())]])
+    }
+    fn backward<S: Scalar>(&self, model: &Model<S>, x: &Matrix<S>, dy: &Matrix<S>, grads: &mut Model<S>) -> Matrix<S> {
+        let (mut tape, mut p, mut dlogits, mut dx) =
+            (Tape::default(), Matrix::default(), Matrix::default(), Matrix::default());
+        model.forward_eval(&self.layout, x, &mut tape);
+        softmax_cross_entropy::forward(&tape.top.logits, &self.labels, &mut p);
+        softmax_cross_entropy::backward(&p, &self.labels, &mut dlogits);
+        dlogits.as_mut_slice().iter_mut().for_each(|dz| *dz = *dz * dy[(0, 0)]);
+        model.backward_eval(&self.layout, x, &mut tape, &dlogits, grads, Some(&mut dx));
+        dx
+    }
 }

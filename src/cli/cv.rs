@@ -56,10 +56,14 @@ pub fn run_plan(data: &Licensed, plan: &Plan, out: &Path, threads: usize, resume
     summary
 }
 
-fn print(summary: &Summary, json: bool) -> anyhow::Result<()> {
+/// Prints the table; for a single row its confusion matrix too.
+pub fn print(summary: &Summary, json: bool) -> anyhow::Result<()> {
     if json {
         return print_line(serde_json::to_string(summary)?);
     }
     print_line(table::scores(summary))?;
-    summary.models.iter().try_for_each(|model| print_line(table::confusion(&model.confusion, &model.labels)))
+    match &summary.models[..] {
+        [model] => print_line(table::confusion(&model.confusion, &model.labels)),
+        _ => Ok(()),
+    }
 }

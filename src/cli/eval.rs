@@ -2,22 +2,30 @@
 
 use super::options::all_cores;
 use super::source::{Found, Licensed};
-use super::{Done, Outcome, print_line, table};
+use super::{Done, Outcome, interrupt, print_line, progress, table};
 use clap::Args;
+use rayon::prelude::*;
+use reslstm::audio::Recording;
+use reslstm::data::Clip;
 use reslstm::data::batch::Example;
 use reslstm::data::normalise::Normaliser;
 use reslstm::error::{Error, Kind, Result};
 use reslstm::files;
-use reslstm::models::{Metadata, ModelFile};
+use reslstm::models::{LivePredictor, Metadata, ModelFile};
 use reslstm::train::results::Scores;
 use reslstm::train::task::{Scratch, evaluate};
-use reslstm::train::{Protocol, Settings};
+use reslstm::train::{Confusion, Protocol, Settings};
 use serde_json::json;
 use std::path::PathBuf;
 
 /// Score a model on data; where it was trained on them, on its fold's test speakers alone.
 #[derive(Debug, Args)]
-#[command(after_help = "Example: reslstm eval cv-h64/models/run0-fold2.safetensors ravdess")]
+#[command(
+    after_help = "Live, the floor of the features (80 dB below the loudest) and the tuning of the pitch classes come from what was heard \
+                  so far in a clip, and the model reads it frame by frame; scored is what it says at the end.
+
+Example: reslstm eval cv-h64/models/run0-fold2.safetensors ravdess"
+)]
 pub struct Eval {
     /// A model file
     model: PathBuf,
@@ -26,6 +34,9 @@ pub struct Eval {
     /// Print the scores as JSON
     #[arg(long)]
     json: bool,
+    /// Score what predict --live says at the end of each recording
+    #[arg(long)]
+    live: bool,
     /// Folder of the feature cache [reslstm in the user's cache folder, or none where that cannot be written]
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
@@ -38,18 +49,19 @@ impl Eval {
         let settings = settings_of(metadata).map_err(|error| error.at(self.model.display()))?;
         let data = Found::open(&self.data)?.load(metadata.features.clone(), self.cache.as_deref(), all_cores())?;
         check_fit(metadata, &data).map_err(|error| error.at(self.data.display()))?;
-        let clips = clips_to_score(metadata, &data);
+        let clips = self.clips_to_score(metadata, &data);
 
-        let normaliser = Normaliser::new(metadata.mean.clone(), metadata.std.clone())?;
-        let example =
-            |clip: &reslstm::data::Clip| Ok(Example { frames: normaliser.apply(&clip.features)?, label: clip.label });
-        let examples = data.dataset().clips().iter().map(example).collect::<Result<Vec<_>>>()?;
-        let confusion = evaluate(file.model(), &settings, &examples, &clips, &mut Scratch::default());
+        let confusion = match self.live {
+            true => confusion_live(&file, &data, &clips)?,
+            false => confusion_of_clips(&file, metadata, &settings, &data, &clips)?,
+        };
         let scores = Scores::of(&confusion, &metadata.labels);
         if self.json {
             let speakers = speakers_of(&data, &clips);
-            print_line(json!({ "model": self.model, "data": self.data, "clips": clips.len(), "speakers": speakers,
-                               "scores": scores, "confusion": confusion, "labels": metadata.labels }))?;
+            print_line(
+                json!({ "model": self.model, "data": self.data, "live": self.live, "clips": clips.len(), "speakers": speakers,
+                               "scores": scores, "confusion": confusion, "labels": metadata.labels }),
+            )?;
         } else {
             let Scores { uar, war, macro_f1, .. } = scores;
             let clips = clips.len();
@@ -58,6 +70,82 @@ impl Eval {
         }
         Ok(Done::Everything)
     }
+
+    /// All clips, unless the model knows some: then those of speakers it never heard. Says on stderr which and why.
+    fn clips_to_score(&self, metadata: &Metadata, data: &Licensed) -> Vec<usize> {
+        let everything = (0..data.dataset().clips().len()).collect();
+        let same_data = metadata.data_fingerprint == data.fingerprint();
+        let protocol: Protocol = metadata.protocol.parse().unwrap_or_default();
+        if protocol == Protocol::Published {
+            let how = if self.live {
+                "without the padding it was trained with"
+            } else {
+                "scored in batches as it was trained"
+            };
+            eprintln!("note: a published-protocol model: normalised by all speakers, {how}");
+        }
+        match (same_data, metadata.fold) {
+            (true, Some(fold)) => {
+                eprintln!("the model was trained on these data: scoring its test speakers (fold {fold}) alone");
+                data.dataset().clips_of(&metadata.test_speakers)
+            }
+            (true, None) => {
+                eprintln!(
+                    "warning: the model was trained on all of these clips: the score says what it remembers, not what it can do"
+                );
+                everything
+            }
+            (false, _) => {
+                let heard = |speaker: &String| {
+                    metadata.train_speakers.contains(speaker) || metadata.validation_speakers.contains(speaker)
+                };
+                if data.dataset().speakers().iter().any(heard) {
+                    eprintln!(
+                        "warning: some speakers have names of speakers the model was trained on: if they are the same people, the score is too high"
+                    );
+                }
+                everything
+            }
+        }
+    }
+}
+
+/// Clips whole, as in training.
+fn confusion_of_clips(
+    file: &ModelFile,
+    metadata: &Metadata,
+    settings: &Settings,
+    data: &Licensed,
+    clips: &[usize],
+) -> Result<Confusion> {
+    let normaliser = Normaliser::new(metadata.mean.clone(), metadata.std.clone())?;
+    let example = |clip: &Clip| Ok(Example { frames: normaliser.apply(&clip.features)?, label: clip.label });
+    let examples = data.dataset().clips().iter().map(example).collect::<Result<Vec<_>>>()?;
+    Ok(evaluate(file.model(), settings, &examples, clips, &mut Scratch::default()))
+}
+
+/// Recordings sample by sample.
+fn confusion_live(file: &ModelFile, data: &Licensed, clips: &[usize]) -> Result<Confusion> {
+    let bar = progress::bar(clips.len() as u64, "listening");
+    let live = LivePredictor::new(file)?;
+    let said_last = |live: &mut LivePredictor, &clip: &usize| {
+        if interrupt::stopped() {
+            return Err(Error::new(Kind::Interrupted, "stopped before every recording was heard"));
+        }
+        let path = data.path(clip);
+        let recording = Recording::from_wav(&files::read(path)?).map_err(|error| error.at(path.display()))?;
+        live.push(&recording.samples)?;
+        let last = live.finish()?.pop().expect("a recording has a frame that reaches beyond its end");
+        bar.inc(1);
+        Ok(last.prediction.label)
+    };
+    let labels = clips.par_iter().map_init(|| live.clone(), said_last).collect::<Result<Vec<_>>>()?;
+    bar.finish_and_clear();
+    let mut confusion = Confusion::new(file.model().classes());
+    for (&clip, label) in clips.iter().zip(labels) {
+        confusion.count(data.dataset().clips()[clip].label, label);
+    }
+    Ok(confusion)
 }
 
 /// The metadata, with what an evaluation on recordings needs.
@@ -87,39 +175,6 @@ fn check_fit(metadata: &Metadata, data: &Licensed) -> Result<()> {
         return Err(Error::new(Kind::Data, problem).advice("resample them first; predict does so by itself"));
     }
     Ok(())
-}
-
-/// All clips, unless the model knows some: then those of speakers it never heard. Says on stderr which and why.
-fn clips_to_score(metadata: &Metadata, data: &Licensed) -> Vec<usize> {
-    let everything = (0..data.dataset().clips().len()).collect();
-    let same_data = metadata.data_fingerprint == data.fingerprint();
-    let protocol: Protocol = metadata.protocol.parse().unwrap_or_default();
-    if protocol == Protocol::Published {
-        eprintln!("note: a published-protocol model: normalised by all speakers, scored in batches as it was trained");
-    }
-    match (same_data, metadata.fold) {
-        (true, Some(fold)) => {
-            eprintln!("the model was trained on these data: scoring its test speakers (fold {fold}) alone");
-            data.dataset().clips_of(&metadata.test_speakers)
-        }
-        (true, None) => {
-            eprintln!(
-                "warning: the model was trained on all of these clips: the score says what it remembers, not what it can do"
-            );
-            everything
-        }
-        (false, _) => {
-            let heard = |speaker: &String| {
-                metadata.train_speakers.contains(speaker) || metadata.validation_speakers.contains(speaker)
-            };
-            if data.dataset().speakers().iter().any(heard) {
-                eprintln!(
-                    "warning: some speakers have names of speakers the model was trained on: if they are the same people, the score is too high"
-                );
-            }
-            everything
-        }
-    }
 }
 
 fn speakers_of(data: &Licensed, clips: &[usize]) -> Vec<String> {

@@ -7,11 +7,16 @@ static STOP: AtomicBool = AtomicBool::new(false);
 
 /// The flag that Ctrl-C (or a termination signal) sets from now on. Long work looks at it, saves and returns.
 pub fn stop_flag() -> &'static AtomicBool {
-    let handler = || {
+    stop_flag_saying("\nsaving what is done; once more to end at once")
+}
+
+/// [`stop_flag`], for work that has something else to say, or nothing.
+pub fn stop_flag_saying(message: &'static str) -> &'static AtomicBool {
+    let handler = move || {
         if STOP.swap(true, Ordering::SeqCst) {
             std::process::exit(130);
         }
-        eprintln!("\nsaving what is done; once more to end at once");
+        eprintln!("{message}");
     };
     // Fails only when a handler is set already, as a second training in one process finds it.
     let _ = ctrlc::set_handler(handler);

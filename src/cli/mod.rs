@@ -3,6 +3,8 @@
 //! Text for people goes to stderr, data to stdout. Exit codes: 0 done, 1 something went wrong, 2 the call was not understood, 75
 //! stopped on request with everything saved.
 
+mod audit;
+mod bench;
 mod completions;
 mod cv;
 mod demo;
@@ -11,14 +13,19 @@ mod features;
 mod info;
 mod inputs;
 mod interrupt;
+mod live;
+mod objective;
 mod options;
 mod predict;
 mod progress;
 mod resample;
+mod rows;
 mod source;
+mod sweep;
 mod synth;
 mod table;
 mod train;
+mod tune;
 
 use clap::{Parser, Subcommand};
 use reslstm::error::{Error, Kind};
@@ -49,9 +56,13 @@ enum Command {
     Features(features::Features),
     Train(train::Train),
     Cv(cv::Cv),
+    Sweep(sweep::Sweep),
+    Tune(tune::Tune),
     Eval(eval::Eval),
     Predict(predict::Predict),
     Info(info::Info),
+    Audit(audit::Audit),
+    Bench(bench::Bench),
     Completions(completions::Completions),
 }
 
@@ -75,9 +86,13 @@ pub fn run() -> ExitCode {
         Command::Features(command) => command.run(),
         Command::Train(command) => command.run(),
         Command::Cv(command) => command.run(),
+        Command::Sweep(command) => command.run(),
+        Command::Tune(command) => command.run(),
         Command::Eval(command) => command.run(),
         Command::Predict(command) => command.run(),
         Command::Info(command) => command.run(),
+        Command::Audit(command) => command.run(),
+        Command::Bench(command) => command.run(),
         Command::Completions(command) => command.run(),
     };
     match outcome {

@@ -104,6 +104,18 @@ impl TrainingOptions {
         Ok(Plan { settings: recipe.check()?, runs: self.runs.unwrap_or(1), folds })
     }
 
+    /// Those of the settings a search chooses that are given a value.
+    pub fn given(&self) -> impl Iterator<Item = &'static str> {
+        let given = [
+            ("lr", self.lr.is_some()),
+            ("weight-decay", self.weight_decay.is_some()),
+            ("dropout", self.dropout.is_some()),
+            ("t0", self.t0.is_some()),
+            ("batch", self.batch.is_some()),
+        ];
+        given.into_iter().filter_map(|(name, given)| given.then_some(name))
+    }
+
     /// Trainings at a time.
     pub fn threads(&self) -> Result<usize> {
         match self.threads.unwrap_or_else(all_cores) {

@@ -1,21 +1,21 @@
 //! `predict AUDIO|DIR|FEATURES.npy|-…`
 
 use super::inputs::{self, Input};
-use super::{Outcome, interrupt, progress, resample};
+use super::rows::{Format, Place};
+use super::{Outcome, interrupt, live, progress, resample};
 use anyhow::Context;
 use clap::Args;
 use reslstm::audio::Recording;
 use reslstm::corpus::npy;
 use reslstm::error::{Error, Kind, Result};
 use reslstm::files;
-use reslstm::models::{Prediction, Predictor};
-use serde_json::json;
+use reslstm::models::{ModelFile, Prediction, Predictor};
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 /// The weights that come with the command: ResLSTM-SA-h64, trained on all of RAVDESS.
-const BUNDLED: &[u8] = include_bytes!("../../data/reslstm-sa-h64-ravdess.safetensors");
+pub(super) const BUNDLED: &[u8] = include_bytes!("../../data/reslstm-sa-h64-ravdess.safetensors");
 
 /// Recognise the emotion of recordings, or of features.
 #[derive(Debug, Args)]
@@ -26,11 +26,15 @@ const BUNDLED: &[u8] = include_bytes!("../../data/reslstm-sa-h64-ravdess.safeten
 Examples:
   reslstm predict interview.wav --window 3 --step 1 --csv > emotions.csv
   reslstm features clip.wav -o f && reslstm predict f/clip.npy --json
-  arecord -f S16_LE -r 48000 -d 4 | reslstm predict -"
+  arecord -f S16_LE -r 48000 -d 4 | reslstm predict -
+  arecord -t raw -f S16_LE -r 48000 | reslstm predict --live --step 0.5
+
+Live, a line says what the model makes of everything since the beginning. The quietest level it hears (80 dB below the
+loudest) and the tuning of the pitch classes come from what was heard so far, those of a file from the whole of it."
 )]
 pub struct Predict {
     /// Recordings (.wav), folders of them, features (.npy, as the features command writes them), or - for a WAV on stdin
-    #[arg(required = true, value_name = "AUDIO|DIR|FEATURES.npy|-")]
+    #[arg(required_unless_present = "live", conflicts_with = "live", value_name = "AUDIO|DIR|FEATURES.npy|-")]
     inputs: Vec<PathBuf>,
     /// A model file; a PyTorch state dict saved as safetensors will do
     #[arg(short, long, value_name = "MODEL.safetensors")]
@@ -42,33 +46,40 @@ pub struct Predict {
     #[arg(long)]
     csv: bool,
     /// Label a long recording over time: windows of S seconds, each a clip of its own
-    #[arg(long, value_name = "S")]
+    #[arg(long, value_name = "S", group = "over_time")]
     window: Option<f64>,
-    /// Seconds from one window to the next [the window]
-    #[arg(long, value_name = "S", requires = "window")]
+    /// Seconds from one window to the next [the window], or with --live from one line to the next [every frame]
+    #[arg(long, value_name = "S", requires = "over_time")]
     step: Option<f64>,
-}
-
-/// A prediction and where it belongs.
-struct Row<'a> {
-    file: &'a str,
-    /// Seconds, where there are windows.
-    span: Option<(f64, f64)>,
-    prediction: Prediction,
+    /// Listen to stdin: raw 16-bit little-endian samples of one channel, a line for every frame as it completes
+    #[arg(long, group = "over_time")]
+    live: bool,
+    /// Samples a second on stdin [the model's]
+    #[arg(long, value_name = "HZ", conflicts_with = "inputs")]
+    rate: Option<u32>,
 }
 
 impl Predict {
     pub fn run(self) -> Outcome {
-        let windows = self.windows()?;
-        let mut predictor = match &self.model {
-            Some(path) => Predictor::from_bytes(&files::read(path)?).map_err(|error| error.at(path.display()))?,
-            None => Predictor::from_bytes(BUNDLED).context("the bundled weights")?,
+        let format = match (self.json, self.csv) {
+            (true, _) => Format::Json,
+            (_, true) => Format::Csv,
+            _ => Format::Text,
         };
+        if self.live {
+            if let Some(step) = self.step {
+                check_seconds("step", step)?;
+            }
+            return live::run(&model_file(self.model.as_deref())?, format, self.rate, self.step);
+        }
+        let windows = self.windows()?;
+        let mut predictor = Predictor::new(model_file(self.model.as_deref())?)?;
         let inputs = inputs::recordings(&self.inputs)?;
         interrupt::stop_flag();
         let bar = progress::bar(inputs.len() as u64, "predicting");
         let mut out = std::io::stdout().lock();
-        self.write_header(&mut out, predictor.labels(), windows.is_some())?;
+        let place: &[&str] = if windows.is_some() { &["file", "start", "end"] } else { &["file"] };
+        format.write_header(&mut out, place, predictor.labels())?;
         let (mut failures, mut resampled) = (Vec::new(), BTreeSet::new());
         for input in &inputs {
             if interrupt::stopped() {
@@ -79,7 +90,11 @@ impl Predict {
             match predict_input(&mut predictor, input, windows, &mut resampled) {
                 Ok(predictions) => bar.suspend(|| -> anyhow::Result<()> {
                     for (span, prediction) in predictions {
-                        self.write_row(&mut out, predictor.labels(), &Row { file: &file, span, prediction })?;
+                        let place = match span {
+                            Some((start, end)) => Place::Window(&file, start, end),
+                            None => Place::File(&file),
+                        };
+                        format.write_row(&mut out, place, predictor.labels(), &prediction)?;
                     }
                     Ok(())
                 })?,
@@ -96,57 +111,18 @@ impl Predict {
     fn windows(&self) -> Result<Option<(f64, f64)>> {
         let Some(window) = self.window else { return Ok(None) };
         let step = self.step.unwrap_or(window);
-        for (name, seconds) in [("window", window), ("step", step)] {
-            if !(0.01..=86_400.0).contains(&seconds) {
-                return Err(Error::new(
-                    Kind::Settings,
-                    format!("{name}: expected 0.01 to 86,400 seconds, got {seconds}"),
-                ));
-            }
-        }
+        check_seconds("window", window)?;
+        check_seconds("step", step)?;
         Ok(Some((window, step)))
-    }
-
-    fn write_header(&self, out: &mut impl Write, labels: &[String], windows: bool) -> anyhow::Result<()> {
-        if self.csv {
-            let span: &[&str] = if windows { &["start", "end"] } else { &[] };
-            let columns =
-                ["file"].iter().chain(span).chain(&["label"]).copied().chain(labels.iter().map(String::as_str));
-            write_csv(out, columns)?;
-        }
-        Ok(())
-    }
-
-    fn write_row(&self, out: &mut impl Write, labels: &[String], row: &Row<'_>) -> anyhow::Result<()> {
-        let label = &labels[row.prediction.label];
-        let probabilities = &row.prediction.probabilities;
-        if self.json {
-            // Labels in class order, which a JSON map of this library would sort: so the line is put together here.
-            let pairs = labels.iter().zip(probabilities).map(|(label, p)| format!("{}: {p}", json!(label)));
-            let span = row.span.map_or(String::new(), |(start, end)| format!("\"start\": {start}, \"end\": {end}, "));
-            let pairs = pairs.collect::<Vec<_>>().join(", ");
-            let (file, label) = (json!(row.file), json!(label));
-            writeln!(out, "{{\"file\": {file}, {span}\"label\": {label}, \"probabilities\": {{{pairs}}}}}")?;
-        } else if self.csv {
-            let span = row.span.map(|(start, end)| [start.to_string(), end.to_string()]);
-            let mut fields = vec![row.file.to_string()];
-            fields.extend(span.into_iter().flatten());
-            fields.push(label.clone());
-            fields.extend(probabilities.iter().map(f32::to_string));
-            write_csv(out, fields.iter().map(String::as_str))?;
-        } else {
-            let span = row.span.map_or(String::new(), |(start, end)| format!(" {start:.2}–{end:.2} s"));
-            let all = labels.iter().zip(probabilities).map(|(label, p)| format!("{label} {p:.3}"));
-            writeln!(out, "{}{span}: {label}  ({})", row.file, all.collect::<Vec<_>>().join(", "))?;
-        }
-        Ok(())
     }
 }
 
-fn write_csv<'a>(out: &mut impl Write, fields: impl Iterator<Item = &'a str>) -> anyhow::Result<()> {
-    let mut writer = csv::Writer::from_writer(out);
-    writer.write_record(fields)?;
-    Ok(writer.flush()?)
+/// That a length of time can be meant.
+fn check_seconds(name: &str, seconds: f64) -> Result<()> {
+    if (0.01..=86_400.0).contains(&seconds) {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Settings, format!("{name}: expected 0.01 to 86,400 seconds, got {seconds}")))
 }
 
 type Predictions = Vec<(Option<(f64, f64)>, Prediction)>;
@@ -157,8 +133,7 @@ fn predict_input(
     windows: Option<(f64, f64)>,
     resampled: &mut BTreeSet<u32>,
 ) -> Result<Predictions> {
-    let is_features = input.path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("npy"));
-    if is_features {
+    if is_features(&input.path) {
         if windows.is_some() {
             return Err(Error::new(Kind::Settings, "windows are cut from recordings, and this is a feature file"));
         }
@@ -181,6 +156,19 @@ fn predict_input(
     };
     let to_samples = |seconds: f64| ((seconds * rate as f64).round() as usize).max(1);
     spans(samples.len(), to_samples(window), to_samples(step)).into_iter().map(cut).collect()
+}
+
+/// The model asked for, or the bundled one.
+pub(super) fn model_file(path: Option<&Path>) -> anyhow::Result<ModelFile> {
+    match path {
+        Some(path) => Ok(ModelFile::from_bytes(&files::read(path)?).map_err(|error| error.at(path.display()))?),
+        None => ModelFile::from_bytes(BUNDLED).context("the bundled weights"),
+    }
+}
+
+/// Whether an input holds features, not sound.
+pub(super) fn is_features(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("npy"))
 }
 
 /// Windows over `total` samples, `step` apart. The last is moved back to end with the recording; a recording shorter than a

@@ -13,13 +13,18 @@ use std::path::{Path, PathBuf};
 pub struct Licensed {
     loaded: Loaded,
     features: FeatureSettings,
-    licence: &'static str,
+    corpus: Corpus,
 }
 
 impl Licensed {
     /// Clips, labels, speakers.
     pub fn dataset(&self) -> &Dataset {
         &self.loaded.dataset
+    }
+
+    /// The recording of a clip.
+    pub fn path(&self, clip: usize) -> &Path {
+        &self.corpus.entries()[clip].path
     }
 
     /// Fingerprint of the data.
@@ -39,7 +44,7 @@ impl Licensed {
             sample_rate: self.loaded.sample_rate,
             features: &self.features,
             fingerprint: &self.loaded.fingerprint,
-            licence: self.licence,
+            licence: self.corpus.licence(),
         }
     }
 }
@@ -81,7 +86,7 @@ impl Found {
         let loaded = pool.install(|| corpus::load_dataset(&self.corpus, &work));
         bar.finish_and_clear();
         let loaded = loaded.map_err(|error| error.at(self.path.display()))?;
-        Ok(Licensed { loaded, licence: self.corpus.licence(), features })
+        Ok(Licensed { loaded, features, corpus: self.corpus })
     }
 }
 

@@ -1,19 +1,22 @@
 //! Tables for people: scores over runs, and the confusion matrix.
 
 use reslstm::train::metrics::{Confusion, Spread};
-use reslstm::train::results::Summary;
+use reslstm::train::results::{ModelSummary, Summary};
+use serde_json::{Map, Value};
 use std::fmt::Write;
 
-/// A line a model: UAR mean ± std and best, accuracy, macro-F1.
+/// A line a model: UAR mean ± std and best, accuracy, macro-F1; then the settings in which the models differ, if any.
 pub fn scores(summary: &Summary) -> String {
+    let differing = differing_settings(summary);
     let mut text = format!(
-        "{:<24} {:<10} {:>10} {:>4} {:>17} {:>7} {:>7} {:>9}\n",
+        "{:<24} {:<10} {:>10} {:>4} {:>17} {:>7} {:>7} {:>9}",
         "model", "protocol", "parameters", "runs", "UAR mean ± std", "max", "WAR", "macro-F1"
     );
+    text += if differing.is_empty() { "\n" } else { "  settings\n" };
     for model in &summary.models {
         let Spread { mean, std, max, values } = &model.uar;
         let spread = format!("{mean:.4} ± {std:.4}");
-        writeln!(
+        write!(
             text,
             "{:<24} {:<10} {:>10} {:>4} {:>17} {:>7.4} {:>7.4} {:>9.4}",
             model.arch.to_string(),
@@ -26,8 +29,30 @@ pub fn scores(summary: &Summary) -> String {
             model.macro_f1.mean
         )
         .expect("writing to a string");
+        let settings = settings_of(model);
+        for (number, name) in differing.iter().enumerate() {
+            write!(text, "{} {name}={}", if number == 0 { " " } else { "," }, settings[name])
+                .expect("writing to a string");
+        }
+        text.push('\n');
     }
     text
+}
+
+/// Names of the settings, beyond those with a column of their own, that are not the same for all models.
+fn differing_settings(summary: &Summary) -> Vec<String> {
+    let all: Vec<Map<String, Value>> = summary.models.iter().map(settings_of).collect();
+    let Some(first) = all.first() else { return Vec::new() };
+    let own_column = |name: &str| name == "arch" || name == "protocol";
+    let differs = |name: &String| all.iter().any(|settings| settings[name] != first[name]);
+    first.keys().filter(|name| !own_column(name) && differs(name)).cloned().collect()
+}
+
+fn settings_of(model: &ModelSummary) -> Map<String, Value> {
+    match serde_json::to_value(&model.settings) {
+        Ok(Value::Object(settings)) => settings,
+        other => unreachable!("settings are a JSON object, not {other:?}"),
+    }
 }
 
 /// The confusion matrix in per cent of each row, and each class's recall.

@@ -59,7 +59,7 @@ impl Train {
         let identity = Identity::new(settings, 0, split.as_ref(), data.fingerprint());
         if self.output.is_file() {
             let metadata = finished(&self.output, &identity).map_err(|error| error.at(self.output.display()))?;
-            remove(&checkpoint)?;
+            files::remove(&checkpoint)?;
             eprintln!("{}: finished already, nothing to do", self.output.display());
             return self.report(&metadata, &[]);
         }
@@ -80,7 +80,7 @@ impl Train {
         let record = split.as_ref().map(|split| fold_record(split, &outcome));
         let model = model_file(&data.source(), settings, record.as_ref().map(|record| (0, record)), &task, outcome)?;
         files::write_atomically(&self.output, &model.to_bytes())?;
-        remove(&checkpoint)?;
+        files::remove(&checkpoint)?;
         self.report(model.metadata().expect("a model trained here has metadata"), &epochs)
     }
 
@@ -136,12 +136,5 @@ fn finished(path: &Path, identity: &Identity) -> Result<Metadata> {
             let problem = format!("a model trained with other settings or data: {}", difference.unwrap_or_default());
             Err(Error::new(Kind::Settings, problem).advice("choose another name"))
         }
-    }
-}
-
-fn remove(checkpoint: &Path) -> Result<()> {
-    match std::fs::remove_file(checkpoint) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io(checkpoint.display(), &error)),
-        _ => Ok(()),
     }
 }

@@ -9,14 +9,14 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use super::extract::ClipFeatures;
-use super::hash::Hash;
 use super::npy;
 use crate::audio::FeatureSettings;
 use crate::error::Result;
 use crate::files::{self, Existing};
+use crate::hash::Hash;
 
 /// Raised when the front end computes other numbers than before, so that those of before are not found any more.
-const FRONT_END_VERSION: u32 = 1;
+const FRONT_END_VERSION: u32 = 2;
 
 /// A folder of features.
 #[derive(Clone, Debug)]

@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use rayon::prelude::*;
 
 use super::folders::Corpus;
-use super::{Cache, all_faults, hash::Hash};
+use super::{Cache, all_faults};
 use crate::audio::{FeatureSettings, FrontEnd, Recording};
 use crate::data::{Clip, Dataset};
 use crate::error::{Error, Kind, Result};
+use crate::hash::Hash;
 use crate::matrix::Matrix;
 
 /// What was made of one clip.

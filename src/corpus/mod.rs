@@ -16,7 +16,6 @@
 pub mod cache;
 pub mod extract;
 pub mod folders;
-mod hash;
 pub mod npy;
 
 pub use cache::Cache;

@@ -1,4 +1,4 @@
-//! One plain product for everything outside a training step (filter banks, cosine transform), by `matrixmultiply`.
+//! One plain product for everything outside a training step (the cosine transform), by `matrixmultiply`.
 //!
 //! It packs both sides anew on every call, which allocates; [`product`](super::product()) does not, and keeps its right-hand
 //! side packed from one frame to the next.

@@ -29,6 +29,7 @@ pub mod outer;
 pub mod panels;
 pub mod product;
 mod tile;
+pub mod units;
 pub mod vector;
 
 pub use dense::dense_product;
@@ -36,4 +37,5 @@ pub use level::{Level, simd};
 pub use outer::add_outer;
 pub use panels::Panels;
 pub use product::{Start, Term, product};
+pub use units::update_units;
 pub use vector::{add_column_sums, add_scaled, dot};

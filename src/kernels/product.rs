@@ -1,6 +1,6 @@
 //! `out = start + A₁·B₁ + A₂·B₂ + …`: several products into one result, without anything in between.
 
-use super::lanes::{Lanes, vector_start};
+use super::lanes::{LANES, Lanes, vector_start};
 use super::tile::{Tiled, cover};
 use super::{Level, Panels, simd};
 use crate::scalar::Scalar;
@@ -21,6 +21,8 @@ pub enum Start<'a, S> {
     Zero,
     /// The same row everywhere, `[columns]`: a bias.
     Row(&'a [S]),
+    /// What it holds already: a sum goes on, to the bit as if it had never been interrupted.
+    Held,
 }
 
 /// `out[r,c] = start + Σ_terms Σ_k a[r,k]·b[k,c]`, terms in their order, `k` ascending.
@@ -54,26 +56,32 @@ pub(super) fn product_at<S: Scalar>(
     terms: &[Term<'_, S>],
     out: &mut [S],
 ) {
-    cover(level, rows, columns, &Job { level, columns, start, terms }, out);
+    // Two compilations of the tile: one that may go on with a sum is slower where none does.
+    match start {
+        Start::Held => cover(level, rows, columns, &Job::<S, true> { level, columns, start, terms }, out),
+        _ => cover(level, rows, columns, &Job::<S, false> { level, columns, start, terms }, out),
+    }
 }
 
-struct Job<'a, S> {
+struct Job<'a, S, const HELD: bool> {
     level: Level,
     columns: usize,
     start: Start<'a, S>,
     terms: &'a [Term<'a, S>],
 }
 
-impl<S: Scalar> Tiled<S> for Job<'_, S> {
+impl<S: Scalar, const HELD: bool> Tiled<S> for Job<'_, S, HELD> {
     /// `R` rows × `V` vectors of the result, held in registers from their start to their last term.
     #[inline(always)]
     fn tile<const R: usize, const V: usize>(&self, row: usize, v: usize, out: &mut [S]) {
         let mut sums = [[Lanes::ZERO; V]; R];
-        if let Start::Row(bias) = self.start {
+        for r in 0..R {
             for w in 0..V {
-                let start = Lanes::load(&bias[vector_start(v + w, self.columns)..]);
-                for r in 0..R {
-                    sums[r][w] = start;
+                let first = vector_start(v + w, self.columns);
+                match self.start {
+                    Start::Row(bias) => sums[r][w] = Lanes::load(&bias[first..]),
+                    _ if HELD => sums[r][w] = Lanes::load(&out[(row + r) * self.columns..][..self.columns][first..]),
+                    _ => {}
                 }
             }
         }
@@ -98,11 +106,14 @@ impl<S: Scalar> Tiled<S> for Job<'_, S> {
                 }
             }
         }
-        // Where the last vector overlaps the one before, both hold the same sums.
         for r in 0..R {
             let out = &mut out[(row + r) * self.columns..][..self.columns];
             for w in 0..V {
-                sums[r][w].store(&mut out[vector_start(v + w, self.columns)..]);
+                let first = vector_start(v + w, self.columns);
+                // Where the last vector overlaps the one before, both hold the same sums, unless a sum went on that the one
+                // before has written already: then these lanes are left alone.
+                let fresh = if HELD { (v + w) * LANES - first } else { 0 };
+                sums[r][w].store_from(fresh, &mut out[first + fresh..]);
             }
         }
     }
@@ -164,6 +175,24 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_sum_that_goes_on_is_the_sum_in_one() {
+        let mut stream = Stream::new(3, "product", 0);
+        for (rows, columns) in [(1, 7), (1, 46), (9, 46), (7, 64), (2, 130)] {
+            let (a1, b1) = (random(rows * 5, &mut stream), random(5 * columns, &mut stream));
+            let (a2, b2) = (random(rows * 9, &mut stream), random(9 * columns, &mut stream));
+            let (mut p1, mut p2) = (Panels::default(), Panels::default());
+            p1.pack(&b1, columns);
+            p2.pack(&b2, columns);
+            let terms = [Term { a: &a1, b: &p1 }, Term { a: &a2, b: &p2 }];
+            let (mut whole, mut parts) = (vec![f32::NAN; rows * columns], vec![f32::NAN; rows * columns]);
+            product(Start::Zero, &terms, &mut whole);
+            product(Start::Zero, &terms[..1], &mut parts);
+            product(Start::Held, &terms[1..], &mut parts);
+            assert_eq!(parts, whole, "[{rows}, {columns}]");
         }
     }
 

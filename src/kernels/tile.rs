@@ -12,9 +12,22 @@ pub(super) trait Tiled<S: Scalar> {
 
 /// Covers a `[rows, columns]` result with tiles: up to 6 rows × 2 vectors, 12 of the 32 registers of AVX-512, and 6 × 1, 12 of
 /// the 16 registers of AVX2. Enough sums to hide the latency of an addition; larger tiles measured slower, as the addresses
-/// of their rows no longer fit the registers.
+/// of their rows no longer fit the registers. A single row (one clip, one frame) takes up to 4 vectors for that.
 #[inline(always)]
 pub(super) fn cover<S: Scalar>(level: Level, rows: usize, columns: usize, job: &impl Tiled<S>, out: &mut [S]) {
+    if rows == 1 {
+        return share_evenly(
+            columns.div_ceil(LANES),
+            4,
+            #[inline(always)]
+            |v, width| match width {
+                4 => job.tile::<1, 4>(0, v, out),
+                3 => job.tile::<1, 3>(0, v, out),
+                2 => job.tile::<1, 2>(0, v, out),
+                _ => job.tile::<1, 1>(0, v, out),
+            },
+        );
+    }
     let most = if level == Level::Avx512 { 2 } else { 1 };
     share_evenly(
         columns.div_ceil(LANES),

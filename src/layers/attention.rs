@@ -98,9 +98,7 @@ impl<S: Scalar> Attention<S> {
                 // Frame 0 of every clip is the block of rows 0..N: the first candidate for the largest score.
                 for n in 0..clips {
                     for v in 0..vectors {
-                        let first = tape.a[(n, v)];
-                        // A padded frame has score 0 and takes part in the maximum too.
-                        tape.max[(n, v)] = if layout.padded(n) > 0 && first < S::ZERO { S::ZERO } else { first };
+                        tape.max[(n, v)] = tape.a[(n, v)];
                         tape.sum[(n, v)] = S::ZERO;
                     }
                 }
@@ -125,6 +123,7 @@ impl<S: Scalar> Attention<S> {
                 for n in (0..clips).filter(|&n| layout.padded(n) > 0) {
                     let padded = S::from_f64(layout.padded(n) as f64);
                     for v in 0..vectors {
+                        // Infinite where all scores are far below the padded frames' 0: then these get all the attention.
                         tape.sum[(n, v)] += padded * (-tape.max[(n, v)]).exp();
                     }
                 }
@@ -221,6 +220,14 @@ mod tests {
     }
 
     #[test]
+    fn initial_values_have_xaviers_variance() {
+        let layer = Attention::<f64>::init(60, 20, &mut Stream::new(5, "init", 0));
+        let variance = layer.vector.as_slice().iter().map(|u| u * u).sum::<f64>() / 1200.0;
+        // 1,200 values: the standard error of the variance is 4 %.
+        approx::assert_relative_eq!(variance, 2.0 / 80.0, max_relative = 0.12);
+    }
+
+    #[test]
     fn two_frames_worked_by_hand() {
         // u = ln 3, h = 0 and 1: scores 0 and ln 3, weights 1/4 and 3/4, context 3/4; a padded frame (score 0) makes it 3/5.
         let layer = Attention { vector: Matrix::from_rows(&[[3f64.ln()]]) };
@@ -246,5 +253,10 @@ mod tests {
         let h = Matrix::from_rows(&[[-600f32], [-400.0]]);
         layer.forward(&Packed::new(&[2], Padding::Ignored), &h, &mut tape, &mut context);
         assert_eq!(tape.alpha, [0.0, 1.0]);
+        // Beside a longer clip the first has a padded frame of score 0, which leaves nothing to the others.
+        let h = Matrix::from_rows(&[[-600f32], [-600.0], [-400.0], [-400.0], [-500.0]]);
+        layer.forward(&Packed::new(&[3, 2], Padding::Counted), &h, &mut tape, &mut context);
+        assert_eq!((tape.alpha[1], tape.alpha[3], context[(1, 0)]), (0.0, 0.0, 0.0));
+        assert_eq!(context[(0, 0)], -400.0);
     }
 }

@@ -56,9 +56,9 @@ pub struct BatchNormTape<S> {
     inv_std: Vec<S>,
     /// `[R,C]`
     x_hat: Matrix<S>,
-    /// Σ_r dy, `[C]`
+    /// Σ_r dy, `[C]`, and then that divided by M
     sum_dy: Vec<S>,
-    /// Σ_r dy·x̂, `[C]`
+    /// Σ_r dy·x̂, `[C]`, and then that divided by M
     sum_dy_x_hat: Vec<S>,
 }
 
@@ -106,15 +106,19 @@ impl<S: Scalar> BatchNorm<S> {
 
         tape.x_hat.resize(x.rows(), features);
         y.resize(x.rows(), features);
+        // Slices of one length, so that no index is checked and the loop becomes vectors.
+        let (mean, inv_std) = (&tape.mean[..features], &tape.inv_std[..features]);
+        let (weight, bias) = (&self.weight[..features], &self.bias[..features]);
+        let rows = x.as_slice().chunks_exact(features);
+        let x_hats = tape.x_hat.as_mut_slice().chunks_exact_mut(features);
         simd(
             #[inline(always)]
-            |_| {
-                let rows = x.as_slice().chunks_exact(features);
-                let x_hats = tape.x_hat.as_mut_slice().chunks_exact_mut(features);
+            move |_| {
                 for ((x, x_hat), y) in rows.zip(x_hats).zip(y.as_mut_slice().chunks_exact_mut(features)) {
+                    let (x, x_hat, y) = (&x[..features], &mut x_hat[..features], &mut y[..features]);
                     for c in 0..features {
-                        x_hat[c] = (x[c] - tape.mean[c]) * tape.inv_std[c];
-                        y[c] = self.weight[c] * x_hat[c] + self.bias[c];
+                        x_hat[c] = (x[c] - mean[c]) * inv_std[c];
+                        y[c] = weight[c] * x_hat[c] + bias[c];
                     }
                 }
             },
@@ -146,16 +150,21 @@ impl<S: Scalar> BatchNorm<S> {
             grads.bias[c] += tape.sum_dy[c];
         }
         // forward: x̂ = (x − μ)/√(v + ε), with μ and v of x
+        for sum in tape.sum_dy.iter_mut().chain(&mut tape.sum_dy_x_hat) {
+            *sum = *sum / count;
+        }
         dx.resize(dy.rows(), features);
+        let (mean_dy, mean_dy_x_hat) = (&tape.sum_dy[..features], &tape.sum_dy_x_hat[..features]);
+        let (weight, inv_std) = (&self.weight[..features], &tape.inv_std[..features]);
+        let rows = dy.as_slice().chunks_exact(features);
+        let x_hats = tape.x_hat.as_slice().chunks_exact(features);
         simd(
             #[inline(always)]
-            |_| {
-                let rows = dy.as_slice().chunks_exact(features);
-                let x_hats = tape.x_hat.as_slice().chunks_exact(features);
+            move |_| {
                 for ((dy, x_hat), dx) in rows.zip(x_hats).zip(dx.as_mut_slice().chunks_exact_mut(features)) {
+                    let (dy, x_hat, dx) = (&dy[..features], &x_hat[..features], &mut dx[..features]);
                     for c in 0..features {
-                        let through_statistics = (tape.sum_dy[c] + x_hat[c] * tape.sum_dy_x_hat[c]) / count;
-                        dx[c] = self.weight[c] * tape.inv_std[c] * (dy[c] - through_statistics);
+                        dx[c] = weight[c] * inv_std[c] * (dy[c] - mean_dy[c] - x_hat[c] * mean_dy_x_hat[c]);
                     }
                 }
             },
@@ -185,13 +194,53 @@ impl<S: Scalar> BatchNorm<S> {
     /// y[r,c] = γ[c]·(x[r,c] − running_mean[c]) / √(running_var[c] + ε) + β[c]
     /// ```
     pub fn forward_eval(&self, x: &Matrix<S>, y: &mut Matrix<S>) {
+        let inv_std = self.running_inv_std();
+        y.resize(x.rows(), x.cols());
+        for r in 0..x.rows() {
+            self.forward_eval_row(&inv_std, x.row(r), y.row_mut(r));
+        }
+    }
+
+    /// `1/√(running_var + ε)`, `[C]`: the same for every row.
+    pub fn running_inv_std(&self) -> Vec<S> {
+        self.running_var.0.iter().map(|&var| S::ONE / (var + S::from_f64(EPSILON)).sqrt()).collect()
+    }
+
+    /// [`forward_eval`](Self::forward_eval) of one row, `x` `[C]` to `y` `[C]`, with the [`running_inv_std`](Self::running_inv_std).
+    ///
+    /// # Panics
+    /// If one of them has not `C` values.
+    pub fn forward_eval_row(&self, inv_std: &[S], x: &[S], y: &mut [S]) {
         let features = self.weight.len();
-        assert_eq!(x.cols(), features, "batch norm of {features} features");
-        y.resize(x.rows(), features);
-        for c in 0..features {
-            let inv_std = S::ONE / (self.running_var.0[c] + S::from_f64(EPSILON)).sqrt();
+        assert_eq!([inv_std.len(), x.len(), y.len()], [features; 3], "batch norm of {features} features");
+        // Zipped, not indexed: the lengths are not known to be equal where this is compiled, and each check would cost a branch.
+        let rows = x.iter().zip(&self.running_mean.0).zip(inv_std).zip(&self.weight).zip(&self.bias);
+        simd(
+            #[inline(always)]
+            move |_| {
+                for (y, ((((&x, &mean), &inv_std), &weight), &bias)) in y.iter_mut().zip(rows) {
+                    *y = weight * ((x - mean) * inv_std) + bias;
+                }
+            },
+        );
+    }
+
+    /// Undoes [`forward_eval`](Self::forward_eval): adds ∂L/∂γ and ∂L/∂β to `grads`, writes ∂L/∂x to `dx`. `x` is what the forward saw.
+    ///
+    /// # Derivation
+    /// ```text
+    /// The running statistics are constants, so a row reaches its own y alone, x̂ being (x − running_mean)/√(running_var + ε):
+    /// dγ = Σ_r dy·x̂,  dβ = Σ_r dy,  dx = γ·dy/√(running_var + ε)
+    /// ```
+    pub fn backward_eval(&self, x: &Matrix<S>, dy: &Matrix<S>, grads: &mut Self, dx: &mut Matrix<S>) {
+        assert_eq!(dy.shape(), x.shape(), "dy has the shape of y");
+        dx.resize(dy.rows(), dy.cols());
+        for (c, inv_std) in self.running_inv_std().into_iter().enumerate() {
             for r in 0..x.rows() {
-                y[(r, c)] = self.weight[c] * ((x[(r, c)] - self.running_mean.0[c]) * inv_std) + self.bias[c];
+                // forward: y = γ·((x − running_mean)·inv_std) + β
+                grads.weight[c] += dy[(r, c)] * ((x[(r, c)] - self.running_mean.0[c]) * inv_std);
+                grads.bias[c] += dy[(r, c)];
+                dx[(r, c)] = self.weight[c] * dy[(r, c)] * inv_std;
             }
         }
     }
@@ -242,14 +291,16 @@ mod tests {
     fn four_values_worked_by_hand() {
         // 1, 3, 5, 7: mean 4, biased variance 5, unbiased 20/3.
         let mut layer = BatchNorm { weight: vec![2.0], bias: vec![10.0], ..BatchNorm::init(1) };
+        layer.running_mean.0[0] = -3.0;
+        layer.running_var.0[0] = 2.0;
         let (mut tape, mut y) = (BatchNormTape::default(), Matrix::default());
         layer.forward_train(&Matrix::from_rows(&[[1.0], [3.0], [5.0], [7.0]]), 0, &mut tape, &mut y);
         approx::assert_abs_diff_eq!(y[(3, 0)], 10.0 + 2.0 * 3.0 / (5.0f64 + 1e-5).sqrt(), epsilon = 1e-14);
         layer.update_running(&tape);
-        approx::assert_abs_diff_eq!(layer.running_mean.0[0], 0.1 * 4.0, epsilon = 1e-15);
-        approx::assert_abs_diff_eq!(layer.running_var.0[0], 0.9 + 0.1 * 20.0 / 3.0, epsilon = 1e-15);
+        approx::assert_abs_diff_eq!(layer.running_mean.0[0], 0.9 * -3.0 + 0.1 * 4.0, epsilon = 1e-15);
+        approx::assert_abs_diff_eq!(layer.running_var.0[0], 0.9 * 2.0 + 0.1 * 20.0 / 3.0, epsilon = 1e-15);
         layer.forward_eval(&Matrix::from_rows(&[[2.0]]), &mut y);
-        let expected = 10.0 + 2.0 * (2.0 - 0.4) / (0.9 + 2.0 / 3.0 + 1e-5f64).sqrt();
+        let expected = 10.0 + 2.0 * (2.0 + 2.3) / (1.8 + 2.0 / 3.0 + 1e-5f64).sqrt();
         approx::assert_abs_diff_eq!(y[(0, 0)], expected, epsilon = 1e-14);
     }
 

@@ -53,8 +53,21 @@ impl<S: Scalar> Linear<S> {
     /// # Panics
     /// If `x` is not `[N,H]`.
     pub fn forward(&self, x: &Matrix<S>, tape: &mut LinearTape<S>, y: &mut Matrix<S>) {
-        y.resize(x.rows(), self.weight.rows());
+        self.pack(tape);
+        self.forward_packed(x, tape, y);
+    }
+
+    /// The first half of [`forward`](Self::forward), to be done once for many calls of the second.
+    pub fn pack(&self, tape: &mut LinearTape<S>) {
         tape.weight.pack_transposed(self.weight.as_slice(), self.weight.cols());
+    }
+
+    /// The second half: scores of every row by the weights that [`pack`](Self::pack) left in `tape`.
+    ///
+    /// # Panics
+    /// If `x` is not `[N,H]`, or nothing is packed.
+    pub fn forward_packed(&self, x: &Matrix<S>, tape: &LinearTape<S>, y: &mut Matrix<S>) {
+        y.resize(x.rows(), self.weight.rows());
         product(Start::Row(&self.bias), &[Term { a: x.as_slice(), b: &tape.weight }], y.as_mut_slice());
     }
 
@@ -94,6 +107,17 @@ mod tests {
         // No two sizes alike, so a swapped index cannot pass.
         assert_gradients(&LinearSubject { rows: 3, inputs: 7, outputs: 2 });
         assert_gradients(&LinearSubject { rows: 1, inputs: 33, outputs: 18 });
+    }
+
+    #[test]
+    fn initial_weights_fill_xaviers_interval() {
+        let layer = Linear::<f64>::init(60, 20, &mut Stream::new(5, "init", 0));
+        let largest = layer.weight.as_slice().iter().fold(0.0f64, |largest, w| largest.max(w.abs()));
+        let bound = (6.0 / 80.0f64).sqrt();
+        assert!(largest <= bound && largest > 0.99 * bound, "{largest} of {bound}");
+        let mean = layer.weight.as_slice().iter().sum::<f64>() / 1200.0;
+        assert!(mean.abs() < 0.02, "{mean}");
+        assert!(layer.bias.iter().all(|&b| b == 0.0));
     }
 
     #[test]

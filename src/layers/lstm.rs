@@ -12,7 +12,7 @@
 //! Frames of one time step are contiguous rows, and their predecessors are the first rows of the step before, so a step is
 //! four products and one flat loop over all clips still running.
 
-use crate::kernels::{Panels, Start, Term, add_column_sums, add_outer, product, simd};
+use crate::kernels::{Panels, Start, Term, add_column_sums, add_outer, product, simd, update_units};
 use crate::matrix::Matrix;
 use crate::packed::Packed;
 use crate::params::parameters;
@@ -22,8 +22,9 @@ use crate::scalar::Scalar;
 /// Gates stand in the order i, f, g, o in every stacked tensor and every array of four: the forget gate is number 1.
 const FORGET: usize = 1;
 
-/// Frames whose gradients are collected before they are added to the weights': they still lie in the cache.
-const FLUSH_FRAMES: usize = 256;
+/// Frames that go through a product together where no frame waits for another: enough for its best speed, few enough to still
+/// lie in the cache.
+const BLOCK_FRAMES: usize = 256;
 
 /// One LSTM layer. Also the shape of its own gradient.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,6 +70,8 @@ pub struct LstmTape<S> {
     dc_next: Matrix<S>,
     /// h of the step before, for the frames about to be flushed.
     h_prev: Vec<S>,
+    /// What those frames add to a gate's biases, `[H]`.
+    dbias: Vec<S>,
 }
 
 impl<S: Scalar> Lstm<S> {
@@ -121,11 +124,10 @@ impl<S: Scalar> Lstm<S> {
         for gate in 0..4 {
             tape.packed_ih[gate].pack_transposed(gate_rows(&self.weight_ih, gate), inputs);
             tape.packed_hh[gate].pack_transposed(gate_rows(&self.weight_hh, gate), hidden);
-            tape.gates[gate].resize(layout.frames(), hidden);
         }
         tape.bias.clear();
         tape.bias.extend(self.bias_ih.iter().zip(&self.bias_hh).map(|(&ih, &hh)| ih + hh));
-        for states in [&mut tape.c, &mut tape.tanh_c, &mut tape.h] {
+        for states in tape.gates.iter_mut().chain([&mut tape.c, &mut tape.tanh_c, &mut tape.h]) {
             states.resize(layout.frames(), hidden);
         }
         tape.before.clear();
@@ -134,21 +136,40 @@ impl<S: Scalar> Lstm<S> {
         for t in 0..layout.steps() {
             let rows = layout.rows(t);
             let values = rows.start * hidden..rows.end * hidden;
+            // One row is too few for a product's best speed: the input's share, which waits for no step, is computed ahead.
+            let alone = layout.clips() == 1;
+            if alone && t % BLOCK_FRAMES == 0 {
+                self.project(x, t..layout.steps().min(t + BLOCK_FRAMES), tape);
+            }
             let (h_past, h) = tape.h.as_mut_slice()[..values.end].split_at_mut(values.start);
             let (c_past, c) = tape.c.as_mut_slice()[..values.end].split_at_mut(values.start);
             let previous = if t == 0 { 0 } else { layout.rows(t - 1).start * hidden };
             let h_prev = if t == 0 { &tape.before[..] } else { &h_past[previous..][..h.len()] };
             let c_prev = if t == 0 { &tape.before[..] } else { &c_past[previous..][..c.len()] };
-            let x = x.rows_between(rows.start, rows.end);
-            for (gate, out) in tape.gates.iter_mut().enumerate() {
-                product(
-                    Start::Row(&tape.bias[gate * hidden..][..hidden]),
-                    &[Term { a: x, b: &tape.packed_ih[gate] }, Term { a: h_prev, b: &tape.packed_hh[gate] }],
-                    &mut out.as_mut_slice()[values.clone()],
-                );
+            for gate in 0..4 {
+                // Every other step backwards: the weights used last are still in the cache.
+                let gate = if t % 2 == 0 { gate } else { 3 - gate };
+                let out = &mut tape.gates[gate].as_mut_slice()[values.clone()];
+                let input = Term { a: x.rows_between(rows.start, rows.end), b: &tape.packed_ih[gate] };
+                let recurrent = Term { a: h_prev, b: &tape.packed_hh[gate] };
+                if alone {
+                    product(Start::Held, &[recurrent], out);
+                } else {
+                    product(Start::Row(&tape.bias[gate * hidden..][..hidden]), &[input, recurrent], out);
+                }
             }
             let [i, f, g, o] = tape.gates.each_mut().map(|gate| &mut gate.as_mut_slice()[values.clone()]);
             cell_forward([i, f, g, o], c_prev, c, &mut tape.tanh_c.as_mut_slice()[values], h);
+        }
+    }
+
+    /// Begins the gates of these frames of `x` with `W_ih·x + b_ih + b_hh`.
+    fn project(&self, x: &Matrix<S>, frames: std::ops::Range<usize>, tape: &mut LstmTape<S>) {
+        let hidden = self.hidden();
+        for (gate, out) in tape.gates.iter_mut().enumerate() {
+            let input = Term { a: x.rows_between(frames.start, frames.end), b: &tape.packed_ih[gate] };
+            let bias = &tape.bias[gate * hidden..][..hidden];
+            product(Start::Row(bias), &[input], out.rows_between_mut(frames.start, frames.end));
         }
     }
 
@@ -212,9 +233,60 @@ impl<S: Scalar> Lstm<S> {
                 product(Start::Zero, &terms, &mut tape.dh_next.as_mut_slice()[..values.len()]);
             }
             let pending = layout.rows(unflushed - 1).end - rows.start;
-            if pending >= FLUSH_FRAMES || t == 0 {
+            if pending >= BLOCK_FRAMES || t == 0 {
                 self.flush(layout, t..unflushed, x, tape, grads, dx.as_deref_mut());
                 unflushed = t;
+            }
+        }
+    }
+
+    /// How much the loss depends on every state: ∂L/∂h and ∂L/∂c along all paths into `dh_all` and `dc_all`, `[F,H]` each. To be called
+    /// after [`backward`](Self::backward), with its `tape` and `dh`; backward itself keeps these for one step only.
+    ///
+    /// # Derivation
+    /// ```text
+    /// h_t reaches the loss from above and through the gates of step t+1:     ∂L/∂h_t = dh_t + W_hhᵀ·dâ_{t+1}
+    /// c_t reaches it through h_t = o⊙tanh(c_t) and c_{t+1} = f_{t+1}⊙c_t + …: ∂L/∂c_t = ∂L/∂h_t⊙o⊙(1 − tanh²(c_t)) + ∂L/∂c_{t+1}⊙f_{t+1}
+    /// ```
+    pub fn state_gradients(
+        &self,
+        layout: &Packed,
+        tape: &LstmTape<S>,
+        dh: &Matrix<S>,
+        dh_all: &mut Matrix<S>,
+        dc_all: &mut Matrix<S>,
+    ) {
+        let hidden = self.hidden();
+        for all in [&mut *dh_all, &mut *dc_all] {
+            all.resize(layout.frames(), hidden);
+            all.fill(S::ZERO);
+        }
+        let mut from_next = Vec::new();
+        for t in (0..layout.steps()).rev() {
+            let first = layout.rows(t).start * hidden;
+            let values = layout.rows(t).len() * hidden;
+            // Rows of the step after: its clips are the first of this step's.
+            let next = if t + 1 == layout.steps() { 0..0 } else { layout.rows(t + 1) };
+            from_next.clear();
+            from_next.resize(next.len() * hidden, S::ZERO);
+            if !next.is_empty() {
+                let terms: [Term<'_, S>; 4] = std::array::from_fn(|gate| Term {
+                    a: tape.dgates[gate].rows_between(next.start, next.end),
+                    b: &tape.packed_hh[gate],
+                });
+                product(Start::Zero, &terms, &mut from_next);
+            }
+            let [_, f, _, o] = tape.gates.each_ref().map(Matrix::as_slice);
+            let (dh_all, dc_all) = (dh_all.as_mut_slice(), dc_all.as_mut_slice());
+            for u in 0..values {
+                let (here, after) = (first + u, next.start * hidden + u);
+                let tanh_c = tape.tanh_c.as_slice()[here];
+                let (dh_next, dc_next) = match from_next.get(u) {
+                    Some(&dh_next) => (dh_next, dc_all[after] * f[after]),
+                    None => (S::ZERO, S::ZERO),
+                };
+                dh_all[here] = dh.as_slice()[here] + dh_next;
+                dc_all[here] = dh_all[here] * o[here] * (S::ONE - tanh_c * tanh_c) + dc_next;
             }
         }
     }
@@ -244,8 +316,12 @@ impl<S: Scalar> Lstm<S> {
             // forward: â = W_ih·x + W_hh·h₋₁ + b_ih + b_hh
             add_outer(dgate, x, inputs, gate_rows_mut(&mut grads.weight_ih, gate));
             add_outer(dgate, &tape.h_prev, hidden, gate_rows_mut(&mut grads.weight_hh, gate));
-            add_column_sums(dgate, &mut grads.bias_ih[gate * hidden..][..hidden]);
-            add_column_sums(dgate, &mut grads.bias_hh[gate * hidden..][..hidden]);
+            tape.dbias.clear();
+            tape.dbias.resize(hidden, S::ZERO);
+            add_column_sums(dgate, &mut tape.dbias);
+            for grads in [&mut grads.bias_ih, &mut grads.bias_hh] {
+                grads[gate * hidden..][..hidden].iter_mut().zip(&tape.dbias).for_each(|(grad, &db)| *grad += db);
+            }
         }
         if let Some(dx) = dx {
             let terms: [Term<'_, S>; 4] =
@@ -255,23 +331,31 @@ impl<S: Scalar> Lstm<S> {
     }
 }
 
-/// Activates the gates in place and computes the states of one step: the cell equations, unit by unit.
-fn cell_forward<S: Scalar>(gates: [&mut [S]; 4], c_prev: &[S], c: &mut [S], tanh_c: &mut [S], h: &mut [S]) {
-    let units = h.len();
-    let [i, f, g, o] = gates.map(|gate| &mut gate[..units]);
-    let (c_prev, c, tanh_c) = (&c_prev[..units], &mut c[..units], &mut tanh_c[..units]);
+/// Activates the gates in place and computes the states of one step: the cell equations, unit by unit. In two passes, each
+/// with few operations that wait for one another.
+pub(super) fn cell_forward<S: Scalar>(gates: [&mut [S]; 4], c_prev: &[S], c: &mut [S], tanh_c: &mut [S], h: &mut [S]) {
+    let [i, f, g, o] = gates;
     simd(
         #[inline(always)]
         |_| {
-            for u in 0..units {
-                i[u] = i[u].sigmoid();
-                f[u] = f[u].sigmoid();
-                g[u] = g[u].tanh();
-                o[u] = o[u].sigmoid();
-                c[u] = f[u] * c_prev[u] + i[u] * g[u];
-                tanh_c[u] = c[u].tanh();
-                h[u] = o[u] * tanh_c[u];
-            }
+            update_units(
+                [c_prev],
+                [i, f, g, &mut *c],
+                #[inline(always)]
+                |[c_prev], [i, f, g, _]| {
+                    let (i, f, g) = (i.sigmoid(), f.sigmoid(), g.tanh());
+                    [i, f, g, f * c_prev + i * g]
+                },
+            );
+            update_units(
+                [c],
+                [o, tanh_c, h],
+                #[inline(always)]
+                |[c], [o, _, _]| {
+                    let (o, tanh_c) = (o.sigmoid(), c.tanh());
+                    [o, tanh_c, o * tanh_c]
+                },
+            );
         },
     );
 }
@@ -287,25 +371,26 @@ fn cell_backward<S: Scalar>(
     dc_next: &mut [S],
     dgates: [&mut [S]; 4],
 ) {
-    let units = dh.len();
-    let [i, f, g, o] = gates.map(|gate| &gate[..units]);
-    let [di, df, dg, d_o] = dgates.map(|dgate| &mut dgate[..units]);
-    let (c_prev, tanh_c, dh_next, dc_next) =
-        (&c_prev[..units], &tanh_c[..units], &dh_next[..units], &mut dc_next[..units]);
+    let ([i, f, g, o], [di, df, dg, d_o]) = (gates, dgates);
     simd(
         #[inline(always)]
         |_| {
-            for u in 0..units {
-                let dh = dh[u] + dh_next[u];
-                // forward: h = o⊙tanh(c)
-                d_o[u] = dh * tanh_c[u] * (o[u] * (S::ONE - o[u]));
-                let dc = dc_next[u] + dh * o[u] * (S::ONE - tanh_c[u] * tanh_c[u]);
-                // forward: c = f⊙c₋₁ + i⊙g
-                di[u] = dc * g[u] * (i[u] * (S::ONE - i[u]));
-                df[u] = dc * c_prev[u] * (f[u] * (S::ONE - f[u]));
-                dg[u] = dc * i[u] * (S::ONE - g[u] * g[u]);
-                dc_next[u] = dc * f[u];
-            }
+            update_units(
+                [i, f, g, o, c_prev, tanh_c, dh, dh_next],
+                [di, df, dg, d_o, dc_next],
+                #[inline(always)]
+                |[i, f, g, o, c_prev, tanh_c, dh, dh_next], [_, _, _, _, dc_next]| {
+                    let dh = dh + dh_next;
+                    // forward: h = o⊙tanh(c)
+                    let d_o = dh * tanh_c * (o * (S::ONE - o));
+                    let dc = dc_next + dh * o * (S::ONE - tanh_c * tanh_c);
+                    // forward: c = f⊙c₋₁ + i⊙g
+                    let di = dc * g * (i * (S::ONE - i));
+                    let df = dc * c_prev * (f * (S::ONE - f));
+                    let dg = dc * i * (S::ONE - g * g);
+                    [di, df, dg, d_o, dc * f]
+                },
+            );
         },
     );
 }
@@ -361,10 +446,47 @@ mod tests {
 
     #[test]
     fn gradients_are_collected_over_several_flushes() {
-        // 5 · 60 + 40 frames: more than one block of FLUSH_FRAMES.
-        let layout = Packed::new(&[100, 60, 60, 60, 60], Padding::Ignored);
-        assert!(layout.frames() > FLUSH_FRAMES);
-        assert_gradients(&LstmSubject { layout, inputs: 2, hidden: 1 });
+        let layout = Packed::new(&[150, 120], Padding::Ignored);
+        assert!(layout.frames() > BLOCK_FRAMES);
+        assert_gradients(&LstmSubject { layout, inputs: 1, hidden: 1 });
+    }
+
+    #[test]
+    fn a_clip_alone_has_the_states_it_has_in_company() {
+        // More than two blocks of what is computed ahead for a clip alone.
+        let frames = 2 * BLOCK_FRAMES + 9;
+        let mut stream = Stream::new(4, "clip", 0);
+        let layer = Lstm::<f32>::init(3, 5, &mut stream);
+        let clip = Matrix::from_vec(frames, 3, (0..3 * frames).map(|_| stream.normal() as f32).collect());
+        let mut company = clip.iter_rows().map(<[f32]>::to_vec).collect::<Vec<_>>();
+        company.insert(1, vec![1.0, -2.0, 0.5]);
+        let (mut alone, mut together) = (LstmTape::default(), LstmTape::default());
+        layer.forward(&Packed::new(&[frames], Padding::Ignored), &clip, &mut alone);
+        layer.forward(&Packed::new(&[frames, 1], Padding::Ignored), &Matrix::from_rows(&company), &mut together);
+        for t in 0..frames {
+            assert_eq!(alone.h.row(t), together.h.row(if t == 0 { 0 } else { t + 1 }), "frame {t}");
+        }
+    }
+
+    #[test]
+    fn state_gradients_explain_the_gates_gradients() {
+        let subject = LstmSubject { layout: Packed::new(&[5, 3, 1], Padding::Ignored), inputs: 3, hidden: 4 };
+        let crate::audit::Point { layer, x, dy } = crate::audit::random_point(&subject, 1);
+        let (mut tape, mut grads, mut dh, mut dc) =
+            (LstmTape::default(), Lstm::zeros(3, 4), Matrix::default(), Matrix::default());
+        layer.forward(&subject.layout, &x, &mut tape);
+        layer.backward(&subject.layout, &x, &mut tape, &dy, &mut grads, None);
+        layer.state_gradients(&subject.layout, &tape, &dy, &mut dh, &mut dc);
+        assert_eq!((dh.shape(), dc.shape()), ([9, 4], [9, 4]));
+        // h = o⊙tanh(c) and c = … + i⊙g give the gates their gradients, which the audit has proved.
+        let [i, _, g, o] = tape.gates.each_ref().map(Matrix::as_slice);
+        for u in 0..dh.as_slice().len() {
+            let tanh_c = tape.tanh_c.as_slice()[u];
+            let d_o = dh.as_slice()[u] * tanh_c * o[u] * (1.0 - o[u]);
+            approx::assert_abs_diff_eq!(tape.dgates[3].as_slice()[u], d_o, epsilon = 1e-15);
+            let dg = dc.as_slice()[u] * i[u] * (1.0 - g[u] * g[u]);
+            approx::assert_abs_diff_eq!(tape.dgates[2].as_slice()[u], dg, epsilon = 1e-15);
+        }
     }
 
     #[test]

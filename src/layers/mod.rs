@@ -10,9 +10,11 @@ pub mod dropout;
 pub mod linear;
 pub mod lstm;
 pub mod residual;
+pub mod running;
 pub mod softmax_cross_entropy;
 
 pub use attention::{Attention, AttentionTape};
 pub use batch_norm::{BatchNorm, BatchNormTape};
 pub use linear::{Linear, LinearTape};
 pub use lstm::{Lstm, LstmTape};
+pub use running::{RunningAttention, RunningLstm};

@@ -47,7 +47,8 @@ pub struct LstmSaTape<S> {
     dcontext: Matrix<S>,
     dnormalised: Matrix<S>,
     ddropped: Matrix<S>,
-    dh: Matrix<S>,
+    /// What arrives at the hidden states from the attention, `[F,H]`.
+    pub dh: Matrix<S>,
 }
 
 impl<S: Scalar> LstmSa<S> {
@@ -95,6 +96,18 @@ impl<S: Scalar> LstmSa<S> {
         self.fc.backward(&tape.dropped, &mut tape.fc, dlogits, &mut grads.fc, &mut tape.ddropped);
         dropout::backward(&tape.ddropped, &tape.mask, &mut tape.dnormalised);
         self.bn.backward(&mut tape.bn, &tape.dnormalised, &mut grads.bn, &mut tape.dcontext);
+        self.backward_context(layout, x, tape, grads, dx);
+    }
+
+    /// Undoes what lies under the context vectors, the same in training and evaluation: attention and LSTM.
+    fn backward_context(
+        &self,
+        layout: &Packed,
+        x: &Matrix<S>,
+        tape: &mut LstmSaTape<S>,
+        grads: &mut Self,
+        dx: Option<&mut Matrix<S>>,
+    ) {
         let (h, dh) = (&tape.lstm.h, &mut tape.dh);
         self.attention.backward(layout, h, &mut tape.attention, &tape.dcontext, &mut grads.attention, dh);
         self.lstm.backward(layout, x, &mut tape.lstm, &tape.dh, &mut grads.lstm, dx);
@@ -111,5 +124,19 @@ impl<S: Scalar> LstmSa<S> {
         self.attention.forward(layout, &tape.lstm.h, &mut tape.attention, &mut tape.context);
         self.bn.forward_eval(&tape.context, &mut tape.normalised);
         self.fc.forward(&tape.normalised, &mut tape.fc, &mut tape.logits);
+    }
+    /// Undoes [`forward_eval`](Self::forward_eval): the gradient of a model in use.
+    pub fn backward_eval(
+        &self,
+        layout: &Packed,
+        x: &Matrix<S>,
+        tape: &mut LstmSaTape<S>,
+        dlogits: &Matrix<S>,
+        grads: &mut Self,
+        dx: Option<&mut Matrix<S>>,
+    ) {
+        self.fc.backward(&tape.normalised, &mut tape.fc, dlogits, &mut grads.fc, &mut tape.dnormalised);
+        self.bn.backward_eval(&tape.context, &tape.dnormalised, &mut grads.bn, &mut tape.dcontext);
+        self.backward_context(layout, x, tape, grads, dx);
     }
 }

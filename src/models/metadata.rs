@@ -110,6 +110,13 @@ impl Metadata {
         !self.mean.is_empty()
     }
 
+    /// `x[d] ← (x[d] − mean[d]) / std[d]` for a frame `[D]`, in f64 and rounded once: to the bit what training did.
+    pub(super) fn normalise(&self, frame: &mut [f32]) {
+        for ((x, mean), std) in frame.iter_mut().zip(&self.mean).zip(&self.std) {
+            *x = ((f64::from(*x) - mean) / std) as f32;
+        }
+    }
+
     /// One line of JSON, keys sorted: the same description is always the same text.
     pub(super) fn to_json(&self) -> String {
         let mut value = serde_json::to_value(self).expect("text, numbers and lists are JSON");

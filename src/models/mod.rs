@@ -2,22 +2,26 @@
 
 pub mod architecture;
 pub mod file;
+pub mod live;
 pub mod lstm_sa;
 mod metadata;
 pub mod predictor;
 pub mod res_lstm_sa;
+pub mod stream;
 
 pub use architecture::{Architecture, Family};
 pub use file::ModelFile;
+pub use live::{LivePredictor, Moment};
 pub use lstm_sa::{LstmSa, LstmSaTape};
 pub use metadata::Metadata;
 pub use predictor::{Prediction, Predictor};
 pub use res_lstm_sa::{ResLstmSa, ResLstmSaTape};
+pub use stream::Stream;
 
 use crate::matrix::Matrix;
 use crate::packed::Packed;
 use crate::params::{Parameters, Path, Role};
-use crate::rng::Stream;
+use crate::rng;
 use crate::scalar::Scalar;
 
 /// A model of either family.
@@ -44,7 +48,7 @@ impl<S: Scalar> Model<S> {
     }
 
     /// The published initialisation.
-    pub fn init(architecture: Architecture, inputs: usize, classes: usize, stream: &mut Stream) -> Self {
+    pub fn init(architecture: Architecture, inputs: usize, classes: usize, stream: &mut rng::Stream) -> Self {
         let Architecture { family, hidden, vectors } = architecture;
         match family {
             Family::LstmSa => Model::LstmSa(LstmSa::init(inputs, hidden, vectors, classes, stream)),
@@ -123,6 +127,30 @@ impl<S: Scalar> Model<S> {
             Model::ResLstmSa(model) => model.forward_eval(layout, x, tape),
         }
     }
+
+    /// [`backward`](Self::backward) of [`forward_eval`](Self::forward_eval): the gradient of a model in use, one clip alone included.
+    ///
+    /// # Panics
+    /// If `grads` is of another architecture.
+    pub fn backward_eval(
+        &self,
+        layout: &Packed,
+        x: &Matrix<S>,
+        tape: &mut Tape<S>,
+        dlogits: &Matrix<S>,
+        grads: &mut Self,
+        dx: Option<&mut Matrix<S>>,
+    ) {
+        match (self, grads) {
+            (Model::LstmSa(model), Model::LstmSa(grads)) => {
+                model.backward_eval(layout, x, &mut tape.top, dlogits, grads, dx);
+            }
+            (Model::ResLstmSa(model), Model::ResLstmSa(grads)) => {
+                model.backward_eval(layout, x, tape, dlogits, grads, dx)
+            }
+            _ => panic!("a gradient has the architecture of its model"),
+        }
+    }
 }
 
 impl<S: Scalar> Parameters<S> for Model<S> {
@@ -143,7 +171,7 @@ impl<S: Scalar> Parameters<S> for Model<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::{assert_gradients, subjects::ModelSubject};
+    use crate::audit::{assert_gradients, subjects::LossSubject, subjects::ModelSubject};
     use crate::packed::Padding;
 
     #[test]
@@ -152,6 +180,18 @@ mod tests {
             for padding in [Padding::Ignored, Padding::Counted] {
                 let layout = Packed::new(&[5, 3, 2], padding);
                 assert_gradients(&ModelSubject::new(name.parse().unwrap(), layout, 7, 4, 0.3));
+            }
+        }
+    }
+
+    #[test]
+    fn the_backward_in_evaluation_is_the_derivative_of_the_forward() {
+        for name in ["lstm-sa-h2", "reslstm-sa-h2", "reslstm-sa-h3-2vectors"] {
+            for lengths in [&[5, 3, 2][..], &[4], &[1]] {
+                let labels = [3, 0, 1][..lengths.len()].to_vec();
+                let layout = Packed::new(lengths, Padding::Ignored);
+                let architecture = name.parse().unwrap();
+                assert_gradients(&LossSubject { architecture, layout, inputs: 7, classes: 4, labels });
             }
         }
     }

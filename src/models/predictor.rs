@@ -49,6 +49,21 @@ pub struct Prediction {
     pub probabilities: Vec<f32>,
 }
 
+impl Prediction {
+    /// The most probable of `probabilities` `[K]`.
+    pub(super) fn of(probabilities: &[f32]) -> Result<Self> {
+        if !probabilities.iter().all(|p| p.is_finite()) {
+            let problem = format!("expected probabilities, got {probabilities:?}");
+            return Err(Error::new(Kind::Model, problem)
+                .advice("the features are far outside of what the model was trained on, or its weights are damaged"));
+        }
+        // `max_by` would give the last of several equal ones.
+        let label =
+            (0..probabilities.len()).fold(0, |best, k| if probabilities[k] > probabilities[best] { k } else { best });
+        Ok(Prediction { label, probabilities: probabilities.to_vec() })
+    }
+}
+
 impl Predictor {
     /// The model of a file's bytes, ready for use.
     ///
@@ -122,8 +137,16 @@ impl Predictor {
     /// [`Kind::Model`] if the model file does not say how features are normalised, [`Kind::Audio`] if there are no samples, or
     /// some are no numbers or out of all scale.
     pub fn predict_samples(&mut self, samples: &[f32]) -> Result<Prediction> {
-        let features = self.front_end()?.features(samples)?;
+        let features = self.features(samples)?;
         self.predict_features(&features)
+    }
+
+    /// Features `[T,D]` of `samples`, not normalised.
+    ///
+    /// # Errors
+    /// As [`predict_samples`](Self::predict_samples).
+    pub fn features(&mut self, samples: &[f32]) -> Result<Matrix<f32>> {
+        self.front_end()?.features(samples)
     }
 
     /// Prediction for features `[T,D]`, a row a frame: not normalised, as the `features` command writes them, unless the model
@@ -133,30 +156,25 @@ impl Predictor {
     /// [`Kind::Features`] if there are no frames, not the model's number of columns, or a value is not finite;
     /// [`Kind::Model`] if weights and features are so large together that the scores are no numbers.
     pub fn predict_features(&mut self, features: &Matrix<f32>) -> Result<Prediction> {
-        self.check(features)?;
-        self.normalise(features);
+        self.normalised(features)?;
         self.layout.set(std::iter::once(features.rows()), Padding::Ignored);
         self.file.model().forward_eval(&self.layout, &self.x, &mut self.tape);
         softmax(&self.tape.top.logits, &mut self.probabilities);
-        let probabilities = self.probabilities.row(0).to_vec();
-        if !probabilities.iter().all(|p| p.is_finite()) {
-            let problem = format!("expected probabilities, got {probabilities:?}");
-            return Err(Error::new(Kind::Model, problem)
-                .advice("the features are far outside of what the model was trained on, or its weights are damaged"));
-        }
-        // `max_by` would give the last of several equal ones.
-        let label =
-            (0..probabilities.len()).fold(0, |best, k| if probabilities[k] > probabilities[best] { k } else { best });
-        Ok(Prediction { label, probabilities })
+        Prediction::of(self.probabilities.row(0))
+    }
+
+    /// What the model reads, `[T,D]`: these features, normalised where the model file says how.
+    ///
+    /// # Errors
+    /// [`Kind::Features`], as [`predict_features`](Self::predict_features).
+    pub fn normalised(&mut self, features: &Matrix<f32>) -> Result<&Matrix<f32>> {
+        self.check(features)?;
+        self.normalise(features);
+        Ok(&self.x)
     }
 
     fn front_end(&mut self) -> Result<&mut FrontEnd> {
-        self.front_end.as_mut().ok_or_else(|| {
-            let problem =
-                "expected a model file with the mean and standard deviation of every feature column, got one without";
-            Error::new(Kind::Model, problem)
-                .advice("such a model takes features that are normalised already, and no recordings")
-        })
+        self.front_end.as_mut().ok_or_else(takes_features_alone)
     }
 
     fn check(&self, features: &Matrix<f32>) -> Result<()> {
@@ -179,16 +197,20 @@ impl Predictor {
         }
     }
 
-    /// `x[t,d] = (features[t,d] − mean[d]) / std[d]`, in f64 and rounded once: to the bit what training did.
     fn normalise(&mut self, features: &Matrix<f32>) {
         self.x.clone_from(features);
         let Some(metadata) = self.file.metadata().filter(|metadata| metadata.has_normalisation()) else { return };
         for t in 0..self.x.rows() {
-            for ((x, mean), std) in self.x.row_mut(t).iter_mut().zip(&metadata.mean).zip(&metadata.std) {
-                *x = ((f64::from(*x) - mean) / std) as f32;
-            }
+            metadata.normalise(self.x.row_mut(t));
         }
     }
+}
+
+/// The error of a model file that does not say how its model hears.
+pub(super) fn takes_features_alone() -> Error {
+    let problem = "expected a model file with the mean and standard deviation of every feature column, got one without";
+    Error::new(Kind::Model, problem)
+        .advice("such a model takes features that are normalised already, and no recordings")
 }
 
 #[cfg(test)]

@@ -86,11 +86,23 @@ impl<S: Scalar> ResLstmSa<S> {
         tape: &mut ResLstmSaTape<S>,
         dlogits: &Matrix<S>,
         grads: &mut Self,
-        mut dx: Option<&mut Matrix<S>>,
+        dx: Option<&mut Matrix<S>>,
     ) {
         let denriched = &mut tape.denriched;
         self.top.backward(layout, &tape.enriched, &mut tape.top, dlogits, &mut grads.top, Some(&mut *denriched));
         self.bn_residual.backward(&mut tape.bn_residual, denriched, &mut grads.bn_residual, &mut tape.dsum);
+        self.backward_sum(layout, x, tape, grads, dx);
+    }
+
+    /// Undoes what lies under the sum, the same in training and evaluation: LSTM1 and the residual connection.
+    fn backward_sum(
+        &self,
+        layout: &Packed,
+        x: &Matrix<S>,
+        tape: &mut ResLstmSaTape<S>,
+        grads: &mut Self,
+        mut dx: Option<&mut Matrix<S>>,
+    ) {
         self.lstm1.backward(layout, x, &mut tape.lstm1, &tape.dsum, &mut grads.lstm1, dx.as_deref_mut());
         if let Some(dx) = dx {
             residual::backward(&tape.dsum, dx);
@@ -109,5 +121,20 @@ impl<S: Scalar> ResLstmSa<S> {
         residual::forward(x, &tape.lstm1.h, &mut tape.sum);
         self.bn_residual.forward_eval(&tape.sum, &mut tape.enriched);
         self.top.forward_eval(layout, &tape.enriched, &mut tape.top);
+    }
+    /// Undoes [`forward_eval`](Self::forward_eval): the gradient of a model in use.
+    pub fn backward_eval(
+        &self,
+        layout: &Packed,
+        x: &Matrix<S>,
+        tape: &mut ResLstmSaTape<S>,
+        dlogits: &Matrix<S>,
+        grads: &mut Self,
+        dx: Option<&mut Matrix<S>>,
+    ) {
+        let denriched = &mut tape.denriched;
+        self.top.backward_eval(layout, &tape.enriched, &mut tape.top, dlogits, &mut grads.top, Some(&mut *denriched));
+        self.bn_residual.backward_eval(&tape.sum, denriched, &mut grads.bn_residual, &mut tape.dsum);
+        self.backward_sum(layout, x, tape, grads, dx);
     }
 }

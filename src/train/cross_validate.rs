@@ -10,8 +10,7 @@
 
 use super::fit::fit;
 use super::identity::{Identity, first_difference};
-use super::metrics::Confusion;
-use super::results::{FoldRecord, Made, ModelSummary, RunResult, Scores, Summary};
+use super::results::{FoldRecord, Made, ModelSummary, RunResult, Summary};
 use super::run::{EpochRecord, Outcome};
 use super::settings::Settings;
 use super::task::Task;
@@ -19,7 +18,7 @@ use crate::audio::FeatureSettings;
 use crate::data::Dataset;
 use crate::data::folds::{FoldPlan, Split};
 use crate::error::{Error, Kind, Result};
-use crate::files::{self, Existing};
+use crate::files::{self, Existing, read_json, remove, write_json};
 use crate::models::{Metadata, Model, ModelFile};
 use crate::params::Parameters;
 use serde::{Deserialize, Serialize};
@@ -210,19 +209,8 @@ impl Folder<'_> {
         let records = self.splits.iter().map(|split| read_json(&self.unfinished(run, split.fold(), "json")));
         let folds = records.collect::<Result<Vec<FoldRecord>>>()?;
         let labels = self.source.dataset.labels().names().to_vec();
-        let mut confusion = Confusion::new(labels.len());
-        folds.iter().for_each(|fold| confusion.add(&fold.confusion));
-        let result = RunResult {
-            run,
-            settings: self.plan.settings.clone(),
-            scores: Scores::of(&confusion, &labels),
-            labels,
-            data: self.source.fingerprint.to_string(),
-            confusion,
-            seconds: folds.iter().map(|fold| fold.seconds).sum(),
-            made: Made::now(self.threads),
-            folds,
-        };
+        let made = Made::now(self.threads);
+        let result = RunResult::pool(run, &self.plan.settings, labels, self.source.fingerprint, folds, made);
         write_json(&path, &result)?;
         self.splits.iter().try_for_each(|split| remove(&self.unfinished(run, split.fold(), "json")))?;
         Ok(result)
@@ -282,25 +270,4 @@ pub fn model_file(
         None => metadata.train_speakers = source.dataset.speakers(),
     }
     ModelFile::new(outcome.model, Some(metadata))
-}
-
-fn read_json<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<T> {
-    serde_json::from_slice(&files::read(path)?).map_err(|error| {
-        let advice = "it was changed or damaged: delete it to have it made again";
-        Error::new(Kind::Data, error.to_string()).at(path.display()).advice(advice)
-    })
-}
-
-/// Writes a value as indented JSON, atomically.
-pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
-    let mut bytes = serde_json::to_vec_pretty(value).expect("plain values become JSON");
-    bytes.push(b'\n');
-    files::write_atomically(path, &bytes)
-}
-
-fn remove(path: &Path) -> Result<()> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io(path.display(), &error)),
-        _ => Ok(()),
-    }
 }

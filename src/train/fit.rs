@@ -17,8 +17,8 @@ const CHECKPOINT_EVERY: Duration = Duration::from_secs(5);
 /// there already is where this begins. `observe` sees every epoch, those of an earlier session too.
 ///
 /// # Errors
-/// [`Kind::Interrupted`] when stopped, after saving; [`Kind::Settings`] if the training diverges, or the checkpoint is of
-/// another one; or if the checkpoint cannot be read or written.
+/// [`Kind::Interrupted`] when stopped, after saving; [`Kind::Diverged`] if the loss is no number any more;
+/// [`Kind::Settings`] if the checkpoint is of another training; or if it cannot be read or written.
 pub fn fit(
     identity: &Identity,
     task: &Task,
@@ -50,7 +50,7 @@ pub fn fit(
         observe(epoch, record);
         if !record.loss.is_finite() {
             let problem = format!("the training diverged: its loss is {} in epoch {}", record.loss, epoch + 1);
-            return Err(Error::new(Kind::Settings, problem).advice("a lower --lr may help"));
+            return Err(Error::new(Kind::Diverged, problem).advice("a lower --lr may help"));
         }
         if saved.elapsed() >= CHECKPOINT_EVERY {
             save(&training)?;

@@ -55,7 +55,7 @@ impl Identity {
 }
 
 /// Where two JSON values differ first: a path, and both values.
-pub(super) fn first_difference(path: &str, before: &Value, now: &Value) -> Option<String> {
+pub fn first_difference(path: &str, before: &Value, now: &Value) -> Option<String> {
     if let (Value::Object(before), Value::Object(now)) = (before, now) {
         let keys: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
         return keys.into_iter().find_map(|key| {

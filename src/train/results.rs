@@ -3,6 +3,7 @@
 use super::metrics::{Confusion, Spread};
 use super::run::EpochRecord;
 use super::settings::{Protocol, Settings};
+use crate::calendar::date_of_day;
 use crate::data::folds::Split;
 use crate::models::Architecture;
 use serde::{Deserialize, Serialize};
@@ -50,6 +51,32 @@ pub struct RunResult {
     pub folds: Vec<FoldRecord>,
 }
 
+impl RunResult {
+    /// Of the folds of one run, whose confusion matrices are added up before anything is scored.
+    pub fn pool(
+        run: usize,
+        settings: &Settings,
+        labels: Vec<String>,
+        data: &str,
+        folds: Vec<FoldRecord>,
+        made: Made,
+    ) -> Self {
+        let mut confusion = Confusion::new(labels.len());
+        folds.iter().for_each(|fold| confusion.add(&fold.confusion));
+        RunResult {
+            run,
+            settings: settings.clone(),
+            scores: Scores::of(&confusion, &labels),
+            labels,
+            data: data.to_string(),
+            confusion,
+            seconds: folds.iter().map(|fold| fold.seconds).sum(),
+            made,
+            folds,
+        }
+    }
+}
+
 /// Where, when and by what a result was made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Made {
@@ -78,23 +105,6 @@ impl Made {
 /// `reslstm` and its version.
 pub fn program() -> String {
     format!("reslstm {}", env!("CARGO_PKG_VERSION"))
-}
-
-/// The Gregorian date of a day counted from 1970-01-01: year by year, month by month.
-fn date_of_day(mut day: u64) -> String {
-    let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
-    let mut year = 1970;
-    while day >= 365 + u64::from(leap(year)) {
-        day -= 365 + u64::from(leap(year));
-        year += 1;
-    }
-    let mut month = 0;
-    let lengths = [31, 28 + u64::from(leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    while day >= lengths[month] {
-        day -= lengths[month];
-        month += 1;
-    }
-    format!("{year}-{:02}-{:02}", month + 1, day + 1)
 }
 
 /// The scores of one confusion matrix.
@@ -178,18 +188,5 @@ impl ModelSummary {
             data: first.data.clone(),
             program: program(),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn days_become_dates() {
-        assert_eq!(date_of_day(0), "1970-01-01");
-        assert_eq!(date_of_day(11_016), "2000-02-29");
-        assert_eq!(date_of_day(20_780), "2026-11-23");
-        assert_eq!(date_of_day(20_819), "2027-01-01");
     }
 }

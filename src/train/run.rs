@@ -69,6 +69,8 @@ pub struct Outcome {
     pub history: Vec<EpochRecord>,
     /// On the test speakers, looked at once, here; empty where there are none.
     pub confusion: Confusion,
+    /// The same of the last epoch's weights: what choosing an epoch gains or costs. Nothing is chosen by it.
+    pub last_confusion: Confusion,
 }
 
 impl<'a> Training<'a> {
@@ -139,12 +141,15 @@ impl<'a> Training<'a> {
     }
 
     /// Looks at the test speakers, once.
-    pub fn finish(mut self) -> Outcome {
-        let (model, best) = match self.state.best {
+    pub fn finish(self) -> Outcome {
+        let Training { settings, task, state, mut scratch, .. } = self;
+        let mut test = |model: &Model<f32>| evaluate(model, settings, &task.examples, &task.test, &mut scratch);
+        let last_confusion = test(&state.model);
+        let (model, best) = match state.best {
             Some(best) => (best.model, Some((best.epoch, best.validation_uar))),
-            None => (self.state.model, None),
+            None => (state.model, None),
         };
-        let confusion = evaluate(&model, self.settings, &self.task.examples, &self.task.test, &mut self.scratch);
-        Outcome { model, best, history: self.state.history, confusion }
+        let confusion = test(&model);
+        Outcome { model, best, history: state.history, confusion, last_confusion }
     }
 }

@@ -1,8 +1,12 @@
 //! The command as its users meet it: run as a process, judged by its exit code, its output and the files it leaves.
 
+mod auditing;
 mod bad_input;
 mod corpora;
+mod live;
 mod resuming;
 mod room;
+mod sweeping;
 mod training;
+mod tuning;
 mod using;

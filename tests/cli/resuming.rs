@@ -19,7 +19,7 @@ fn assert_same(room: &Room, a: &str, b: &str) {
 
 /// Sends a signal later and later, until it meets the work and leaves what `begun` names; the process's end.
 #[cfg(unix)]
-fn stop(room: &Room, line: &str, signal: &str, begun: &str) -> Ran {
+pub fn stop(room: &Room, line: &str, signal: &str, begun: &str) -> Ran {
     for wait in (1..40).map(|tenths| Duration::from_millis(100 * tenths)) {
         let child = room.start(line);
         std::thread::sleep(wait);
@@ -38,26 +38,10 @@ fn stop(room: &Room, line: &str, signal: &str, begun: &str) -> Ran {
 fn killed_again_and_again_it_ends_with_the_same_bytes() {
     let room = Room::new("killed");
     room.does(&format!("cv ../speech -o whole {LONG} 150"));
-    let mut wait = Duration::from_millis(5);
-    let mut kills = 0;
-    loop {
-        // Longer every time, so that it ends: at first before anything is written, at last in the midst of it.
+    let kills = room.kill_until_it_ends(1.6, |kills| {
         let threads = 1 + kills % 2;
-        let mut child = room.start(&format!("cv ../speech -o parts --resume --threads {threads} {LONG} 150"));
-        std::thread::sleep(wait);
-        let ended = child.try_wait().unwrap().is_some();
-        if !ended {
-            child.kill().unwrap();
-            kills += 1;
-        }
-        let output = child.wait_with_output().unwrap();
-        if ended {
-            let ran = Ran::of("cv --resume", output);
-            assert_eq!(ran.code, 0, "{}", ran.stderr);
-            break;
-        }
-        wait = wait * 8 / 5;
-    }
+        format!("cv ../speech -o parts --resume --threads {threads} {LONG} 150")
+    });
     assert!(kills > 2, "killed {kills} times only");
     assert_same(&room, "whole", "parts");
 }

@@ -4,6 +4,7 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 /// A model small enough to be trained in no time.
 pub const SMALL: &str = "--arch reslstm-sa-h4 --epochs 3";
@@ -64,6 +65,28 @@ impl Room {
 
     pub fn run(&self, line: &str) -> Ran {
         Ran::of(line, self.command(line).output().unwrap())
+    }
+
+    /// Starts `line` (told how often it was killed) and kills it, again and again, letting it live `longer` times as long every time, so that it
+    /// ends: at first before anything is written, at last in the midst of it. How often it was killed before it ended well.
+    pub fn kill_until_it_ends(&self, longer: f64, line: impl Fn(usize) -> String) -> usize {
+        let mut wait = Duration::from_millis(5);
+        for kills in 0.. {
+            let mut child = self.start(&line(kills));
+            std::thread::sleep(wait);
+            let ended = child.try_wait().unwrap().is_some();
+            if !ended {
+                child.kill().unwrap();
+            }
+            let output = child.wait_with_output().unwrap();
+            if ended {
+                let ran = Ran::of(&line(kills), output);
+                assert_eq!(ran.code, 0, "{}", ran.stderr);
+                return kills;
+            }
+            wait = wait.mul_f64(longer);
+        }
+        unreachable!("it ends sooner than numbers do")
     }
 
     /// Runs what must succeed; its stdout.

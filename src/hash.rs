@@ -1,19 +1,19 @@
 //! A hash that is the same on every machine and for every version of the compiler: FNV-1a, of 128 bits.
 
 /// `h ← (h xor byte) · prime` for every byte, beginning with the offset basis.
-pub(super) struct Hash(u128);
+pub(crate) struct Hash(u128);
 
 /// Of Fowler, Noll and Vo, for 128 bits: 2⁸⁸ + 2⁸ + 0x3b.
 const PRIME: u128 = (1 << 88) + 0x13b;
 const OFFSET_BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
 
 impl Hash {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Hash(OFFSET_BASIS)
     }
 
     /// Takes in bytes as they come.
-    pub(super) fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
         for &byte in bytes {
             self.0 = (self.0 ^ u128::from(byte)).wrapping_mul(PRIME);
         }
@@ -21,16 +21,16 @@ impl Hash {
     }
 
     /// Takes in a field and its length, so that `ab`, `c` is not `a`, `bc`.
-    pub(super) fn field(&mut self, bytes: &[u8]) -> &mut Self {
+    pub(crate) fn field(&mut self, bytes: &[u8]) -> &mut Self {
         self.bytes(&(bytes.len() as u64).to_le_bytes()).bytes(bytes)
     }
 
-    pub(super) fn finish(&self) -> u128 {
+    pub(crate) fn finish(&self) -> u128 {
         self.0
     }
 
     /// Both halves folded into one, as the inventors recommend.
-    pub(super) fn finish64(&self) -> u64 {
+    pub(crate) fn finish64(&self) -> u64 {
         (self.0 ^ (self.0 >> 64)) as u64
     }
 }

@@ -1,0 +1,267 @@
+//! The front end on sound that is still coming: features of a frame as soon as its last sample is there.
+//!
+//! Frame `t` has sample `t·hop` in its middle, so it is complete `n_fft / 2` samples later: 43 ms with the paper's settings at
+//! 48 kHz. What is heard beyond the beginning and the end is silence, as for a clip.
+//!
+//! Two quantities of the front end look at the whole clip, which nobody knows before its end. Live they come from what was
+//! heard so far, the frame in hand included:
+//!
+//! | quantity                     | of a clip                   | live, at frame `t`                                          |
+//! |------------------------------|-----------------------------|-------------------------------------------------------------|
+//! | floor of the mel bands       | 80 dB below its loudest     | 80 dB below the loudest of frames 0 to `t`                   |
+//! | tuning of the chroma filters | of all its spectral peaks   | of the peaks of frames 0 to `t`, the latest 65,536 of them   |
+//!
+//! So the MFCC of a frame differ from the clip's where louder sound is still to come and a band lies more than 80 dB below
+//! that; chroma differs until the tuning has settled. The last frame of a clip is the same to the bit (unless it has more
+//! peaks than are remembered: a minute or more of speech). Nothing depends on the portions in which the samples come.
+
+use super::{FeatureSettings, FrontEnd, NOTHING_HEARD, check_samples};
+use crate::error::Result;
+use crate::matrix::Matrix;
+
+/// A [`FrontEnd`] in the midst of a recording. Memory does not grow with it.
+///
+/// ```
+/// use reslstm::audio::{FeatureSettings, LiveFrontEnd};
+///
+/// let mut live = LiveFrontEnd::new(FeatureSettings::default(), 48_000)?;
+/// let mut frames = 0;
+/// for portion in vec![0.1; 48_000].chunks(480) {
+///     frames += live.push(portion)?.rows(); // 0 or 1 of them, every 10 ms
+/// }
+/// frames += live.finish().rows(); // those that reach beyond the end
+/// assert_eq!(frames, 1 + 48_000 / 2048);
+/// # Ok::<(), reslstm::error::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct LiveFrontEnd {
+    front_end: FrontEnd,
+    /// The next frame as far as it was heard, up to `[n_fft]`.
+    window: Vec<f32>,
+    /// Samples heard so far.
+    heard: usize,
+    /// Frames given so far.
+    given: usize,
+    /// Features of the frames just completed, `[T,width]`.
+    features: Matrix<f32>,
+}
+
+impl LiveFrontEnd {
+    /// A front end for recordings of `sample_rate` Hz, before the first sample.
+    ///
+    /// # Errors
+    /// As [`FrontEnd::new`].
+    pub fn new(settings: FeatureSettings, sample_rate: u32) -> Result<Self> {
+        let window = Vec::with_capacity(settings.n_fft);
+        let front_end = FrontEnd::new(settings, sample_rate)?;
+        let mut live = LiveFrontEnd { front_end, window, heard: 0, given: 0, features: Matrix::default() };
+        live.reset();
+        Ok(live)
+    }
+
+    /// What was asked for.
+    pub fn settings(&self) -> &FeatureSettings {
+        self.front_end.settings()
+    }
+
+    /// Sample rate the filter banks are for, Hz.
+    pub fn sample_rate(&self) -> u32 {
+        self.front_end.sample_rate()
+    }
+
+    /// Features `[T,width]` of the frames, none or several, that `samples`, the next of the recording, complete.
+    ///
+    /// # Errors
+    /// [`Kind::Audio`](crate::error::Kind::Audio) if a sample is NaN, infinite or beyond 2³¹ in size; none of `samples` is taken
+    /// then.
+    pub fn push(&mut self, samples: &[f32]) -> Result<&Matrix<f32>> {
+        self.features.resize(0, self.settings().width());
+        if samples.is_empty() {
+            return Ok(&self.features);
+        }
+        check_samples(samples)?;
+        self.heard += samples.len();
+        self.take(samples);
+        Ok(&self.features)
+    }
+
+    /// Features `[T,width]` of the frames that reach beyond the end: `1 + n / hop` in all of a recording of `n` samples, none
+    /// where nothing was heard. What comes next is a new recording.
+    pub fn finish(&mut self) -> &Matrix<f32> {
+        let frames = if self.heard == 0 { 0 } else { self.settings().frames(self.heard) };
+        self.features.resize(0, self.settings().width());
+        while self.given < frames {
+            let missing = self.settings().n_fft - self.window.len();
+            self.take(&vec![0.0; missing]);
+        }
+        self.reset();
+        &self.features
+    }
+
+    /// Back to before the first sample.
+    fn reset(&mut self) {
+        (self.heard, self.given) = (0, 0);
+        self.window.clear();
+        // Half the first frame lies before the first sample.
+        self.window.resize(self.settings().n_fft / 2, 0.0);
+        self.front_end.loudest = NOTHING_HEARD;
+        self.front_end.tuning_estimator.forget();
+    }
+
+    /// Appends to `features` the frames that `samples` complete.
+    fn take(&mut self, mut samples: &[f32]) {
+        let FeatureSettings { n_fft, hop, .. } = *self.settings();
+        while !samples.is_empty() {
+            let (now, later) = samples.split_at(samples.len().min(n_fft - self.window.len()));
+            self.window.extend_from_slice(now);
+            samples = later;
+            if self.window.len() == n_fft {
+                self.complete_frame();
+                self.window.drain(..hop);
+            }
+        }
+    }
+
+    /// Appends to `features` the row of the frame that fills the window.
+    fn complete_frame(&mut self) {
+        let FrontEnd { stft, power, tuning_estimator, settings, .. } = &mut self.front_end;
+        power.resize(1, settings.bins());
+        stft.frame_power(&self.window, settings.n_fft / 2, power.row_mut(0));
+        let tuning = tuning_estimator.hear(power.row(0));
+        let row = self.front_end.features_of_power(tuning);
+        self.features.resize(self.features.rows() + 1, row.cols());
+        self.features.row_mut(self.features.rows() - 1).copy_from_slice(row.row(0));
+        self.given += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Kind;
+    use crate::rng::Stream;
+
+    const RATE: u32 = 16_000;
+
+    fn settings(n_fft: usize, hop: usize) -> FeatureSettings {
+        FeatureSettings { n_fft, hop, mel_bands: 32, mfcc: 13, chroma: 12 }
+    }
+
+    /// Voices at changing pitch, and a loudness that rises and falls by 100 dB, so that floor and tuning move.
+    fn recording(length: usize) -> Vec<f32> {
+        let mut stream = Stream::new(6, "recording", length as u64);
+        let mut phase = 0.0;
+        let sample = |i: usize| {
+            let time = i as f64 / f64::from(RATE);
+            let loudness = 10f64.powf(-2.5 - 2.5 * (9.0 * time).cos());
+            phase += std::f64::consts::TAU * 300.0 * (0.4 * time).exp2() / f64::from(RATE);
+            (loudness * (phase.sin() + (3.0 * phase).sin() + 1e-5 * stream.normal())) as f32 * 0.3
+        };
+        (0..length).map(sample).collect()
+    }
+
+    /// All frames of a recording that comes in portions of these lengths, over and over.
+    fn live(front_end: &mut LiveFrontEnd, samples: &[f32], portions: &[usize]) -> Vec<Vec<f32>> {
+        let (mut rows, mut rest) = (Vec::new(), samples);
+        let mut keep = |features: &Matrix<f32>| rows.extend(features.iter_rows().map(<[f32]>::to_vec));
+        for &portion in portions.iter().cycle() {
+            let (now, later) = rest.split_at(portion.min(rest.len()));
+            keep(front_end.push(now).unwrap());
+            rest = later;
+            if rest.is_empty() {
+                break;
+            }
+        }
+        keep(front_end.finish());
+        rows
+    }
+
+    /// What the batch front end says of the last of the first `t + 1` frames, had the clip no others.
+    fn of_frames_so_far(front_end: &mut FrontEnd, power: &Matrix<f32>, t: usize) -> Vec<f32> {
+        front_end.power = Matrix::from_vec(t + 1, power.cols(), power.rows_between(0, t + 1).to_vec());
+        front_end.loudest = NOTHING_HEARD;
+        let tuning = front_end.tuning_estimator.estimate(&front_end.power);
+        front_end.features_of_power(tuning).row(t).to_vec()
+    }
+
+    #[test]
+    fn every_frame_is_the_last_of_the_frames_so_far() {
+        for (n_fft, hop) in [(512, 256), (256, 96), (128, 128)] {
+            let mut live_front_end = LiveFrontEnd::new(settings(n_fft, hop), RATE).unwrap();
+            for length in [1, hop - 1, hop, n_fft / 2, n_fft + 3, 20 * n_fft + 17] {
+                let samples = recording(length);
+                let mut front_end = FrontEnd::new(settings(n_fft, hop), RATE).unwrap();
+                let clip = front_end.features(&samples).unwrap();
+                let power = front_end.power.clone();
+                let frames = live(&mut live_front_end, &samples, &[length]);
+                assert_eq!(frames.len(), clip.rows(), "n_fft {n_fft}, hop {hop}, {length} samples");
+                for (t, frame) in frames.iter().enumerate() {
+                    assert_eq!(
+                        frame,
+                        &of_frames_so_far(&mut front_end, &power, t),
+                        "{n_fft}/{hop}/{length}: frame {t}"
+                    );
+                }
+                assert_eq!(
+                    frames.last().unwrap(),
+                    clip.row(clip.rows() - 1),
+                    "the last frame has heard the whole clip"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn only_floor_and_tuning_differ_from_the_clips() {
+        let samples = recording(9_000);
+        let mut front_end = FrontEnd::new(settings(512, 256), RATE).unwrap();
+        let clip = front_end.features(&samples).unwrap();
+        let frames = live(&mut LiveFrontEnd::new(settings(512, 256), RATE).unwrap(), &samples, &[100]);
+        let differ = |columns: std::ops::Range<usize>| {
+            (0..clip.rows()).filter(|&t| frames[t][columns.clone()] != clip.row(t)[columns.clone()]).count()
+        };
+        assert!(differ(0..13) > 0 && differ(13..25) > 0, "the recording moves both");
+
+        // A click that is louder than all the rest comes first: the floor is the clip's from the beginning.
+        let mut clicked = samples.clone();
+        clicked[0] = 60.0;
+        let clip = front_end.features(&clicked).unwrap();
+        let frames = live(&mut LiveFrontEnd::new(settings(512, 256), RATE).unwrap(), &clicked, &[700]);
+        for (t, frame) in frames.iter().enumerate() {
+            assert_eq!(frame[..13], clip.row(t)[..13], "MFCC of frame {t}");
+        }
+    }
+
+    #[test]
+    fn portions_do_not_matter_and_nothing_stays_behind() {
+        let samples = recording(7_001);
+        let mut front_end = LiveFrontEnd::new(settings(512, 200), RATE).unwrap();
+        let whole = live(&mut front_end, &samples, &[7_001]);
+        for portions in [&[1][..], &[0, 3, 500], &[512], &[2_000, 1]] {
+            assert_eq!(live(&mut front_end, &samples, portions), whole, "{portions:?}");
+        }
+    }
+
+    #[test]
+    fn frames_come_as_soon_as_they_are_complete() {
+        let mut front_end = LiveFrontEnd::new(settings(512, 256), RATE).unwrap();
+        let counts: Vec<usize> =
+            [255, 1, 255, 1, 1024].map(|portion| front_end.push(&vec![0.1; portion]).unwrap().rows()).into();
+        assert_eq!(counts, [0, 1, 0, 1, 4]);
+        // 1,536 samples: frames 0 to 6, the last of them centred on the end.
+        assert_eq!(front_end.finish().rows(), 1);
+        assert_eq!(front_end.finish().rows(), 0, "nothing was heard");
+    }
+
+    #[test]
+    fn samples_that_are_no_numbers_are_refused_and_left_out() {
+        let samples = recording(3_000);
+        let mut front_end = LiveFrontEnd::new(settings(512, 256), RATE).unwrap();
+        let whole = live(&mut front_end, &samples, &[3_000]);
+        let begun = front_end.push(&samples[..1_000]).unwrap().rows();
+        let error = front_end.push(&[0.0, f32::NAN]).unwrap_err();
+        assert_eq!(error.kind(), Kind::Audio);
+        assert!(error.to_string().contains("got NaN at sample 1"), "{error}");
+        assert_eq!(live(&mut front_end, &samples[1_000..], &[3_000]), whole[begun..]);
+    }
+}

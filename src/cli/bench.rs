@@ -1,0 +1,174 @@
+//! `bench`
+
+mod measure;
+mod peak;
+
+use super::{Done, Outcome, predict::BUNDLED, print_line, progress};
+use clap::Args;
+use measure::{Inference, Training};
+use reslstm::kernels::Level;
+use reslstm::models::Architecture;
+use serde::Serialize;
+use std::fmt::{self, Display, Formatter};
+
+/// What is trained, where nothing else is said.
+const ARCH: &str = "reslstm-sa-h64";
+/// Frames of the training speakers of RAVDESS's fold 0.
+const FOLD_0_FRAMES: f64 = 88_881.0;
+const BATCHES: [usize; 3] = [8, 16, 64];
+const HIDDEN: [usize; 6] = [16, 32, 64, 128, 256, 512];
+const CLIPS: [usize; 4] = [10, 100, 1_000, 10_000];
+
+/// Measure how fast this machine is at all this: training, prediction, features.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "On one thread, in about 15 seconds; a machine that does nothing else meanwhile gives figures to rely on. No corpus is \
+                  needed: training has random features, the front end synthetic speech.
+
+Example: reslstm bench --json > bench.json"
+)]
+pub struct Bench {
+    /// As one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl Bench {
+    pub fn run(self) -> Outcome {
+        let bar = progress::bar((1 + BATCHES.len() + HIDDEN.len() + CLIPS.len() + 1) as u64, "measuring");
+        let peak = peak::multiply_adds();
+        bar.inc(1);
+        let arch: Architecture = ARCH.parse()?;
+        let steps = BATCHES.map(|batch| {
+            let training = Training::step(arch, batch);
+            bar.inc(1);
+            Step {
+                batch,
+                ms: 1e3 * training.seconds,
+                gflops: training.gflops(),
+                of_peak: training.gflops() / peak,
+                fold_0_epoch_seconds: FOLD_0_FRAMES * training.seconds / training.frames as f64,
+            }
+        });
+        let models = HIDDEN.map(|hidden| {
+            let training = Training::step(Architecture { hidden, ..arch }, 16);
+            bar.inc(1);
+            Model { hidden, gflops: training.gflops() }
+        });
+        let data = CLIPS.map(|clips| {
+            let training = Training::epoch(arch, 8, clips);
+            bar.inc(1);
+            Data { clips, us_a_frame: 1e6 * training.seconds / training.frames as f64 }
+        });
+        let inference = Inference::measure(BUNDLED)?;
+        bar.finish_and_clear();
+        let report = Report {
+            version: env!("CARGO_PKG_VERSION"),
+            level: Level::current(),
+            arch: ARCH,
+            peak_gflops: peak,
+            steps,
+            models,
+            data,
+            inference,
+        };
+        if self.json {
+            print_line(serde_json::to_string(&report)?)?;
+        } else {
+            print_line(report)?;
+        }
+        Ok(Done::Everything)
+    }
+}
+
+/// One training step.
+#[derive(Clone, Debug, Serialize)]
+struct Step {
+    batch: usize,
+    ms: f64,
+    gflops: f64,
+    of_peak: f64,
+    fold_0_epoch_seconds: f64,
+}
+
+/// Training as the model grows.
+#[derive(Clone, Debug, Serialize)]
+struct Model {
+    hidden: usize,
+    gflops: f64,
+}
+
+/// Training as the data grow.
+#[derive(Clone, Debug, Serialize)]
+struct Data {
+    clips: usize,
+    us_a_frame: f64,
+}
+
+/// All there is to say, a screen of it.
+#[derive(Clone, Debug, Serialize)]
+struct Report {
+    version: &'static str,
+    #[serde(serialize_with = "name_of")]
+    level: Level,
+    arch: &'static str,
+    peak_gflops: f64,
+    steps: [Step; BATCHES.len()],
+    models: [Model; HIDDEN.len()],
+    data: [Data; CLIPS.len()],
+    inference: Inference,
+}
+
+/// The name that `RESLSTM_SIMD` gives a level.
+fn name(level: Level) -> String {
+    format!("{level:?}").to_lowercase()
+}
+
+fn name_of<S: serde::Serializer>(level: &Level, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&name(*level))
+}
+
+impl Display for Report {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Report { version, level, arch, peak_gflops, inference, .. } = self;
+        writeln!(
+            f,
+            "reslstm {version}, {}, one thread; every figure is the fastest of several rounds\n",
+            name(*level)
+        )?;
+        writeln!(f, "peak of multiply-adds, measured            {peak_gflops:>8.1} GFLOP/s\n")?;
+        writeln!(f, "training {arch}, clips of 87 frames of 46 features")?;
+        writeln!(f, "  batch  ms a step  GFLOP/s  of the peak  an epoch of RAVDESS's fold 0 (88,881 frames)")?;
+        for Step { batch, ms, gflops, of_peak, fold_0_epoch_seconds } in &self.steps {
+            writeln!(
+                f,
+                "  {batch:>5}  {ms:>9.2}  {gflops:>7.1}  {:>9.1} %  {fold_0_epoch_seconds:.3} s",
+                100.0 * of_peak
+            )?;
+        }
+        writeln!(f, "\nas the model grows, batch 16")?;
+        line(f, "hidden units", self.models.iter().map(|model| model.hidden.to_string()))?;
+        line(f, "GFLOP/s", self.models.iter().map(|model| format!("{:.1}", model.gflops)))?;
+        writeln!(f, "as the data grow, batch 8")?;
+        line(f, "clips", self.data.iter().map(|data| data.clips.to_string()))?;
+        line(f, "µs a frame", self.data.iter().map(|data| format!("{:.2}", data.us_a_frame)))?;
+
+        let Inference { clip_us, frame_us, live_frame_us, features_ms, wav_seconds, wav_ms, load_ms } = inference;
+        writeln!(f, "\nthe bundled model in use")?;
+        writeln!(f, "  a clip of 87 frames, features given        {clip_us:>8.1} µs")?;
+        writeln!(f, "  streaming, a frame in, probabilities out   {frame_us:>8.2} µs")?;
+        writeln!(f, "  live, the samples of a frame in            {live_frame_us:>8.1} µs")?;
+        writeln!(f, "  features of a second of sound              {features_ms:>8.3} ms")?;
+        writeln!(f, "  a WAV of {wav_seconds:.1} s to its label               {wav_ms:>8.2} ms")?;
+        write!(f, "  the same, and load the model for it        {load_ms:>8.2} ms")
+    }
+}
+
+/// A row of figures.
+fn line(f: &mut Formatter<'_>, what: &str, figures: impl Iterator<Item = String>) -> fmt::Result {
+    write!(f, "  {what:<12}")?;
+    for figure in figures {
+        write!(f, "  {figure:>7}")?;
+    }
+    writeln!(f)
+}

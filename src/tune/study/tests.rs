@@ -1,0 +1,216 @@
+use super::super::trial::State;
+use super::*;
+use crate::tune::Space;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+const SPACE: &str = "x = { type = \"float\", low = -1, high = 1 }\nc = { type = \"categorical\", choices = [4, 8] }";
+
+fn search(trials: usize) -> Search {
+    Search { space: Space::from_toml(SPACE).unwrap(), seed: 5, trials }
+}
+
+fn open(path: &Path, trials: usize) -> Result<Study> {
+    Study::open(Journal::open(path, "us")?, None, search(trials), &json!({}), |_| Ok(()))
+}
+
+fn x(claim: &Claim) -> f64 {
+    claim.parameters["x"].as_f64().unwrap()
+}
+
+/// Three folds, as a trial of ours reports them.
+fn work(study: &Study, claim: &Claim) -> Result<Ending> {
+    for step in 0..3 {
+        let value = -x(claim).abs() - step as f64;
+        if study.report(claim, step, value, ("fold", json!(step)))? == Verdict::GiveUp && step < 2 {
+            return Ok(Ending::Pruned);
+        }
+    }
+    Ok(Ending::Complete(-x(claim).abs()))
+}
+
+/// Everything a journal says of its only study's trials, without who and when.
+fn trials(path: &Path) -> Vec<Trial> {
+    let mut journal = Journal::open(path, "reader").unwrap();
+    journal.replay().unwrap().trials(0).into_iter().cloned().collect()
+}
+
+fn append(path: &Path, lines: &str) {
+    use std::io::Write;
+    File::options().append(true).open(path).unwrap().write_all(lines.as_bytes()).unwrap();
+}
+
+#[test]
+fn workers_of_several_processes_make_as_many_trials_as_wanted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("study.journal");
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        // A study opened twice stands for two processes.
+        for workers in [1, 2] {
+            let (path, stop) = (&path, &stop);
+            scope.spawn(move || {
+                let study = open(path, 40).unwrap();
+                assert_eq!(study.name(), "study");
+                optimise(&study, workers, stop, |claim| work(&study, claim)).unwrap();
+            });
+        }
+    });
+    let trials = trials(&path);
+    assert_eq!(trials.len(), 40);
+    assert!(trials.iter().all(Trial::is_observed));
+    let distinct = |a: &Trial, b: &Trial| a.parameters["x"] != b.parameters["x"];
+    assert!((1..40).all(|b| (0..b).all(|a| distinct(&trials[a], &trials[b]))));
+    assert_eq!(folder.path().read_dir().unwrap().count(), 1, "nothing but the journal is left");
+    let progress = open(&path, 40).unwrap().progress().unwrap();
+    assert!(progress.pruned > 0 && progress.complete + progress.pruned == 40, "{progress:?}");
+    let (number, value, parameters) = progress.best.unwrap();
+    assert_eq!(parameters["x"].as_f64().unwrap(), trials[number].parameters["x"]);
+    assert!(trials.iter().filter(|t| t.state == State::Complete).all(|t| t.value.unwrap() <= value));
+    // As many as wanted are there.
+    assert!(open(&path, 40).unwrap().ask().unwrap().is_none());
+    assert_eq!(open(&path, 41).unwrap().ask().unwrap().unwrap().number, 40);
+}
+
+#[test]
+fn a_search_stopped_anywhere_goes_on_as_it_would_have() {
+    let folder = tempfile::tempdir().unwrap();
+    let [whole, parts] = ["whole", "parts"].map(|name| folder.path().join(name).join("study.journal"));
+    let study = open(&whole, 25).unwrap();
+    optimise(&study, 1, &AtomicBool::new(false), |claim| work(&study, claim)).unwrap();
+    // Every worker dies after its third report, wherever that is: between two folds, or before the end is told.
+    loop {
+        let (study, reports) = (open(&parts, 25).unwrap(), AtomicUsize::new(0));
+        let dying = |claim: &Claim| {
+            for step in claim.reported.unwrap_or(0)..3 {
+                let value = -x(claim).abs() - step as f64;
+                let verdict = study.report(claim, step, value, ("fold", json!(step)))?;
+                if reports.fetch_add(1, Ordering::Relaxed) == 2 {
+                    return Err(Error::new(Kind::Io, "killed"));
+                }
+                if verdict == Verdict::GiveUp && step < 2 {
+                    return Ok(Ending::Pruned);
+                }
+            }
+            Ok(Ending::Complete(-x(claim).abs()))
+        };
+        match optimise(&study, 1, &AtomicBool::new(false), dying) {
+            Ok(()) => break,
+            Err(error) => assert_eq!(error.to_string(), "killed"),
+        }
+    }
+    assert_eq!(trials(&parts), trials(&whole));
+    // Killed after the end was told, a worker leaves the trial's folder; whoever ends the search removes it.
+    let left = parts.with_extension("journal.trials").join("3");
+    std::fs::create_dir_all(left).unwrap();
+    let study = open(&parts, 25).unwrap();
+    optimise(&study, 1, &AtomicBool::new(false), |_| panic!("nothing is left to do")).unwrap();
+    assert_eq!(parts.parent().unwrap().read_dir().unwrap().count(), 1);
+}
+
+#[test]
+fn what_a_dead_worker_left_is_taken_over_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("study.journal");
+    let study = open(&path, 4).unwrap();
+    let [first, second] = [0, 1].map(|_| study.ask().unwrap().unwrap());
+    assert_eq!([first.number, second.number], [0, 1]);
+    std::fs::write(first.folder.join("checkpoint"), "half").unwrap();
+    study.report(&first, 0, 0.5, ("fold", json!(0))).unwrap();
+    let parameters = first.parameters.clone();
+    drop(first);
+    // A trial of Python's is under way as well: it is not ours to take, and counts.
+    append(&path, "{\"op_code\":4,\"worker_id\":\"p\",\"study_id\":0,\"datetime_start\":null}\n");
+    let other = open(&path, 4).unwrap();
+    let again = other.ask().unwrap().unwrap();
+    assert_eq!((again.number, &again.parameters, again.reported), (0, &parameters, Some(0)));
+    assert_eq!(std::fs::read_to_string(again.folder.join("checkpoint")).unwrap(), "half");
+    let new = other.ask().unwrap().unwrap();
+    assert_eq!(new.number, 3, "1 is held, 2 is Python's");
+    assert!(other.ask().unwrap().is_none());
+    // A trial that failed does not count.
+    append(&path, "{\"op_code\":6,\"worker_id\":\"p\",\"trial_id\":2,\"state\":3,\"values\":null}\n");
+    let next = other.ask().unwrap().unwrap();
+    assert_eq!(next.number, 4);
+    // Of two that are left the first is enough.
+    drop((again, new));
+    assert_eq!(open(&path, 3).unwrap().ask().unwrap().unwrap().number, 0);
+    assert!(open(&path, 2).unwrap().ask().unwrap().is_none(), "1 and 4 are under way");
+}
+
+#[test]
+fn what_somebody_wants_tried_comes_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("study.journal");
+    let study = open(&path, 9).unwrap();
+    let wish = |fixed: &str| {
+        let line = "{\"op_code\":4,\"worker_id\":\"p\",\"study_id\":0,\"datetime_start\":null,\"state\":4,\"value\":null,\
+                    \"values\":null,\"distributions\":{},\"params\":{},\"user_attrs\":{},\"system_attrs\":{\"fixed_params\":";
+        append(&path, &format!("{line}{fixed}}},\"intermediate_values\":{{}}}}\n"));
+    };
+    wish("{\"x\": 0.25}");
+    wish("{\"x\": 7.0, \"c\": 8}");
+    let [first, second] = [0, 1].map(|_| study.ask().unwrap().unwrap());
+    assert_eq!((first.number, x(&first)), (0, 0.25));
+    assert_eq!((second.number, &second.parameters["c"]), (1, &json!(8)));
+    assert!((-1.0..=1.0).contains(&x(&second)), "7 cannot be had");
+    let trials = trials(&path);
+    assert_eq!(trials[0].state, State::Running);
+    assert_eq!(trials[0].parameters["x"], 0.25);
+    assert_eq!(trials[0].distributions.len(), 2);
+    // It is ours from now on.
+    drop(first);
+    assert_eq!(study.ask().unwrap().unwrap().number, 0);
+}
+
+#[test]
+fn a_study_that_cannot_be_gone_on_with_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("study.journal");
+    let refused = |line: &str, part: &str| {
+        append(&path, line);
+        let error = open(&path, 1).unwrap_err();
+        assert_eq!(error.kind(), Kind::Settings);
+        assert!(error.to_string().contains("study.journal: ") && error.to_string().contains(part), "{error}");
+    };
+    std::fs::write(&path, "").unwrap();
+    refused(
+        "{\"op_code\":0,\"study_name\":\"a\",\"directions\":[1]}\n",
+        "study 'a': expected one value, to be maximised",
+    );
+    refused(
+        "{\"op_code\":0,\"study_name\":\"b\",\"directions\":[2]}\n",
+        "expected one study in the journal, found 2: a, b",
+    );
+    append(&path, "{\"op_code\":4,\"study_id\":1,\"datetime_start\":null}\n");
+    append(
+        &path,
+        "{\"op_code\":5,\"trial_id\":0,\"param_name\":\"c\",\"param_value_internal\":0,\"distribution\":\"{\\\"name\\\": \
+         \\\"CategoricalDistribution\\\", \\\"attributes\\\": {\\\"choices\\\": [4]}}\"}\n",
+    );
+    let journal = || Journal::open(&path, "us").unwrap();
+    let error = Study::open(journal(), Some("b"), search(1), &json!({}), |_| Ok(())).unwrap_err();
+    assert!(error.to_string().contains("study 'b': parameter 'c' of trial 0 is searched as"), "{error}");
+    // What an earlier command searched for is shown to the next one, in a study of its own.
+    let made =
+        Study::open(journal(), Some("c"), search(1), &json!({"seed": 1}), |_| panic!("nobody said anything")).unwrap();
+    assert_eq!(made.name(), "c");
+    let refuse = |earlier: &Value| Err(Error::new(Kind::Settings, earlier.to_string()));
+    let error = Study::open(journal(), Some("c"), search(1), &json!({"seed": 2}), refuse).unwrap_err();
+    assert!(error.to_string().ends_with("{\"seed\":1}"), "{error}");
+}
+
+#[test]
+fn an_error_of_one_worker_ends_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let study = open(&folder.path().join("study.journal"), 100).unwrap();
+    let stop = AtomicBool::new(false);
+    let error = optimise(&study, 2, &stop, |claim| {
+        std::thread::sleep(Duration::from_millis(5));
+        if claim.number == 3 { Err(Error::new(Kind::Io, "disk full")) } else { work(&study, claim) }
+    });
+    assert_eq!(error.unwrap_err().to_string(), "disk full");
+    assert!(study.progress().unwrap().running.contains(&3));
+    let error = optimise(&study, 2, &stop, |_| panic!("it was asked to end")).unwrap_err();
+    assert_eq!(error.kind(), Kind::Interrupted);
+}
