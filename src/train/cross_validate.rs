@@ -228,6 +228,7 @@ pub fn fold_record(split: &Split, outcome: &Outcome) -> FoldRecord {
         best_epoch,
         validation_uar,
         test_uar: outcome.confusion.uar(),
+        predictions: outcome.predictions.clone(),
         confusion: outcome.confusion.clone(),
         seconds: outcome.history.iter().map(|epoch| epoch.seconds).sum(),
         epochs: outcome.history.clone(),

@@ -20,7 +20,9 @@ pub struct FoldRecord {
     pub validation_uar: f64,
     /// UAR on the test speakers.
     pub test_uar: f64,
-    /// Predictions of the test speakers' clips.
+    /// Class predicted for each clip of the test speakers, in the order of the data.
+    pub predictions: Vec<usize>,
+    /// The same, counted: rows are the truth.
     pub confusion: Confusion,
     /// Seconds of training alone.
     pub seconds: f64,

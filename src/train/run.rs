@@ -3,7 +3,7 @@
 use super::metrics::Confusion;
 use super::settings::Settings;
 use super::step::Step;
-use super::task::{Scratch, Task, evaluate};
+use super::task::{Scratch, Task, count, evaluate, predict};
 use crate::data::batch::batches;
 use crate::models::Model;
 use crate::optim::{Adam, CosineWarmRestarts};
@@ -67,7 +67,9 @@ pub struct Outcome {
     pub best: Option<(usize, f64)>,
     /// One record an epoch.
     pub history: Vec<EpochRecord>,
-    /// On the test speakers, looked at once, here; empty where there are none.
+    /// The class predicted for each test clip, in the task's order; the test speakers are looked at once, here.
+    pub predictions: Vec<usize>,
+    /// These predictions, counted; empty where there are no test speakers.
     pub confusion: Confusion,
     /// The same of the last epoch's weights: what choosing an epoch gains or costs. Nothing is chosen by it.
     pub last_confusion: Confusion,
@@ -143,13 +145,15 @@ impl<'a> Training<'a> {
     /// Looks at the test speakers, once.
     pub fn finish(self) -> Outcome {
         let Training { settings, task, state, mut scratch, .. } = self;
-        let mut test = |model: &Model<f32>| evaluate(model, settings, &task.examples, &task.test, &mut scratch);
-        let last_confusion = test(&state.model);
+        let mut test = |model: &Model<f32>| predict(model, settings, &task.examples, &task.test, &mut scratch);
+        let counted = |predictions: &[usize]| count(predictions, &task.examples, &task.test, task.classes);
+        let last_confusion = counted(&test(&state.model));
         let (model, best) = match state.best {
             Some(best) => (best.model, Some((best.epoch, best.validation_uar))),
             None => (state.model, None),
         };
-        let confusion = test(&model);
-        Outcome { model, best, history: state.history, confusion, last_confusion }
+        let predictions = test(&model);
+        let confusion = counted(&predictions);
+        Outcome { model, best, history: state.history, predictions, confusion, last_confusion }
     }
 }

@@ -86,8 +86,42 @@ pub struct Scratch {
     pub tape: Tape<f32>,
 }
 
-/// Predicts `clips` of `examples` and counts. Clips are batched in the order given; in the strict protocol the batches do
-/// not matter, in the published one they do, and have the training's size.
+/// The class predicted for each of `clips` of `examples`, in their order. Clips are batched in the order given; in the strict
+/// protocol the batches do not matter, in the published one they do, and have the training's size.
+pub fn predict(
+    model: &Model<f32>,
+    settings: &Settings,
+    examples: &[Example<f32>],
+    clips: &[usize],
+    scratch: &mut Scratch,
+) -> Vec<usize> {
+    let size = match settings.protocol {
+        Protocol::Strict => EVALUATION_BATCH,
+        Protocol::Published => settings.batch,
+    };
+    let Scratch { batch, tape } = scratch;
+    let mut predictions = vec![0; clips.len()];
+    let mut rest = &mut predictions[..];
+    for picks in batches(clips, size) {
+        let here;
+        (here, rest) = rest.split_at_mut(picks.len());
+        batch.fill(examples, picks, settings.protocol.padding());
+        model.forward_eval(&batch.layout, &batch.x, tape);
+        for (scores, &pick) in tape.top.logits.iter_rows().zip(&batch.order) {
+            here[pick] = largest(scores);
+        }
+    }
+    predictions
+}
+
+/// How often each class of `clips` was taken for each, `predictions` being [`predict`]'s.
+pub fn count(predictions: &[usize], examples: &[Example<f32>], clips: &[usize], classes: usize) -> Confusion {
+    let mut confusion = Confusion::new(classes);
+    clips.iter().zip(predictions).for_each(|(&clip, &prediction)| confusion.count(examples[clip].label, prediction));
+    confusion
+}
+
+/// Predicts `clips` of `examples` and counts.
 pub fn evaluate(
     model: &Model<f32>,
     settings: &Settings,
@@ -95,20 +129,8 @@ pub fn evaluate(
     clips: &[usize],
     scratch: &mut Scratch,
 ) -> Confusion {
-    let mut confusion = Confusion::new(model.classes());
-    let size = match settings.protocol {
-        Protocol::Strict => EVALUATION_BATCH,
-        Protocol::Published => settings.batch,
-    };
-    let Scratch { batch, tape } = scratch;
-    for picks in batches(clips, size) {
-        batch.fill(examples, picks, settings.protocol.padding());
-        model.forward_eval(&batch.layout, &batch.x, tape);
-        for (scores, &truth) in tape.top.logits.iter_rows().zip(&batch.labels) {
-            confusion.count(truth, largest(scores));
-        }
-    }
-    confusion
+    let predictions = predict(model, settings, examples, clips, scratch);
+    count(&predictions, examples, clips, model.classes())
 }
 
 /// Index of the largest score, the first of equals.

@@ -37,6 +37,11 @@ fn cv_leaves_runs_models_and_a_summary_that_agree() {
         let mut seconds = 0.0;
         for fold in run["folds"].as_array().unwrap() {
             assert_eq!(total(&fold["confusion"]), 30);
+            let predictions = fold["predictions"].as_array().unwrap();
+            for class in 0..8usize {
+                let counted: u64 = (0..8).map(|truth| fold["confusion"][truth][class].as_u64().unwrap()).sum();
+                assert_eq!(predictions.iter().filter(|&prediction| *prediction == class).count() as u64, counted);
+            }
             let epochs = fold["epochs"].as_array().unwrap();
             let best = epochs.iter().map(|epoch| epoch["validation_uar"].as_f64().unwrap()).fold(0.0, f64::max);
             assert_eq!((epochs.len(), fold["validation_uar"].as_f64()), (3, Some(best)));

@@ -65,7 +65,7 @@ impl Trained {
         let epochs = |trained: &Trained| -> Vec<(f64, Option<f64>)> {
             trained.record.epochs.iter().map(|epoch| (epoch.loss, epoch.validation_uar)).collect()
         };
-        self.record.confusion == other.record.confusion && epochs(self) == epochs(other)
+        self.record.predictions == other.record.predictions && epochs(self) == epochs(other)
     }
 }
 
