@@ -1,9 +1,12 @@
-//! Figures.
+//! Figures and pages.
 //!
-//! Drawn as SVG that reads on light and dark paper alike: no background, text and axes in a grey that both carry, lines in the
+//! Figures are drawn as SVG that reads on light and dark paper alike: no background, text and axes in a grey that both carry, lines in the
 //! colours of Okabe and Ito, which colour-blind readers tell apart.
 
+mod base64;
+pub mod explain;
 pub mod gradient_flow;
+pub mod page;
 
 use plotters::style::RGBColor;
 

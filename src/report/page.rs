@@ -2,6 +2,10 @@
 
 use serde_json::Value;
 
+/// What a browser lets the page load: what stands in it, and nothing else.
+const CLOSED: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; media-src data:";
+
 /// What a page is made of.
 #[derive(Clone, Copy, Debug)]
 pub struct Page<'a> {
@@ -26,7 +30,8 @@ impl Page<'_> {
         let Page { style, body, script, .. } = self;
         format!(
             "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+             <meta http-equiv=\"Content-Security-Policy\" content=\"{CLOSED}\">\n<title>{title}</title>\n\
              <style>\n{all_style}{style}</style>\n</head>\n<body>\n{body}\
              <script type=\"application/json\" id=\"data\">{data}</script>\n\
              <script>\n{all_script}{script}</script>\n</body>\n</html>\n",

@@ -18,3 +18,10 @@ const theme = {
 const address = new URLSearchParams(location.hash.slice(1));
 if (address.has("theme")) document.documentElement.dataset.theme = address.get("theme");
 document.getElementById("theme").addEventListener("click", () => theme.set(theme.dark ? "light" : "dark"));
+
+/** Text as HTML shows it. */
+function escaped(text) {
+  const element = document.createElement("i");
+  element.textContent = text;
+  return element.innerHTML;
+}
