@@ -12,3 +12,9 @@ pub fn bar(total: u64, what: &str) -> ProgressBar {
     bar.enable_steady_tick(Duration::from_millis(500));
     bar
 }
+
+/// Counts steps that an earlier session did: they took this one no time, so the time left does not go by them.
+pub fn found(bar: &ProgressBar, steps: u64) {
+    bar.inc(steps);
+    bar.reset_eta();
+}

@@ -12,6 +12,7 @@
 //! | [`cross_validate`] | folds × runs, on all cores, resumable                                     |
 //! | [`results`]        | what is left in files                                                     |
 //! | [`metrics`]        | confusion matrix, UAR, WAR, F1                                             |
+//! | [`statistics`]     | how far scores hold for other speakers and seeds                          |
 
 pub mod checkpoint;
 pub mod cross_validate;
@@ -21,6 +22,7 @@ pub mod metrics;
 pub mod results;
 pub mod run;
 pub mod settings;
+pub mod statistics;
 pub mod step;
 pub mod task;
 

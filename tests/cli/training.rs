@@ -42,10 +42,14 @@ fn cv_leaves_runs_models_and_a_summary_that_agree() {
                 let counted: u64 = (0..8).map(|truth| fold["confusion"][truth][class].as_u64().unwrap()).sum();
                 assert_eq!(predictions.iter().filter(|&prediction| *prediction == class).count() as u64, counted);
             }
-            let epochs = fold["epochs"].as_array().unwrap();
-            let best = epochs.iter().map(|epoch| epoch["validation_uar"].as_f64().unwrap()).fold(0.0, f64::max);
-            assert_eq!((epochs.len(), fold["validation_uar"].as_f64()), (3, Some(best)));
-            seconds += epochs.iter().map(|epoch| epoch["seconds"].as_f64().unwrap()).sum::<f64>();
+            let epochs = &fold["epochs"];
+            let validation = numbers(&epochs["validation_uar"]);
+            let best = validation.iter().copied().fold(0.0, f64::max);
+            assert_eq!((validation.len(), fold["validation_uar"].as_f64()), (3, Some(best)));
+            assert_eq!(validation[fold["best_epoch"].as_u64().unwrap() as usize], best);
+            assert_eq!(numbers(&epochs["loss"]).len(), 3);
+            assert_eq!(numbers(&epochs["seconds"]).len(), 3);
+            seconds += numbers(&epochs["seconds"]).iter().sum::<f64>();
         }
         assert!((run["seconds"].as_f64().unwrap() - seconds).abs() < 1e-6);
         for key in ["host", "threads", "date", "program"] {
