@@ -2,13 +2,16 @@
 //!
 //! ```text
 //! OUT/plan.json                         what was asked for, and of which data
+//! OUT/clips.json                        every clip's name, class and speaker
 //! OUT/models/run0-fold3.safetensors     the best model of each fold
 //! OUT/runs/run0.json                    a run's result
 //! OUT/unfinished/…                      checkpoints, and folds of runs not complete yet
 //! OUT/summary.json                      the table, written last
 //! ```
+//! [`Results`](super::folder::Results) reads it back.
 
 use super::fit::fit;
+use super::folder::{Begun, clip_records, clips_path, plan_path, run_path};
 use super::identity::{Identity, first_difference};
 use super::results::{FoldRecord, Made, ModelSummary, RunResult, Summary};
 use super::run::{EpochRecord, Outcome};
@@ -26,9 +29,6 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-
-/// What a folder was begun with.
-const PLAN: &str = "plan.json";
 
 /// The data of a training, and what a model file says of it.
 #[derive(Clone, Copy, Debug)]
@@ -82,7 +82,7 @@ pub fn cross_validate(source: &Source<'_>, plan: &Plan, out: &Path, execution: &
     let folder = Folder { root: out, source, plan, splits: &splits, threads: execution.threads };
     folder.open(execution.resume)?;
 
-    let missing = (0..plan.runs).filter(|&run| !folder.run_path(run).exists());
+    let missing = (0..plan.runs).filter(|&run| !run_path(out, run).exists());
     let jobs: Vec<(usize, usize)> = missing.flat_map(|run| (0..splits.len()).map(move |split| (run, split))).collect();
     let (next, failed) = (AtomicUsize::new(0), Mutex::new(None));
     std::thread::scope(|scope| {
@@ -115,7 +115,7 @@ pub fn cross_validate(source: &Source<'_>, plan: &Plan, out: &Path, execution: &
 /// [`Kind::Settings`] or [`Kind::Io`], naming the folder.
 pub fn check_folder(out: &Path, plan: &Plan, resume: bool) -> Result<()> {
     let wrong = |problem: &str, advice: &str| Err(Error::new(Kind::Settings, problem).at(out.display()).advice(advice));
-    let path = out.join(PLAN);
+    let path = plan_path(out);
     if is_in_use(out) && !resume {
         let advice = "choose another folder, or go on with its work with --resume";
         return wrong("expected a new or empty folder, but it holds files", advice);
@@ -135,7 +135,7 @@ fn is_in_use(folder: &Path) -> bool {
 
 /// Refuses to go on where what the folder was begun with differs; where nothing is begun there is nothing to differ from.
 fn refuse_difference(out: &Path, difference: impl Fn(&Value) -> Option<String>) -> Result<()> {
-    let path = out.join(PLAN);
+    let path = plan_path(out);
     let Some(difference) = path.exists().then(|| read_json(&path)).transpose()?.as_ref().and_then(difference) else {
         return Ok(());
     };
@@ -159,19 +159,19 @@ impl Folder<'_> {
         check_folder(self.root, self.plan, resume)?;
         let data = self.source.fingerprint;
         refuse_difference(self.root, |begun| first_difference("data", &begun["data"], &json!(data)))?;
-        let plan = self.root.join(PLAN);
+        let plan = plan_path(self.root);
         if !plan.exists() {
-            write_json(&plan, &json!({ "plan": self.plan, "data": data }))?;
+            write_json(&plan, &Begun { plan: self.plan.clone(), data: data.into() })?;
         }
         // After the plan: a folder without one would not be gone on with.
+        let clips = clips_path(self.root);
+        if !clips.exists() {
+            write_json(&clips, &clip_records(self.source.dataset))?;
+        }
         for folder in ["models", "runs", "unfinished"].map(|name| self.root.join(name)) {
             std::fs::create_dir_all(&folder).map_err(|error| Error::io(folder.display(), &error))?;
         }
         Ok(())
-    }
-
-    fn run_path(&self, run: usize) -> PathBuf {
-        self.root.join(format!("runs/run{run}.json"))
     }
 
     fn unfinished(&self, run: usize, fold: usize, extension: &str) -> PathBuf {
@@ -202,7 +202,7 @@ impl Folder<'_> {
 
     /// Pools the folds of a run, and writes its result, unless that is done already.
     fn finish_run(&self, run: usize) -> Result<RunResult> {
-        let path = self.run_path(run);
+        let path = run_path(self.root, run);
         if path.exists() {
             return read_json(&path);
         }

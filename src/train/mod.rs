@@ -11,11 +11,13 @@
 //! | [`fit`]            | one training from start to end, saved on the way                          |
 //! | [`cross_validate`] | folds × runs, on all cores, resumable                                     |
 //! | [`results`]        | what is left in files                                                     |
+//! | [`folder`]         | the folder of a cross-validation, read back                               |
 //! | [`metrics`]        | confusion matrix, UAR, WAR, F1                                             |
 
 pub mod checkpoint;
 pub mod cross_validate;
 pub mod fit;
+pub mod folder;
 pub mod identity;
 pub mod metrics;
 pub mod results;
@@ -24,6 +26,7 @@ pub mod settings;
 pub mod step;
 pub mod task;
 
+pub use folder::{ClipRecord, Results};
 pub use identity::Identity;
 pub use metrics::{Confusion, Spread};
 pub use run::{EpochRecord, Outcome, State, Training};
