@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 /// Cross-validate: train and test on every fold, once a seed, and print the table.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Writes DIR/runs/runN.json, DIR/models/runN-foldM.safetensors and DIR/summary.json. Killed at any moment, the \
+    after_help = "Writes DIR/runs/runN.json, DIR/models/runN-foldM.safetensors, DIR/clips.json and DIR/summary.json. Killed at any moment, the \
                   same command with --resume goes on and ends with the same bytes.
 
 Example: reslstm cv ravdess -o cv-h64 --arch reslstm-sa-h64 --runs 3"

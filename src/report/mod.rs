@@ -4,6 +4,7 @@
 //! colours of Okabe and Ito, which colour-blind readers tell apart.
 
 pub mod gradient_flow;
+pub mod published;
 
 use plotters::style::RGBColor;
 

@@ -2,13 +2,16 @@
 //!
 //! ```text
 //! OUT/plan.json                         what was asked for, and of which data
+//! OUT/clips.json                        every clip's name, class and speaker
 //! OUT/models/run0-fold3.safetensors     the best model of each fold
 //! OUT/runs/run0.json                    a run's result, as soon as its folds are done
 //! OUT/unfinished/…                      checkpoints, and folds of runs not complete yet
 //! OUT/summary.json                      the table, written last
 //! ```
+//! [`Results`](super::folder::Results) reads it back.
 
 use super::fit::fit;
+use super::folder::{Begun, plan_path, run_path, write_clips};
 use super::identity::{Identity, first_difference};
 use super::results::{Epochs, FoldRecord, Made, ModelSummary, RunResult, Summary};
 use super::run::{EpochRecord, Outcome};
@@ -26,9 +29,6 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-
-/// What a folder was begun with.
-const PLAN: &str = "plan.json";
 
 /// The data of a training, and what a model file says of it.
 #[derive(Clone, Copy, Debug)]
@@ -96,7 +96,7 @@ pub fn cross_validate(source: &Source<'_>, plans: &[(Plan, PathBuf)], execution:
     for run in 0..plans.iter().map(|(plan, _)| plan.runs).max().unwrap_or(0) {
         for folder in folders.iter().filter(|folder| run < folder.plan.runs) {
             let folds = folder.splits.len();
-            if folder.run_path(run).exists() {
+            if run_path(folder.root, run).exists() {
                 (execution.observe)(&folder.plan.settings, Event::Found(folds * folder.plan.settings.epochs));
             } else {
                 open.push(OpenRun { folder, run, left: AtomicUsize::new(folds) });
@@ -132,7 +132,7 @@ pub fn cross_validate(source: &Source<'_>, plans: &[(Plan, PathBuf)], execution:
 /// [`Kind::Settings`] or [`Kind::Io`], naming the folder.
 pub fn check_folder(out: &Path, plan: &Plan, resume: bool) -> Result<()> {
     let wrong = |problem: &str, advice: &str| Err(Error::new(Kind::Settings, problem).at(out.display()).advice(advice));
-    let path = out.join(PLAN);
+    let path = plan_path(out);
     if is_in_use(out) && !resume {
         let advice = "choose another folder, or go on with its work with --resume";
         return wrong("expected a new or empty folder, but it holds files", advice);
@@ -152,7 +152,7 @@ fn is_in_use(folder: &Path) -> bool {
 
 /// Refuses to go on where what the folder was begun with differs; where nothing is begun there is nothing to differ from.
 fn refuse_difference(out: &Path, difference: impl Fn(&Value) -> Option<String>) -> Result<()> {
-    let path = out.join(PLAN);
+    let path = plan_path(out);
     let Some(difference) = path.exists().then(|| read_json(&path)).transpose()?.as_ref().and_then(difference) else {
         return Ok(());
     };
@@ -199,19 +199,16 @@ impl<'a> Folder<'a> {
         check_folder(root, plan, execution.resume)?;
         let data = source.fingerprint;
         refuse_difference(root, |begun| first_difference("data", &begun["data"], &json!(data)))?;
-        let path = root.join(PLAN);
+        let path = plan_path(root);
         if !path.exists() {
-            write_json(&path, &json!({ "plan": plan, "data": data }))?;
+            write_json(&path, &Begun { plan: plan.clone(), data: data.into() })?;
         }
         // After the plan: a folder without one would not be gone on with.
+        write_clips(root, source.dataset)?;
         for folder in ["models", "runs", "unfinished"].map(|name| root.join(name)) {
             std::fs::create_dir_all(&folder).map_err(|error| Error::io(folder.display(), &error))?;
         }
         Ok(Folder { root, source, plan, splits, execution })
-    }
-
-    fn run_path(&self, run: usize) -> PathBuf {
-        self.root.join(format!("runs/run{run}.json"))
     }
 
     fn unfinished(&self, run: usize, fold: usize, extension: &str) -> PathBuf {
@@ -252,7 +249,7 @@ impl<'a> Folder<'a> {
         let (parameters, made) = (model.parameter_count(), Made::now(self.execution.threads));
         let labels = labels.names().to_vec();
         let result = RunResult::pool(run, &self.plan.settings, labels, fingerprint, parameters, folds, made);
-        write_json(&self.run_path(run), &result)?;
+        write_json(&run_path(self.root, run), &result)?;
         self.splits.iter().try_for_each(|split| remove(&self.unfinished(run, split.fold(), "json")))?;
         self.observe(Event::Run(&result));
         Ok(())
@@ -260,7 +257,8 @@ impl<'a> Folder<'a> {
 
     /// The row of the table, of runs that are all complete; written here too.
     fn summarise(&self) -> Result<ModelSummary> {
-        let runs = (0..self.plan.runs).map(|run| read_json(&self.run_path(run))).collect::<Result<Vec<RunResult>>>()?;
+        let runs =
+            (0..self.plan.runs).map(|run| read_json(&run_path(self.root, run))).collect::<Result<Vec<RunResult>>>()?;
         let model = ModelSummary::of(&runs);
         write_json(&self.root.join("summary.json"), &Summary { models: vec![model.clone()] })?;
         Ok(model)

@@ -16,7 +16,7 @@ fn cv_leaves_runs_models_and_a_summary_that_agree() {
     let room = Room::new("cv");
     let stdout = room.does(&format!("cv ../speech -o out --runs 2 --folds k=3 --json {SMALL}"));
     assert_eq!(serde_json::from_str::<Value>(&stdout).unwrap(), room.json("out/summary.json"));
-    assert_eq!(room.list("out"), ["models", "plan.json", "runs", "summary.json", "unfinished"]);
+    assert_eq!(room.list("out"), ["clips.json", "models", "plan.json", "runs", "summary.json", "unfinished"]);
     assert_eq!((room.list("out/models").len(), room.list("out/unfinished").len()), (6, 0));
 
     let summary = &room.json("out/summary.json")["models"][0];
