@@ -5,7 +5,15 @@ use std::time::Duration;
 
 /// A bar over `total` steps; shown from half a second on, and not at all where stderr is no terminal.
 pub fn bar(total: u64, what: &str) -> ProgressBar {
-    let style = "{msg} {bar:30} {pos}/{len} {elapsed} elapsed, {eta} left";
+    styled(total, what, "{msg} {bar:30} {pos}/{len} {elapsed} elapsed, {eta} left")
+}
+
+/// [`bar`], where the steps are of different lengths and their number says nothing.
+pub fn share_bar(total: u64, what: &str) -> ProgressBar {
+    styled(total, what, "{msg} {bar:30} {percent} % {elapsed} elapsed, {eta} left")
+}
+
+fn styled(total: u64, what: &str, style: &str) -> ProgressBar {
     let bar = ProgressBar::new(total)
         .with_style(ProgressStyle::with_template(style).expect("a valid template"))
         .with_message(what.to_string());

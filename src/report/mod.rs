@@ -1,10 +1,12 @@
-//! Figures.
+//! Figures and tables.
 //!
-//! Drawn as SVG that reads on light and dark paper alike: no background, text and axes in a grey that both carry, lines in the
+//! Figures are drawn as SVG that reads on light and dark paper alike: no background, text and axes in a grey that both carry, lines in the
 //! colours of Okabe and Ito, which colour-blind readers tell apart.
 
 pub mod gradient_flow;
 pub mod published;
+pub mod table1;
+pub mod table2;
 
 use plotters::style::RGBColor;
 

@@ -131,17 +131,29 @@ pub fn cross_validate(source: &Source<'_>, plans: &[(Plan, PathBuf)], execution:
 /// # Errors
 /// [`Kind::Settings`] or [`Kind::Io`], naming the folder.
 pub fn check_folder(out: &Path, plan: &Plan, resume: bool) -> Result<()> {
-    let wrong = |problem: &str, advice: &str| Err(Error::new(Kind::Settings, problem).at(out.display()).advice(advice));
     let path = plan_path(out);
-    if is_in_use(out) && !resume {
-        let advice = "choose another folder, or go on with its work with --resume";
-        return wrong("expected a new or empty folder, but it holds files", advice);
+    if !resume {
+        check_new(out)?;
     }
     if is_in_use(out) && !path.exists() {
-        return wrong("expected a folder begun by this command, but it has no plan.json", "choose another folder");
+        let problem = "expected a folder begun by this command, but it has no plan.json";
+        return Err(Error::new(Kind::Settings, problem).at(out.display()).advice("choose another folder"));
     }
     files::check_writable(&path, Existing::Replace)?;
     refuse_difference(out, |begun| first_difference("", &begun["plan"], &json!(plan)))
+}
+
+/// Refuses a folder that is in use.
+///
+/// # Errors
+/// [`Kind::Settings`], naming it.
+pub fn check_new(out: &Path) -> Result<()> {
+    if !is_in_use(out) {
+        return Ok(());
+    }
+    let problem = "expected a new or empty folder, but it holds files";
+    let advice = "choose another folder, or go on with its work with --resume";
+    Err(Error::new(Kind::Settings, problem).at(out.display()).advice(advice))
 }
 
 /// Whether the folder holds more than what a killed process was writing when it had begun nothing yet.
@@ -231,7 +243,8 @@ impl<'a> Folder<'a> {
         let checkpoint = self.unfinished(run, fold, "checkpoint");
         let identity = Identity::new(settings, run, Some(split), self.source.fingerprint);
         let mut observe = |_: usize, _: &EpochRecord| self.observe(Event::Epoch);
-        let outcome = fit(&identity, &task, &checkpoint, self.execution.stop, &mut observe)?;
+        let outcome = fit(&identity, &task, &checkpoint, self.execution.stop, &mut observe)
+            .map_err(|error| error.at(format!("{}: run {run}, fold {fold}", self.root.display())))?;
         let record = fold_record(split, &outcome);
         let model = model_file(self.source, settings, Some((run, &record)), &task, outcome)?;
         files::write_atomically(&self.root.join(format!("models/run{run}-fold{fold}.safetensors")), &model.to_bytes())?;

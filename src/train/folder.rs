@@ -109,6 +109,26 @@ impl Results {
         Ok(results)
     }
 
+    /// Reads the folders in a folder: those of cross-validations that have a finished run, by name.
+    ///
+    /// # Errors
+    /// As [`read`](Results::read).
+    pub fn read_all(folder: &Path) -> Result<Vec<Self>> {
+        let failed = |error| Error::io(folder.display(), &error);
+        let entries = folder.read_dir().map_err(failed)?.collect::<std::io::Result<Vec<_>>>().map_err(failed)?;
+        let mut folders: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).collect();
+        folders.retain(|folder| plan_path(folder).exists());
+        folders.sort();
+        let mut all = Vec::new();
+        for folder in folders {
+            let Begun { plan, .. } = read_json(&plan_path(&folder))?;
+            if (0..plan.runs).any(|run| run_path(&folder, run).exists()) {
+                all.push(Self::read(&folder)?);
+            }
+        }
+        Ok(all)
+    }
+
     /// Class names in order.
     pub fn labels(&self) -> &[String] {
         &self.runs[0].labels

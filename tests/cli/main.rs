@@ -4,6 +4,7 @@ mod auditing;
 mod bad_input;
 mod corpora;
 mod live;
+mod paper;
 mod resuming;
 mod room;
 mod sweeping;
