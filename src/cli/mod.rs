@@ -18,6 +18,7 @@ mod interrupt;
 mod live;
 mod objective;
 mod options;
+mod paper;
 mod predict;
 mod progress;
 mod resample;
@@ -60,6 +61,7 @@ enum Command {
     Cv(cv::Cv),
     Sweep(sweep::Sweep),
     Tune(tune::Tune),
+    Paper(paper::Paper),
     Eval(eval::Eval),
     Predict(predict::Predict),
     Info(info::Info),
@@ -91,6 +93,7 @@ pub fn run() -> ExitCode {
         Command::Cv(command) => command.run(),
         Command::Sweep(command) => command.run(),
         Command::Tune(command) => command.run(),
+        Command::Paper(command) => command.run(),
         Command::Eval(command) => command.run(),
         Command::Predict(command) => command.run(),
         Command::Info(command) => command.run(),

@@ -1,4 +1,4 @@
-//! Figures and pages.
+//! Figures, tables and pages.
 //!
 //! Figures are drawn as SVG that reads on light and dark paper alike: no background, text and axes in a grey that both carry, lines in the
 //! colours of Okabe and Ito, which colour-blind readers tell apart.
@@ -7,6 +7,9 @@ mod base64;
 pub mod explain;
 pub mod gradient_flow;
 pub mod page;
+pub mod published;
+pub mod table1;
+pub mod table2;
 
 use plotters::style::RGBColor;
 

@@ -6,6 +6,7 @@ mod browser;
 mod corpora;
 mod explaining;
 mod live;
+mod paper;
 mod resuming;
 mod room;
 mod sweeping;
