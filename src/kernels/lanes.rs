@@ -43,16 +43,18 @@ impl<S: Scalar> Lanes<S> {
         }
     }
 
-    /// Writes the lanes from `first` on, as many as fit.
+    /// Writes the lanes from `first` on, as many as fit; those before keep what `to` holds.
     #[inline(always)]
     pub fn store_from(self, first: usize, to: &mut [S]) {
         if first == 0 {
-            self.store(to);
-        } else {
-            for (x, &lane) in to.iter_mut().zip(&self.0[first..]) {
-                *x = lane;
-            }
+            return self.store(to);
         }
+        // Chosen lane by lane at fixed places: an index known only at run time would keep the lanes out of the registers.
+        let mut lanes = Self::load(to);
+        for lane in 0..LANES {
+            lanes.0[lane] = if lane < first { lanes.0[lane] } else { self.0[lane] };
+        }
+        lanes.store(to);
     }
 
     /// `self += scale · other`, lane by lane: one rounding where the level has fused multiply-add, two where not.

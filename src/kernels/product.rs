@@ -113,7 +113,7 @@ impl<S: Scalar, const HELD: bool> Tiled<S> for Job<'_, S, HELD> {
                 // Where the last vector overlaps the one before, both hold the same sums, unless a sum went on that the one
                 // before has written already: then these lanes are left alone.
                 let fresh = if HELD { (v + w) * LANES - first } else { 0 };
-                sums[r][w].store_from(fresh, &mut out[first + fresh..]);
+                sums[r][w].store_from(fresh, &mut out[first..]);
             }
         }
     }

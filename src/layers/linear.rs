@@ -28,6 +28,7 @@ parameters!(Linear { "weight" => weight, "bias" => bias });
 #[derive(Clone, Debug, Default)]
 pub struct LinearTape<S> {
     weight: Panels<S>,
+    x: Panels<S>,
 }
 
 impl<S: Scalar> Linear<S> {
@@ -88,7 +89,8 @@ impl<S: Scalar> Linear<S> {
         dx: &mut Matrix<S>,
     ) {
         // forward: y += x·Wᵀ
-        add_outer(dy.as_slice(), x.as_slice(), x.cols(), grads.weight.as_mut_slice());
+        tape.x.pack(x.as_slice(), x.cols());
+        add_outer(dy.as_slice(), &tape.x, grads.weight.as_mut_slice());
         dx.resize(x.rows(), x.cols());
         tape.weight.pack(self.weight.as_slice(), self.weight.cols());
         product(Start::Zero, &[Term { a: dy.as_slice(), b: &tape.weight }], dx.as_mut_slice());

@@ -68,8 +68,9 @@ pub struct LstmTape<S> {
     /// What arrives at h and c from the step after, `[N,H]`.
     dh_next: Matrix<S>,
     dc_next: Matrix<S>,
-    /// h of the step before, for the frames about to be flushed.
-    h_prev: Vec<S>,
+    /// x and h of the step before, for the frames about to be flushed.
+    packed_x: Panels<S>,
+    packed_h_prev: Panels<S>,
     /// What those frames add to a gate's biases, `[H]`.
     dbias: Vec<S>,
 }
@@ -303,19 +304,19 @@ impl<S: Scalar> Lstm<S> {
     ) {
         let (inputs, hidden) = (self.inputs(), self.hidden());
         let (first, last) = (layout.rows(steps.start).start, layout.rows(steps.end - 1).end);
+        tape.packed_x.pack(x.rows_between(first, last), inputs);
         // Row by row, h of the step before: the rows that went into the forward's product with W_hh.
-        tape.h_prev.clear();
+        tape.packed_h_prev.reshape(last - first, hidden);
         for t in steps {
-            let running = layout.rows(t).len() * hidden;
+            let rows = layout.rows(t);
             let h_prev = if t == 0 { &tape.before } else { &tape.h.as_slice()[layout.rows(t - 1).start * hidden..] };
-            tape.h_prev.extend_from_slice(&h_prev[..running]);
+            tape.packed_h_prev.set_rows(rows.start - first, &h_prev[..rows.len() * hidden]);
         }
-        let x = x.rows_between(first, last);
         let dgates = tape.dgates.each_ref().map(|dgate| dgate.rows_between(first, last));
         for (gate, dgate) in dgates.into_iter().enumerate() {
             // forward: â = W_ih·x + W_hh·h₋₁ + b_ih + b_hh
-            add_outer(dgate, x, inputs, gate_rows_mut(&mut grads.weight_ih, gate));
-            add_outer(dgate, &tape.h_prev, hidden, gate_rows_mut(&mut grads.weight_hh, gate));
+            add_outer(dgate, &tape.packed_x, gate_rows_mut(&mut grads.weight_ih, gate));
+            add_outer(dgate, &tape.packed_h_prev, gate_rows_mut(&mut grads.weight_hh, gate));
             tape.dbias.clear();
             tape.dbias.resize(hidden, S::ZERO);
             add_column_sums(dgate, &mut tape.dbias);
