@@ -49,12 +49,11 @@ impl<S: Scalar> Lanes<S> {
         if first == 0 {
             return self.store(to);
         }
-        // Chosen lane by lane at fixed places: an index known only at run time would keep the lanes out of the registers.
-        let mut lanes = Self::load(to);
-        for lane in 0..LANES {
-            lanes.0[lane] = if lane < first { lanes.0[lane] } else { self.0[lane] };
-        }
-        lanes.store(to);
+        // All lanes are written, and what they wrote over put back: storing from a place known only at run time would keep them
+        // out of the registers, a choice lane by lane would take them apart.
+        let kept = Self::load(to);
+        self.store(to);
+        to[..first].copy_from_slice(&kept.0[..first]);
     }
 
     /// `self += scale · other`, lane by lane: one rounding where the level has fused multiply-add, two where not.

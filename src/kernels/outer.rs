@@ -63,12 +63,13 @@ impl<S: Scalar> Tiled<S> for Job<'_, S> {
                 }
             }
         }
-        // Lanes that repeat the vector before are not written: they may have been counted there already.
+        // Lanes that repeat the vector before are left alone where another tile has counted them already.
         for r in 0..R {
             let row = &mut out[(p + r) * columns..][..columns];
             for w in 0..V {
                 let start = vector_start(v + w, columns);
-                sums[r][w].store_from((v + w) * LANES - start, &mut row[start..]);
+                let fresh = if w == 0 { v * LANES - start } else { 0 };
+                sums[r][w].store_from(fresh, &mut row[start..]);
             }
         }
     }
