@@ -1,10 +1,10 @@
-//! Read a model's attention: which frames of a recording its answer rests on.
+//! Read a model's attention: how much each frame of a recording counts in its answer.
 //!
 //! ```text
 //! cargo run --release --example read_attention [-- MODEL.safetensors CLIP.wav]
 //! ```
-//! Without arguments: the bundled model (trained on RAVDESS, CC BY-NC-SA 4.0) hears a sentence of the speech synthesiser. It was trained on
-//! people, so its answer may well be wrong; the weights show what it listened to all the same.
+//! Without arguments: the bundled model (trained on RAVDESS, CC BY-NC-SA 4.0) hears a sentence of the speech synthesiser. It was
+//! trained on people, so its answer may well be wrong. A weight is that of a hidden state, which knows the frames before it too.
 
 use reslstm::audio::Recording;
 use reslstm::data::synth::synthesise;

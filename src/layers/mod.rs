@@ -117,7 +117,7 @@
 //! | `bptt_by_hand` | lesson 5 in plain arithmetic: three frames, every number beside the layer's own |
 //! | `toy_sequence` | lessons 1, 2, 4 and 5 learn which of two symbols came first |
 //! | `audit_your_layer` | the audit finds a wrong sign in a layer of your own |
-//! | `read_attention` | which frames of a recording a trained model listens to |
+//! | `read_attention` | how much each frame of a recording counts for a trained model |
 //! | `embed` | a trained model inside another program |
 
 pub mod attention;
