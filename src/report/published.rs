@@ -1,8 +1,10 @@
 //! What the paper reports, to stand beside what comes out here: Tables I and II of Krasnoproshin and Vashkevich (2026), and the
 //! recalls of its Fig. 4.
 
+use serde::Serialize;
+
 /// A row of Table I or II: a model on RAVDESS, under speaker-independent cross-validation.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Published {
     /// What the paper calls it.
     pub name: &'static str,

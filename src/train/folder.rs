@@ -3,9 +3,9 @@
 use super::cross_validate::Plan;
 use super::metrics::Confusion;
 use super::results::{FoldRecord, RunResult};
-use crate::data::Dataset;
+use crate::data::{Clip, Dataset};
 use crate::error::{Error, Kind, Result};
-use crate::files::read_json;
+use crate::files::{read_json, write_json};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -15,8 +15,11 @@ pub(super) fn plan_path(folder: &Path) -> PathBuf {
 }
 
 /// Every clip of the data.
-pub(super) fn clips_path(folder: &Path) -> PathBuf {
-    folder.join("clips.json")
+const CLIPS: &str = "clips.json";
+
+/// `clips.json` of a folder: its own, or that of the one above.
+fn clips_path(folder: &Path) -> Option<PathBuf> {
+    [folder.join(CLIPS), folder.join("..").join(CLIPS)].into_iter().find(|path| path.exists())
 }
 
 /// The result of a run.
@@ -44,13 +47,21 @@ pub struct ClipRecord {
     pub speaker: String,
 }
 
-/// All clips of the data, in their order.
-pub(super) fn clip_records(dataset: &Dataset) -> Vec<ClipRecord> {
-    let record = |clip: &crate::data::Clip| {
+/// Writes `clips.json`, unless the folder has it already, or the one above, where cross-validations of the same data share it.
+///
+/// # Errors
+/// [`Kind::Io`], naming the file.
+pub fn write_clips(folder: &Path, dataset: &Dataset) -> Result<()> {
+    let record = |clip: &Clip| {
         let (name, speaker) = (clip.name.clone(), clip.speaker.clone());
         ClipRecord { name, label: clip.label, speaker }
     };
-    dataset.clips().iter().map(record).collect()
+    let clips: Vec<ClipRecord> = dataset.clips().iter().map(record).collect();
+    let same = |path: &PathBuf| read_json::<Vec<ClipRecord>>(path).is_ok_and(|found| found == clips);
+    match clips_path(folder).filter(same) {
+        Some(_) => Ok(()),
+        None => write_json(&folder.join(CLIPS), &clips),
+    }
 }
 
 /// What a cross-validation left: one plan, at least one run of it, and the clips.
@@ -84,18 +95,38 @@ impl Results {
                 "the cv command that made it, with --resume, finishes it",
             );
         }
-        if !clips_path(folder).exists() {
+        let Some(clips) = clips_path(folder) else {
             return wrong(
-                "expected clips.json, found none",
+                "expected clips.json, here or in the folder above, found none",
                 "the cv command that made it, with --resume, writes it again",
             );
-        }
+        };
         let runs = numbers.iter().map(|&run| read_json(&run_path(folder, run))).collect::<Result<_>>()?;
-        let results = Results { plan, clips: read_json(&clips_path(folder))?, runs };
+        let results = Results { plan, clips: read_json(&clips)?, runs };
         for (run, number) in results.runs.iter().zip(numbers) {
             results.check(run, number, &data).map_err(|error| error.at(run_path(folder, number).display()))?;
         }
         Ok(results)
+    }
+
+    /// Reads the folders in a folder: those of cross-validations that have a finished run, by name.
+    ///
+    /// # Errors
+    /// As [`read`](Results::read).
+    pub fn read_all(folder: &Path) -> Result<Vec<Self>> {
+        let failed = |error| Error::io(folder.display(), &error);
+        let entries = folder.read_dir().map_err(failed)?.collect::<std::io::Result<Vec<_>>>().map_err(failed)?;
+        let mut folders: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).collect();
+        folders.retain(|folder| plan_path(folder).exists());
+        folders.sort();
+        let mut all = Vec::new();
+        for folder in folders {
+            let Begun { plan, .. } = read_json(&plan_path(&folder))?;
+            if (0..plan.runs).any(|run| run_path(&folder, run).exists()) {
+                all.push(Self::read(&folder)?);
+            }
+        }
+        Ok(all)
     }
 
     /// Class names in order.
@@ -153,8 +184,7 @@ impl Results {
 mod tests {
     use super::*;
     use crate::audio::FeatureSettings;
-    use crate::data::{Clip, Labels};
-    use crate::files::write_json;
+    use crate::data::Labels;
     use crate::matrix::Matrix;
     use crate::rng::Stream;
     use crate::train::Recipe;
@@ -183,8 +213,8 @@ mod tests {
         let source =
             Source { dataset: &dataset, sample_rate: 8000, features: &features, fingerprint: "f", licence: "" };
         let stop = AtomicBool::new(false);
-        let execution = Execution { threads: 1, resume: true, stop: &stop, observe: &|_, _, _, _| {} };
-        cross_validate(&source, &plan, folder, &execution).unwrap();
+        let execution = Execution { threads: 1, resume: true, stop: &stop, observe: &|_, _| {} };
+        cross_validate(&source, &[(plan.clone(), folder.to_path_buf())], &execution).unwrap();
         plan
     }
 
@@ -211,13 +241,29 @@ mod tests {
     fn the_clips_are_the_same_bytes_on_resume() {
         let folder = tempfile::tempdir().unwrap();
         cross_validated(folder.path());
-        let path = clips_path(folder.path());
+        let path = folder.path().join(CLIPS);
         let before = std::fs::read(&path).unwrap();
         cross_validated(folder.path());
         assert_eq!(std::fs::read(&path).unwrap(), before);
         std::fs::remove_file(&path).unwrap();
         cross_validated(folder.path());
         assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
+
+    #[test]
+    fn folders_of_the_same_data_share_the_clips_of_the_folder_above() {
+        let above = tempfile::tempdir().unwrap();
+        let folder = above.path().join("row");
+        write_clips(above.path(), &dataset()).unwrap();
+        cross_validated(&folder);
+        assert!(!folder.join(CLIPS).exists());
+        let shared = Results::read(&folder).unwrap();
+        // Those of other data are no use: the folder gets its own, which count.
+        write_json(&above.path().join(CLIPS), &json!([{ "name": "other", "label": 0, "speaker": "a" }])).unwrap();
+        assert!(Results::read(&folder).is_err());
+        cross_validated(&folder);
+        assert!(folder.join(CLIPS).exists());
+        assert_eq!(Results::read(&folder).unwrap(), shared);
     }
 
     #[test]
@@ -239,7 +285,7 @@ mod tests {
         assert_eq!(error.kind(), Kind::Data);
         assert!(error.to_string().contains("expected a folder made by cv, but it has no plan.json"), "{error}");
         cross_validated(folder.path());
-        let (clips, run) = (clips_path(folder.path()), run_path(folder.path(), 1));
+        let (clips, run) = (folder.path().join(CLIPS), run_path(folder.path(), 1));
         let refused = |path: &Path, change: &dyn Fn(&mut Value), expected: &str| {
             let before: Value = read_json(path).unwrap();
             let mut changed = before.clone();
@@ -265,6 +311,6 @@ mod tests {
         Results::read(folder.path()).unwrap();
         std::fs::remove_file(clips).unwrap();
         let error = Results::read(folder.path()).unwrap_err();
-        assert!(error.to_string().contains("expected clips.json, found none"), "{error}");
+        assert!(error.to_string().contains("expected clips.json, here or in the folder above, found none"), "{error}");
     }
 }

@@ -13,6 +13,7 @@
 //! | [`results`]        | what is left in files                                                     |
 //! | [`folder`]         | the folder of a cross-validation, read back                               |
 //! | [`metrics`]        | confusion matrix, UAR, WAR, F1                                             |
+//! | [`statistics`]     | how far scores hold for other speakers and seeds                          |
 
 pub mod checkpoint;
 pub mod cross_validate;
@@ -23,6 +24,7 @@ pub mod metrics;
 pub mod results;
 pub mod run;
 pub mod settings;
+pub mod statistics;
 pub mod step;
 pub mod task;
 
