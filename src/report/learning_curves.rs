@@ -4,8 +4,7 @@ use super::colours::{INK, Mark};
 use super::csv_text;
 use super::drawing::{Canvas, Drawn, HPos, Panel, TITLE, VPos, legend, line, picture, ticks, write};
 use crate::optim::CosineWarmRestarts;
-use crate::train::EpochRecord;
-use crate::train::results::{FoldRecord, RunResult};
+use crate::train::results::{Epochs, FoldRecord, RunResult};
 use plotters::prelude::*;
 use std::ops::Range;
 
@@ -35,8 +34,8 @@ pub fn svg(title: &str, run: &RunResult, fold: Option<usize>) -> String {
     picture(WIDTH, second + HEIGHT + 54, |canvas| {
         write(canvas, title, (12, 10), TITLE, (HPos::Left, VPos::Top))?;
         legend(canvas, (LEFT, 40), RIGHT, &names)?;
-        let curves = |of: fn(&EpochRecord) -> Option<f64>| curves(&folds, of);
-        let (losses, uars) = (curves(|epoch| Some(epoch.loss)), curves(|epoch| epoch.validation_uar));
+        let curves = |of: fn(&Epochs) -> &Vec<f64>| folds.iter().map(|fold| &of(&fold.epochs)[..]).collect::<Vec<_>>();
+        let (losses, uars) = (curves(|epochs| &epochs.loss), curves(|epochs| &epochs.validation_uar));
         let losses = (panel(TOP, around(&losses)), losses, "nats", "training loss; ticks above: warm restarts");
         let uars = (panel(second, around(&uars)), uars, "UAR", "validation UAR; large marks: the epochs kept");
         for (panel, curves, unit, heading) in [losses, uars] {
@@ -60,18 +59,9 @@ fn mark(fold: &FoldRecord) -> Mark {
     Mark::of(fold.split.fold() + 1)
 }
 
-/// A value of every epoch that has one, by the number of the epoch, from 1.
-fn curves(folds: &[&FoldRecord], of: fn(&EpochRecord) -> Option<f64>) -> Vec<Vec<(f64, f64)>> {
-    let curve = |fold: &&FoldRecord| {
-        let epochs = fold.epochs.iter().enumerate();
-        epochs.filter_map(|(epoch, record)| Some((epoch as f64 + 1.0, of(record)?))).collect()
-    };
-    folds.iter().map(curve).collect()
-}
-
 /// A range with all values, and some room.
-fn around(curves: &[Vec<(f64, f64)>]) -> Range<f64> {
-    let values = || curves.iter().flatten().map(|&(_, value)| value);
+fn around(curves: &[&[f64]]) -> Range<f64> {
+    let values = || curves.iter().copied().flatten().copied();
     let (low, high) = (values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max));
     let room = (0.05 * (high - low)).max(1e-3);
     (low - room).max(0.0)..high + room
@@ -91,8 +81,9 @@ fn restarts(run: &RunResult, epoch: usize) -> bool {
     epoch > 0 && epoch % run.settings.t0 == 0
 }
 
-fn draw_curve(canvas: &Canvas<'_>, panel: &Panel, fold: &FoldRecord, curve: &[(f64, f64)]) -> Drawn {
-    let pixels: Vec<(i32, i32)> = curve.iter().map(|&(epoch, value)| panel.at(epoch, value)).collect();
+fn draw_curve(canvas: &Canvas<'_>, panel: &Panel, fold: &FoldRecord, curve: &[f64]) -> Drawn {
+    let pixel = |(epoch, &value): (usize, &f64)| panel.at(epoch as f64 + 1.0, value);
+    let pixels: Vec<(i32, i32)> = curve.iter().enumerate().map(pixel).collect();
     line(canvas, pixels.clone(), mark(fold).colour.stroke_width(2))?;
     mark(fold).draw(canvas, pixels[fold.best_epoch], 6.0)
 }
@@ -102,18 +93,17 @@ fn draw_curve(canvas: &Canvas<'_>, panel: &Panel, fold: &FoldRecord, curve: &[(f
 pub fn csv(run: &RunResult, fold: Option<usize>) -> String {
     let schedule = CosineWarmRestarts::published(run.settings.lr, run.settings.t0);
     let header = ["fold", "epoch", "learning_rate", "restart", "loss", "validation_uar", "kept"];
-    let row = |fold: &FoldRecord, epoch: usize, record: &EpochRecord| {
+    let row = |fold: &FoldRecord, epoch: usize| {
         [
             fold.split.fold().to_string(),
             (epoch + 1).to_string(),
             schedule.rate(epoch).to_string(),
             restarts(run, epoch).to_string(),
-            record.loss.to_string(),
-            record.validation_uar.map_or(String::new(), |uar| uar.to_string()),
+            fold.epochs.loss[epoch].to_string(),
+            fold.epochs.validation_uar[epoch].to_string(),
             (epoch == fold.best_epoch).to_string(),
         ]
     };
-    let rows = chosen(run, fold)
-        .flat_map(|fold| fold.epochs.iter().enumerate().map(move |(epoch, record)| row(fold, epoch, record)));
+    let rows = chosen(run, fold).flat_map(|fold| (0..fold.epochs.count()).map(move |epoch| row(fold, epoch)));
     csv_text(&header, rows)
 }

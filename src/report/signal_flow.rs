@@ -3,11 +3,8 @@
 use super::colours::{BLUE, INK, STEPS, diverging, step};
 use super::csv_text;
 use super::drawing::{Canvas, Drawn, HPos, LABEL, Panel, TITLE, VPos, letters, line, picture, ticks, write, write_in};
-use crate::audio::FeatureSettings;
-use crate::error::{Error, Kind, Result};
 use crate::matrix::Matrix;
-use crate::models::{Model, Tape};
-use crate::packed::{Packed, Padding};
+use crate::models::{Metadata, Trace};
 use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 
@@ -20,64 +17,22 @@ const HEAT_MAP: i32 = 150;
 const ATTENTION: i32 = 96;
 const BETWEEN: i32 = 36;
 
-/// The longest clip that is drawn: every frame is a cell in every row.
-pub const MOST_FRAMES: usize = 2_000;
-
 /// Normalised features beyond this many standard deviations have the colour of the end of the scale.
 const FEATURE_END: f64 = 3.0;
 /// Outputs of an LSTM lie between −1 and 1.
 const LSTM_END: f64 = 1.0;
 
-/// What a clip is inside a model.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SignalFlow {
-    /// The input and the output of every LSTM, from the bottom up.
-    pub layers: Vec<Layer>,
-    /// Attention weights α, `[T]`; they add up to 1.
-    pub attention: Vec<f32>,
+/// What the model reads and what each LSTM makes of it, from the bottom up, each with its name: `[T,D]` or `[T,H]`.
+fn layers<'a>(x: &'a Matrix<f32>, trace: &'a Trace<f32>) -> Vec<(&'static str, &'a Matrix<f32>)> {
+    let lstms = trace.lstms.iter().map(|lstm| (lstm.name, &lstm.tape.h));
+    [("input", x)].into_iter().chain(lstms).collect()
 }
 
-/// Values between two layers.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Layer {
-    /// `input`, `lstm1`, `lstm2`, `lstm`: as the tensors are called.
-    pub name: &'static str,
-    /// `[T,D]` or `[T,H]`
-    pub values: Matrix<f32>,
-}
-
-impl SignalFlow {
-    /// Of normalised features `x`, `[T,D]`, in evaluation.
-    ///
-    /// # Errors
-    /// [`Kind::Features`] if the clip is longer than [`MOST_FRAMES`].
-    ///
-    /// # Panics
-    /// If there is no frame, or `x` has not the model's width.
-    pub fn of(model: &Model<f32>, x: &Matrix<f32>) -> Result<Self> {
-        if x.rows() > MOST_FRAMES {
-            let problem = format!("expected a clip of at most {MOST_FRAMES} frames to draw, got {}", x.rows());
-            return Err(Error::new(Kind::Features, problem).advice("cut out the part of interest"));
-        }
-        let mut tape = Tape::default();
-        // One clip: frame t is row t.
-        model.forward_eval(&Packed::new(&[x.rows()], Padding::Ignored), x, &mut tape);
-        let mut layers = vec![Layer { name: "input", values: x.clone() }];
-        match model {
-            Model::LstmSa(_) => layers.push(Layer { name: "lstm", values: tape.top.lstm.h }),
-            Model::ResLstmSa(_) => {
-                layers.push(Layer { name: "lstm1", values: tape.lstm1.h });
-                layers.push(Layer { name: "lstm2", values: tape.top.lstm.h });
-            }
-        }
-        Ok(SignalFlow { layers, attention: tape.top.attention.alpha })
-    }
-}
-
-/// The figure, as SVG text: a heat map a layer and the attention, over one axis of frames, which are `seconds` apart. `features` says
-/// what the columns of the input are, where that is known.
-pub fn svg(title: &str, flow: &SignalFlow, seconds: f64, features: Option<&FeatureSettings>) -> String {
-    let frames = flow.attention.len() as f64;
+/// The figure, as SVG text: a heat map a layer and the attention over one axis of frames. `x`, `[T,D]`, is what the model reads,
+/// `trace` what it makes of it, `metadata` says what the columns are and how far frames are apart, where that is known.
+pub fn svg(title: &str, x: &Matrix<f32>, trace: &Trace<f32>, metadata: Option<&Metadata>) -> String {
+    let layers = layers(x, trace);
+    let frames = x.rows() as f64;
     let panel = |top: i32, height: i32, y: std::ops::Range<f64>| Panel {
         left: LEFT,
         top,
@@ -87,72 +42,79 @@ pub fn svg(title: &str, flow: &SignalFlow, seconds: f64, features: Option<&Featu
         x: -0.5..frames - 0.5,
         y,
     };
-    let attention_top = TOP + (HEAT_MAP + BETWEEN) * flow.layers.len() as i32;
+    let attention_top = TOP + (HEAT_MAP + BETWEEN) * layers.len() as i32;
     picture(WIDTH, attention_top + ATTENTION + 54, |canvas| {
         write(canvas, title, (12, 10), TITLE, (HPos::Left, VPos::Top))?;
-        for (number, layer) in flow.layers.iter().enumerate() {
+        for (number, (name, values)) in layers.iter().enumerate() {
             let top = TOP + (HEAT_MAP + BETWEEN) * number as i32;
-            let panel = panel(top, HEAT_MAP, -0.5..layer.values.cols() as f64 - 0.5);
+            let panel = panel(top, HEAT_MAP, -0.5..values.cols() as f64 - 0.5);
             let end = if number == 0 { FEATURE_END } else { LSTM_END };
-            draw_heat_map(canvas, &panel, layer, end)?;
-            draw_rows(canvas, &panel, layer, features.filter(|_| number == 0))?;
+            draw_heat_map(canvas, &panel, name, values, end)?;
+            match metadata.filter(|_| number == 0) {
+                Some(metadata) => draw_features(canvas, &panel, metadata.features.mfcc as f64)?,
+                None => draw_units(canvas, &panel, values.cols())?,
+            }
             draw_colour_bar(canvas, &panel, end)?;
         }
-        let highest = flow.attention.iter().copied().fold(0.0, f32::max);
+        let highest = trace.attention.iter().copied().fold(0.0, f32::max);
         let panel = panel(attention_top, ATTENTION, 0.0..1.08 * f64::from(highest));
-        draw_attention(canvas, &panel, &flow.attention)?;
+        draw_attention(canvas, &panel, &trace.attention)?;
         panel.x_axis(canvas, &ticks(&panel.x, 10), "frame")?;
-        draw_seconds(canvas, seconds, frames)
+        metadata.map_or(Ok(()), |metadata| draw_seconds(canvas, metadata, frames))
     })
 }
 
+/// From one frame to the next.
+fn seconds(metadata: &Metadata) -> f64 {
+    metadata.features.hop as f64 / f64::from(metadata.sample_rate)
+}
+
 /// The same axis in seconds, above everything.
-fn draw_seconds(canvas: &Canvas<'_>, seconds: f64, frames: f64) -> Drawn {
-    let x = -0.5 * seconds..(frames - 0.5) * seconds;
+fn draw_seconds(canvas: &Canvas<'_>, metadata: &Metadata, frames: f64) -> Drawn {
+    let x = -0.5 * seconds(metadata)..(frames - 0.5) * seconds(metadata);
     let panel = Panel { left: LEFT, top: TOP - 22, right: RIGHT, bottom: TOP - 22, x, y: 0.0..1.0 };
     panel.top_axis(canvas, &ticks(&panel.x, 10))?;
     line(canvas, [(LEFT, panel.top), (RIGHT, panel.top)], INK)?;
     write(canvas, "seconds", (RIGHT + 10, panel.top), LABEL, (HPos::Left, VPos::Center))
 }
 
-fn draw_heat_map(canvas: &Canvas<'_>, panel: &Panel, layer: &Layer, end: f64) -> Drawn {
-    for unit in 0..layer.values.cols() {
-        let colour = |frame: usize| step(f64::from(layer.values[(frame, unit)]), end);
+fn draw_heat_map(canvas: &Canvas<'_>, panel: &Panel, name: &str, values: &Matrix<f32>, end: f64) -> Drawn {
+    for unit in 0..values.cols() {
+        let colour = |frame: usize| step(f64::from(values[(frame, unit)]), end);
         let [low, high] = [-0.5, 0.5].map(|half| panel.up(unit as f64 + half));
         // Neighbours of one colour are one rectangle: LSTMs change slowly.
         let mut first = 0;
-        while first < layer.values.rows() {
-            let run = (first..layer.values.rows()).take_while(|&frame| colour(frame) == colour(first)).count();
+        while first < values.rows() {
+            let run = (first..values.rows()).take_while(|&frame| colour(frame) == colour(first)).count();
             let [from, to] = [first, first + run].map(|frame| panel.across(frame as f64 - 0.5));
             canvas.draw(&Rectangle::new([(from, high), (to, low)], diverging(colour(first)).filled()))?;
             first += run;
         }
     }
-    let what = match layer.name {
+    let what = match name {
         "input" => "input features, normalised (in standard deviations)".to_string(),
-        lstm => format!("output of {}, {} units", lstm.to_uppercase(), layer.values.cols()),
+        lstm => format!("output of {}", lstm.to_uppercase()),
     };
     panel.heading(canvas, &what)
 }
 
-/// What the rows of a heat map are.
-fn draw_rows(canvas: &Canvas<'_>, panel: &Panel, layer: &Layer, features: Option<&FeatureSettings>) -> Drawn {
-    let rows = layer.values.cols() as f64;
-    let Some(FeatureSettings { mfcc, .. }) = features else {
-        let numbers = [(0.0, "1".to_string()), (rows - 1.0, format!("{rows}"))];
-        for (row, number) in numbers {
-            write(canvas, &number, (LEFT - 8, panel.up(row)), LABEL, (HPos::Right, VPos::Center))?;
-        }
-        let unit = letters(LABEL, (HPos::Center, VPos::Bottom)).transform(FontTransform::Rotate270);
-        return write_in(canvas, "unit", (LEFT - 12, panel.up(rows / 2.0)), unit);
-    };
-    let border = *mfcc as f64;
-    for (name, first, end) in [("MFCC", 0.0, border), ("chroma", border, rows)] {
-        write(canvas, name, (LEFT - 10, panel.up((first + end - 1.0) / 2.0)), LABEL, (HPos::Right, VPos::Center))?;
-        let [low, high] = [first, end].map(|row| panel.up(row - 0.5));
-        line(canvas, [(LEFT - 5, low - 2), (LEFT - 5, high + 2)], INK)?;
+/// The rows are MFCC, and chroma above them.
+fn draw_features(canvas: &Canvas<'_>, panel: &Panel, mfcc: f64) -> Drawn {
+    for (name, first, end) in [("MFCC", -0.5, mfcc - 0.5), ("chroma", mfcc - 0.5, panel.y.end)] {
+        write(canvas, name, (LEFT - 10, panel.up((first + end) / 2.0)), LABEL, (HPos::Right, VPos::Center))?;
+        line(canvas, [(LEFT - 5, panel.up(first) - 2), (LEFT - 5, panel.up(end) + 2)], INK)?;
     }
     Ok(())
+}
+
+/// The rows are units, which are alike.
+fn draw_units(canvas: &Canvas<'_>, panel: &Panel, units: usize) -> Drawn {
+    for unit in [1, units] {
+        let at = (LEFT - 8, panel.up(unit as f64 - 1.0));
+        write(canvas, &unit.to_string(), at, LABEL, (HPos::Right, VPos::Center))?;
+    }
+    let upwards = letters(LABEL, (HPos::Center, VPos::Bottom)).transform(FontTransform::Rotate270);
+    write_in(canvas, "unit", (LEFT - 12, (panel.top + panel.bottom) / 2), upwards)
 }
 
 fn draw_colour_bar(canvas: &Canvas<'_>, panel: &Panel, end: f64) -> Drawn {
@@ -184,70 +146,89 @@ fn draw_attention(canvas: &Canvas<'_>, panel: &Panel, attention: &[f32]) -> Draw
     panel.frame(canvas)
 }
 
-/// The figure's data as CSV text, a line a frame: `frame,seconds`, every value of every layer, `attention`.
-pub fn csv(flow: &SignalFlow, seconds: f64) -> String {
-    let mut header = vec!["frame".to_string(), "seconds".to_string()];
-    for layer in &flow.layers {
-        header.extend((0..layer.values.cols()).map(|unit| format!("{}.{unit}", layer.name)));
-    }
+/// The figure's data as CSV text, a line a frame: `frame`, `seconds` where they are known, every value of every layer, `attention`.
+pub fn csv(x: &Matrix<f32>, trace: &Trace<f32>, metadata: Option<&Metadata>) -> String {
+    let layers = layers(x, trace);
+    let columns = |(name, values): &(&str, &Matrix<f32>)| -> Vec<String> {
+        (0..values.cols()).map(|unit| format!("{name}.{unit}")).collect()
+    };
+    let mut header = vec!["frame".to_string()];
+    header.extend(metadata.map(|_| "seconds".to_string()));
+    header.extend(layers.iter().flat_map(columns));
     header.push("attention".into());
     let row = |frame: usize| {
-        let place = [frame.to_string(), (seconds * frame as f64).to_string()];
-        let values = flow.layers.iter().flat_map(move |layer| layer.values.row(frame).iter().map(f32::to_string));
-        place.into_iter().chain(values).chain([flow.attention[frame].to_string()])
+        let mut row = vec![frame.to_string()];
+        row.extend(metadata.map(|metadata| (seconds(metadata) * frame as f64).to_string()));
+        row.extend(layers.iter().flat_map(|(_, values)| values.row(frame).iter().map(f32::to_string)));
+        row.push(trace.attention[frame].to_string());
+        row
     };
-    let header: Vec<&str> = header.iter().map(String::as_str).collect();
-    csv_text(&header, (0..flow.attention.len()).map(row))
+    csv_text(&header, (0..x.rows()).map(row))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audio::FeatureSettings;
+    use crate::models::Model;
     use crate::rng::Stream;
 
-    fn flow(name: &str, frames: usize) -> Result<SignalFlow> {
+    fn traced(name: &str, frames: usize) -> (Matrix<f32>, Trace<f32>) {
         let mut stream = Stream::new(7, "flow", 0);
         let model = Model::init(name.parse().unwrap(), 5, 3, &mut stream);
         let x = Matrix::from_vec(frames, 5, (0..5 * frames).map(|_| stream.normal() as f32).collect());
-        SignalFlow::of(&model, &x)
+        let trace = Trace::of(&model, &x);
+        (x, trace)
+    }
+
+    fn metadata() -> Metadata {
+        let features = FeatureSettings { n_fft: 512, hop: 2000, mel_bands: 16, mfcc: 3, chroma: 2 };
+        Metadata::new("lstm-sa-h2".into(), vec!["a".into(), "b".into(), "c".into()], 4000, features)
     }
 
     #[test]
-    fn a_panel_for_every_lstm_there_is() {
-        let layers = |flow: &SignalFlow| flow.layers.iter().map(|l| (l.name, l.values.cols())).collect::<Vec<_>>();
-        let two = flow("reslstm-sa-h3", 6).unwrap();
-        assert_eq!(layers(&two), [("input", 5), ("lstm1", 5), ("lstm2", 3)]);
-        let one = flow("lstm-sa-h3-2vectors", 6).unwrap();
-        assert_eq!(layers(&one), [("input", 5), ("lstm", 3)]);
-        for flow in [one, two] {
-            assert!((flow.attention.iter().sum::<f32>() - 1.0).abs() < 1e-6);
-            let svg = svg("Title", &flow, 0.05, None);
-            for layer in &flow.layers[1..] {
-                assert!(
-                    svg.contains(&format!("output of {}, 3 units", layer.name.to_uppercase())) || layer.name == "lstm1"
-                );
-            }
+    fn a_heat_map_for_every_lstm_there_is() {
+        for (name, shown) in [("reslstm-sa-h3", vec!["LSTM1", "LSTM2"]), ("lstm-sa-h3-2vectors", vec!["LSTM"])] {
+            let (x, trace) = traced(name, 6);
+            let svg = svg("Title", &x, &trace, Some(&metadata()));
+            let headings: Vec<&str> = svg.lines().filter_map(|line| line.strip_prefix("output of ")).collect();
+            assert_eq!(headings, shown);
+            assert!(
+                ["Title", "MFCC", "chroma", "frame", "seconds", "attention weight"].iter().all(|t| svg.contains(t))
+            );
         }
     }
 
     #[test]
+    fn nothing_is_said_of_seconds_that_are_not_known() {
+        let (x, trace) = traced("lstm-sa-h2", 6);
+        assert!(!svg("Title", &x, &trace, None).contains("seconds"));
+        assert!(csv(&x, &trace, None).starts_with("frame,input.0,"));
+    }
+
+    #[test]
+    fn cells_of_one_colour_are_one_rectangle_and_a_new_colour_begins_a_new_one() {
+        let (mut x, trace) = traced("lstm-sa-h2", 4);
+        let cells = |x: &Matrix<f32>| {
+            let svg = svg("Title", x, &trace, None);
+            let first_map = svg.split("input features").next().unwrap();
+            first_map.matches("<rect").count()
+        };
+        x.fill(0.0);
+        assert_eq!(cells(&x), 5);
+        x[(2, 1)] = 1.0;
+        assert_eq!(cells(&x), 7);
+    }
+
+    #[test]
     fn the_table_has_every_value() {
-        let flow = flow("lstm-sa-h2", 3).unwrap();
-        let csv = csv(&flow, 0.5);
+        let (x, trace) = traced("lstm-sa-h2", 3);
+        let csv = csv(&x, &trace, Some(&metadata()));
         let lines: Vec<&str> = csv.lines().collect();
         assert_eq!(lines[0], "frame,seconds,input.0,input.1,input.2,input.3,input.4,lstm.0,lstm.1,attention");
         let last: Vec<f32> = lines[3].split(',').map(|field| field.parse().unwrap()).collect();
         assert_eq!(last[..2], [2.0, 1.0]);
-        assert_eq!((&last[2..7], &last[7..9]), (flow.layers[0].values.row(2), flow.layers[1].values.row(2)));
-        assert_eq!((lines.len(), last[9]), (4, flow.attention[2]));
-    }
-
-    #[test]
-    fn what_would_not_fit_on_a_page_is_refused() {
-        let error = flow("lstm-sa-h2", MOST_FRAMES + 1).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "expected a clip of at most 2000 frames to draw, got 2001 (cut out the part of interest)"
-        );
+        assert_eq!((&last[2..7], &last[7..9]), (x.row(2), trace.lstms[0].tape.h.row(2)));
+        assert_eq!((lines.len(), last[9]), (4, trace.attention[2]));
     }
 }
