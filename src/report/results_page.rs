@@ -2,7 +2,7 @@
 
 use super::groups::{self, groups};
 use super::sheet::Sheet;
-use super::table1::{Row, Table1, name};
+use super::table1::{GAINS_NOTE, Row, SCORES_NOTE, Table1, name};
 use super::table2::Table2;
 use super::{confusion, learning_curves, parameters, seeds};
 use crate::error::Result;
@@ -59,9 +59,12 @@ pub fn of_paper(results: &[Results], about: About<'_>) -> Result<String> {
 fn lead(row: &Row) -> String {
     let Row { ours, runs_planned, interval, .. } = row;
     let Spread { mean, std, max, values } = &ours.uar;
-    let seeds = match values.len() {
-        1 => "one seed".to_string(),
-        several => format!("mean and standard deviation over {several} seeds; best {}", score(*max)),
+    let uar = match values.len() {
+        1 => format!("{} (one seed)", score(*mean)),
+        several => {
+            let (mean, std, max) = (score(*mean), score(*std), score(*max));
+            format!("{mean} ± {std} (mean and standard deviation over {several} seeds; best {max})")
+        }
     };
     let unfinished = if values.len() < *runs_planned {
         format!(" {} of {runs_planned} runs are finished.", values.len())
@@ -69,11 +72,9 @@ fn lead(row: &Row) -> String {
         String::new()
     };
     format!(
-        "{} under the {} protocol: UAR {} ± {} ({seeds}). Were there other speakers, it might be {} (95 % interval).{unfinished}",
+        "{} under the {} protocol: UAR {uar}. Were there other speakers, it might be {} (95 % interval).{unfinished}",
         ours.arch,
         ours.protocol,
-        score(*mean),
-        score(*std),
         interval_text(interval)
     )
 }
@@ -123,7 +124,7 @@ fn detail(sheet: &mut Sheet, results: &Results, about: About<'_>) {
 /// A row a run, a column a fold.
 fn runs_table(sheet: &mut Sheet, results: &Results, summary: &ModelSummary) {
     let mut header = strings(["run", "UAR", "WAR", "macro-F1"]);
-    header.extend(summary.folds.iter().map(|fold| format!("UAR of fold {fold}")));
+    header.extend(summary.folds.iter().map(|fold| format!("fold {fold}")));
     header.push("training, s".into());
     let row = |run: &RunResult| {
         let scores = [run.scores.uar, run.scores.war, run.scores.macro_f1].map(score);
@@ -136,12 +137,12 @@ fn runs_table(sheet: &mut Sheet, results: &Results, summary: &ModelSummary) {
         let spreads = [&summary.uar, &summary.war, &summary.macro_f1].map(spread_text);
         let over_runs = |fold: usize| {
             let of = |run: &RunResult| run.folds[fold].test_uar;
-            spread_text(&Spread::of(results.runs.iter().map(of).collect()))
+            score(Spread::of(results.runs.iter().map(of).collect()).mean)
         };
         let folds = (0..summary.folds.len()).map(over_runs);
         rows.push(["all".to_string()].into_iter().chain(spreads).chain(folds).chain([String::new()]).collect());
     }
-    sheet.table("Test speakers. A run is one seed, scored over its pooled folds.", &header, &rows);
+    sheet.table("Test speakers. A run is one seed, scored over its pooled folds; under each fold its own UAR, in the last row the mean.", &header, &rows);
 }
 
 /// Recall of every class, and what it is taken for most often.
@@ -201,25 +202,10 @@ fn folds_table(sheet: &mut Sheet, results: &Results) {
 }
 
 fn table_1(sheet: &mut Sheet, table: &Table1) {
-    let header = [
-        "model",
-        "protocol",
-        "parameters",
-        "runs",
-        "UAR",
-        "max",
-        "95 % interval",
-        "gain of the residual",
-        "paper's",
-        "max",
-    ];
+    let header = ["model", "protocol", "parameters", "runs", "UAR", "max", "95 % interval", "paper's UAR", "max"];
     let row = |row: &Row| {
-        let Row { ours, runs_planned, interval, gain, published } = row;
+        let Row { ours, runs_planned, interval, published, .. } = row;
         let paper = published.and_then(|row| Some(format!("{} ± {}", score(row.uar), score(row.std?))));
-        let gain = gain.as_ref().map(|gain| {
-            let Interval { low, high } = gain.interval;
-            format!("{:+.4} [{low:+.4}, {high:+.4}]", gain.difference)
-        });
         vec![
             ours.arch.to_string(),
             ours.protocol.to_string(),
@@ -228,18 +214,33 @@ fn table_1(sheet: &mut Sheet, table: &Table1) {
             spread_text(&ours.uar),
             score(ours.uar.max),
             interval_text(interval),
-            or_dash(gain),
             or_dash(paper),
             or_dash(published.and_then(|row| row.max).map(score)),
         ]
     };
     let rows: Vec<_> = table.rows.iter().map(row).collect();
     sheet.table("UAR over seeds, each pooled over the folds.", &strings(header), &rows);
-    sheet.text(
-        "Mean ± standard deviation (ddof 0). Intervals: 95 % of 10,000 draws of as many speakers, with replacement, the models as they \
-         were trained. Gain: the model less LSTM-SA of the same size, protocol and seeds. The paper's scores are of a protocol like \
-         published, whose hyper-parameters are chosen on the test speakers.",
-    );
+    sheet.text(SCORES_NOTE);
+    let gain = |row: &Row| {
+        let gain = row.gain.as_ref()?;
+        let Interval { low, high } = gain.interval;
+        Some(vec![
+            row.ours.arch.to_string(),
+            row.ours.protocol.to_string(),
+            gain.seeds.to_string(),
+            format!("{:+.4}", gain.difference),
+            format!("[{low:+.4}, {high:+.4}]"),
+            score(gain.p_speakers),
+            score(gain.p_seeds),
+        ])
+    };
+    let gains: Vec<_> = table.rows.iter().filter_map(gain).collect();
+    if !gains.is_empty() {
+        let header = ["model", "protocol", "seeds", "difference", "95 % interval", "p speakers", "p seeds"];
+        let caption = "ResLSTM-SA less LSTM-SA of the same size, protocol and seeds.";
+        sheet.table(caption, &strings(header), &gains);
+        sheet.text(GAINS_NOTE);
+    }
 }
 
 fn table_2(sheet: &mut Sheet, table: &Table2) {

@@ -4,6 +4,9 @@ use super::page::{Page, escape};
 use serde_json::Value;
 use std::fmt::Write;
 
+/// Pixels of a figure that are as wide as the page's letters are high.
+const PIXELS_OF_A_REM: f64 = 15.0;
+
 /// A page in the making.
 #[derive(Clone, Debug)]
 pub struct Sheet {
@@ -73,9 +76,7 @@ impl Sheet {
 
     /// A figure, given as the text of an SVG file.
     pub fn figure(&mut self, svg: &str, caption: &str) {
-        // Within HTML the name space is known, and a page names no address.
-        let svg = svg.replacen(" xmlns=\"http://www.w3.org/2000/svg\"", "", 1);
-        let caption = escape(caption);
+        let (svg, caption) = (inlined(svg), escape(caption));
         put!(self, "<figure role=\"img\" aria-label=\"{caption}\">{svg}<figcaption>{caption}</figcaption></figure>\n");
     }
 
@@ -96,10 +97,21 @@ impl Sheet {
             style: include_str!("page/sheet.css"),
             body: &format!("{}</main>\n", self.body),
             data: &Value::Null,
-            script: "",
+            script: include_str!("page/sheet.js"),
         }
         .html()
     }
+}
+
+/// A figure for use within HTML: no name space, which is known there, so that a page names no address; and a width that grows with the
+/// page's letters.
+fn inlined(svg: &str) -> String {
+    let svg = svg.replacen(" xmlns=\"http://www.w3.org/2000/svg\"", "", 1);
+    let width = svg.strip_prefix("<svg width=\"").and_then(|rest| rest.split_once('"'));
+    let Some((width, rest)) = width.and_then(|(width, rest)| Some((width.parse::<f64>().ok()?, rest))) else {
+        return svg;
+    };
+    format!("<svg style=\"width:{}rem\"{rest}", width / PIXELS_OF_A_REM)
 }
 
 #[cfg(test)]
@@ -115,14 +127,19 @@ mod tests {
         sheet.facts(&[("<n>", "<v>".into())]);
         sheet.table("<c>", &["<a>".into()], &[vec!["<b>".into(), "<d>".into()]]);
         sheet.open("<s>");
-        sheet.figure("<svg xmlns=\"http://www.w3.org/2000/svg\"><path/></svg>", "\"<f>\"");
+        let svg = "<svg width=\"900\" height=\"6\" xmlns=\"http://www.w3.org/2000/svg\"><path/></svg>";
+        sheet.figure(svg, "\"<f>\"");
         sheet.close();
         let html = sheet.html();
         let body = &html[html.find("<body>").unwrap()..];
         for name in ["t", "l", "h", "n", "v", "c", "a", "b", "d", "s", "f"] {
             assert!(body.contains(&format!("&lt;{name}&gt;")), "{name}: {body}");
         }
-        assert!(body.contains("<svg><path/></svg>") && body.contains("aria-label=\"&quot;&lt;f&gt;&quot;\""), "{body}");
+        assert!(
+            body.contains("<svg style=\"width:60rem\" height=\"6\"><path/></svg>")
+                && body.contains("aria-label=\"&quot;&lt;f&gt;&quot;\""),
+            "{body}"
+        );
         assert!(
             body.contains("<th scope=\"row\">&lt;b&gt;</th><td>&lt;d&gt;</td>") && !body.contains("http"),
             "{body}"

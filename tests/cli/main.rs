@@ -7,6 +7,7 @@ mod corpora;
 mod explaining;
 mod live;
 mod paper;
+mod reporting;
 mod resuming;
 mod room;
 mod sweeping;
