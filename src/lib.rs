@@ -18,6 +18,12 @@
 //! | 5 | cross-entropy | [`layers::softmax_cross_entropy`] |
 //! | 6 | unweighted average recall | [`train::metrics`] |
 //!
+//! # Read it as a course
+//!
+//! The pages of [`layers`] are six lessons, from a weighted sum to backpropagation through time: why each layer exists,
+//! its formula, its derivation step by step, and numbers worked by hand that run as tests. Begin at the
+//! [syllabus](layers#syllabus).
+//!
 //! # Floors
 //!
 //! Imports run downwards only, never sideways between folders of one floor; a test holds the code to it.

@@ -5,10 +5,12 @@
 
 mod audit;
 mod bench;
+mod clip;
 mod completions;
 mod cv;
 mod demo;
 mod eval;
+mod explain;
 mod features;
 mod info;
 mod inputs;
@@ -64,6 +66,7 @@ enum Command {
     Predict(predict::Predict),
     Info(info::Info),
     Audit(audit::Audit),
+    Explain(explain::Explain),
     Bench(bench::Bench),
     Completions(completions::Completions),
 }
@@ -95,6 +98,7 @@ pub fn run() -> ExitCode {
         Command::Predict(command) => command.run(),
         Command::Info(command) => command.run(),
         Command::Audit(command) => command.run(),
+        Command::Explain(command) => command.run(),
         Command::Bench(command) => command.run(),
         Command::Completions(command) => command.run(),
     };

@@ -43,16 +43,17 @@ impl<S: Scalar> Lanes<S> {
         }
     }
 
-    /// Writes the lanes from `first` on, as many as fit.
+    /// Writes the lanes from `first` on, as many as fit; those before keep what `to` holds.
     #[inline(always)]
     pub fn store_from(self, first: usize, to: &mut [S]) {
         if first == 0 {
-            self.store(to);
-        } else {
-            for (x, &lane) in to.iter_mut().zip(&self.0[first..]) {
-                *x = lane;
-            }
+            return self.store(to);
         }
+        // All lanes are written, and what they wrote over put back: storing from a place known only at run time would keep them
+        // out of the registers, a choice lane by lane would take them apart.
+        let kept = Self::load(to);
+        self.store(to);
+        to[..first].copy_from_slice(&kept.0[..first]);
     }
 
     /// `self += scale · other`, lane by lane: one rounding where the level has fused multiply-add, two where not.

@@ -2,70 +2,74 @@
 
 use super::lanes::{LANES, Lanes, vector_start};
 use super::tile::{Tiled, cover};
-use super::{Level, simd};
+use super::{Level, Panels, simd};
 use crate::scalar::Scalar;
 
 /// `out[p,q] += Σ_f a[f,p]·b[f,q]`, frames in their order, continuing the sum that `out` holds.
 ///
-/// `a` is `[frames, P]`, `b` `[frames, Q]`, `out` `[P, Q]`; `columns` is `Q`. Give it a few hundred frames at a time, so
-/// that they stay in the cache while every tile of `out` reads them.
+/// `a` is `[frames, P]`, `b` `[frames, Q]`, packed, `out` `[P, Q]`. Give it a few hundred frames at a time, so that they stay
+/// in the cache while every tile of `out` reads them.
 ///
 /// # Panics
 /// If the shapes do not fit.
 #[inline(never)] // one copy of all its tiles, not one a caller
-pub fn add_outer<S: Scalar>(a: &[S], b: &[S], columns: usize, out: &mut [S]) {
-    let (rows, frames) = (out.len() / columns, b.len() / columns);
-    assert_eq!(out.len(), rows * columns, "whole rows of {columns} columns");
-    assert_eq!((a.len(), b.len()), (frames * rows, frames * columns), "A and B have a row a frame");
+pub fn add_outer<S: Scalar>(a: &[S], b: &Panels<S>, out: &mut [S]) {
+    let rows = out.len() / b.columns();
+    assert_eq!(out.len(), rows * b.columns(), "whole rows of {} columns", b.columns());
+    assert_eq!(a.len(), b.depth() * rows, "A and B have a row a frame");
     simd(
         #[inline(always)]
-        |level| add_outer_at(level, a, rows, b, columns, out),
+        |level| add_outer_at(level, a, rows, b, out),
     );
 }
 
 #[inline(always)]
-fn add_outer_at<S: Scalar>(level: Level, a: &[S], rows: usize, b: &[S], columns: usize, out: &mut [S]) {
-    cover(level, rows, columns, &Job { level, a, rows, b, columns }, out);
+fn add_outer_at<S: Scalar>(level: Level, a: &[S], rows: usize, b: &Panels<S>, out: &mut [S]) {
+    cover(level, rows, b.columns(), &Job { level, a, rows, b }, out);
 }
 
 struct Job<'a, S> {
     level: Level,
     a: &'a [S],
     rows: usize,
-    b: &'a [S],
-    columns: usize,
+    b: &'a Panels<S>,
 }
 
 impl<S: Scalar> Tiled<S> for Job<'_, S> {
     /// `R` rows × `V` vectors of the result, in registers while all frames pass.
     #[inline(always)]
     fn tile<const R: usize, const V: usize>(&self, p: usize, v: usize, out: &mut [S]) {
+        let (frames, columns) = (self.b.depth(), self.b.columns());
         let mut sums = [[Lanes::ZERO; V]; R];
         for r in 0..R {
-            let row = &out[(p + r) * self.columns..][..self.columns];
+            let row = &out[(p + r) * columns..][..columns];
             for w in 0..V {
-                sums[r][w] = Lanes::load(&row[vector_start(v + w, self.columns)..]);
+                sums[r][w] = Lanes::load(&row[vector_start(v + w, columns)..]);
             }
         }
-        for (a, b) in self.a.chunks_exact(self.rows).zip(self.b.chunks_exact(self.columns)) {
+        let b: [&[Lanes<S>]; V] = std::array::from_fn(
+            #[inline(always)]
+            |w| &self.b.strip(v + w)[..frames],
+        );
+        for (f, a) in self.a.chunks_exact(self.rows).enumerate().take(frames) {
             let a = &a[p..p + R];
-            let mut lanes = [Lanes::ZERO; V];
-            for w in 0..V {
-                lanes[w] = Lanes::load(&b[vector_start(v + w, self.columns)..]);
-            }
+            let lanes: [Lanes<S>; V] = std::array::from_fn(
+                #[inline(always)]
+                |w| b[w][f],
+            );
             for r in 0..R {
                 for w in 0..V {
                     sums[r][w].add_scaled(self.level, a[r], &lanes[w]);
                 }
             }
         }
-        // Lanes that repeat the vector before are not written: they may have been counted there already.
+        // Lanes that repeat the vector before are left alone where another tile has counted them already.
         for r in 0..R {
-            let row = &mut out[(p + r) * self.columns..][..self.columns];
+            let row = &mut out[(p + r) * columns..][..columns];
             for w in 0..V {
-                let start = vector_start(v + w, self.columns);
-                let fresh = (v + w) * LANES - start;
-                Lanes::store_from(sums[r][w], fresh, &mut row[start + fresh..]);
+                let start = vector_start(v + w, columns);
+                let fresh = if w == 0 { v * LANES - start } else { 0 };
+                sums[r][w].store_from(fresh, &mut row[start..]);
             }
         }
     }
@@ -92,12 +96,14 @@ mod tests {
                     }
                 }
             }
+            let mut packed = Panels::default();
+            packed.pack(&b, columns);
             for level in available_levels() {
                 let mut out = before.clone();
                 simd_at(
                     level,
                     #[inline(always)]
-                    |level| add_outer_at(level, &a, rows, &b, columns, &mut out),
+                    |level| add_outer_at(level, &a, rows, &packed, &mut out),
                 );
                 if level.fused() {
                     assert_eq!(out, expected, "{level:?} [{frames}, {rows}, {columns}]");

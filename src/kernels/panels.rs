@@ -4,7 +4,7 @@ use super::lanes::{LANES, Lanes, vector_start};
 use crate::scalar::Scalar;
 
 /// A `[depth, columns]` matrix stored as vertical strips of sixteen columns, each strip row after row: a product reads
-/// every strip from its first number to its last. Packed once per batch, read by every frame.
+/// every strip from its first number to its last. Packed once, read by every tile of the product.
 ///
 /// The last strip is moved back to end with the last column ([`vector_start`]); with fewer than sixteen columns the one
 /// strip is filled up with zeros.
@@ -22,10 +22,19 @@ impl<S: Scalar> Panels<S> {
     /// If `b` does not hold whole rows of `columns` numbers.
     pub fn pack(&mut self, b: &[S], columns: usize) {
         self.reshape(b.len() / columns, columns);
-        assert_eq!(b.len(), self.depth * columns, "whole rows of {columns} numbers");
+        self.set_rows(0, b);
+    }
+
+    /// Packs `b`, whole rows, as the rows from `first` on of a matrix that was [`reshape`](Self::reshape)d before.
+    ///
+    /// # Panics
+    /// If `b` does not hold whole rows, or more than there are.
+    pub fn set_rows(&mut self, first: usize, b: &[S]) {
+        let rows = b.len() / self.columns;
+        assert_eq!(b.len(), rows * self.columns, "whole rows of {} numbers", self.columns);
         for (v, strip) in self.strips.chunks_exact_mut(self.depth).enumerate() {
-            let start = vector_start(v, columns);
-            for (lanes, row) in strip.iter_mut().zip(b.chunks_exact(columns)) {
+            let start = vector_start(v, self.columns);
+            for (lanes, row) in strip[first..first + rows].iter_mut().zip(b.chunks_exact(self.columns)) {
                 *lanes = Lanes::load(&row[start..]);
             }
         }
@@ -66,7 +75,11 @@ impl<S: Scalar> Panels<S> {
         &self.strips[v * self.depth..][..self.depth]
     }
 
-    fn reshape(&mut self, depth: usize, columns: usize) {
+    /// Room for a `[depth, columns]` matrix, whose rows are then [set](Self::set_rows).
+    ///
+    /// # Panics
+    /// If it has no rows or no columns.
+    pub fn reshape(&mut self, depth: usize, columns: usize) {
         assert!(depth > 0 && columns > 0, "a product needs rows and columns");
         if (depth, columns) != (self.depth, self.columns) {
             (self.depth, self.columns) = (depth, columns);

@@ -110,10 +110,10 @@ impl<S: Scalar, const HELD: bool> Tiled<S> for Job<'_, S, HELD> {
             let out = &mut out[(row + r) * self.columns..][..self.columns];
             for w in 0..V {
                 let first = vector_start(v + w, self.columns);
-                // Where the last vector overlaps the one before, both hold the same sums, unless a sum went on that the one
-                // before has written already: then these lanes are left alone.
-                let fresh = if HELD { (v + w) * LANES - first } else { 0 };
-                sums[r][w].store_from(fresh, &mut out[first + fresh..]);
+                // Where the last vector overlaps the one before, both hold the same sums, unless a sum went on that another tile
+                // has written already: then these lanes are left alone.
+                let fresh = if HELD && w == 0 { v * LANES - first } else { 0 };
+                sums[r][w].store_from(fresh, &mut out[first..]);
             }
         }
     }

@@ -10,9 +10,9 @@ pub(super) trait Tiled<S: Scalar> {
     fn tile<const R: usize, const V: usize>(&self, row: usize, v: usize, out: &mut [S]);
 }
 
-/// Covers a `[rows, columns]` result with tiles: up to 6 rows × 2 vectors, 12 of the 32 registers of AVX-512, and 6 × 1, 12 of
-/// the 16 registers of AVX2. Enough sums to hide the latency of an addition; larger tiles measured slower, as the addresses
-/// of their rows no longer fit the registers. A single row (one clip, one frame) takes up to 4 vectors for that.
+/// Covers a `[rows, columns]` result with tiles of up to twelve vectors: 6 rows × 2 vectors or 4 × 3 of the 32 registers of
+/// AVX-512, 6 × 1 of the 16 registers of AVX2 (two a vector). Twelve sums hide the latency of an addition; with more the
+/// compiler keeps some of them in memory, at a third of the speed. A single row (one clip, one frame) takes up to 4 vectors.
 #[inline(always)]
 pub(super) fn cover<S: Scalar>(level: Level, rows: usize, columns: usize, job: &impl Tiled<S>, out: &mut [S]) {
     if rows == 1 {
@@ -28,12 +28,13 @@ pub(super) fn cover<S: Scalar>(level: Level, rows: usize, columns: usize, job: &
             },
         );
     }
-    let most = if level == Level::Avx512 { 2 } else { 1 };
+    let most = if level == Level::Avx512 { 3 } else { 1 };
     share_evenly(
         columns.div_ceil(LANES),
         most,
         #[inline(always)]
         |v, width| match (level, width) {
+            (Level::Avx512, 3) => cover_rows::<S, 3>(rows, v, job, out),
             (Level::Avx512, 2) => cover_rows::<S, 2>(rows, v, job, out),
             _ => cover_rows::<S, 1>(rows, v, job, out),
         },
@@ -42,13 +43,14 @@ pub(super) fn cover<S: Scalar>(level: Level, rows: usize, columns: usize, job: &
 
 #[inline(always)]
 fn cover_rows<S: Scalar, const V: usize>(rows: usize, v: usize, job: &impl Tiled<S>, out: &mut [S]) {
+    let most = if V < 3 { 6 } else { 4 };
     share_evenly(
         rows,
-        6,
+        most,
         #[inline(always)]
         |row, height| match height {
-            6 => job.tile::<6, V>(row, v, out),
-            5 => job.tile::<5, V>(row, v, out),
+            6 if V < 3 => job.tile::<6, V>(row, v, out),
+            5 if V < 3 => job.tile::<5, V>(row, v, out),
             4 => job.tile::<4, V>(row, v, out),
             3 => job.tile::<3, V>(row, v, out),
             2 => job.tile::<2, V>(row, v, out),

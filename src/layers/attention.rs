@@ -1,4 +1,5 @@
-//! Soft attention: one vector for a whole clip, a weighted mean of its frames, the weights learned (Eq. 3 and 4).
+//! Lesson 4. Soft attention: one vector for a whole clip, a weighted mean of its frames, the weights learned (Eq. 3 and
+//! 4).
 //!
 //! | symbol | shape     | meaning                                                                  |
 //! |--------|-----------|--------------------------------------------------------------------------|
@@ -10,6 +11,84 @@
 //! | `ctx`  | `[N,H]`   | context vector of each clip                                               |
 //!
 //! Where padding counts, a clip's softmax has further frames of score 0, whose hidden states are zero.
+//!
+//! # Why it exists
+//!
+//! A clip of RAVDESS has 69 to 124 frames, a classifier takes one row. The last hidden state has half forgotten the
+//! beginning, the plain mean gives silence the weight of speech. Attention lets frames compete: each gets a score,
+//! softmax turns scores into shares, and the shares can be printed, to see what the model listened to
+//! (`examples/read_attention.rs`).
+//!
+//! # Formula
+//!
+//! At [`Attention::forward`]. With one vector:
+//! ```text
+//!        scores                    shares  values
+//! h₀ ──▶ e₀ = uᵀ·h₀ ──┐           ┌──▶ α₀ ──▶ α₀·h₀ ──┐
+//! h₁ ──▶ e₁ = uᵀ·h₁ ──┼─ softmax ─┼──▶ α₁ ──▶ α₁·h₁ ──┼─(+)──▶ ctx
+//! h₂ ──▶ e₂ = uᵀ·h₂ ──┘  over t   └──▶ α₂ ──▶ α₂·h₂ ──┘
+//! ```
+//!
+//! # Derivation
+//!
+//! Every `h` stands in the picture twice: it makes the *score*, and it is the *value* that is averaged. So `dh` is a
+//! sum of two terms. Backwards through the picture, `V = 1`:
+//! ```text
+//! ctx = Σ_t α_t·h_t   linear in α and h:     dα_t = dctx·h_t (a number)   dh_t gets α_t·dctx
+//! α = softmax(e)      kept from lesson 2:    de_t = α_t·(dα_t − m)        m = Σ_t α_t·dα_t
+//! e_t = uᵀ·h_t        lesson 1, one class:   du = Σ_t de_t·h_t            dh_t gets de_t·u
+//! ```
+//! Two readings worth keeping. `de_t` is negative, so that a step against the gradient raises the score, where a frame
+//! helps more than the average frame as now heard. And as the α of a clip add up to 1, its `de` add up to 0: attention
+//! given to one frame is taken from the others. The code is [`Attention::backward`].
+//!
+//! # Worked by hand
+//!
+//! Two clips, of two frames and of one. Rows are time-major: frame 0 of both, then frame 1 of the first.
+//! ```
+//! use reslstm::layers::{Attention, AttentionTape};
+//! use reslstm::matrix::Matrix;
+//! use reslstm::packed::{Packed, Padding};
+//!
+//! let close = |got: &[f64], by_hand: &[f64]| {
+//!     approx::assert_abs_diff_eq!(got, by_hand, epsilon = 1e-14);
+//! };
+//! let ln3 = 3f64.ln();
+//! // u = (ln 3, 0): only the first unit is asked.
+//! let layer = Attention { vector: Matrix::from_rows(&[[ln3], [0.0]]) };
+//! let layout = Packed::new(&[2, 1], Padding::Ignored);
+//! let h = Matrix::from_rows(&[[0.0, 4.0], [5.0, 6.0], [1.0, 0.0]]);
+//! let (mut tape, mut ctx) = (AttentionTape::default(), Matrix::default());
+//! layer.forward(&layout, &h, &mut tape, &mut ctx);
+//! // Clip 0: e = 0·ln 3, 1·ln 3; e^e = 1, 3; α = 1/4, 3/4.
+//! // Clip 1 has one frame: α = 1 whatever its score.
+//! close(&tape.alpha, &[1.0 / 4.0, 1.0, 3.0 / 4.0]);
+//! close(ctx.row(0), &[3.0 / 4.0, 1.0]); // 1/4·(0, 4) + 3/4·(1, 0)
+//! close(ctx.row(1), &[5.0, 6.0]);
+//!
+//! let dctx = Matrix::from_rows(&[[1.0, 1.0], [1.0, 1.0]]);
+//! let (mut grads, mut dh) = (Attention::zeros(2, 1), Matrix::default());
+//! layer.backward(&layout, &h, &mut tape, &dctx, &mut grads, &mut dh);
+//! // Clip 0: dα = 0 + 4, 1 + 0; their mean is m = 1/4·4 + 3/4·1 = 7/4.
+//! //         de = 1/4·(4 − 7/4), 3/4·(1 − 7/4) = 9/16, −9/16
+//! // Clip 1: dα = 11 = m, so de = 0.
+//! close(dh.row(0), &[1.0 / 4.0 + 9.0 / 16.0 * ln3, 1.0 / 4.0]); // α·dctx + de·u
+//! close(dh.row(2), &[3.0 / 4.0 - 9.0 / 16.0 * ln3, 3.0 / 4.0]);
+//! close(dh.row(1), &[1.0, 1.0]);
+//! close(grads.vector.as_slice(), &[-9.0 / 16.0, 9.0 / 4.0]); // 9/16·(0, 4) − 9/16·(1, 0)
+//! ```
+//!
+//! # Mistakes worth knowing
+//!
+//! - The mean term `m` forgotten, as in lesson 2. (`MeanTermMissing`)
+//! - One of the two paths into `dh` forgotten; either half alone looks like a gradient. (`WeightedPathMissing`: no
+//!   `α·dctx`)
+//! - Softmax over the wrong axis: over units, or over all rows of a batch instead of each clip's own.
+//! - Padded frames that vote. A zero frame scores 0 and e⁰ = 1 is attention, so a clip's result depends on its
+//!   neighbours' length: the published code does this, protocol `strict` does not. (`PaddingOutsideTheSoftmax` is
+//!   forgetting it where it counts.)
+//!
+//! Proof: [where the proof is](super#where-the-proof-is). Next: [lesson 5](super::lstm).
 
 use crate::kernels::{add_scaled, dot, simd};
 use crate::matrix::Matrix;

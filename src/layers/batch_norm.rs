@@ -1,4 +1,5 @@
-//! Batch normalisation: every feature gets mean 0 and variance 1 over the rows of a batch, then a learned scale and shift.
+//! Lesson 3. Batch normalisation: every feature gets mean 0 and variance 1 over the rows of a batch, then a learned
+//! scale and shift.
 //!
 //! | symbol | shape   | meaning                                                                        |
 //! |--------|---------|--------------------------------------------------------------------------------|
@@ -10,6 +11,91 @@
 //!
 //! Training uses the batch's statistics, evaluation the running ones: two functions. The running average takes a tenth
 //! of the new value, and the *unbiased* variance (`M − 1`), as PyTorch's `BatchNorm1d` does.
+//!
+//! # Why it exists
+//!
+//! While the layers below learn, what they send drifts in size, and the layers above chase it. Batch norm takes size
+//! and offset out of their hands and gives them to two numbers a feature, γ and β. The price: in training a clip's
+//! result depends on its batch, so the gradient must know that every row moved the mean and the variance.
+//!
+//! # Formula
+//!
+//! `y = γ·x̂ + β` at [`BatchNorm::forward_train`]; Ioffe and Szegedy (2015), Algorithm 1, the paper gives it no number.
+//! `R` is `F` (frames) after the residual connection and `N` (clips) before the classifier.
+//!
+//! # Derivation
+//!
+//! A column at a time, with `s = 1/√(v + ε)`, so `x̂ = (x − μ)·s`. One `x[r]` reaches the loss on three paths, straight
+//! to its own row, and through the mean and the variance to every row:
+//! ```text
+//!          ┌──────────── straight ────────────┐
+//! x[r] ────┼── μ = Σ x/M ─────────────────────┼──▶ x̂ = (x − μ)·s ──▶ y = γ·x̂ + β
+//!          └── v = Σ (x − μ)²/M ──▶ s ────────┘
+//! ```
+//! From the end to the beginning, sums over the `M` rows (padded rows have `dy = 0`):
+//! ```text
+//! y = γ·x̂ + β:        dγ = Σ dy·x̂     dβ = Σ dy     dx̂ = γ·dy
+//! x̂ = (x − μ)·s:      ds = Σ dx̂·(x − μ)
+//! s = (v + ε)^(−1/2): ∂s/∂v = −½·s³,   so  dv = −½·s³·Σ dx̂·(x − μ) = −½·s²·Σ dx̂·x̂
+//! v = Σ (x − μ)²/M:   ∂v/∂μ = −2·Σ(x − μ)/M = 0
+//! μ = Σ x/M:          dμ = −s·Σ dx̂
+//! the three paths:    dx = s·dx̂  +  dμ/M  +  dv·2(x − μ)/M
+//!                        = s·dx̂  −  s·Σ dx̂/M  −  s·x̂·Σ(dx̂·x̂)/M
+//! ```
+//! which is the formula of [`BatchNorm::backward`]. It takes out of `dy` the mean and the part along `x̂`. So
+//! `Σ dx = 0` and `Σ dx·x̂ = 0` (up to ε): a shift or a stretch of all rows would be undone anyway.
+//!
+//! # Worked by hand
+//!
+//! Half of the values 1 and half 5 have mean 3 and standard deviation 2. ε moves the sixth digit: hence the tolerance.
+//! ```
+//! use reslstm::layers::BatchNorm;
+//! use reslstm::matrix::Matrix;
+//!
+//! let close = |got: &[f64], by_hand: &[f64]| {
+//!     approx::assert_abs_diff_eq!(got, by_hand, epsilon = 5e-5);
+//! };
+//! let mut layer = BatchNorm::init(1); // γ = 1, β = 0
+//! let (mut tape, mut y, mut dx) = Default::default();
+//!
+//! // Two clips, 1 and 5: μ = 3, v = (4 + 4)/2 = 4, x̂ = (∓2)/2 = ∓1.
+//! layer.forward_train(&Matrix::from_rows(&[[1.0], [5.0]]), 0, &mut tape, &mut y);
+//! close(y.as_slice(), &[-1.0, 1.0]);
+//! // Any two clips become ∓1, so no gradient gets through, whatever arrives: dy = 10 and −2.
+//! let mut grads = BatchNorm { weight: vec![0.0], ..BatchNorm::init(1) };
+//! layer.backward(&mut tape, &Matrix::from_rows(&[[10.0], [-2.0]]), &mut grads, &mut dx);
+//! close(dx.as_slice(), &[0.0, 0.0]);
+//! close(&grads.weight, &[-12.0]); // dγ = 10·(−1) − 2·1
+//! close(&grads.bias, &[8.0]); // dβ = 10 − 2
+//! // The running ones take a tenth of μ = 3, and of the unbiased variance, (4 + 4)/1 = 8.
+//! layer.update_running(&tape);
+//! close(&layer.running_mean.0, &[0.3]); // 0.9·0 + 0.1·3
+//! close(&layer.running_var.0, &[1.7]); // 0.9·1 + 0.1·8
+//!
+//! // Four clips: μ, v and x̂ as before, −1, −1, 1, 1.
+//! let x = Matrix::from_rows(&[[1.0], [1.0], [5.0], [5.0]]);
+//! layer.forward_train(&x, 0, &mut tape, &mut y);
+//! let mut grads = BatchNorm { weight: vec![0.0], ..BatchNorm::init(1) };
+//! let dy = Matrix::from_rows(&[[8.0], [0.0], [2.0], [-2.0]]);
+//! layer.backward(&mut tape, &dy, &mut grads, &mut dx);
+//! close(&grads.bias, &[8.0]); // dβ = 8 + 0 + 2 − 2, a mean of 2
+//! close(&grads.weight, &[-8.0]); // dγ = −8 − 0 + 2 − 2, a mean of −2
+//! // dx = (dy − 2 + 2·x̂)/2: (8 − 2 − 2)/2, (0 − 2 − 2)/2, (2 − 2 + 2)/2, (−2 − 2 + 2)/2
+//! close(dx.as_slice(), &[2.0, -2.0, 1.0, -1.0]);
+//! ```
+//!
+//! # Mistakes worth knowing
+//!
+//! - μ and v taken for constants: `dx = γ·s·dy`. Right in evaluation, wrong in training. (`MeanPathMissing`,
+//!   `VariancePathMissing`)
+//! - One variance for both uses. Normalising takes the biased one (`/M`), the running average the unbiased
+//!   (`/(M − 1)`). (`UnbiasedVariance`)
+//! - γ missing from `dx`. A test at the initial γ = 1 cannot see it. (`ScaleMissing`)
+//! - A batch of one clip: v = 0, y = β whatever was said. A last batch of one clip therefore joins the one before
+//!   ([`data::batch`](crate::data::batch::batches)).
+//!
+//! Proof: [where the proof is](super#where-the-proof-is). Next: [dropout](super::dropout), then
+//! [lesson 4](super::attention).
 //!
 //! [`Padding`]: crate::packed::Padding
 

@@ -1,6 +1,45 @@
-//! Dropout: in training, features are switched off at random; in evaluation nothing happens.
+//! Between lessons 3 and 4. Dropout: in training, features are switched off at random; in evaluation nothing happens.
 //!
 //! *Inverted* dropout, as PyTorch's `nn.Dropout`: what stays is scaled up in training, so that evaluation needs no correction.
+//!
+//! | symbol | shape   | meaning                                                          |
+//! |--------|---------|------------------------------------------------------------------|
+//! | `x, y` | `[N,H]` | features before and after                                        |
+//! | `mask` | `[N,H]` | 0 with probability `rate`, else `1/(1 − rate)`; drawn by the caller |
+//!
+//! # Why it exists
+//!
+//! A classifier that may lean on one feature will, and fail on the first speaker who lacks it. Switching features off
+//! at random makes every one of them useful without the others. It stands last before the classifier, after batch norm,
+//! whose statistics would otherwise see the zeros.
+//!
+//! # Formula and derivation
+//!
+//! `y = x⊙mask`. The mask is drawn beforehand and handed in, so to the gradient it is a constant: `dx = dy⊙mask`.
+//! Randomness as an argument is also what makes the layer testable: the audit calls forward many times and must meet
+//! the same mask each time.
+//!
+//! # Worked by hand
+//!
+//! Rate ½: what stays is doubled, and on average over masks `½·0 + ½·2x = x`.
+//! ```
+//! use reslstm::layers::dropout;
+//! use reslstm::matrix::Matrix;
+//!
+//! let mask = Matrix::from_rows(&[[0.0, 2.0]]);
+//! let (mut y, mut dx) = (Matrix::default(), Matrix::default());
+//! dropout::forward(&Matrix::from_rows(&[[3.0, 5.0]]), &mask, &mut y);
+//! assert_eq!(y.row(0), [0.0, 10.0]); // 3·0, 5·2
+//! dropout::backward(&Matrix::from_rows(&[[7.0, 1.5]]), &mask, &mut dx);
+//! assert_eq!(dx.row(0), [0.0, 3.0]); // 7·0, 1.5·2
+//! ```
+//!
+//! # Mistakes worth knowing
+//!
+//! - The scale left out on the way back: `dx` is `dy` where the feature stayed. (`MaskNotScaled`)
+//! - A second mask drawn for backward.
+//!
+//! Proof: [where the proof is](super#where-the-proof-is). Next: [lesson 4](super::attention).
 
 use crate::matrix::Matrix;
 use crate::rng::Stream;

@@ -1,4 +1,4 @@
-//! Linear: the classifier on top, `K` class scores from `H` features.
+//! Lesson 1. Linear: the classifier on top, `K` class scores from `H` features.
 //!
 //! | symbol | shape   | meaning                                  |
 //! |--------|---------|------------------------------------------|
@@ -6,6 +6,80 @@
 //! | `W`    | `[K,H]` | weight, as PyTorch's `nn.Linear.weight`  |
 //! | `b`    | `[K]`   | bias                                     |
 //! | `y`    | `[N,K]` | scores before softmax                    |
+//!
+//! # Why it exists
+//!
+//! All other layers prepare features; this one decides. Every class owns one row of `W`: its score is how far the
+//! features point along that row, plus `b`, what the class is worth before anything is heard. The same weighted sum
+//! stands inside every gate of an LSTM, so this backward comes back in [lesson 5](super::lstm).
+//!
+//! # Formula
+//!
+//! `y = x·Wᵀ + b`, number by number at [`Linear::forward`]; the paper's fully connected layer, without an equation
+//! number.
+//!
+//! # Derivation
+//!
+//! Pick one number, ask which scores see it, and add up what each of them reports.
+//! ```text
+//!            seen by                             slope ∂y/∂…    so
+//! W[k,h]     y[0,k], y[1,k], … of every clip      x[n,h]        dW[k,h] = Σ_n dy[n,k]·x[n,h]
+//! b[k]       the same scores                      1             db[k]   = Σ_n dy[n,k]
+//! x[n,h]     y[n,0], y[n,1], … of its own clip    W[k,h]        dx[n,h] = Σ_k dy[n,k]·W[k,h]
+//! ```
+//! These sums are products of matrices: `dW = dyᵀ·x`, `dx = dy·W`. Forward multiplied by `Wᵀ`, backward multiplies by
+//! `W`: the way back through a product is always its transpose. Shapes are the first check: `dW` is `[K,H]` as `W` is,
+//! and of `dy` `[N,K]` and `x` `[N,H]` there is one product of that shape. The code is [`Linear::backward`].
+//!
+//! # Worked by hand
+//!
+//! Two clips, three features, two classes; whole numbers, so the layer must agree exactly.
+//! ```
+//! use reslstm::layers::{Linear, LinearTape};
+//! use reslstm::matrix::Matrix;
+//!
+//! let weight = Matrix::from_rows(&[[1.0, 0.0, -1.0], [2.0, 1.0, 0.0]]);
+//! let mut layer = Linear { weight, bias: vec![1.0, -2.0] };
+//! let x = Matrix::from_rows(&[[1.0, 2.0, 3.0], [4.0, 0.0, -1.0]]);
+//! let (mut tape, mut y) = (LinearTape::default(), Matrix::default());
+//! layer.forward(&x, &mut tape, &mut y);
+//! // y[0,0] = 1·1 + 2·0 + 3·(−1) + 1 = −1        y[0,1] = 1·2 + 2·1 + 3·0 − 2 = 2
+//! // y[1,0] = 4·1 + 0·0 − 1·(−1) + 1 =  6        y[1,1] = 4·2 + 0·1 − 1·0 − 2 = 6
+//! assert_eq!(y, Matrix::from_rows(&[[-1.0, 2.0], [6.0, 6.0]]));
+//!
+//! // From above: a little more of y[0,0] raises the loss as much, of y[0,1] lowers it.
+//! let dy = Matrix::from_rows(&[[1.0, -1.0], [2.0, 3.0]]);
+//! let (mut grads, mut dx) = (Linear::zeros(3, 2), Matrix::default());
+//! layer.backward(&x, &mut tape, &dy, &mut grads, &mut dx);
+//! // dW[0,:] =  1·(1, 2, 3) + 2·(4, 0, −1) = ( 9,  2,  1)        db[0] =  1 + 2 = 3
+//! // dW[1,:] = −1·(1, 2, 3) + 3·(4, 0, −1) = (11, −2, −6)        db[1] = −1 + 3 = 2
+//! let dw = Matrix::from_rows(&[[9.0, 2.0, 1.0], [11.0, -2.0, -6.0]]);
+//! assert_eq!(grads, Linear { weight: dw, bias: vec![3.0, 2.0] });
+//! // dx[0,:] = 1·(1, 0, −1) − 1·(2, 1, 0) = (−1, −1, −1)
+//! // dx[1,:] = 2·(1, 0, −1) + 3·(2, 1, 0) = ( 8,  3, −2)
+//! assert_eq!(dx, Matrix::from_rows(&[[-1.0, -1.0, -1.0], [8.0, 3.0, -2.0]]));
+//!
+//! // What dW[1,2] = −6 means: a step of ½ in W[1,2] changes L = Σ dy⊙y by −6·½ = −3.
+//! let loss = |y: &Matrix<f64>| {
+//!     dy.as_slice().iter().zip(y.as_slice()).map(|(dy, y)| dy * y).sum::<f64>()
+//! };
+//! let before = loss(&y);
+//! layer.weight[(1, 2)] += 0.5;
+//! layer.forward(&x, &mut tape, &mut y);
+//! assert_eq!(loss(&y) - before, -3.0);
+//! ```
+//!
+//! # Mistakes worth knowing
+//!
+//! - `dx = dy·Wᵀ`. Where `K = H` it runs, and only the numbers are wrong; this is why tests use sizes that all differ.
+//!   (`WeightTransposed`)
+//! - A mean over the clips instead of the sum. The mean belongs to the loss, which has put its 1/N into `dy` already.
+//!   (`BiasGradientAveraged`)
+//! - `grads = …` where `grads += …` is meant. Every use of a shared parameter adds its part; the caller sets `grads` to
+//!   zero before a step.
+//!
+//! The names in brackets are planted faults, see [where the proof is](super#where-the-proof-is). Next:
+//! [lesson 2](super::softmax_cross_entropy).
 
 use crate::kernels::{Panels, Start, Term, add_column_sums, add_outer, product};
 use crate::matrix::Matrix;
@@ -28,6 +102,7 @@ parameters!(Linear { "weight" => weight, "bias" => bias });
 #[derive(Clone, Debug, Default)]
 pub struct LinearTape<S> {
     weight: Panels<S>,
+    x: Panels<S>,
 }
 
 impl<S: Scalar> Linear<S> {
@@ -88,7 +163,8 @@ impl<S: Scalar> Linear<S> {
         dx: &mut Matrix<S>,
     ) {
         // forward: y += x·Wᵀ
-        add_outer(dy.as_slice(), x.as_slice(), x.cols(), grads.weight.as_mut_slice());
+        tape.x.pack(x.as_slice(), x.cols());
+        add_outer(dy.as_slice(), &tape.x, grads.weight.as_mut_slice());
         dx.resize(x.rows(), x.cols());
         tape.weight.pack(self.weight.as_slice(), self.weight.cols());
         product(Start::Zero, &[Term { a: dy.as_slice(), b: &tape.weight }], dx.as_mut_slice());

@@ -1,4 +1,4 @@
-//! Long short-term memory: a layer that reads a clip frame by frame and remembers.
+//! Lesson 5. Long short-term memory: a layer that reads a clip frame by frame and remembers.
 //!
 //! | symbol       | shape     | meaning                                                             |
 //! |--------------|-----------|---------------------------------------------------------------------|
@@ -11,6 +11,153 @@
 //!
 //! Frames of one time step are contiguous rows, and their predecessors are the first rows of the step before, so a step is
 //! four products and one flat loop over all clips still running.
+//!
+//! # Why it exists
+//!
+//! A plain recurrent layer, `h = tanh(W·x + U·h₋₁)`, sends its gradient back through `Uᵀ` and a slope of at most 1 at
+//! every frame: after thirty frames next to nothing is left of it, or it has exploded. The LSTM (Hochreiter and
+//! Schmidhuber, 1997; forget gate: Gers and others, 2000) keeps a second state, the cell, whose way through time is one
+//! sum and one factor: `∂c/∂c₋₁ = f`, no matrix, no squashing. The gates decide what is written, kept and shown. With a
+//! forget bias of 2 in sum, f is about σ(2) = 0.88 in an untrained layer: along the cell 0.88¹⁰ = 0.28 of a gradient is
+//! left after ten frames. With a bias of 0 it would be 0.5¹⁰ = 0.001.
+//!
+//! # Formula
+//!
+//! The cell equations of the paper's Section 3, which have no number, at [`Lstm::forward`]. One frame of one unit:
+//! ```text
+//! c₋₁ ────────▶ ⊙ ─────────────▶ (+) ─────────┬─────────────▶ c    to the next frame
+//!               ▲                 ▲           ▼
+//!               │         i ────▶ ⊙ ◀──── g  tanh
+//!               │         ▲               ▲   ▼
+//!               f         │               │   ⊙ ─────┬──────▶ h    to the next frame
+//!               ▲         │               │   ▲      └──────▶ h    to the layer above
+//!               │         │               │   o
+//!               │         │               │   ▲
+//!               σ         σ             tanh  σ
+//!               │         │               │   │
+//! h₋₁, x ───────┴─────────┴───────────────┴───┘    each gate: â = W_ih·x + W_hh·h₋₁ + b
+//! ```
+//!
+//! # Derivation
+//!
+//! Find the forks, for there gradients add up ([rule 2](super#three-rules)). There are two, and each has one arm that
+//! leads to the next frame:
+//! ```text
+//! h_t ──┬──▶ the layer above                     from above
+//!       └──▶ the four gates of frame t+1         dh_next = W_hhᵀ·dâ_{t+1}      their sum: dh
+//!
+//! c_t ──┬──▶ h_t = o⊙tanh(c_t)                   dh⊙o⊙(1 − tanh²(c_t))
+//!       └──▶ c_{t+1} = f_{t+1}⊙c_t + …           dc_next = dc_{t+1}⊙f_{t+1}    their sum: dc
+//! ```
+//! So frames are undone from the last to the first, and each hands `dh_next` and `dc_next` to the one before. Inside a
+//! frame, with both sums complete:
+//! ```text
+//! h = o⊙tanh(c):     do = dh⊙tanh(c)
+//! c = f⊙c₋₁ + i⊙g:   df = dc⊙c₋₁   di = dc⊙g   dg = dc⊙i
+//! i = σ(î), …:       dî = di⊙i⊙(1 − i)   df̂, dô alike   dĝ = dg⊙(1 − g²)
+//! ```
+//! σ' is written with the value itself: `σ = 1/(1 + e^−â)` gives `σ' = e^−â/(1 + e^−â)² = σ·(1 − σ)`; likewise
+//! `tanh' = 1 − tanh²`. So the tape keeps the gates after their activation, not before. Before the activation each gate
+//! is [lesson 1](super::linear) twice, in `x` and in `h₋₁`, with weights that all frames share:
+//! `dW_ih = Σ_t dâ_t·x_tᵀ`, `dW_hh = Σ_t dâ_t·h_{t−1}ᵀ`, `db = Σ_t dâ_t`, `dx_t = W_ihᵀ·dâ_t`. The code is
+//! [`Lstm::backward`].
+//!
+//! Along the cell alone, `∂c_t/∂c_k = f_{k+1}⊙…⊙f_t`: Hochreiter and Schmidhuber's "constant error carousel" where the
+//! gates are 1.
+//!
+//! # Worked by hand
+//!
+//! One unit, two frames, `x = 1, −1`; the loss looks at the last hidden state alone, `dh = 0, 1`. Weights are small
+//! whole numbers, in the order i, f, g, o. Written are four digits, computed all that a calculator has: adding up what
+//! is written may miss the last digit by one.
+//! ```
+//! use reslstm::layers::{Lstm, LstmTape};
+//! use reslstm::matrix::Matrix;
+//! use reslstm::packed::{Packed, Padding};
+//!
+//! let close = |got: &[f64], by_hand: &[f64]| {
+//!     approx::assert_abs_diff_eq!(got, by_hand, epsilon = 0.5e-4);
+//! };
+//! let layer = Lstm {
+//!     weight_ih: Matrix::from_rows(&[[1.0], [-1.0], [2.0], [1.0]]),
+//!     weight_hh: Matrix::from_rows(&[[-1.0], [1.0], [1.0], [2.0]]),
+//!     bias_ih: vec![0.0, 1.0, 0.0, 0.0], // 1 in both biases: 2 in sum
+//!     bias_hh: vec![0.0, 1.0, 0.0, 0.0],
+//! };
+//! let layout = Packed::new(&[2], Padding::Ignored);
+//! let x = Matrix::from_rows(&[[1.0], [-1.0]]);
+//! let mut tape = LstmTape::default();
+//! layer.forward(&layout, &x, &mut tape);
+//! // frame 0, h₋₁ = c₋₁ = 0
+//! //   î =  x − h₋₁           1                             i = σ(î)    =  0.7311
+//! //   f̂ = −x + h₋₁ + 2      −1 + 2 = 1                     f = σ(f̂)    =  0.7311
+//! //   ĝ = 2x + h₋₁           2                             g = tanh(ĝ) =  0.9640
+//! //   ô =  x + 2h₋₁          1                             o = σ(ô)    =  0.7311
+//! //   c = f·c₋₁ + i·g        0.7311·0.9640 = 0.7048        tanh(c)     =  0.6074
+//! //   h = o·tanh(c)          0.7311·0.6074 = 0.4440
+//! // frame 1, with these
+//! //   î                      −1 − 0.4440     = −1.4440     i           =  0.1909
+//! //   f̂                       1 + 0.4440 + 2 =  3.4440     f           =  0.9691
+//! //   ĝ                      −2 + 0.4440     = −1.5560     g           = −0.9148
+//! //   ô                      −1 + 2·0.4440   = −0.1119     o           =  0.4720
+//! //   c       0.9691·0.7048 − 0.1909·0.9148  =  0.5083     tanh(c)     =  0.4686
+//! //   h                      0.4720·0.4686   =  0.2212
+//! let [i, f, g, o] = tape.gates.each_ref().map(Matrix::as_slice);
+//! close(i, &[0.7311, 0.1909]);
+//! close(f, &[0.7311, 0.9691]);
+//! close(g, &[0.9640, -0.9148]);
+//! close(o, &[0.7311, 0.4720]);
+//! close(tape.c.as_slice(), &[0.7048, 0.5083]);
+//! close(tape.tanh_c.as_slice(), &[0.6074, 0.4686]);
+//! close(tape.h.as_slice(), &[0.4440, 0.2212]);
+//!
+//! let dh = Matrix::from_rows(&[[0.0], [1.0]]);
+//! let (mut grads, mut dx) = (Lstm::zeros(1, 1), Matrix::default());
+//! layer.backward(&layout, &x, &mut tape, &dh, &mut grads, Some(&mut dx));
+//! // frame 1, nothing after it: dh = 1,  dc = 1·0.4720·(1 − 0.4686²) = 0.3684
+//! //   di = dc·g = −0.3370  df = dc·c₋₁ = 0.2596  dg = dc·i = 0.0703  do = dh·tanh(c) = 0.4686
+//! //   dî =        −0.0521  df̂ =          0.0078  dĝ =        0.0115  dô =              0.1168
+//! //   dh_next = −1·(−0.0521) + 1·0.0078 + 1·0.0115 + 2·0.1168 = 0.3049
+//! //   dc_next = dc·f = 0.3684·0.9691 = 0.3570
+//! // frame 0: dh = 0 + 0.3049,  dc = 0.3049·0.7311·(1 − 0.6074²) + 0.3570 = 0.4976
+//! //   dî =         0.0943  df̂ = 0 (c₋₁ = 0)      dĝ =        0.0257  dô =              0.0364
+//! let (mut dh_all, mut dc_all) = (Matrix::default(), Matrix::default());
+//! layer.state_gradients(&layout, &tape, &dh, &mut dh_all, &mut dc_all);
+//! close(dh_all.as_slice(), &[0.3049, 1.0]);
+//! close(dc_all.as_slice(), &[0.4976, 0.3684]);
+//! // Summed over the frames: dW_ih = dâ₀·1 + dâ₁·(−1),  dW_hh = dâ₁·h₀,  db = dâ₀ + dâ₁
+//! close(grads.weight_ih.as_slice(), &[0.1464, -0.0078, 0.0142, -0.0804]);
+//! close(grads.weight_hh.as_slice(), &[-0.0231, 0.0035, 0.0051, 0.0519]);
+//! close(&grads.bias_ih, &[0.0423, 0.0078, 0.0372, 0.1532]);
+//! assert_eq!(grads.bias_ih, grads.bias_hh);
+//! // x is 1 and −1, so that db and dW_ih tell the two frames apart: (db ± dW_ih)/2.
+//! let frame = |sign: f64| -> Vec<f64> {
+//!     let sums = grads.bias_ih.iter().zip(grads.weight_ih.as_slice());
+//!     sums.map(|(db, dw)| (db + sign * dw) / 2.0).collect()
+//! };
+//! close(&frame(1.0), &[0.0943, 0.0, 0.0257, 0.0364]);
+//! close(&frame(-1.0), &[-0.0521, 0.0078, 0.0115, 0.1168]);
+//! // Each frame for itself: dx = dî − df̂ + 2·dĝ + dô
+//! close(dx.as_slice(), &[0.1821, 0.0799]);
+//! ```
+//! Frame 0 got 0.3570 of its `dc` along the cell and 0.1407 (0.3049·0.7311·0.6311) by way of `h`: forget either, and
+//! all that frame 0 adds to the weights' gradients is wrong. `examples/bptt_by_hand.rs` prints a third frame, all in
+//! plain arithmetic.
+//!
+//! # Mistakes worth knowing
+//!
+//! - `dc` has two paths. Without `dc_next` an error reaches earlier frames through `h` alone, as in a plain recurrent
+//!   layer. (`ForgetPathMissing`)
+//! - `dh_next` forgotten, or of one gate where all four add to it. (`HiddenPathMissing`)
+//! - `df = dc⊙c` where it is the cell *before*: `c₋₁`. The same for `dW_hh`, which takes `h₋₁`.
+//!   (`ForgetGateSeesTheNewCell`, `HiddenStateOfTheSameFrame`)
+//! - The slope taken at the value before activation, or `1 − tanh` for `1 − tanh²`. (`TanhSlopeNotSquared`,
+//!   `OutputGateSlopeMissing`)
+//! - Another order of gates than the file's: i, f, g, o here and in PyTorch, not everywhere.
+//!   (`InputAndForgetGatesSwapped`)
+//! - In a batch: a clip that has ended gets zeros from the step after its end, not its neighbour's row.
+//!
+//! Proof: [where the proof is](super#where-the-proof-is). Next: [lesson 6](super::residual).
 
 use crate::kernels::{Panels, Start, Term, add_column_sums, add_outer, product, simd, update_units};
 use crate::matrix::Matrix;
@@ -68,8 +215,9 @@ pub struct LstmTape<S> {
     /// What arrives at h and c from the step after, `[N,H]`.
     dh_next: Matrix<S>,
     dc_next: Matrix<S>,
-    /// h of the step before, for the frames about to be flushed.
-    h_prev: Vec<S>,
+    /// x and h of the step before, for the frames about to be flushed.
+    packed_x: Panels<S>,
+    packed_h_prev: Panels<S>,
     /// What those frames add to a gate's biases, `[H]`.
     dbias: Vec<S>,
 }
@@ -303,19 +451,19 @@ impl<S: Scalar> Lstm<S> {
     ) {
         let (inputs, hidden) = (self.inputs(), self.hidden());
         let (first, last) = (layout.rows(steps.start).start, layout.rows(steps.end - 1).end);
+        tape.packed_x.pack(x.rows_between(first, last), inputs);
         // Row by row, h of the step before: the rows that went into the forward's product with W_hh.
-        tape.h_prev.clear();
+        tape.packed_h_prev.reshape(last - first, hidden);
         for t in steps {
-            let running = layout.rows(t).len() * hidden;
+            let rows = layout.rows(t);
             let h_prev = if t == 0 { &tape.before } else { &tape.h.as_slice()[layout.rows(t - 1).start * hidden..] };
-            tape.h_prev.extend_from_slice(&h_prev[..running]);
+            tape.packed_h_prev.set_rows(rows.start - first, &h_prev[..rows.len() * hidden]);
         }
-        let x = x.rows_between(first, last);
         let dgates = tape.dgates.each_ref().map(|dgate| dgate.rows_between(first, last));
         for (gate, dgate) in dgates.into_iter().enumerate() {
             // forward: â = W_ih·x + W_hh·h₋₁ + b_ih + b_hh
-            add_outer(dgate, x, inputs, gate_rows_mut(&mut grads.weight_ih, gate));
-            add_outer(dgate, &tape.h_prev, hidden, gate_rows_mut(&mut grads.weight_hh, gate));
+            add_outer(dgate, &tape.packed_x, gate_rows_mut(&mut grads.weight_ih, gate));
+            add_outer(dgate, &tape.packed_h_prev, gate_rows_mut(&mut grads.weight_hh, gate));
             tape.dbias.clear();
             tape.dbias.resize(hidden, S::ZERO);
             add_column_sums(dgate, &mut tape.dbias);
@@ -432,101 +580,4 @@ fn random_orthonormal_columns<S: Scalar>(rows: usize, cols: usize, stream: &mut 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::audit::{assert_gradients, subjects::LstmSubject};
-    use crate::packed::Padding;
-
-    #[test]
-    fn the_backward_is_the_derivative_of_the_forward() {
-        for (lengths, inputs, hidden) in [(&[5, 3, 2][..], 7, 2), (&[4, 4, 1], 3, 5), (&[1], 1, 1), (&[3, 2], 5, 17)] {
-            assert_gradients(&LstmSubject { layout: Packed::new(lengths, Padding::Ignored), inputs, hidden });
-        }
-    }
-
-    #[test]
-    fn gradients_are_collected_over_several_flushes() {
-        let layout = Packed::new(&[150, 120], Padding::Ignored);
-        assert!(layout.frames() > BLOCK_FRAMES);
-        assert_gradients(&LstmSubject { layout, inputs: 1, hidden: 1 });
-    }
-
-    #[test]
-    fn a_clip_alone_has_the_states_it_has_in_company() {
-        // More than two blocks of what is computed ahead for a clip alone.
-        let frames = 2 * BLOCK_FRAMES + 9;
-        let mut stream = Stream::new(4, "clip", 0);
-        let layer = Lstm::<f32>::init(3, 5, &mut stream);
-        let clip = Matrix::from_vec(frames, 3, (0..3 * frames).map(|_| stream.normal() as f32).collect());
-        let mut company = clip.iter_rows().map(<[f32]>::to_vec).collect::<Vec<_>>();
-        company.insert(1, vec![1.0, -2.0, 0.5]);
-        let (mut alone, mut together) = (LstmTape::default(), LstmTape::default());
-        layer.forward(&Packed::new(&[frames], Padding::Ignored), &clip, &mut alone);
-        layer.forward(&Packed::new(&[frames, 1], Padding::Ignored), &Matrix::from_rows(&company), &mut together);
-        for t in 0..frames {
-            assert_eq!(alone.h.row(t), together.h.row(if t == 0 { 0 } else { t + 1 }), "frame {t}");
-        }
-    }
-
-    #[test]
-    fn state_gradients_explain_the_gates_gradients() {
-        let subject = LstmSubject { layout: Packed::new(&[5, 3, 1], Padding::Ignored), inputs: 3, hidden: 4 };
-        let crate::audit::Point { layer, x, dy } = crate::audit::random_point(&subject, 1);
-        let (mut tape, mut grads, mut dh, mut dc) =
-            (LstmTape::default(), Lstm::zeros(3, 4), Matrix::default(), Matrix::default());
-        layer.forward(&subject.layout, &x, &mut tape);
-        layer.backward(&subject.layout, &x, &mut tape, &dy, &mut grads, None);
-        layer.state_gradients(&subject.layout, &tape, &dy, &mut dh, &mut dc);
-        assert_eq!((dh.shape(), dc.shape()), ([9, 4], [9, 4]));
-        // h = o⊙tanh(c) and c = … + i⊙g give the gates their gradients, which the audit has proved.
-        let [i, _, g, o] = tape.gates.each_ref().map(Matrix::as_slice);
-        for u in 0..dh.as_slice().len() {
-            let tanh_c = tape.tanh_c.as_slice()[u];
-            let d_o = dh.as_slice()[u] * tanh_c * o[u] * (1.0 - o[u]);
-            approx::assert_abs_diff_eq!(tape.dgates[3].as_slice()[u], d_o, epsilon = 1e-15);
-            let dg = dc.as_slice()[u] * i[u] * (1.0 - g[u] * g[u]);
-            approx::assert_abs_diff_eq!(tape.dgates[2].as_slice()[u], dg, epsilon = 1e-15);
-        }
-    }
-
-    #[test]
-    fn one_unit_two_frames_worked_by_hand() {
-        // D = H = 1; gates i, f, g, o with weights that are all different.
-        let layer = Lstm {
-            weight_ih: Matrix::from_rows(&[[0.1], [0.2], [0.3], [0.4]]),
-            weight_hh: Matrix::from_rows(&[[0.5], [0.6], [0.7], [0.8]]),
-            bias_ih: vec![0.01, 0.02, 0.03, 0.04],
-            bias_hh: vec![0.05, 0.06, 0.07, 0.08],
-        };
-        let x = Matrix::from_rows(&[[1.0], [-2.0]]);
-        let mut tape = LstmTape::default();
-        layer.forward(&Packed::new(&[2], Padding::Ignored), &x, &mut tape);
-        let sigmoid = |a: f64| 1.0 / (1.0 + (-a).exp());
-        let (i, g, o) = (sigmoid(0.1 + 0.06), f64::tanh(0.3 + 0.10), sigmoid(0.4 + 0.12));
-        let c1 = i * g;
-        let h1 = o * c1.tanh();
-        approx::assert_abs_diff_eq!(tape.h[(0, 0)], h1, epsilon = 1e-15);
-        let (i, f) = (sigmoid(-0.2 + 0.5 * h1 + 0.06), sigmoid(-0.4 + 0.6 * h1 + 0.08));
-        let (g, o) = (f64::tanh(-0.6 + 0.7 * h1 + 0.10), sigmoid(-0.8 + 0.8 * h1 + 0.12));
-        let c2 = f * c1 + i * g;
-        approx::assert_abs_diff_eq!(tape.h[(1, 0)], o * c2.tanh(), epsilon = 1e-15);
-    }
-
-    #[test]
-    fn initial_values_follow_the_published_code() {
-        let layer = Lstm::<f64>::init(46, 64, &mut Stream::new(5, "init", 0));
-        let w = &layer.weight_hh;
-        for a in 0..64 {
-            for b in 0..=a {
-                let dot: f64 = (0..256).map(|r| w[(r, a)] * w[(r, b)]).sum();
-                approx::assert_abs_diff_eq!(dot, if a == b { 1.0 } else { 0.0 }, epsilon = 1e-12);
-            }
-        }
-        let variance = layer.weight_ih.as_slice().iter().map(|w| w * w).sum::<f64>() / (256.0 * 46.0);
-        // 11,776 values: the standard error of the variance is 1.3 %.
-        approx::assert_relative_eq!(variance, 2.0 / (46.0 + 256.0), max_relative = 0.065);
-        for bias in [&layer.bias_ih, &layer.bias_hh] {
-            assert!(bias.iter().enumerate().all(|(u, &b)| b == if (64..128).contains(&u) { 1.0 } else { 0.0 }));
-        }
-    }
-}
+mod tests;

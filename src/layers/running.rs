@@ -1,5 +1,5 @@
-//! LSTM and attention one frame at a time: what [`Lstm`] and [`Attention`] say of a whole clip, said after every frame of it,
-//! in memory that does not grow.
+//! After the lessons. LSTM and attention one frame at a time: what [`Lstm`] and [`Attention`] say of a whole clip, said
+//! after every frame of it, in memory that does not grow.
 //!
 //! | symbol | shape   | meaning                                                              |
 //! |--------|---------|----------------------------------------------------------------------|

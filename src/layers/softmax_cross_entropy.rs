@@ -1,4 +1,4 @@
-//! Softmax and cross-entropy: from class scores to probabilities, and to the loss they are trained by.
+//! Lesson 2. Softmax and cross-entropy: from class scores to probabilities, and to the loss they are trained by.
 //!
 //! | symbol | shape   | meaning                                    |
 //! |--------|---------|--------------------------------------------|
@@ -6,6 +6,79 @@
 //! | `p`    | `[N,K]` | probabilities, a row adds up to 1          |
 //! | `y`    | `[N]`   | the right class of every clip              |
 //! | `L`    |         | mean loss over the batch, in nats          |
+//!
+//! # Why it exists
+//!
+//! Scores may be anything; probabilities must be positive and add up to 1. The exponential makes them positive, the
+//! division makes them add up, and only differences of scores count: ln 2 more is twice as probable. The loss is the
+//! surprise at the right answer, −ln p: 0 when it was certain, ln K when it was a guess. Every gradient of the network
+//! begins here.
+//!
+//! # Formula
+//!
+//! `p = softmax(z)` at [`softmax`], `L = −(1/N) Σ_n ln p[n, y[n]]` (Eq. 5) at [`forward`]. The paper writes the sum
+//! over classes with a one-hot `y`; all its terms but one are zero.
+//!
+//! # Derivation
+//!
+//! One clip first; the class index of `p` is `j`, of `z` it is `k`. Softmax alone, by the quotient rule, with
+//! `s = Σ_j e^z[j]`:
+//! ```text
+//! ∂p[j]/∂z[k] = ([j = k]·e^z[j]·s − e^z[j]·e^z[k]) / s² = p[j]·([j = k] − p[k])
+//!
+//! so for any dp:   dz[k] = Σ_j dp[j]·p[j]·([j = k] − p[k])
+//!                        = p[k]·(dp[k] − Σ_j p[j]·dp[j])         the sum: mean of dp under p
+//! ```
+//! Raising one score lowers all other probabilities: that is the mean that is subtracted. Keep this line, it returns in
+//! [lesson 4](super::attention). With the loss on top, `dp[j] = −[j = y]/p[y]`, its mean is −1, and the division by `p`
+//! cancels:
+//! ```text
+//! one clip:                 dz[k]   = p[k]·(−[k = y]/p[y] + 1) = p[k] − [k = y]
+//! N clips, L their mean:    dz[n,k] = (p[n,k] − [k = y[n]]) / N
+//! ```
+//! What was said minus what is true. [`backward`] derives the same from ln p directly, which is how it should be
+//! computed: no division by a `p` that may be 0.
+//!
+//! # Worked by hand
+//!
+//! Scores that are logarithms make probabilities that are fractions.
+//! ```
+//! use reslstm::layers::softmax_cross_entropy::{backward, forward};
+//! use reslstm::matrix::Matrix;
+//!
+//! let close = |got: &[f64], by_hand: &[f64]| {
+//!     approx::assert_abs_diff_eq!(got, by_hand, epsilon = 1e-15);
+//! };
+//! let (ln2, ln3) = (2f64.ln(), 3f64.ln());
+//!
+//! // One clip: e^z = 1, 2, 3, their sum 6. The right class is the last: L = −ln 3/6 = ln 2.
+//! let (mut p, mut dz) = (Matrix::default(), Matrix::default());
+//! let loss = forward(&Matrix::from_rows(&[[0.0, ln2, ln3]]), &[2], &mut p);
+//! close(p.as_slice(), &[1.0 / 6.0, 2.0 / 6.0, 3.0 / 6.0]);
+//! close(&[loss], &[ln2]);
+//! // p minus (0, 0, 1); a row adds up to 0, as adding the same to all scores changes nothing.
+//! backward(&p, &[2], &mut dz);
+//! close(dz.as_slice(), &[1.0 / 6.0, 1.0 / 3.0, -1.0 / 2.0]);
+//!
+//! // With a second clip, all scores 0 and the first class right, L = (ln 2 + ln 3)/2.
+//! // The mean over two clips halves the first one's dz.
+//! let loss = forward(&Matrix::from_rows(&[[0.0, ln2, ln3], [0.0; 3]]), &[2, 0], &mut p);
+//! backward(&p, &[2, 0], &mut dz);
+//! close(&[loss], &[(ln2 + ln3) / 2.0]);
+//! close(dz.row(0), &[1.0 / 12.0, 1.0 / 6.0, -1.0 / 4.0]);
+//! close(dz.row(1), &[-1.0 / 3.0, 1.0 / 6.0, 1.0 / 6.0]); // (1/3 − 1)/2, 1/3/2, 1/3/2
+//! ```
+//!
+//! # Mistakes worth knowing
+//!
+//! - The 1/N dropped. Plain gradient descent then steps further the larger the batch; Adam, which divides by the
+//!   gradient's size, hides the mistake. (`MeanOverClipsDropped`)
+//! - The mean term of softmax forgotten: `dz[k] = p[k]·dp[k]`. Then the right score is pushed up by 1, however sure the
+//!   model is, and no other down.
+//! - `ln(softmax(z))` in two steps. A score 800 below the largest has p = 0 and the loss is infinite;
+//!   `z − m − ln Σ e^(z − m)` gives ln p = −800.
+//!
+//! Proof: [where the proof is](super#where-the-proof-is). Next: [lesson 3](super::batch_norm).
 
 use crate::matrix::Matrix;
 use crate::scalar::Scalar;

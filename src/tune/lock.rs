@@ -11,7 +11,6 @@ use crate::error::{Error, Result};
 use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long a lock and its journal must rest before the lock counts as left by a killed process: Optuna's default.
@@ -100,7 +99,8 @@ impl Lock {
             if seen != Some(now) {
                 (seen, since) = (Some(now), Instant::now());
             } else if since.elapsed() >= grace_period {
-                self.remove_link();
+                // Another may have been faster.
+                let _ = std::fs::remove_file(&self.link);
                 seen = None;
                 continue;
             }
@@ -137,25 +137,13 @@ impl Lock {
     fn make_link(&self) -> std::io::Result<()> {
         File::create_new(&self.link).map(|_| ())
     }
-
-    /// By way of another name, which only one process can give it. Whoever comes too late has nothing to do.
-    fn remove_link(&self) {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        let mut aside = self.link.clone().into_os_string();
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        aside.push(format!("{}-{number}.rename", std::process::id()));
-        if std::fs::rename(&self.link, &aside).is_ok() {
-            // A leftover of this name is in nobody's way.
-            let _ = std::fs::remove_file(aside);
-        }
-    }
 }
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
         // Somebody may have taken it away from us, asleep for too long; then it is theirs.
         if Mark::of(&self.lock.link) == Some(self.mark) {
-            self.lock.remove_link();
+            let _ = std::fs::remove_file(&self.lock.link);
         }
     }
 }
@@ -205,7 +193,7 @@ mod tests {
         let held = patient.acquire().unwrap();
         assert!(start.elapsed() < Duration::from_secs(10));
         // Taken away from us and made anew, it is not ours to release.
-        lock.remove_link();
+        std::fs::remove_file(&lock.link).unwrap();
         lock.make_link().unwrap();
         drop(held);
         assert!(lock.link.is_symlink());

@@ -206,10 +206,14 @@ impl Study {
     pub fn report(&self, claim: &Claim, step: u64, value: f64, attribute: (&str, Value)) -> Result<Verdict> {
         self.journal().update(|replay| {
             let trials = replay.trials(self.id);
+            let trial = trials[claim.number];
             let mut lines = Vec::new();
-            if !trials[claim.number].intermediate.contains_key(&step) {
+            if !trial.intermediate.contains_key(&step) {
                 let (name, content) = attribute;
-                lines.push(attribute_line(claim.id, name, content));
+                // It may be there alone: a writer can be killed between two lines.
+                if trial.user_attributes.get(name) != Some(&content) {
+                    lines.push(attribute_line(claim.id, name, content));
+                }
                 lines.push(json!({ "op_code": operation::SET_TRIAL_INTERMEDIATE_VALUE, "trial_id": claim.id,
                                    "step": step, "intermediate_value": value }));
             }

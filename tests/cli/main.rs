@@ -2,7 +2,9 @@
 
 mod auditing;
 mod bad_input;
+mod browser;
 mod corpora;
+mod explaining;
 mod live;
 mod paper;
 mod resuming;

@@ -72,6 +72,39 @@ fn workers_of_several_processes_make_as_many_trials_as_wanted() {
     assert_eq!(open(&path, 41).unwrap().ask().unwrap().unwrap().number, 40);
 }
 
+/// The lines of a journal, without who and when.
+fn lines(path: &Path) -> Vec<Value> {
+    let read = |line: &str| {
+        let mut line: Value = serde_json::from_str(line).unwrap();
+        for who_and_when in ["worker_id", "datetime_start", "datetime_complete"] {
+            line.as_object_mut().unwrap().remove(who_and_when);
+        }
+        line
+    };
+    std::fs::read_to_string(path).unwrap().lines().map(read).collect()
+}
+
+#[test]
+fn cut_off_after_any_line_a_journal_is_written_to_the_same_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let [whole, cut] = ["whole", "cut"].map(|name| folder.path().join(name).join("study.journal"));
+    let finish = |path: &Path| {
+        let study = open(path, 3).unwrap();
+        optimise(&study, 1, &AtomicBool::new(false), |claim| work(&study, claim)).unwrap();
+    };
+    finish(&whole);
+    let (text, expected) = (std::fs::read_to_string(&whole).unwrap(), lines(&whole));
+    std::fs::create_dir(cut.parent().unwrap()).unwrap();
+    for (end, _) in text.match_indices('\n') {
+        // Killed after this line, or in the midst of the next.
+        for end in [end + 1, (end + 9).min(text.len())] {
+            std::fs::write(&cut, &text[..end]).unwrap();
+            finish(&cut);
+            assert_eq!(lines(&cut), expected, "cut after byte {end}: ...{}", &text[end.saturating_sub(80)..end]);
+        }
+    }
+}
+
 #[test]
 fn a_search_stopped_anywhere_goes_on_as_it_would_have() {
     let folder = tempfile::tempdir().unwrap();
