@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::{Error, Kind, Result};
 use serde::{Deserialize, Serialize};
+use serde_json::ser::Formatter;
 
 /// What to do about an output that is there already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +67,7 @@ pub fn read_json<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<T> {
     })
 }
 
-/// Writes a value as indented JSON, atomically.
+/// Writes a value as JSON, atomically: a line for each member of an object, a single one for an array of numbers.
 ///
 /// # Errors
 /// As [`write_atomically`].
@@ -74,9 +75,56 @@ pub fn read_json<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<T> {
 /// # Panics
 /// If the value is none of JSON's: a map whose keys are no text.
 pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
-    let mut bytes = serde_json::to_vec_pretty(value).expect("plain values become JSON");
+    let mut bytes = Vec::new();
+    let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, Members::default());
+    value.serialize(&mut serializer).expect("plain values become JSON");
     bytes.push(b'\n');
     write_atomically(path, &bytes)
+}
+
+/// JSON's layout in files: as easy to read and to compare as an indented one, and a quarter of its size where most of it
+/// are numbers in arrays.
+#[derive(Default)]
+struct Members {
+    /// Objects around this place.
+    depth: usize,
+    /// Whether the object at hand has a member yet.
+    any: bool,
+}
+
+impl Members {
+    fn new_line<W: Write + ?Sized>(&self, out: &mut W) -> std::io::Result<()> {
+        write!(out, "\n{:width$}", "", width = 2 * self.depth)
+    }
+}
+
+impl Formatter for Members {
+    fn begin_object<W: Write + ?Sized>(&mut self, out: &mut W) -> std::io::Result<()> {
+        (self.depth, self.any) = (self.depth + 1, false);
+        out.write_all(b"{")
+    }
+
+    fn begin_object_key<W: Write + ?Sized>(&mut self, out: &mut W, first: bool) -> std::io::Result<()> {
+        out.write_all(if first { b"" } else { b"," })?;
+        self.new_line(out)
+    }
+
+    fn begin_object_value<W: Write + ?Sized>(&mut self, out: &mut W) -> std::io::Result<()> {
+        out.write_all(b": ")
+    }
+
+    fn end_object_value<W: Write + ?Sized>(&mut self, _: &mut W) -> std::io::Result<()> {
+        self.any = true;
+        Ok(())
+    }
+
+    fn end_object<W: Write + ?Sized>(&mut self, out: &mut W) -> std::io::Result<()> {
+        self.depth -= 1;
+        if self.any {
+            self.new_line(out)?;
+        }
+        out.write_all(b"}")
+    }
 }
 
 /// Removes a file, if there is one.
@@ -225,6 +273,34 @@ mod tests {
         write_replaceable(&path, b"third").unwrap();
         assert_eq!(read(&path).unwrap(), b"third");
         assert_eq!(names_in(folder.path()), ["model.safetensors"]);
+    }
+
+    #[test]
+    fn json_has_a_line_a_member_and_comes_back_exactly() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("value.json");
+        let value = serde_json::json!({
+            "b": [[1, 2.5], [-0.1, 0.25]], "a": {}, "c": [{ "d": null, "e": "{[\n" }, { "f": [] }]
+        });
+        write_json(&path, &value).unwrap();
+        let text = String::from_utf8(read(&path).unwrap()).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(
+            lines,
+            [
+                "{",
+                "  \"a\": {},",
+                "  \"b\": [[1,2.5],[-0.1,0.25]],",
+                "  \"c\": [{",
+                "    \"d\": null,",
+                "    \"e\": \"{[\\n\"",
+                "  },{",
+                "    \"f\": []",
+                "  }]",
+                "}"
+            ]
+        );
+        assert_eq!(read_json::<serde_json::Value>(&path).unwrap(), value);
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub struct Flow {
     pub lstms: Vec<LstmFlow>,
     /// ‖∂L/∂x_t‖, `[T]`
     pub input: Vec<f64>,
+    /// ∂L/∂x, `[T,D]`: where a small change of the input changes the loss most.
+    pub saliency: Matrix<f64>,
 }
 
 /// Gradient flow in one LSTM.
@@ -56,7 +58,7 @@ pub fn gradient_flow(model: &Model<f64>, x: &Matrix<f64>, label: usize, connecti
         }
         Model::ResLstmSa(model) => residual_flow(model, &layout, x, label, connection, &mut dx),
     };
-    Flow { loss, lstms, input: norms(&dx) }
+    Flow { loss, lstms, input: norms(&dx), saliency: dx }
 }
 
 /// Forward and backward of everything above LSTM1 and the connection, all of LSTM-SA; returns the loss.
@@ -122,7 +124,7 @@ fn norms(rows: &Matrix<f64>) -> Vec<f64> {
 mod tests {
     use super::*;
     use crate::audit::subjects::LossSubject;
-    use crate::audit::{Subject, random_point};
+    use crate::audit::{Subject, random_point, scaled_error};
 
     #[test]
     fn with_its_connection_the_flow_is_that_of_the_model() {
@@ -137,6 +139,7 @@ mod tests {
             for (a, b) in flow.input.iter().zip(norms(&dx)) {
                 approx::assert_relative_eq!(*a, b, max_relative = 1e-12);
             }
+            assert!(scaled_error(flow.saliency.as_slice(), dx.as_slice()).1 < 1e-12);
             let cut = gradient_flow(&point.layer, &point.x, 2, Connection::Cut);
             assert_eq!(cut == flow, name == "lstm-sa-h3");
         }

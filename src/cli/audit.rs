@@ -1,9 +1,8 @@
 //! `audit`
 
-use super::predict::{is_features, model_file};
-use super::{Done, Outcome, print_line, progress, resample};
+use super::predict::{is_features, model_file, read_input};
+use super::{Done, Outcome, clip, print_line, progress};
 use clap::{Args, ValueEnum};
-use reslstm::audio::Recording;
 use reslstm::audit::flow::{Connection, Flow, gradient_flow};
 use reslstm::audit::subjects::{LossSubject, ModelSubject};
 use reslstm::audit::{self, Along, DIFFERENCE_BOUND, DUAL_BOUND, Point, Subject, TensorAudit};
@@ -192,27 +191,20 @@ impl Audit {
         let mut predictor = Predictor::new(model_file(self.model.as_deref())?)?;
         let read = |predictor: &mut Predictor| -> Result<Matrix<f32>> {
             if is_features(path) {
-                return npy::from_bytes(&files::read(path)?);
+                return npy::from_bytes(&read_input(path)?);
             }
-            let rate = predictor.sample_rate()?;
-            predictor.features(&resample::to_rate(Recording::from_wav(&files::read(path)?)?, rate)?.samples)
+            let recording = clip::recording(predictor, path)?;
+            predictor.features(&recording.samples)
         };
         let features = read(&mut predictor).map_err(|error| error.at(path.display()))?;
         let predicted = predictor.predict_features(&features).map_err(|error| error.at(path.display()))?.label;
         let label = match &self.label {
             None => predicted,
-            Some(name) => predictor.labels().iter().position(|label| label == name).ok_or_else(|| {
-                let problem = format!("label: expected one of {}, got {name}", predictor.labels().join(", "));
-                Error::new(Kind::Settings, problem)
-            })?,
+            Some(name) => clip::class(predictor.labels(), name)?,
         };
         let (inputs, classes) = (predictor.model().inputs(), predictor.model().classes());
         let model = match self.arch[..] {
-            [] => {
-                let mut model = Model::zeros(predictor.model().architecture(), inputs, classes);
-                audit::recast(predictor.model(), &mut model);
-                model
-            }
+            [] => clip::in_f64(predictor.model()),
             [arch] => Model::init(arch, inputs, classes, &mut Stream::new(self.seed, "init", 0)),
             [_, another, ..] => {
                 let problem = format!("arch: expected one model for a clip, got {another} too");

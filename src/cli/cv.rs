@@ -6,14 +6,15 @@ use super::{Done, Outcome, interrupt, print_line, progress, table};
 use clap::Args;
 use reslstm::audio::FeatureSettings;
 use reslstm::error::Result;
-use reslstm::train::cross_validate::{Execution, Plan, check_folder, cross_validate};
+use reslstm::train::Settings;
+use reslstm::train::cross_validate::{Event, Execution, Plan, check_folder, cross_validate};
 use reslstm::train::results::Summary;
 use std::path::{Path, PathBuf};
 
 /// Cross-validate: train and test on every fold, once a seed, and print the table.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Writes DIR/runs/runN.json, DIR/models/runN-foldM.safetensors and DIR/summary.json. Killed at any moment, the \
+    after_help = "Writes DIR/runs/runN.json, DIR/models/runN-foldM.safetensors, DIR/clips.json and DIR/summary.json. Killed at any moment, the \
                   same command with --resume goes on and ends with the same bytes.
 
 Example: reslstm cv ravdess -o cv-h64 --arch reslstm-sa-h64 --runs 3"
@@ -50,8 +51,13 @@ impl Cv {
 pub fn run_plan(data: &Licensed, plan: &Plan, out: &Path, threads: usize, resume: bool) -> Result<Summary> {
     let folds = plan.folds.splits(&data.dataset().speakers())?.len();
     let bar = progress::bar((plan.runs * folds * plan.settings.epochs) as u64, &plan.settings.arch.to_string());
-    let execution = Execution { threads, resume, stop: interrupt::stop_flag(), observe: &|_, _, _, _| bar.inc(1) };
-    let summary = cross_validate(&data.source(), plan, out, &execution);
+    let observe = |_: &Settings, event: Event<'_>| match event {
+        Event::Epoch => bar.inc(1),
+        Event::Found(epochs) => progress::found(&bar, epochs as u64),
+        Event::Run(_) => {}
+    };
+    let execution = Execution { threads, resume, stop: interrupt::stop_flag(), observe: &observe };
+    let summary = cross_validate(&data.source(), &[(plan.clone(), out.to_path_buf())], &execution);
     bar.finish_and_clear();
     summary
 }

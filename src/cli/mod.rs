@@ -5,10 +5,12 @@
 
 mod audit;
 mod bench;
+mod clip;
 mod completions;
 mod cv;
 mod demo;
 mod eval;
+mod explain;
 mod features;
 mod info;
 mod inputs;
@@ -16,6 +18,7 @@ mod interrupt;
 mod live;
 mod objective;
 mod options;
+mod paper;
 mod predict;
 mod progress;
 mod resample;
@@ -58,10 +61,12 @@ enum Command {
     Cv(cv::Cv),
     Sweep(sweep::Sweep),
     Tune(tune::Tune),
+    Paper(paper::Paper),
     Eval(eval::Eval),
     Predict(predict::Predict),
     Info(info::Info),
     Audit(audit::Audit),
+    Explain(explain::Explain),
     Bench(bench::Bench),
     Completions(completions::Completions),
 }
@@ -88,10 +93,12 @@ pub fn run() -> ExitCode {
         Command::Cv(command) => command.run(),
         Command::Sweep(command) => command.run(),
         Command::Tune(command) => command.run(),
+        Command::Paper(command) => command.run(),
         Command::Eval(command) => command.run(),
         Command::Predict(command) => command.run(),
         Command::Info(command) => command.run(),
         Command::Audit(command) => command.run(),
+        Command::Explain(command) => command.run(),
         Command::Bench(command) => command.run(),
         Command::Completions(command) => command.run(),
     };

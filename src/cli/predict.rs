@@ -185,7 +185,7 @@ fn spans(total: usize, window: usize, step: usize) -> Vec<(usize, usize)> {
 }
 
 /// All bytes of an input. Its name is added once, to every error of it.
-fn read_input(path: &Path) -> Result<Vec<u8>> {
+pub(super) fn read_input(path: &Path) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let read = match path.as_os_str() == "-" {
         true => std::io::stdin().lock().read_to_end(&mut bytes),

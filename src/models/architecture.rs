@@ -45,6 +45,16 @@ impl Architecture {
         }
         Ok(Architecture { family, hidden, vectors })
     }
+
+    /// Multiply-adds of the LSTMs for one frame of `D` inputs, which is nearly all of a forward's work: `4·H·(D + H)`, and
+    /// `4·D·(D + D)` before it in the residual block.
+    pub fn multiply_adds(&self, inputs: usize) -> usize {
+        let lstm = |hidden: usize| 4 * hidden * (inputs + hidden);
+        match self.family {
+            Family::LstmSa => lstm(self.hidden),
+            Family::ResLstmSa => lstm(inputs) + lstm(self.hidden),
+        }
+    }
 }
 
 impl fmt::Display for Architecture {
@@ -97,7 +107,7 @@ impl FromStr for Architecture {
 mod tests {
     use super::*;
     use crate::models::Model;
-    use crate::params::Parameters;
+    use crate::params::{Parameters, Path};
 
     #[test]
     fn names_and_architectures_correspond() {
@@ -106,6 +116,20 @@ mod tests {
         }
         for name in ["", "lstm-sa", "lstm-sa-h", "lstm-sa-h0", "reslstm-sa-h64-vectors", "gru-h5", "lstm-sa-h99999"] {
             assert_eq!(name.parse::<Architecture>().unwrap_err().kind(), Kind::Settings, "{name}");
+        }
+    }
+
+    #[test]
+    fn multiply_adds_are_those_of_the_weight_matrices() {
+        for name in ["lstm-sa-h32", "lstm-sa-h5-2vectors", "reslstm-sa-h64"] {
+            let arch: Architecture = name.parse().unwrap();
+            let mut weights = 0;
+            Model::<f32>::zeros(arch, 46, 8).visit(&Path::ROOT, &mut |path, _, _, values| {
+                if path.to_string().contains("lstm") && path.to_string().contains("weight") {
+                    weights += values.len();
+                }
+            });
+            assert_eq!(arch.multiply_adds(46), weights, "{name}");
         }
     }
 

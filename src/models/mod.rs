@@ -8,6 +8,7 @@ mod metadata;
 pub mod predictor;
 pub mod res_lstm_sa;
 pub mod stream;
+pub mod trace;
 
 pub use architecture::{Architecture, Family};
 pub use file::ModelFile;
@@ -17,6 +18,7 @@ pub use metadata::Metadata;
 pub use predictor::{Prediction, Predictor};
 pub use res_lstm_sa::{ResLstmSa, ResLstmSaTape};
 pub use stream::Stream;
+pub use trace::{LstmTrace, Trace};
 
 use crate::matrix::Matrix;
 use crate::packed::Packed;

@@ -1,112 +1,93 @@
 //! Gradient flow over the frames of a clip, with and without the residual connection.
 
-use super::{BLUE, INK, VERMILLION};
-use crate::audit::flow::Flow;
+use super::colours::{BLUE, VERMILLION};
+use super::drawing::{Canvas, Drawn, HPos, LABEL, Panel, TITLE, VPos, line, picture, ticks, width_of, write};
+use crate::audit::flow::{Flow, LstmFlow};
 use plotters::prelude::*;
+use std::ops::Range;
 
 /// Pixels.
-const WIDTH: u32 = 900;
-const PANEL: u32 = 170;
-const HEADER: u32 = 60;
+const WIDTH: i32 = 900;
+const TOP: i32 = 96;
+const PANEL: i32 = 110;
+const BETWEEN: i32 = 34;
 
 /// One panel: a quantity of every flow over the frames.
-struct Panel {
-    title: String,
+struct Quantity {
+    name: String,
     curves: Vec<Vec<f64>>,
 }
 
 /// The figure, as SVG text: a panel for every ‖∂L/∂h_t‖ and ‖∂L/∂c_t‖ and one for ‖∂L/∂x_t‖, logarithmic, over time. `flows` are of
 /// the same clip, each with what to call it, at most two; frames are `seconds` apart.
 pub fn svg(title: &str, flows: &[(&str, &Flow)], seconds: f64) -> String {
-    let panels = panels(flows);
-    let mut text = String::new();
-    {
-        let size = (WIDTH, HEADER + PANEL * panels.len() as u32);
-        let root = SVGBackend::with_string(&mut text, size).into_drawing_area();
-        let (header, body) = root.split_vertically(HEADER);
-        draw_header(&header, title, flows);
-        for (area, panel) in body.split_evenly((panels.len(), 1)).iter().zip(&panels) {
-            draw_panel(area, panel, seconds);
+    let quantities = quantities(flows);
+    let panel = |number: usize, quantity: &Quantity| {
+        let top = TOP + (PANEL + BETWEEN) * number as i32;
+        let end = seconds * (quantity.curves[0].len().max(2) - 1) as f64;
+        Panel { left: 76, top, right: WIDTH - 16, bottom: top + PANEL, x: 0.0..end, y: powers(&quantity.curves) }
+    };
+    picture(WIDTH, TOP + (PANEL + BETWEEN) * quantities.len() as i32 + 14, |canvas| {
+        draw_header(canvas, title, flows)?;
+        for (number, quantity) in quantities.iter().enumerate() {
+            draw_quantity(canvas, &panel(number, quantity), quantity, seconds)?;
         }
-        root.present().expect("writing to a string");
-    }
-    text
+        let last = panel(quantities.len() - 1, &quantities[quantities.len() - 1]);
+        last.x_axis(canvas, &ticks(&last.x, 12), "seconds")
+    })
 }
 
-fn panels(flows: &[(&str, &Flow)]) -> Vec<Panel> {
-    let mut panels = Vec::new();
-    let lstms = flows[0].1.lstms.len();
-    for l in (0..lstms).rev() {
-        let name = flows[0].1.lstms[l].name.to_uppercase();
-        let curves = |of: fn(&crate::audit::flow::LstmFlow) -> &Vec<f64>| {
-            flows.iter().map(|(_, flow)| of(&flow.lstms[l]).clone()).collect()
-        };
-        panels.push(Panel { title: format!("{name}  ‖∂L/∂h‖"), curves: curves(|lstm| &lstm.h) });
-        panels.push(Panel { title: format!("{name}  ‖∂L/∂c‖"), curves: curves(|lstm| &lstm.c) });
+fn quantities(flows: &[(&str, &Flow)]) -> Vec<Quantity> {
+    let mut quantities = Vec::new();
+    for l in (0..flows[0].1.lstms.len()).rev() {
+        let lstm = flows[0].1.lstms[l].name.to_uppercase();
+        let curves =
+            |of: fn(&LstmFlow) -> &Vec<f64>| flows.iter().map(|(_, flow)| of(&flow.lstms[l]).clone()).collect();
+        quantities.push(Quantity { name: format!("{lstm}  ‖∂L/∂h‖"), curves: curves(|lstm| &lstm.h) });
+        quantities.push(Quantity { name: format!("{lstm}  ‖∂L/∂c‖"), curves: curves(|lstm| &lstm.c) });
     }
     let curves = flows.iter().map(|(_, flow)| flow.input.clone()).collect();
-    panels.push(Panel { title: "input  ‖∂L/∂x‖".into(), curves });
-    panels
+    quantities.push(Quantity { name: "input  ‖∂L/∂x‖".into(), curves });
+    quantities
 }
-
-type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
 
 fn colour(flow: usize) -> RGBColor {
     [BLUE, VERMILLION][flow]
 }
 
-fn draw_header(area: &Area<'_>, title: &str, flows: &[(&str, &Flow)]) {
-    let style = |size: i32| TextStyle::from(("sans-serif", size).into_font()).color(&INK);
-    area.draw(&Text::new(title.to_string(), (12, 8), style(17))).expect("writing to a string");
-    let mut left = 12;
+fn draw_header(canvas: &Canvas<'_>, title: &str, flows: &[(&str, &Flow)]) -> Drawn {
+    write(canvas, title, (12, 10), TITLE, (HPos::Left, VPos::Top))?;
+    let mut left = 76;
     for (number, (name, flow)) in flows.iter().enumerate() {
         let name = format!("{name}, loss {:.1e}", flow.loss);
-        let line = PathElement::new(vec![(left, 46), (left + 24, 46)], colour(number).stroke_width(3));
-        area.draw(&line).expect("writing to a string");
-        area.draw(&Text::new(name.clone(), (left + 32, 38), style(14))).expect("writing to a string");
-        left += 60 + 8 * name.chars().count() as i32;
+        line(canvas, [(left, 48), (left + 24, 48)], colour(number).stroke_width(3))?;
+        write(canvas, &name, (left + 32, 48), LABEL, (HPos::Left, VPos::Center))?;
+        left += 56 + width_of(&name, LABEL);
     }
+    Ok(())
 }
 
-fn draw_panel(area: &Area<'_>, panel: &Panel, seconds: f64) {
-    let frames = panel.curves[0].len();
-    let end = seconds * (frames.max(2) - 1) as f64;
-    let (low, high) = range(&panel.curves);
-    let style = |size: i32| TextStyle::from(("sans-serif", size).into_font()).color(&INK);
-    let mut chart = ChartBuilder::on(area)
-        .margin_right(16)
-        .margin_top(4)
-        .x_label_area_size(34)
-        .y_label_area_size(76)
-        .caption(&panel.title, style(14))
-        .build_cartesian_2d(0.0..end, (low..high).log_scale())
-        .expect("a panel has room");
-    chart
-        .configure_mesh()
-        .axis_style(INK)
-        .bold_line_style(INK.mix(0.25))
-        .light_line_style(TRANSPARENT)
-        .label_style(style(12))
-        .y_labels(5)
-        .y_label_formatter(&|value| format!("{value:.0e}"))
-        .x_desc("seconds")
-        .axis_desc_style(style(12))
-        .draw()
-        .expect("writing to a string");
-    for (number, curve) in panel.curves.iter().enumerate() {
+fn draw_quantity(canvas: &Canvas<'_>, panel: &Panel, quantity: &Quantity, seconds: f64) -> Drawn {
+    panel.heading(canvas, &quantity.name)?;
+    let whole = ticks(&panel.y, 5).into_iter().filter(|(power, _)| power.fract() == 0.0);
+    let powers: Vec<_> = whole.map(|(power, _)| (power, format!("1e{power}"))).collect();
+    panel.y_axis(canvas, &powers, "")?;
+    panel.frame(canvas)?;
+    for (number, curve) in quantity.curves.iter().enumerate() {
         // A gradient of exactly zero has no logarithm: it is drawn at the floor.
-        let points = curve.iter().enumerate().map(|(t, &norm)| (seconds * t as f64, norm.max(low)));
-        chart.draw_series(LineSeries::new(points, colour(number).stroke_width(2))).expect("writing to a string");
+        let point = |(t, norm): (usize, &f64)| panel.at(seconds * t as f64, norm.log10().max(panel.y.start));
+        line(canvas, curve.iter().enumerate().map(point).collect::<Vec<_>>(), colour(number).stroke_width(2))?;
     }
+    Ok(())
 }
 
-/// Whole powers of ten around all curves, at most twelve.
-fn range(curves: &[Vec<f64>]) -> (f64, f64) {
+/// Powers of ten around all curves, at most twelve.
+fn powers(curves: &[Vec<f64>]) -> Range<f64> {
     let norms = || curves.iter().flatten().copied().filter(|norm| *norm > 0.0 && norm.is_finite());
     let high = norms().fold(f64::NEG_INFINITY, |high, norm| high.max(norm.log10())).ceil();
     let low = norms().fold(f64::INFINITY, |low, norm| low.min(norm.log10())).floor();
     let (low, high) = if high.is_finite() { (low.max(high - 12.0), high) } else { (-1.0, 0.0) };
-    (10f64.powf(low), 10f64.powf(if high > low { high } else { low + 1.0 }))
+    low..if high > low { high } else { low + 1.0 }
 }
 
 #[cfg(test)]
@@ -115,9 +96,9 @@ mod tests {
 
     #[test]
     fn the_axis_covers_the_curves() {
-        assert_eq!(range(&[vec![0.02, 3.0], vec![0.5]]), (0.01, 10.0));
-        assert_eq!(range(&[vec![1.0]]), (1.0, 10.0));
-        assert_eq!(range(&[vec![0.0]]), (0.1, 1.0));
-        assert_eq!(range(&[vec![1e-30, 1.0]]).0, 1e-12);
+        assert_eq!(powers(&[vec![0.02, 3.0], vec![0.5]]), -2.0..1.0);
+        assert_eq!(powers(&[vec![1.0]]), 0.0..1.0);
+        assert_eq!(powers(&[vec![0.0]]), -1.0..0.0);
+        assert_eq!(powers(&[vec![1e-30, 1.0]]).start, -12.0);
     }
 }

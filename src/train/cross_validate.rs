@@ -2,15 +2,18 @@
 //!
 //! ```text
 //! OUT/plan.json                         what was asked for, and of which data
+//! OUT/clips.json                        every clip's name, class and speaker
 //! OUT/models/run0-fold3.safetensors     the best model of each fold
-//! OUT/runs/run0.json                    a run's result
+//! OUT/runs/run0.json                    a run's result, as soon as its folds are done
 //! OUT/unfinished/…                      checkpoints, and folds of runs not complete yet
 //! OUT/summary.json                      the table, written last
 //! ```
+//! [`Results`](super::folder::Results) reads it back.
 
 use super::fit::fit;
+use super::folder::{Begun, plan_path, run_path, write_clips};
 use super::identity::{Identity, first_difference};
-use super::results::{FoldRecord, Made, ModelSummary, RunResult, Summary};
+use super::results::{Epochs, FoldRecord, Made, ModelSummary, RunResult, Summary};
 use super::run::{EpochRecord, Outcome};
 use super::settings::Settings;
 use super::task::Task;
@@ -26,9 +29,6 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-
-/// What a folder was begun with.
-const PLAN: &str = "plan.json";
 
 /// The data of a training, and what a model file says of it.
 #[derive(Clone, Copy, Debug)]
@@ -65,31 +65,52 @@ pub struct Execution<'a> {
     pub resume: bool,
     /// Set to ask for an end.
     pub stop: &'a AtomicBool,
-    /// Sees every epoch of every fold: run, fold, epoch, record.
-    pub observe: &'a (dyn Fn(usize, usize, usize, &EpochRecord) + Sync),
+    /// Hears what happens, and in a training of which settings.
+    pub observe: &'a (dyn Fn(&Settings, Event<'_>) + Sync),
 }
 
-/// Runs a plan in folder `out` and returns the summary written there.
+/// What happens in a cross-validation.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// So many epochs were found done, and take no time.
+    Found(usize),
+    /// An epoch is done, or read from a checkpoint.
+    Epoch,
+    /// A run is complete, and written.
+    Run(&'a RunResult),
+}
+
+/// Runs plans, each in a folder of its own, and returns the table, which has a row for each. A folder gets the same bytes
+/// as if its plan were run alone.
+///
+/// Every plan's first run comes before any second one: what is there early says something of all of them.
 ///
 /// # Errors
-/// [`Kind::Settings`] if `out` holds something already and `resume` is off, or holds another plan; [`Kind::Data`] if the
+/// [`Kind::Settings`] if a folder holds something already and `resume` is off, or holds another plan; [`Kind::Data`] if the
 /// folds do not fit the speakers; [`Kind::Interrupted`] when stopped, with everything saved.
-pub fn cross_validate(source: &Source<'_>, plan: &Plan, out: &Path, execution: &Execution<'_>) -> Result<Summary> {
-    let splits = plan.folds.splits(&source.dataset.speakers())?;
-    if plan.runs == 0 || plan.runs > 10_000 {
-        return Err(Error::new(Kind::Settings, format!("runs: expected 1 to 10,000, got {}", plan.runs)));
-    }
-    let folder = Folder { root: out, source, plan, splits: &splits, threads: execution.threads };
-    folder.open(execution.resume)?;
+pub fn cross_validate(source: &Source<'_>, plans: &[(Plan, PathBuf)], execution: &Execution<'_>) -> Result<Summary> {
+    let folders = plans.iter().map(|(plan, root)| Folder::open(root, source, plan, execution));
+    let folders = folders.collect::<Result<Vec<_>>>()?;
 
-    let missing = (0..plan.runs).filter(|&run| !folder.run_path(run).exists());
-    let jobs: Vec<(usize, usize)> = missing.flat_map(|run| (0..splits.len()).map(move |split| (run, split))).collect();
+    let mut open = Vec::new();
+    for run in 0..plans.iter().map(|(plan, _)| plan.runs).max().unwrap_or(0) {
+        for folder in folders.iter().filter(|folder| run < folder.plan.runs) {
+            let folds = folder.splits.len();
+            if run_path(folder.root, run).exists() {
+                (execution.observe)(&folder.plan.settings, Event::Found(folds * folder.plan.settings.epochs));
+            } else {
+                open.push(OpenRun { folder, run, left: AtomicUsize::new(folds) });
+            }
+        }
+    }
+    let jobs: Vec<(&OpenRun, &Split)> =
+        open.iter().flat_map(|run| run.folder.splits.iter().map(move |split| (run, split))).collect();
     let (next, failed) = (AtomicUsize::new(0), Mutex::new(None));
     std::thread::scope(|scope| {
         for _ in 0..execution.threads.max(1) {
             scope.spawn(|| {
                 while let Some(&(run, split)) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if let Err(error) = folder.train(run, &splits[split], execution) {
+                    if let Err(error) = run.train(split) {
                         failed.lock().expect("no worker panics").get_or_insert(error);
                         execution.stop.store(true, Ordering::Relaxed);
                         return;
@@ -101,11 +122,7 @@ pub fn cross_validate(source: &Source<'_>, plan: &Plan, out: &Path, execution: &
     if let Some(error) = failed.into_inner().expect("no worker panics") {
         return Err(error);
     }
-    let runs = (0..plan.runs).map(|run| folder.finish_run(run)).collect::<Result<Vec<_>>>()?;
-    let parameters = Model::<f32>::zeros(plan.settings.arch, source.dataset.width(), source.dataset.labels().count());
-    let summary = Summary { models: vec![ModelSummary::of(&runs, parameters.parameter_count())] };
-    write_json(&out.join("summary.json"), &summary)?;
-    Ok(summary)
+    Ok(Summary { models: folders.iter().map(Folder::summarise).collect::<Result<_>>()? })
 }
 
 /// Refuses, before the data are read, a folder that `plan` cannot be run in: one in use without `resume`, one begun with other
@@ -114,17 +131,29 @@ pub fn cross_validate(source: &Source<'_>, plan: &Plan, out: &Path, execution: &
 /// # Errors
 /// [`Kind::Settings`] or [`Kind::Io`], naming the folder.
 pub fn check_folder(out: &Path, plan: &Plan, resume: bool) -> Result<()> {
-    let wrong = |problem: &str, advice: &str| Err(Error::new(Kind::Settings, problem).at(out.display()).advice(advice));
-    let path = out.join(PLAN);
-    if is_in_use(out) && !resume {
-        let advice = "choose another folder, or go on with its work with --resume";
-        return wrong("expected a new or empty folder, but it holds files", advice);
+    let path = plan_path(out);
+    if !resume {
+        check_new(out)?;
     }
     if is_in_use(out) && !path.exists() {
-        return wrong("expected a folder begun by this command, but it has no plan.json", "choose another folder");
+        let problem = "expected a folder begun by this command, but it has no plan.json";
+        return Err(Error::new(Kind::Settings, problem).at(out.display()).advice("choose another folder"));
     }
     files::check_writable(&path, Existing::Replace)?;
     refuse_difference(out, |begun| first_difference("", &begun["plan"], &json!(plan)))
+}
+
+/// Refuses a folder that is in use.
+///
+/// # Errors
+/// [`Kind::Settings`], naming it.
+pub fn check_new(out: &Path) -> Result<()> {
+    if !is_in_use(out) {
+        return Ok(());
+    }
+    let problem = "expected a new or empty folder, but it holds files";
+    let advice = "choose another folder, or go on with its work with --resume";
+    Err(Error::new(Kind::Settings, problem).at(out.display()).advice(advice))
 }
 
 /// Whether the folder holds more than what a killed process was writing when it had begun nothing yet.
@@ -135,7 +164,7 @@ fn is_in_use(folder: &Path) -> bool {
 
 /// Refuses to go on where what the folder was begun with differs; where nothing is begun there is nothing to differ from.
 fn refuse_difference(out: &Path, difference: impl Fn(&Value) -> Option<String>) -> Result<()> {
-    let path = out.join(PLAN);
+    let path = plan_path(out);
     let Some(difference) = path.exists().then(|| read_json(&path)).transpose()?.as_ref().and_then(difference) else {
         return Ok(());
     };
@@ -144,55 +173,78 @@ fn refuse_difference(out: &Path, difference: impl Fn(&Value) -> Option<String>) 
     Err(Error::new(Kind::Settings, problem).at(out.display()).advice(advice))
 }
 
+/// A run that is not complete.
+struct OpenRun<'a> {
+    folder: &'a Folder<'a>,
+    run: usize,
+    /// Folds that are not done.
+    left: AtomicUsize,
+}
+
+impl OpenRun<'_> {
+    /// One training; the last one of a run pools its folds.
+    fn train(&self, split: &Split) -> Result<()> {
+        self.folder.train(self.run, split)?;
+        match self.left.fetch_sub(1, Ordering::AcqRel) {
+            1 => self.folder.finish_run(self.run),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// The output folder of a plan.
 struct Folder<'a> {
     root: &'a Path,
     source: &'a Source<'a>,
     plan: &'a Plan,
-    splits: &'a [Split],
-    threads: usize,
+    splits: Vec<Split>,
+    execution: &'a Execution<'a>,
 }
 
-impl Folder<'_> {
-    /// Claims the folder for this plan, before any training.
-    fn open(&self, resume: bool) -> Result<()> {
-        check_folder(self.root, self.plan, resume)?;
-        let data = self.source.fingerprint;
-        refuse_difference(self.root, |begun| first_difference("data", &begun["data"], &json!(data)))?;
-        let plan = self.root.join(PLAN);
-        if !plan.exists() {
-            write_json(&plan, &json!({ "plan": self.plan, "data": data }))?;
+impl<'a> Folder<'a> {
+    /// Claims a folder for a plan, before any training.
+    fn open(root: &'a Path, source: &'a Source<'_>, plan: &'a Plan, execution: &'a Execution<'_>) -> Result<Self> {
+        if plan.runs == 0 || plan.runs > 10_000 {
+            return Err(Error::new(Kind::Settings, format!("runs: expected 1 to 10,000, got {}", plan.runs)));
+        }
+        let splits = plan.folds.splits(&source.dataset.speakers())?;
+        check_folder(root, plan, execution.resume)?;
+        let data = source.fingerprint;
+        refuse_difference(root, |begun| first_difference("data", &begun["data"], &json!(data)))?;
+        let path = plan_path(root);
+        if !path.exists() {
+            write_json(&path, &Begun { plan: plan.clone(), data: data.into() })?;
         }
         // After the plan: a folder without one would not be gone on with.
-        for folder in ["models", "runs", "unfinished"].map(|name| self.root.join(name)) {
+        write_clips(root, source.dataset)?;
+        for folder in ["models", "runs", "unfinished"].map(|name| root.join(name)) {
             std::fs::create_dir_all(&folder).map_err(|error| Error::io(folder.display(), &error))?;
         }
-        Ok(())
-    }
-
-    fn run_path(&self, run: usize) -> PathBuf {
-        self.root.join(format!("runs/run{run}.json"))
+        Ok(Folder { root, source, plan, splits, execution })
     }
 
     fn unfinished(&self, run: usize, fold: usize, extension: &str) -> PathBuf {
         self.root.join(format!("unfinished/run{run}-fold{fold}.{extension}"))
     }
 
+    fn observe(&self, event: Event<'_>) {
+        (self.execution.observe)(&self.plan.settings, event);
+    }
+
     /// One training, unless it is done already.
-    fn train(&self, run: usize, split: &Split, execution: &Execution<'_>) -> Result<()> {
-        let fold = split.fold();
+    fn train(&self, run: usize, split: &Split) -> Result<()> {
+        let (fold, settings) = (split.fold(), &self.plan.settings);
         let record_path = self.unfinished(run, fold, "json");
-        let observe = |epoch: usize, record: &EpochRecord| (execution.observe)(run, fold, epoch, record);
         if record_path.exists() {
-            let record: FoldRecord = read_json(&record_path)?;
-            record.epochs.iter().enumerate().for_each(|(epoch, record)| observe(epoch, record));
+            self.observe(Event::Found(settings.epochs));
             return Ok(());
         }
-        let settings = &self.plan.settings;
         let task = Task::for_split(self.source.dataset, split, settings.protocol)?;
         let checkpoint = self.unfinished(run, fold, "checkpoint");
         let identity = Identity::new(settings, run, Some(split), self.source.fingerprint);
-        let outcome = fit(&identity, &task, &checkpoint, execution.stop, &mut { observe })?;
+        let mut observe = |_: usize, _: &EpochRecord| self.observe(Event::Epoch);
+        let outcome = fit(&identity, &task, &checkpoint, self.execution.stop, &mut observe)
+            .map_err(|error| error.at(format!("{}: run {run}, fold {fold}", self.root.display())))?;
         let record = fold_record(split, &outcome);
         let model = model_file(self.source, settings, Some((run, &record)), &task, outcome)?;
         files::write_atomically(&self.root.join(format!("models/run{run}-fold{fold}.safetensors")), &model.to_bytes())?;
@@ -200,20 +252,29 @@ impl Folder<'_> {
         remove(&checkpoint)
     }
 
-    /// Pools the folds of a run, and writes its result, unless that is done already.
-    fn finish_run(&self, run: usize) -> Result<RunResult> {
-        let path = self.run_path(run);
-        if path.exists() {
-            return read_json(&path);
-        }
+    /// Pools the folds of a run, all of which are done, and writes its result.
+    fn finish_run(&self, run: usize) -> Result<()> {
         let records = self.splits.iter().map(|split| read_json(&self.unfinished(run, split.fold(), "json")));
         let folds = records.collect::<Result<Vec<FoldRecord>>>()?;
-        let labels = self.source.dataset.labels().names().to_vec();
-        let made = Made::now(self.threads);
-        let result = RunResult::pool(run, &self.plan.settings, labels, self.source.fingerprint, folds, made);
-        write_json(&path, &result)?;
+        let Source { dataset, fingerprint, .. } = self.source;
+        let labels = dataset.labels();
+        let model = Model::<f32>::zeros(self.plan.settings.arch, dataset.width(), labels.count());
+        let (parameters, made) = (model.parameter_count(), Made::now(self.execution.threads));
+        let labels = labels.names().to_vec();
+        let result = RunResult::pool(run, &self.plan.settings, labels, fingerprint, parameters, folds, made);
+        write_json(&run_path(self.root, run), &result)?;
         self.splits.iter().try_for_each(|split| remove(&self.unfinished(run, split.fold(), "json")))?;
-        Ok(result)
+        self.observe(Event::Run(&result));
+        Ok(())
+    }
+
+    /// The row of the table, of runs that are all complete; written here too.
+    fn summarise(&self) -> Result<ModelSummary> {
+        let runs =
+            (0..self.plan.runs).map(|run| read_json(&run_path(self.root, run))).collect::<Result<Vec<RunResult>>>()?;
+        let model = ModelSummary::of(&runs);
+        write_json(&self.root.join("summary.json"), &Summary { models: vec![model.clone()] })?;
+        Ok(model)
     }
 }
 
@@ -223,6 +284,7 @@ impl Folder<'_> {
 /// If nobody validated.
 pub fn fold_record(split: &Split, outcome: &Outcome) -> FoldRecord {
     let (best_epoch, validation_uar) = outcome.best.expect("a fold has validation speakers");
+    let epochs = Epochs::of(&outcome.history);
     FoldRecord {
         split: split.clone(),
         best_epoch,
@@ -230,8 +292,8 @@ pub fn fold_record(split: &Split, outcome: &Outcome) -> FoldRecord {
         test_uar: outcome.confusion.uar(),
         predictions: outcome.predictions.clone(),
         confusion: outcome.confusion.clone(),
-        seconds: outcome.history.iter().map(|epoch| epoch.seconds).sum(),
-        epochs: outcome.history.clone(),
+        seconds: epochs.seconds.iter().sum(),
+        epochs,
     }
 }
 

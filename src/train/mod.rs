@@ -11,19 +11,24 @@
 //! | [`fit`]            | one training from start to end, saved on the way                          |
 //! | [`cross_validate`] | folds × runs, on all cores, resumable                                     |
 //! | [`results`]        | what is left in files                                                     |
+//! | [`folder`]         | the folder of a cross-validation, read back                               |
 //! | [`metrics`]        | confusion matrix, UAR, WAR, F1                                             |
+//! | [`statistics`]     | how far scores hold for other speakers and seeds                          |
 
 pub mod checkpoint;
 pub mod cross_validate;
 pub mod fit;
+pub mod folder;
 pub mod identity;
 pub mod metrics;
 pub mod results;
 pub mod run;
 pub mod settings;
+pub mod statistics;
 pub mod step;
 pub mod task;
 
+pub use folder::{ClipRecord, Results};
 pub use identity::Identity;
 pub use metrics::{Confusion, Spread};
 pub use run::{EpochRecord, Outcome, State, Training};

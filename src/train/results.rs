@@ -24,10 +24,45 @@ pub struct FoldRecord {
     pub predictions: Vec<usize>,
     /// The same, counted: rows are the truth.
     pub confusion: Confusion,
-    /// Seconds of training alone.
+    /// Seconds of training alone, the sum of those below.
     pub seconds: f64,
-    /// One record an epoch.
-    pub epochs: Vec<EpochRecord>,
+    /// What each epoch did.
+    pub epochs: Epochs,
+}
+
+/// The epochs of a training: a column a quantity, as that is a third of the size of a record an epoch.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Epochs {
+    /// Mean training loss, in nats a clip, to four significant digits.
+    pub loss: Vec<f64>,
+    /// UAR on the validation speakers, exact.
+    pub validation_uar: Vec<f64>,
+    /// Seconds of training alone, to two significant digits.
+    pub seconds: Vec<f64>,
+}
+
+impl Epochs {
+    /// Of a training that somebody validated.
+    ///
+    /// # Panics
+    /// If nobody did.
+    pub fn of(history: &[EpochRecord]) -> Self {
+        Epochs {
+            loss: history.iter().map(|epoch| rounded(epoch.loss, 4)).collect(),
+            validation_uar: history.iter().map(|epoch| epoch.validation_uar.expect("a validated epoch")).collect(),
+            seconds: history.iter().map(|epoch| rounded(epoch.seconds, 2)).collect(),
+        }
+    }
+
+    /// How many.
+    pub fn count(&self) -> usize {
+        self.loss.len()
+    }
+}
+
+/// To this many significant digits: the decimal number of so many digits that is nearest.
+fn rounded(value: f64, digits: usize) -> f64 {
+    format!("{value:.*e}", digits - 1).parse().expect("a number that was just written")
 }
 
 /// The folds of one seed, pooled: a run of the paper.
@@ -41,6 +76,8 @@ pub struct RunResult {
     pub labels: Vec<String>,
     /// Fingerprint of the data.
     pub data: String,
+    /// Number of learned values of the model.
+    pub parameters: usize,
     /// Scores of the pooled confusion matrix.
     pub scores: Scores,
     /// Pooled over the folds: rows are the truth.
@@ -60,6 +97,7 @@ impl RunResult {
         settings: &Settings,
         labels: Vec<String>,
         data: &str,
+        parameters: usize,
         folds: Vec<FoldRecord>,
         made: Made,
     ) -> Self {
@@ -71,6 +109,7 @@ impl RunResult {
             scores: Scores::of(&confusion, &labels),
             labels,
             data: data.to_string(),
+            parameters,
             confusion,
             seconds: folds.iter().map(|fold| fold.seconds).sum(),
             made,
@@ -170,7 +209,7 @@ pub struct ModelSummary {
 
 impl ModelSummary {
     /// Over runs of one plan, at least one.
-    pub fn of(runs: &[RunResult], parameters: usize) -> Self {
+    pub fn of(runs: &[RunResult]) -> Self {
         let first = &runs[0];
         let mut confusion = Confusion::new(first.labels.len());
         runs.iter().for_each(|run| confusion.add(&run.confusion));
@@ -178,7 +217,7 @@ impl ModelSummary {
         ModelSummary {
             arch: first.settings.arch,
             protocol: first.settings.protocol,
-            parameters,
+            parameters: first.parameters,
             uar: spread(|scores| scores.uar),
             war: spread(|scores| scores.war),
             macro_f1: spread(|scores| scores.macro_f1),
@@ -190,5 +229,20 @@ impl ModelSummary {
             data: first.data.clone(),
             program: program(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn epochs_become_columns_and_only_what_nobody_scores_by_is_rounded() {
+        let epoch = |loss, validation_uar, seconds| EpochRecord { loss, validation_uar: Some(validation_uar), seconds };
+        let epochs = Epochs::of(&[epoch(2.079_441_5, 0.1 + 0.2, 0.341_49), epoch(0.000_123_456_7, 1.0 / 3.0, 12.351)]);
+        assert_eq!(epochs.loss, [2.079, 0.000_123_5]);
+        assert_eq!(epochs.validation_uar, [0.1 + 0.2, 1.0 / 3.0]);
+        assert_eq!(epochs.seconds, [0.34, 12.0]);
+        assert_eq!(epochs.count(), 2);
     }
 }

@@ -46,7 +46,7 @@ fn a_trained_model_is_audited_on_a_clip() {
     );
 
     room.refuses_saying(&format!("{line} --label grumpy"), &["label: expected one of ", "angry", "got grumpy"]);
-    room.refuses_saying("audit --audio missing.wav", &["missing.wav"]);
+    room.refuses_saying("audit --audio missing.wav", &["error: missing.wav: No such file"]);
     room.write("cut.wav", &room.read(CLIP)[..30]);
     room.refuses_saying("audit --audio cut.wav", &["cut.wav"]);
     room.refuses_saying(

@@ -2,8 +2,11 @@
 
 mod auditing;
 mod bad_input;
+mod browser;
 mod corpora;
+mod explaining;
 mod live;
+mod paper;
 mod resuming;
 mod room;
 mod sweeping;

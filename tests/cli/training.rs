@@ -16,7 +16,7 @@ fn cv_leaves_runs_models_and_a_summary_that_agree() {
     let room = Room::new("cv");
     let stdout = room.does(&format!("cv ../speech -o out --runs 2 --folds k=3 --json {SMALL}"));
     assert_eq!(serde_json::from_str::<Value>(&stdout).unwrap(), room.json("out/summary.json"));
-    assert_eq!(room.list("out"), ["models", "plan.json", "runs", "summary.json", "unfinished"]);
+    assert_eq!(room.list("out"), ["clips.json", "models", "plan.json", "runs", "summary.json", "unfinished"]);
     assert_eq!((room.list("out/models").len(), room.list("out/unfinished").len()), (6, 0));
 
     let summary = &room.json("out/summary.json")["models"][0];
@@ -42,10 +42,14 @@ fn cv_leaves_runs_models_and_a_summary_that_agree() {
                 let counted: u64 = (0..8).map(|truth| fold["confusion"][truth][class].as_u64().unwrap()).sum();
                 assert_eq!(predictions.iter().filter(|&prediction| *prediction == class).count() as u64, counted);
             }
-            let epochs = fold["epochs"].as_array().unwrap();
-            let best = epochs.iter().map(|epoch| epoch["validation_uar"].as_f64().unwrap()).fold(0.0, f64::max);
-            assert_eq!((epochs.len(), fold["validation_uar"].as_f64()), (3, Some(best)));
-            seconds += epochs.iter().map(|epoch| epoch["seconds"].as_f64().unwrap()).sum::<f64>();
+            let epochs = &fold["epochs"];
+            let validation = numbers(&epochs["validation_uar"]);
+            let best = validation.iter().copied().fold(0.0, f64::max);
+            assert_eq!((validation.len(), fold["validation_uar"].as_f64()), (3, Some(best)));
+            assert_eq!(validation[fold["best_epoch"].as_u64().unwrap() as usize], best);
+            assert_eq!(numbers(&epochs["loss"]).len(), 3);
+            assert_eq!(numbers(&epochs["seconds"]).len(), 3);
+            seconds += numbers(&epochs["seconds"]).iter().sum::<f64>();
         }
         assert!((run["seconds"].as_f64().unwrap() - seconds).abs() < 1e-6);
         for key in ["host", "threads", "date", "program"] {

@@ -69,11 +69,10 @@ impl Training {
         Training { arch, frames, seconds }
     }
 
-    /// Counted are the products of the LSTMs: a frame's `4·D·(D + D) + 4·H·(D + H)` multiply-adds forward and twice as many
-    /// backward (for the weights, and for what is below), two operations each. What else a step does takes time alone.
+    /// Counted are the products of the LSTMs: a frame's multiply-adds forward and twice as many backward (for the weights,
+    /// and for what is below), two operations each. What else a step does takes time alone.
     pub fn gflops(&self) -> f64 {
-        let hidden = self.arch.hidden;
-        let forward = 4 * INPUTS * (INPUTS + INPUTS) + 4 * hidden * (INPUTS + hidden);
+        let forward = self.arch.multiply_adds(INPUTS);
         (3 * 2 * forward * self.frames) as f64 / self.seconds / 1e9
     }
 }

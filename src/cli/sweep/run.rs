@@ -130,8 +130,7 @@ impl Run {
             Event::Begun => self.say(json!({ "event": "begun", "job": id })),
             Event::FoundFinished => {
                 screen.count();
-                screen.bar.inc(epochs(job));
-                screen.bar.reset_eta(); // it took this process no time
+                progress::found(&screen.bar, epochs(job));
                 self.say(json!({ "event": "found-finished", "job": id }));
             }
             Event::Finished(Trained { record, .. }) => {

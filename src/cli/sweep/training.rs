@@ -62,10 +62,10 @@ impl Trained {
 
     /// Whether two results are the same but for the time they took.
     pub fn agrees(&self, other: &Trained) -> bool {
-        let epochs = |trained: &Trained| -> Vec<(f64, Option<f64>)> {
-            trained.record.epochs.iter().map(|epoch| (epoch.loss, epoch.validation_uar)).collect()
-        };
-        self.record.predictions == other.record.predictions && epochs(self) == epochs(other)
+        let (one, another) = (&self.record, &other.record);
+        one.predictions == another.predictions
+            && one.epochs.loss == another.epochs.loss
+            && one.epochs.validation_uar == another.epochs.validation_uar
     }
 }
 
@@ -103,8 +103,8 @@ fn row(jobs: &[(&Training, &Option<Trained>)]) -> Option<ModelSummary> {
         let (identity, first) = folds[0];
         let records = folds.iter().map(|(_, trained)| trained.record.clone()).collect();
         let (labels, made) = (first.labels.clone(), first.made.clone());
-        RunResult::pool(identity.run, &identity.settings, labels, &identity.data, records, made)
+        RunResult::pool(identity.run, &identity.settings, labels, &identity.data, first.parameters, records, made)
     };
     let runs: Vec<RunResult> = done.chunk_by(|(a, _), (b, _)| a.run == b.run).map(pool).collect();
-    Some(ModelSummary::of(&runs, done[0].1.parameters))
+    Some(ModelSummary::of(&runs))
 }

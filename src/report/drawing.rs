@@ -1,0 +1,217 @@
+//! What the figures draw with: a canvas, letters, a panel with scales, a legend.
+
+use super::colours::{INK, Mark};
+use plotters::coord::Shift;
+use plotters::drawing::DrawingAreaErrorKind;
+use plotters::prelude::*;
+use plotters::style::text_anchor::Pos;
+use std::ops::Range;
+
+pub(super) use plotters::style::text_anchor::{HPos, VPos};
+
+/// A picture in pixels, from its upper left corner.
+pub(super) type Canvas<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+
+/// Whether something could be drawn; into memory everything can.
+pub(super) type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
+
+/// Heights of letters, in pixels.
+pub(super) const TITLE: f64 = 16.0;
+pub(super) const HEADING: f64 = 14.0;
+pub(super) const LABEL: f64 = 12.0;
+
+/// Makes SVG text.
+pub(super) fn picture(width: i32, height: i32, draw: impl FnOnce(&Canvas<'_>) -> Drawn) -> String {
+    let mut text = String::new();
+    {
+        let canvas = SVGBackend::with_string(&mut text, (width as u32, height as u32)).into_drawing_area();
+        draw(&canvas).and_then(|()| canvas.present()).expect("writing to a string");
+    }
+    text
+}
+
+/// Writes a line of text at a pixel, `pixels` high, which the text surrounds as `across` and `down` say.
+pub(super) fn write(
+    canvas: &Canvas<'_>,
+    text: &str,
+    at: (i32, i32),
+    pixels: f64,
+    (across, down): (HPos, VPos),
+) -> Drawn {
+    write_in(canvas, text, at, letters(pixels, (across, down)))
+}
+
+/// Letters in ink, `pixels` high.
+pub(super) fn letters(pixels: f64, (across, down): (HPos, VPos)) -> TextStyle<'static> {
+    // The SVG backend divides by 1.24.
+    TextStyle::from(("sans-serif", 1.24 * pixels).into_font()).color(&INK).pos(Pos::new(across, down))
+}
+
+pub(super) fn write_in(canvas: &Canvas<'_>, text: &str, at: (i32, i32), style: TextStyle<'_>) -> Drawn {
+    canvas.draw(&Text::new(text, at, style))
+}
+
+/// About how wide a text is, in pixels; rather too wide than too narrow, whatever the font.
+pub(super) fn width_of(text: &str, pixels: f64) -> i32 {
+    (0.62 * pixels * text.chars().count() as f64).ceil() as i32
+}
+
+/// A text cut to `most` characters.
+pub(super) fn shortened(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_string();
+    }
+    text.chars().take(most - 1).chain(['…']).collect()
+}
+
+/// A line through pixels.
+pub(super) fn line(canvas: &Canvas<'_>, points: impl Into<Vec<(i32, i32)>>, style: impl Into<ShapeStyle>) -> Drawn {
+    canvas.draw(&PathElement::new(points, style))
+}
+
+/// Names of marks side by side from a pixel on, in as many rows as fit before `right`; the height of the rows.
+pub(super) fn legend(
+    canvas: &Canvas<'_>,
+    (left, top): (i32, i32),
+    right: i32,
+    entries: &[(Mark, String)],
+) -> Result<i32, DrawingAreaErrorKind<std::io::Error>> {
+    const ROW: i32 = 20;
+    let (mut x, mut y) = (left, top + ROW / 2);
+    for (mark, name) in entries {
+        let width = 34 + width_of(name, LABEL);
+        if x > left && x + width > right {
+            (x, y) = (left, y + ROW);
+        }
+        mark.draw(canvas, (x + 6, y), 5.0)?;
+        write(canvas, name, (x + 17, y), LABEL, (HPos::Left, VPos::Center))?;
+        x += width;
+    }
+    Ok(y + ROW / 2 - top)
+}
+
+/// A rectangle of the picture, in pixels, with a scale across and a scale up.
+#[derive(Clone, Debug)]
+pub(super) struct Panel {
+    pub left: i32,
+    pub top: i32,
+    pub right: i32,
+    pub bottom: i32,
+    pub x: Range<f64>,
+    pub y: Range<f64>,
+}
+
+impl Panel {
+    pub fn across(&self, x: f64) -> i32 {
+        let share = (x - self.x.start) / (self.x.end - self.x.start);
+        self.left + (share * f64::from(self.right - self.left)).round() as i32
+    }
+
+    pub fn up(&self, y: f64) -> i32 {
+        let share = (y - self.y.start) / (self.y.end - self.y.start);
+        self.bottom - (share * f64::from(self.bottom - self.top)).round() as i32
+    }
+
+    pub fn at(&self, x: f64, y: f64) -> (i32, i32) {
+        (self.across(x), self.up(y))
+    }
+
+    /// Its border.
+    pub fn frame(&self, canvas: &Canvas<'_>) -> Drawn {
+        canvas.draw(&Rectangle::new([(self.left, self.top), (self.right, self.bottom)], INK.mix(0.6)))
+    }
+
+    /// Its heading, above the upper left corner.
+    pub fn heading(&self, canvas: &Canvas<'_>, text: &str) -> Drawn {
+        write(canvas, text, (self.left, self.top - 6), HEADING, (HPos::Left, VPos::Bottom))
+    }
+
+    /// Ticks and their labels under the panel, and under them what the scale is of.
+    pub fn x_axis(&self, canvas: &Canvas<'_>, ticks: &[(f64, String)], name: &str) -> Drawn {
+        for (x, label) in ticks {
+            let x = self.across(*x);
+            line(canvas, [(x, self.bottom), (x, self.bottom + 5)], INK)?;
+            write(canvas, label, (x, self.bottom + 8), LABEL, (HPos::Center, VPos::Top))?;
+        }
+        let middle = (self.left + self.right) / 2;
+        write(canvas, name, (middle, self.bottom + 26), LABEL, (HPos::Center, VPos::Top))
+    }
+
+    /// The same above the panel.
+    pub fn top_axis(&self, canvas: &Canvas<'_>, ticks: &[(f64, String)]) -> Drawn {
+        for (x, label) in ticks {
+            let x = self.across(*x);
+            line(canvas, [(x, self.top - 5), (x, self.top)], INK)?;
+            write(canvas, label, (x, self.top - 7), LABEL, (HPos::Center, VPos::Bottom))?;
+        }
+        Ok(())
+    }
+
+    /// Ticks and their labels left of the panel, a faint line across at each, and what the scale is of, upwards.
+    pub fn y_axis(&self, canvas: &Canvas<'_>, ticks: &[(f64, String)], name: &str) -> Drawn {
+        for (y, label) in ticks {
+            let y = self.up(*y);
+            line(canvas, [(self.left, y), (self.right, y)], INK.mix(0.25))?;
+            line(canvas, [(self.left - 5, y), (self.left, y)], INK)?;
+            write(canvas, label, (self.left - 8, y), LABEL, (HPos::Right, VPos::Center))?;
+        }
+        let widest = ticks.iter().map(|(_, label)| width_of(label, LABEL)).max().unwrap_or(0);
+        let at = (self.left - 16 - widest, (self.top + self.bottom) / 2);
+        let style = letters(LABEL, (HPos::Center, VPos::Bottom));
+        write_in(canvas, name, at, style.transform(FontTransform::Rotate270))
+    }
+}
+
+/// Round values within a range, at most `most` steps apart, each with as many decimals as all of them need.
+pub(super) fn ticks(range: &Range<f64>, most: usize) -> Vec<(f64, String)> {
+    let span = range.end - range.start;
+    let power = (span / most as f64).log10().floor() as i32;
+    let steps = [(1.0, power), (2.0, power), (5.0, power), (1.0, power + 1)];
+    let value = |(digit, power): (f64, i32)| digit * 10f64.powi(power);
+    let (digit, power) = steps.into_iter().find(|&step| span / value(step) <= most as f64).unwrap_or(steps[3]);
+    let step = value((digit, power));
+    // A little beyond the ends: 0.6 / 0.2 is not quite 3.
+    let (first, last) = ((range.start / step - 1e-9).ceil() as i64, (range.end / step + 1e-9).floor() as i64);
+    let decimals = (-power).max(0) as usize;
+    (first..=last).map(|n| n as f64 * step).map(|tick| (tick, format!("{tick:.decimals$}"))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_are_round_and_few() {
+        let labels = |range: Range<f64>, most| -> Vec<String> {
+            ticks(&range, most).into_iter().map(|(_, label)| label).collect()
+        };
+        assert_eq!(labels(0.0..1.0, 5), ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
+        assert_eq!(labels(-0.5..86.5, 6), ["0", "20", "40", "60", "80"]);
+        assert_eq!(labels(0.45..0.6, 4), ["0.45", "0.50", "0.55", "0.60"]);
+        assert_eq!(labels(-1234.0..4321.0, 3), ["0", "2000", "4000"]);
+        assert_eq!(labels(0.0..1.0, 1), ["0", "1"]);
+    }
+
+    #[test]
+    fn a_panel_places_values_in_pixels_and_up_is_up() {
+        let panel = Panel { left: 100, top: 10, right: 300, bottom: 110, x: 0.0..10.0, y: -1.0..1.0 };
+        assert_eq!([panel.at(0.0, -1.0), panel.at(10.0, 1.0), panel.at(2.5, 0.5)], [(100, 110), (300, 10), (150, 35)]);
+    }
+
+    #[test]
+    fn a_picture_is_svg_and_its_text_is_escaped() {
+        let svg = picture(30, 20, |canvas| {
+            write(canvas, "<a> & b", (1, 2), LABEL, (HPos::Left, VPos::Top))?;
+            let entries = ["one", "two", "three"].map(|name| (Mark::of(2), name.to_string()));
+            assert_eq!(legend(canvas, (0, 0), 130, &entries)?, 40);
+            Ok(())
+        });
+        assert!(svg.starts_with("<svg width=\"30\" height=\"20\"") && svg.ends_with("</svg>\n"), "{svg}");
+        assert!(svg.contains("font-size=\"12\"") && svg.contains("&lt;a&gt; &amp; b"), "{svg}");
+    }
+
+    #[test]
+    fn long_names_are_cut() {
+        assert_eq!([shortened("happy", 5), shortened("überrascht", 6)], ["happy", "überr…"]);
+    }
+}

@@ -1,0 +1,186 @@
+//! Recall by emotion, sex and intensity: whom and what a model understands, with its spread over runs.
+
+use super::colours::{BLUE, INK, Mark, Shape, VERMILLION};
+use super::csv_text;
+use super::drawing::{
+    Canvas, Drawn, HPos, LABEL, Panel, TITLE, VPos, legend, line, picture, shortened, ticks, width_of, write,
+};
+use super::published::FIGURE_4;
+use crate::data::labels::RavdessName;
+use crate::train::results::RunResult;
+use crate::train::{ClipRecord, Confusion, Results, Spread};
+use plotters::prelude::*;
+use std::path::Path;
+
+/// Pixels.
+const LEFT: i32 = 76;
+const TOP: i32 = 110;
+const HEIGHT: i32 = 300;
+
+/// Test clips that have something in common, and how well they were recognised.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Group {
+    /// What they have in common is their …
+    pub by: By,
+    /// `angry`, `female`, `strong`
+    pub name: String,
+    /// Classes that occur among them.
+    pub classes: usize,
+    /// Test clips of a run.
+    pub clips: u64,
+    /// Of each run: the recall of an emotion; of others the UAR over the classes that occur.
+    pub recall: Spread,
+}
+
+/// What clips are grouped by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// The class.
+    Emotion,
+    /// RAVDESS: actors of odd number are male.
+    Sex,
+    /// RAVDESS: normal or strong; neutral is never strong.
+    Intensity,
+}
+
+impl By {
+    /// As the table calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            By::Emotion => "emotion",
+            By::Sex => "sex",
+            By::Intensity => "intensity",
+        }
+    }
+}
+
+/// All groups of test clips, emotions first; sex and intensity where every clip has a name of RAVDESS, which tells them.
+pub fn groups(results: &Results) -> Vec<Group> {
+    let mut groups = Vec::new();
+    for (label, name) in results.labels().iter().enumerate() {
+        groups.extend(group(results, By::Emotion, name, |clip| clip.label == label));
+    }
+    let named =
+        |clip: &ClipRecord| -> Option<RavdessName> { Path::new(&clip.name).file_stem()?.to_str()?.parse().ok() };
+    if results.clips.iter().all(|clip| named(clip).is_some()) {
+        let is = |test: fn(&RavdessName) -> bool| move |clip: &ClipRecord| named(clip).is_some_and(|name| test(&name));
+        groups.extend(group(results, By::Sex, "female", is(|name| !name.is_male())));
+        groups.extend(group(results, By::Sex, "male", is(RavdessName::is_male)));
+        groups.extend(group(results, By::Intensity, "normal", is(|name| !name.is_strong())));
+        groups.extend(group(results, By::Intensity, "strong", is(RavdessName::is_strong)));
+    }
+    groups
+}
+
+/// The test clips that `belongs` names; nothing if there are none.
+fn group(results: &Results, by: By, name: &str, belongs: impl Fn(&ClipRecord) -> bool) -> Option<Group> {
+    let confusion = |run: &RunResult| {
+        let mut confusion = Confusion::new(results.labels().len());
+        for (clip, predicted) in run.folds.iter().flat_map(|fold| results.predictions(fold)) {
+            if belongs(clip) {
+                confusion.count(clip.label, predicted);
+            }
+        }
+        confusion
+    };
+    let confusions: Vec<Confusion> = results.runs.iter().map(confusion).collect();
+    let classes = confusions[0].recalls().into_iter().flatten().count();
+    let (name, clips) = (name.to_string(), confusions[0].total());
+    // Of one class, the unweighted average recall is its recall.
+    let recall = || Spread::of(confusions.iter().map(Confusion::uar).collect());
+    (clips > 0).then(|| Group { by, name, classes, clips, recall: recall() })
+}
+
+/// The figure, as SVG text: a mark at each group's mean over runs, bars for ± the standard deviation, a dot a run. With `paper`,
+/// the recalls of the paper's Fig. 4 beside the emotions of these names.
+pub fn svg(title: &str, groups: &[Group], paper: bool) -> String {
+    let widest = groups.iter().map(|group| width_of(&shortened(&group.name, 24), LABEL)).max().unwrap_or(0);
+    let column = (widest + 4).max(62);
+    // Half a column between groupings.
+    let mut places: Vec<f64> = Vec::new();
+    for (n, group) in groups.iter().enumerate() {
+        let before = n.checked_sub(1).map(|n| (places[n], groups[n].by));
+        places.push(before.map_or(0.0, |(place, by)| place + if by == group.by { 1.0 } else { 1.5 }));
+    }
+    let x = -0.6..places.last().copied().unwrap_or(0.0) + 0.6;
+    let right = LEFT + (f64::from(column) * (x.end - x.start)).round() as i32;
+    let width = (right + 16).max(520).max(24 + width_of(title, TITLE));
+    let panel = Panel { left: LEFT, top: TOP, right, bottom: TOP + HEIGHT, x, y: 0.0..1.0 };
+    picture(width, TOP + HEIGHT + 66, |canvas| {
+        write(canvas, title, (12, 10), TITLE, (HPos::Left, VPos::Top))?;
+        draw_legend(canvas, width, paper)?;
+        panel.y_axis(canvas, &ticks(&panel.y, 5), "recall")?;
+        panel.frame(canvas)?;
+        for (group, &place) in groups.iter().zip(&places) {
+            draw_group(canvas, &panel, group, place, paper)?;
+        }
+        for (n, (group, place)) in groups.iter().zip(&places).enumerate() {
+            if n == 0 || groups[n - 1].by != group.by {
+                let heading = match group.by {
+                    By::Emotion => "recall by emotion".to_string(),
+                    by => format!("UAR by {}", by.name()),
+                };
+                let at = (panel.across(place - 0.5) + 2, TOP - 7);
+                write(canvas, &heading, at, LABEL, (HPos::Left, VPos::Bottom))?;
+                if n > 0 {
+                    let x = panel.across(place - 0.75);
+                    line(canvas, [(x, TOP), (x, panel.bottom)], INK.mix(0.6))?;
+                }
+            }
+        }
+        Ok(())
+    })
+}
+
+fn draw_legend(canvas: &Canvas<'_>, width: i32, paper: bool) -> Drawn {
+    let mut names = vec![
+        (MEAN, "mean over runs, ± standard deviation".to_string()),
+        (Mark::new(Shape::Circle, INK), "a run".to_string()),
+    ];
+    if paper {
+        names.push((PAPER, "the paper's Fig. 4".to_string()));
+    }
+    legend(canvas, (LEFT, 42), width - 12, &names)?;
+    Ok(())
+}
+
+const MEAN: Mark = Mark { shape: Shape::Circle, colour: BLUE, hollow: false };
+const PAPER: Mark = Mark { shape: Shape::Diamond, colour: VERMILLION, hollow: true };
+
+fn draw_group(canvas: &Canvas<'_>, panel: &Panel, group: &Group, place: f64, paper: bool) -> Drawn {
+    let Spread { mean, std, values, .. } = &group.recall;
+    let middle = panel.across(place);
+    for &value in values {
+        canvas.draw(&Circle::new((middle - 14, panel.up(value)), 2, INK.filled()))?;
+    }
+    let [low, high] = [mean - std, mean + std].map(|value| panel.up(value.clamp(0.0, 1.0)));
+    line(canvas, [(middle, low), (middle, high)], BLUE.stroke_width(2))?;
+    for end in [low, high] {
+        line(canvas, [(middle - 5, end), (middle + 5, end)], BLUE.stroke_width(2))?;
+    }
+    MEAN.draw(canvas, (middle, panel.up(*mean)), 5.0)?;
+    let published = FIGURE_4.iter().find(|(label, _)| paper && group.by == By::Emotion && *label == group.name);
+    if let Some((_, recall)) = published {
+        PAPER.draw(canvas, (middle + 14, panel.up(*recall)), 5.0)?;
+    }
+    let classes = if group.by == By::Emotion { String::new() } else { format!("{} classes", group.classes) };
+    let texts =
+        [shortened(&group.name, 24), format!("{:.1} %", 100.0 * mean), format!("{} clips", group.clips), classes];
+    for (row, text) in texts.iter().enumerate() {
+        let at = (middle, panel.bottom + 6 + 15 * row as i32);
+        write(canvas, text, at, LABEL, (HPos::Center, VPos::Top))?;
+    }
+    Ok(())
+}
+
+/// The figure's data as CSV text, a line a group and run: `by,group,classes,clips,run,recall`.
+pub fn csv(groups: &[Group], runs: &[RunResult]) -> String {
+    let rows = groups.iter().flat_map(|group| {
+        group.recall.values.iter().zip(runs).map(|(recall, run)| {
+            let Group { by, name, classes, clips, .. } = group;
+            let number = run.run.to_string();
+            [by.name().to_string(), name.clone(), classes.to_string(), clips.to_string(), number, recall.to_string()]
+        })
+    });
+    csv_text(&["by", "group", "classes", "clips", "run", "recall"], rows)
+}

@@ -1,0 +1,109 @@
+//! Learning curves: loss and validation UAR of a run, epoch by epoch, a curve a fold.
+
+use super::colours::{INK, Mark};
+use super::csv_text;
+use super::drawing::{Canvas, Drawn, HPos, Panel, TITLE, VPos, legend, line, picture, ticks, write};
+use crate::optim::CosineWarmRestarts;
+use crate::train::results::{Epochs, FoldRecord, RunResult};
+use plotters::prelude::*;
+use std::ops::Range;
+
+/// Pixels.
+const WIDTH: i32 = 900;
+const LEFT: i32 = 76;
+const RIGHT: i32 = WIDTH - 20;
+const TOP: i32 = 92;
+const HEIGHT: i32 = 220;
+const BETWEEN: i32 = 40;
+
+/// The figure, as SVG text: training loss above validation UAR, over the epochs of `run`, of every fold or of `fold` alone. Where the
+/// learning rate starts again, the upper edge has a tick; a large mark is the epoch whose weights were kept.
+pub fn svg(title: &str, run: &RunResult, fold: Option<usize>) -> String {
+    let folds: Vec<&FoldRecord> = chosen(run, fold).collect();
+    let names: Vec<_> = folds.iter().map(|fold| (mark(fold), format!("fold {}", fold.split.fold()))).collect();
+    let epochs = run.settings.epochs as f64;
+    let panel = |top: i32, y: Range<f64>| Panel {
+        left: LEFT,
+        top,
+        right: RIGHT,
+        bottom: top + HEIGHT,
+        x: 0.5..epochs + 0.5,
+        y,
+    };
+    let second = TOP + HEIGHT + BETWEEN;
+    picture(WIDTH, second + HEIGHT + 54, |canvas| {
+        write(canvas, title, (12, 10), TITLE, (HPos::Left, VPos::Top))?;
+        legend(canvas, (LEFT, 40), RIGHT, &names)?;
+        let curves = |of: fn(&Epochs) -> &Vec<f64>| folds.iter().map(|fold| &of(&fold.epochs)[..]).collect::<Vec<_>>();
+        let (losses, uars) = (curves(|epochs| &epochs.loss), curves(|epochs| &epochs.validation_uar));
+        let losses = (panel(TOP, around(&losses)), losses, "nats", "training loss; ticks above: warm restarts");
+        let uars = (panel(second, around(&uars)), uars, "UAR", "validation UAR; large marks: the epochs kept");
+        for (panel, curves, unit, heading) in [losses, uars] {
+            panel.heading(canvas, heading)?;
+            panel.y_axis(canvas, &ticks(&panel.y, 6), unit)?;
+            panel.frame(canvas)?;
+            draw_restarts(canvas, &panel, run)?;
+            for (fold, curve) in folds.iter().zip(&curves) {
+                draw_curve(canvas, &panel, fold, curve)?;
+            }
+        }
+        panel(second, 0.0..1.0).x_axis(canvas, &ticks(&(1.0..epochs.max(2.0)), 12), "epoch")
+    })
+}
+
+fn chosen(run: &RunResult, fold: Option<usize>) -> impl Iterator<Item = &FoldRecord> {
+    run.folds.iter().filter(move |record| fold.is_none_or(|fold| fold == record.split.fold()))
+}
+
+fn mark(fold: &FoldRecord) -> Mark {
+    Mark::of(fold.split.fold() + 1)
+}
+
+/// A range with all values, and some room.
+fn around(curves: &[&[f64]]) -> Range<f64> {
+    let values = || curves.iter().copied().flatten().copied();
+    let (low, high) = (values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max));
+    let room = (0.05 * (high - low)).max(1e-3);
+    (low - room).max(0.0)..high + room
+}
+
+/// A tick at every epoch that the learning rate starts again in.
+fn draw_restarts(canvas: &Canvas<'_>, panel: &Panel, run: &RunResult) -> Drawn {
+    for epoch in (0..run.settings.epochs).filter(|&epoch| restarts(run, epoch)) {
+        let x = panel.across(epoch as f64 + 1.0);
+        line(canvas, [(x, panel.top - 3), (x, panel.top + 6)], INK)?;
+    }
+    Ok(())
+}
+
+/// Whether the learning rate is back at its height in this epoch, from 0; the first is no restart.
+fn restarts(run: &RunResult, epoch: usize) -> bool {
+    epoch > 0 && epoch % run.settings.t0 == 0
+}
+
+fn draw_curve(canvas: &Canvas<'_>, panel: &Panel, fold: &FoldRecord, curve: &[f64]) -> Drawn {
+    let pixel = |(epoch, &value): (usize, &f64)| panel.at(epoch as f64 + 1.0, value);
+    let pixels: Vec<(i32, i32)> = curve.iter().enumerate().map(pixel).collect();
+    line(canvas, pixels.clone(), mark(fold).colour.stroke_width(2))?;
+    mark(fold).draw(canvas, pixels[fold.best_epoch], 6.0)
+}
+
+/// The figure's data as CSV text, a line an epoch of a fold: `fold,epoch,learning_rate,restart,loss,validation_uar,kept`; epochs count
+/// from 1.
+pub fn csv(run: &RunResult, fold: Option<usize>) -> String {
+    let schedule = CosineWarmRestarts::published(run.settings.lr, run.settings.t0);
+    let header = ["fold", "epoch", "learning_rate", "restart", "loss", "validation_uar", "kept"];
+    let row = |fold: &FoldRecord, epoch: usize| {
+        [
+            fold.split.fold().to_string(),
+            (epoch + 1).to_string(),
+            schedule.rate(epoch).to_string(),
+            restarts(run, epoch).to_string(),
+            fold.epochs.loss[epoch].to_string(),
+            fold.epochs.validation_uar[epoch].to_string(),
+            (epoch == fold.best_epoch).to_string(),
+        ]
+    };
+    let rows = chosen(run, fold).flat_map(|fold| (0..fold.epochs.count()).map(move |epoch| row(fold, epoch)));
+    csv_text(&header, rows)
+}
