@@ -338,7 +338,8 @@ mod tests {
         let wrong = FeatureSettings { hop: 0, ..settings.clone() };
         let error = load_dataset(&corpus, &Work { settings: &wrong, stop: &GO, ..work }).unwrap_err();
         assert_eq!(error.kind(), Kind::Settings);
-        assert_eq!(extract::<PathBuf>(&[], &Work { stop: &GO, ..work }).unwrap(), []);
+        let none: [PathBuf; 0] = [];
+        assert_eq!(extract(&none, &Work { stop: &GO, ..work }, |_, clip| Ok(clip)).unwrap(), []);
     }
 
     #[test]
