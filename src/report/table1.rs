@@ -1,5 +1,6 @@
 //! Table I: the UAR of each model and protocol over seeds, how far it can be trusted, and what the paper reports.
 
+use super::csv_text;
 use super::published::{Published, TABLE_1};
 use crate::error::{Error, Kind, Result};
 use crate::models::{Architecture, Family};
@@ -165,37 +166,46 @@ impl Table1 {
         text + "\n" + GAINS_NOTE
     }
 
-    /// The same as a table with a header, every digit kept.
+    /// The same as CSV text, every digit kept; what there is not is empty.
     pub fn csv(&self) -> String {
-        let header = "model,protocol,parameters,runs,runs_planned,uar_mean,uar_std,uar_max,uar_low,uar_high,war_mean,macro_f1_mean,\
-                      gain_over,gain_seeds,gain,gain_low,gain_high,gain_p_speakers,gain_p_seeds,\
-                      paper_parameters,paper_uar_mean,paper_uar_std,paper_uar_max\n";
-        self.rows.iter().fold(header.to_string(), |text, row| {
-            let Row { ours, runs_planned, interval, gain, published } = row;
-            let mut fields = vec![
-                ours.arch.to_string(),
-                ours.protocol.to_string(),
-                ours.parameters.to_string(),
-                ours.uar.values.len().to_string(),
-                runs_planned.to_string(),
-            ];
-            let Spread { mean, std, max, .. } = ours.uar;
-            let numbers = [mean, std, max, interval.low, interval.high, ours.war.mean, ours.macro_f1.mean];
-            fields.extend(numbers.map(|number| number.to_string()));
-            let gain = gain.as_ref().map(|Gain { over, seeds, difference, interval, p_speakers, p_seeds }| {
-                format!("{over},{seeds},{difference},{},{},{p_speakers},{p_seeds}", interval.low, interval.high)
-            });
-            fields.push(gain.unwrap_or(",,,,,,".into()));
-            let number = |number: Option<f64>| number.map_or(String::new(), |number| number.to_string());
-            let parameters = published.and_then(|row| row.parameters);
-            fields.push(parameters.map_or(String::new(), |parameters| parameters.to_string()));
-            fields.extend(
-                [published.map(|row| row.uar), published.and_then(|row| row.std), published.and_then(|row| row.max)]
-                    .map(number),
-            );
-            text + &fields.join(",") + "\n"
-        })
+        let rows: Vec<_> = self.rows.iter().map(columns).collect();
+        let header: Vec<&str> = rows.first().into_iter().flatten().map(|(name, _)| *name).collect();
+        csv_text(&header, rows.into_iter().map(|row| row.into_iter().map(|(_, field)| field)))
     }
+}
+
+/// A row's names and fields.
+fn columns(row: &Row) -> [(&'static str, String); 23] {
+    let Row { ours, runs_planned, interval, gain, published } = row;
+    let gained = |of: fn(&Gain) -> String| gain.as_ref().map_or(String::new(), of);
+    let theirs = |of: fn(Published) -> Option<f64>| {
+        published.and_then(of).map_or(String::new(), |number: f64| number.to_string())
+    };
+    [
+        ("model", ours.arch.to_string()),
+        ("protocol", ours.protocol.to_string()),
+        ("parameters", ours.parameters.to_string()),
+        ("runs", ours.uar.values.len().to_string()),
+        ("runs_planned", runs_planned.to_string()),
+        ("uar_mean", ours.uar.mean.to_string()),
+        ("uar_std", ours.uar.std.to_string()),
+        ("uar_max", ours.uar.max.to_string()),
+        ("uar_low", interval.low.to_string()),
+        ("uar_high", interval.high.to_string()),
+        ("war_mean", ours.war.mean.to_string()),
+        ("macro_f1_mean", ours.macro_f1.mean.to_string()),
+        ("gain_over", gained(|gain| gain.over.to_string())),
+        ("gain_seeds", gained(|gain| gain.seeds.to_string())),
+        ("gain", gained(|gain| gain.difference.to_string())),
+        ("gain_low", gained(|gain| gain.interval.low.to_string())),
+        ("gain_high", gained(|gain| gain.interval.high.to_string())),
+        ("gain_p_speakers", gained(|gain| gain.p_speakers.to_string())),
+        ("gain_p_seeds", gained(|gain| gain.p_seeds.to_string())),
+        ("paper_parameters", published.and_then(|row| row.parameters).map_or(String::new(), |count| count.to_string())),
+        ("paper_uar_mean", theirs(|row| Some(row.uar))),
+        ("paper_uar_std", theirs(|row| row.std)),
+        ("paper_uar_max", theirs(|row| row.max)),
+    ]
 }
 
 const SCORES_NOTE: &str = "\

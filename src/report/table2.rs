@@ -1,5 +1,6 @@
 //! Table II: the paper's comparison with the literature, with our runs of its model in place.
 
+use super::csv_text;
 use super::published::{Published, TABLE_1, TABLE_2};
 use super::table1::Table1;
 use crate::train::Protocol;
@@ -79,11 +80,12 @@ impl Table2 {
 
     /// The same as a table with a header, every digit kept.
     pub fn csv(&self) -> String {
-        self.rows.iter().fold("model,parameters,uar,ours,remark\n".to_string(), |text, row| {
+        let fields = |row: &Row| {
             let parameters = row.parameters.map_or(String::new(), |count| count.to_string());
             let ours = row.ours.map_or(String::new(), |protocol| protocol.to_string());
-            text + &format!("{},{parameters},{},{ours},\"{}\"\n", row.model, row.uar, row.remark)
-        })
+            [row.model.clone(), parameters, row.uar.to_string(), ours, row.remark.clone()]
+        };
+        csv_text(&["model", "parameters", "uar", "ours", "remark"], self.rows.iter().map(fields))
     }
 }
 

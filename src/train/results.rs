@@ -33,11 +33,11 @@ pub struct FoldRecord {
 /// The epochs of a training: a column a quantity, as that is a third of the size of a record an epoch.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Epochs {
-    /// Mean training loss, in nats a clip, to five significant digits.
+    /// Mean training loss, in nats a clip, to four significant digits.
     pub loss: Vec<f64>,
     /// UAR on the validation speakers, exact.
     pub validation_uar: Vec<f64>,
-    /// Seconds of training alone, to three significant digits.
+    /// Seconds of training alone, to two significant digits.
     pub seconds: Vec<f64>,
 }
 
@@ -48,9 +48,9 @@ impl Epochs {
     /// If nobody did.
     pub fn of(history: &[EpochRecord]) -> Self {
         Epochs {
-            loss: history.iter().map(|epoch| rounded(epoch.loss, 5)).collect(),
+            loss: history.iter().map(|epoch| rounded(epoch.loss, 4)).collect(),
             validation_uar: history.iter().map(|epoch| epoch.validation_uar.expect("a validated epoch")).collect(),
-            seconds: history.iter().map(|epoch| rounded(epoch.seconds, 3)).collect(),
+            seconds: history.iter().map(|epoch| rounded(epoch.seconds, 2)).collect(),
         }
     }
 
@@ -240,9 +240,9 @@ mod tests {
     fn epochs_become_columns_and_only_what_nobody_scores_by_is_rounded() {
         let epoch = |loss, validation_uar, seconds| EpochRecord { loss, validation_uar: Some(validation_uar), seconds };
         let epochs = Epochs::of(&[epoch(2.079_441_5, 0.1 + 0.2, 0.341_49), epoch(0.000_123_456_7, 1.0 / 3.0, 12.351)]);
-        assert_eq!(epochs.loss, [2.0794, 0.000_123_46]);
+        assert_eq!(epochs.loss, [2.079, 0.000_123_5]);
         assert_eq!(epochs.validation_uar, [0.1 + 0.2, 1.0 / 3.0]);
-        assert_eq!(epochs.seconds, [0.341, 12.4]);
+        assert_eq!(epochs.seconds, [0.34, 12.0]);
         assert_eq!(epochs.count(), 2);
     }
 }
