@@ -242,6 +242,7 @@ fn every_subcommand_helps_with_an_example() {
         "predict",
         "info",
         "explain",
+        "figure",
         "report",
         "bench",
         "completions",
