@@ -64,6 +64,14 @@ pub fn maximised(protocol: Protocol) -> &'static str {
     }
 }
 
+/// What must be said of the values of a search under a protocol, if anything.
+pub fn caution(protocol: Protocol) -> Option<&'static str> {
+    (protocol == Protocol::Published).then_some(
+        "published scores trials on the test speakers, so the best value is tuned on them and says too much of itself; strict \
+         searches on the validation speakers",
+    )
+}
+
 /// That every point of the space can be trained with.
 pub fn check_space(space: &Space, base: &Recipe) -> Result<()> {
     for (name, range) in space.iter() {

@@ -1,6 +1,6 @@
 //! `report OUT`
 
-use super::objective::{StudyIdentity, maximised};
+use super::objective::{StudyIdentity, caution, maximised};
 use super::{Done, Outcome, commands};
 use clap::Args;
 use reslstm::error::{Error, Kind, Result};
@@ -49,7 +49,8 @@ impl Report {
         let identity: Option<StudyIdentity> =
             study.identity.clone().and_then(|identity| serde_json::from_value(identity).ok());
         let Some(identity) = identity else {
-            let about = study_page::About { value: "value", search: None, train: None, fixed: Vec::new() };
+            let about =
+                study_page::About { value: "value", caution: None, search: None, train: None, fixed: Vec::new() };
             return Ok(study_page::html(&study, &about));
         };
         let trials = study.count(State::Complete) + study.count(State::Pruned) + study.count(State::Running);
@@ -66,6 +67,7 @@ impl Report {
         fixed.push(("fingerprint of the data", identity.data.clone()));
         let about = study_page::About {
             value: maximised(protocol),
+            caution: caution(protocol),
             search: Some(commands::tune(DATA, &self.out, trials, &identity)),
             train: best.map(|plan| commands::cv(DATA, &plan)),
             fixed,

@@ -1,6 +1,6 @@
 //! `tune DATA --study FILE --trials N`
 
-use super::objective::{Objective, Observer, StudyIdentity, check_space, maximised, option_of, settings};
+use super::objective::{Objective, Observer, StudyIdentity, caution, check_space, maximised, option_of, settings};
 use super::options::TrainingOptions;
 use super::source::Found;
 use super::{Done, Outcome, commands, interrupt, print_line, progress};
@@ -9,10 +9,10 @@ use indicatif::ProgressBar;
 use reslstm::audio::FeatureSettings;
 use reslstm::error::{Error, Kind, Result};
 use reslstm::files;
+use reslstm::train::EpochRecord;
 use reslstm::train::cross_validate::Plan;
 use reslstm::train::identity::first_difference;
 use reslstm::train::results::Made;
-use reslstm::train::{EpochRecord, Protocol};
 use reslstm::tune::study::Progress;
 use reslstm::tune::{Claim, Ending, Journal, Search, Space, Study, optimise};
 use serde_json::{Value, json};
@@ -79,11 +79,8 @@ impl Tune {
         }
         let made = Made::now(threads);
         let journal = Journal::open(&self.study, &format!("reslstm-{}-{}", made.host, std::process::id()))?;
-        if plan.settings.protocol == Protocol::Published {
-            eprintln!(
-                "warning: published scores trials on the test speakers, so the best value is tuned on them and says too \
-                 much of itself; strict searches on the validation speakers"
-            );
+        if let Some(caution) = caution(plan.settings.protocol) {
+            eprintln!("warning: {caution}");
         }
         let data = corpus
             .load(FeatureSettings::default(), options.cache.as_deref(), threads)

@@ -38,7 +38,7 @@ pub fn of_one(results: &Results, about: About<'_>) -> String {
 pub fn of_paper(results: &[Results], about: About<'_>) -> Result<String> {
     let table1 = Table1::of(results)?;
     let best = table1.rows.iter().max_by(|a, b| a.ours.uar.mean.total_cmp(&b.ours.uar.mean)).expect("a row");
-    let mut sheet = Sheet::new("Tables I and II", &lead(best));
+    let mut sheet = Sheet::new("Tables I and II", &format!("The highest mean: {}", lead(best)));
     sheet.heading("Table I: the models");
     table_1(&mut sheet, &table1);
     sheet.heading("Table II: beside the literature");
@@ -117,7 +117,7 @@ fn detail(sheet: &mut Sheet, results: &Results, about: About<'_>) {
     settings_facts(sheet, results, &summary);
     folds_table(sheet, results);
     sheet.heading("To repeat it");
-    sheet.text("With the data in DATA, this gives the same bytes:");
+    sheet.text("With the data in DATA, this gives the same models and summary.json, to the byte:");
     sheet.command(&(about.command)(&results.plan));
 }
 

@@ -12,6 +12,8 @@ use std::collections::BTreeSet;
 pub struct About<'a> {
     /// What is maximised.
     pub value: &'a str,
+    /// What must be said of the values, if anything.
+    pub caution: Option<&'a str>,
     /// The command that searches on; `None` for a study of other programs.
     pub search: Option<String>,
     /// The command that trains the best trial; `None` before there is one.
@@ -34,6 +36,9 @@ pub fn html(study: &Snapshot, about: &About<'_>) -> String {
         None => format!("No trial is complete yet; {pruned} are pruned."),
     };
     let mut sheet = Sheet::new(&format!("Search {}", study.name), &lead);
+    if let Some(caution) = about.caution {
+        sheet.text(&format!("Note: {caution}."));
+    }
     if let Some(best) = study.best() {
         sheet.heading("The best trial");
         let values = best.values();

@@ -85,9 +85,9 @@ fn the_papers_tables_and_each_model_are_on_one_page() {
     let line = format!("paper ../speech -o paper --arch lstm-sa-h4,reslstm-sa-h4 --protocol strict --runs 1 {QUICK}");
     room.does(&line);
     room.does("report paper");
-    // Tables I and II; of each model a run, classes, folds. The parameters, and four figures of each model.
+    // Table I and the gains of its models, Table II; of each model a run, classes, folds. The parameters, and four figures of each model.
     let rows = room.json("paper/table2.json")["rows"].as_array().unwrap().len() as u64;
-    assert_drawn(&room, "report.html", 1 + 2 * 4, &[2, rows, 1, 8, 3, 1, 8, 3]);
+    assert_drawn(&room, "report.html", 1 + 2 * 4, &[2, 1, rows, 1, 8, 3, 1, 8, 3]);
     let commands = commands(&room, "report.html");
     assert_eq!(commands.len(), 2);
     room.does(&commands[1].replace("-o DIR", "-o again"));
@@ -116,6 +116,11 @@ fn a_search_is_shown_as_it_stands_and_not_touched() {
     // The command that searches on finds nothing left to do, so it is of the same study.
     room.does(&format!("{search} --threads 1"));
     assert!(room.read("studies/s.journal") == journal, "{search}");
+
+    assert!(!html.contains("tuned on them"));
+    room.does(&line.replace("s.journal --trials 4", "p.journal --trials 1 --protocol published"));
+    room.does("report studies/p.journal -o published.html");
+    assert!(String::from_utf8(room.read("published.html")).unwrap().contains("says too much of itself"));
 
     // In the midst of a line, and where only another program's studies are.
     room.write("studies/s.journal", &journal[..journal.len() - 9]);
