@@ -2,7 +2,7 @@
 
 use super::colours::{INK, Mark};
 use super::csv_text;
-use super::drawing::{Canvas, Drawn, HPos, Panel, TITLE, VPos, legend, line, picture, ticks, write};
+use super::drawing::{Canvas, Drawn, HPos, Legend, Panel, TITLE, VPos, line, picture, ticks, whole_ticks, write};
 use crate::optim::CosineWarmRestarts;
 use crate::train::results::{Epochs, FoldRecord, RunResult};
 use plotters::prelude::*;
@@ -12,7 +12,7 @@ use std::ops::Range;
 const WIDTH: i32 = 900;
 const LEFT: i32 = 76;
 const RIGHT: i32 = WIDTH - 20;
-const TOP: i32 = 92;
+const TOP: i32 = 72;
 const HEIGHT: i32 = 220;
 const BETWEEN: i32 = 40;
 
@@ -20,7 +20,8 @@ const BETWEEN: i32 = 40;
 /// learning rate starts again, the upper edge has a tick; a large mark is the epoch whose weights were kept.
 pub fn svg(title: &str, run: &RunResult, fold: Option<usize>) -> String {
     let folds: Vec<&FoldRecord> = chosen(run, fold).collect();
-    let names: Vec<_> = folds.iter().map(|fold| (mark(fold), format!("fold {}", fold.split.fold()))).collect();
+    let names = folds.iter().map(|fold| (mark(fold), format!("fold {}", fold.split.fold()))).collect();
+    let legend = Legend::new(names, RIGHT - LEFT);
     let epochs = run.settings.epochs as f64;
     let panel = |top: i32, y: Range<f64>| Panel {
         left: LEFT,
@@ -31,9 +32,9 @@ pub fn svg(title: &str, run: &RunResult, fold: Option<usize>) -> String {
         y,
     };
     let second = TOP + HEIGHT + BETWEEN;
-    picture(WIDTH, second + HEIGHT + 54, |canvas| {
+    picture(WIDTH, second + HEIGHT + 56 + legend.height, |canvas| {
         write(canvas, title, (12, 10), TITLE, (HPos::Left, VPos::Top))?;
-        legend(canvas, (LEFT, 40), RIGHT, &names)?;
+        legend.draw(canvas, (LEFT, second + HEIGHT + 48))?;
         let curves = |of: fn(&Epochs) -> &Vec<f64>| folds.iter().map(|fold| &of(&fold.epochs)[..]).collect::<Vec<_>>();
         let (losses, uars) = (curves(|epochs| &epochs.loss), curves(|epochs| &epochs.validation_uar));
         let losses = (panel(TOP, around(&losses)), losses, "nats", "training loss; ticks above: warm restarts");
@@ -47,7 +48,7 @@ pub fn svg(title: &str, run: &RunResult, fold: Option<usize>) -> String {
                 draw_curve(canvas, &panel, fold, curve)?;
             }
         }
-        panel(second, 0.0..1.0).x_axis(canvas, &ticks(&(1.0..epochs.max(2.0)), 12), "epoch")
+        panel(second, 0.0..1.0).x_axis(canvas, &whole_ticks(&(0.5..epochs + 0.5), 12), "epoch")
     })
 }
 
@@ -106,4 +107,43 @@ pub fn csv(run: &RunResult, fold: Option<usize>) -> String {
     };
     let rows = chosen(run, fold).flat_map(|fold| (0..fold.epochs.count()).map(move |epoch| row(fold, epoch)));
     csv_text(&header, rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::example::results;
+
+    #[test]
+    fn a_curve_a_fold_in_each_panel_a_tick_a_restart_and_a_mark_at_the_epoch_kept() {
+        let run = &results().runs[0];
+        let count = |fold| {
+            let svg = svg("Title", run, fold);
+            let of =
+                |what: &str| svg.lines().filter(|line| line.starts_with("<polyline") && line.contains(what)).count();
+            (of("stroke-width=\"2\""), svg.contains("fold 2"))
+        };
+        assert_eq!((count(None), count(Some(0)), count(Some(2))), ((4, true), (2, false), (2, true)));
+        // Epochs 1 to 4 with cycles of two: one restart, in epoch 3, in both panels.
+        let svg = svg("Title", run, None);
+        let panel = Panel { left: LEFT, top: TOP, right: RIGHT, bottom: TOP + HEIGHT, x: 0.5..4.5, y: 0.0..1.0 };
+        let tick = |epoch: f64, top: i32| {
+            let x = panel.across(epoch);
+            svg.contains(&format!("points=\"{x},{} {x},{} \"", top - 3, top + 6))
+        };
+        for top in [TOP, TOP + HEIGHT + BETWEEN] {
+            assert_eq!([1.0, 2.0, 3.0, 4.0].map(|epoch| tick(epoch, top)), [false, false, true, false]);
+        }
+    }
+
+    #[test]
+    fn the_table_has_a_line_an_epoch() {
+        let run = &results().runs[0];
+        let all = csv(run, None);
+        let lines: Vec<&str> = all.lines().collect();
+        assert_eq!(lines[0], "fold,epoch,learning_rate,restart,loss,validation_uar,kept");
+        assert_eq!(lines[3], "0,3,0.5,true,1,0.75,true");
+        assert_eq!(lines[8], "2,4,0.2525,false,0.75,0.625,false");
+        assert_eq!((lines.len(), csv(run, Some(2)).lines().count()), (9, 5));
+    }
 }

@@ -2,7 +2,10 @@
 
 use super::colours::{BLUE, INK, STEPS, diverging, step};
 use super::csv_text;
-use super::drawing::{Canvas, Drawn, HPos, LABEL, Panel, TITLE, VPos, letters, line, picture, ticks, write, write_in};
+use super::drawing::{
+    Canvas, Drawn, HPos, LABEL, LONGEST_TITLE, Panel, TITLE, VPos, letters, line, picture, shortened, ticks,
+    whole_ticks, write, write_in,
+};
 use crate::matrix::Matrix;
 use crate::models::{Metadata, Trace};
 use plotters::element::DashedPathElement;
@@ -12,7 +15,7 @@ use plotters::prelude::*;
 const WIDTH: i32 = 900;
 const LEFT: i32 = 84;
 const RIGHT: i32 = WIDTH - 84;
-const TOP: i32 = 92;
+const TOP: i32 = 106;
 const HEAT_MAP: i32 = 150;
 const ATTENTION: i32 = 96;
 const BETWEEN: i32 = 36;
@@ -44,7 +47,7 @@ pub fn svg(title: &str, x: &Matrix<f32>, trace: &Trace<f32>, metadata: Option<&M
     };
     let attention_top = TOP + (HEAT_MAP + BETWEEN) * layers.len() as i32;
     picture(WIDTH, attention_top + ATTENTION + 54, |canvas| {
-        write(canvas, title, (12, 10), TITLE, (HPos::Left, VPos::Top))?;
+        write(canvas, &shortened(title, LONGEST_TITLE), (12, 10), TITLE, (HPos::Left, VPos::Top))?;
         for (number, (name, values)) in layers.iter().enumerate() {
             let top = TOP + (HEAT_MAP + BETWEEN) * number as i32;
             let panel = panel(top, HEAT_MAP, -0.5..values.cols() as f64 - 0.5);
@@ -59,7 +62,7 @@ pub fn svg(title: &str, x: &Matrix<f32>, trace: &Trace<f32>, metadata: Option<&M
         let highest = trace.attention.iter().copied().fold(0.0, f32::max);
         let panel = panel(attention_top, ATTENTION, 0.0..1.08 * f64::from(highest));
         draw_attention(canvas, &panel, &trace.attention)?;
-        panel.x_axis(canvas, &ticks(&panel.x, 10), "frame")?;
+        panel.x_axis(canvas, &whole_ticks(&panel.x, 10), "frame")?;
         metadata.map_or(Ok(()), |metadata| draw_seconds(canvas, metadata, frames))
     })
 }
@@ -72,7 +75,7 @@ fn seconds(metadata: &Metadata) -> f64 {
 /// The same axis in seconds, above everything.
 fn draw_seconds(canvas: &Canvas<'_>, metadata: &Metadata, frames: f64) -> Drawn {
     let x = -0.5 * seconds(metadata)..(frames - 0.5) * seconds(metadata);
-    let panel = Panel { left: LEFT, top: TOP - 22, right: RIGHT, bottom: TOP - 22, x, y: 0.0..1.0 };
+    let panel = Panel { left: LEFT, top: TOP - 34, right: RIGHT, bottom: TOP - 34, x, y: 0.0..1.0 };
     panel.top_axis(canvas, &ticks(&panel.x, 10))?;
     line(canvas, [(LEFT, panel.top), (RIGHT, panel.top)], INK)?;
     write(canvas, "seconds", (RIGHT + 10, panel.top), LABEL, (HPos::Left, VPos::Center))
@@ -95,6 +98,7 @@ fn draw_heat_map(canvas: &Canvas<'_>, panel: &Panel, name: &str, values: &Matrix
         "input" => "input features, normalised (in standard deviations)".to_string(),
         lstm => format!("output of {}", lstm.to_uppercase()),
     };
+    panel.frame(canvas)?;
     panel.heading(canvas, &what)
 }
 
@@ -215,9 +219,10 @@ mod tests {
             first_map.matches("<rect").count()
         };
         x.fill(0.0);
-        assert_eq!(cells(&x), 5);
+        // Five rows, and the frame.
+        assert_eq!(cells(&x), 6);
         x[(2, 1)] = 1.0;
-        assert_eq!(cells(&x), 7);
+        assert_eq!(cells(&x), 8);
     }
 
     #[test]
