@@ -1,13 +1,12 @@
 //! `audit`
 
-use super::predict::{is_features, model_file, read_input};
+use super::predict::model_file;
 use super::{Done, Outcome, clip, print_line, progress};
 use clap::{Args, ValueEnum};
 use reslstm::audit::flow::{Connection, Flow, gradient_flow};
 use reslstm::audit::subjects::{LossSubject, ModelSubject};
 use reslstm::audit::{self, Along, DIFFERENCE_BOUND, DUAL_BOUND, Point, Subject, TensorAudit};
-use reslstm::corpus::npy;
-use reslstm::error::{Error, Kind, Result};
+use reslstm::error::{Error, Kind};
 use reslstm::files::{self, Existing};
 use reslstm::matrix::Matrix;
 use reslstm::models::{Architecture, Model, Predictor};
@@ -189,14 +188,7 @@ impl Audit {
     /// The model and the clip it is audited on.
     fn read_clip(&self, path: &Path) -> anyhow::Result<Clip> {
         let mut predictor = Predictor::new(model_file(self.model.as_deref())?)?;
-        let read = |predictor: &mut Predictor| -> Result<Matrix<f32>> {
-            if is_features(path) {
-                return npy::from_bytes(&read_input(path)?);
-            }
-            let recording = clip::recording(predictor, path)?;
-            predictor.features(&recording.samples)
-        };
-        let features = read(&mut predictor).map_err(|error| error.at(path.display()))?;
+        let features = clip::features(&mut predictor, path).map_err(|error| error.at(path.display()))?;
         let predicted = predictor.predict_features(&features).map_err(|error| error.at(path.display()))?.label;
         let label = match &self.label {
             None => predicted,

@@ -1,10 +1,12 @@
 //! One recording and a trained model, for the commands that look into both.
 
-use super::predict::read_input;
+use super::predict::{is_features, read_input};
 use super::resample;
 use reslstm::audio::Recording;
 use reslstm::audit;
+use reslstm::corpus::npy;
 use reslstm::error::{Error, Kind, Result};
+use reslstm::matrix::Matrix;
 use reslstm::models::{Model, Predictor};
 use std::path::Path;
 
@@ -12,6 +14,15 @@ use std::path::Path;
 pub fn recording(predictor: &mut Predictor, path: &Path) -> Result<Recording> {
     let rate = predictor.sample_rate()?;
     resample::to_rate(Recording::from_wav(&read_input(path)?)?, rate)
+}
+
+/// Features `[T,D]` of a recording, or those that a `.npy` file holds. Errors are left to be named by the caller.
+pub fn features(predictor: &mut Predictor, path: &Path) -> Result<Matrix<f32>> {
+    if is_features(path) {
+        return npy::from_bytes(&read_input(path)?);
+    }
+    let recording = recording(predictor, path)?;
+    predictor.features(&recording.samples)
 }
 
 /// The class called `name`.

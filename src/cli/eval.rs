@@ -73,8 +73,6 @@ impl Eval {
 
     /// All clips, unless the model knows some: then those of speakers it never heard. Says on stderr which and why.
     fn clips_to_score(&self, metadata: &Metadata, data: &Licensed) -> Vec<usize> {
-        let everything = (0..data.dataset().clips().len()).collect();
-        let same_data = metadata.data_fingerprint == data.fingerprint();
         let protocol: Protocol = metadata.protocol.parse().unwrap_or_default();
         if protocol == Protocol::Published {
             let how = if self.live {
@@ -84,28 +82,55 @@ impl Eval {
             };
             eprintln!("note: a published-protocol model: normalised by all speakers, {how}");
         }
-        match (same_data, metadata.fold) {
-            (true, Some(fold)) => {
+        let acquaintance = Acquaintance::of(metadata, data);
+        match acquaintance {
+            Acquaintance::Fold(fold) => {
                 eprintln!("the model was trained on these data: scoring its test speakers (fold {fold}) alone");
-                data.dataset().clips_of(&metadata.test_speakers)
             }
-            (true, None) => {
-                eprintln!(
-                    "warning: the model was trained on all of these clips: the score says what it remembers, not what it can do"
-                );
-                everything
-            }
-            (false, _) => {
-                let heard = |speaker: &String| {
-                    metadata.train_speakers.contains(speaker) || metadata.validation_speakers.contains(speaker)
-                };
-                if data.dataset().speakers().iter().any(heard) {
-                    eprintln!(
-                        "warning: some speakers have names of speakers the model was trained on: if they are the same people, the score is too high"
-                    );
-                }
-                everything
-            }
+            Acquaintance::Everybody => eprintln!(
+                "warning: the model was trained on all of these clips: the score says what it remembers, not what it can do"
+            ),
+            Acquaintance::Namesakes => eprintln!(
+                "warning: some speakers have names of speakers the model was trained on: if they are the same people, the score is too high"
+            ),
+            Acquaintance::Strangers => {}
+        }
+        acquaintance.clips(metadata, data)
+    }
+}
+
+/// Whom of the data a model knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Acquaintance {
+    /// It was trained on a fold of these data: all but its test speakers.
+    Fold(usize),
+    /// It was trained on all of these data.
+    Everybody,
+    /// The data are others, but some names are the same.
+    Namesakes,
+    /// Nobody.
+    Strangers,
+}
+
+impl Acquaintance {
+    pub(super) fn of(metadata: &Metadata, data: &Licensed) -> Self {
+        if metadata.data_fingerprint == data.fingerprint() {
+            return metadata.fold.map_or(Acquaintance::Everybody, Acquaintance::Fold);
+        }
+        let heard = |speaker: &String| {
+            metadata.train_speakers.contains(speaker) || metadata.validation_speakers.contains(speaker)
+        };
+        match data.dataset().speakers().iter().any(heard) {
+            true => Acquaintance::Namesakes,
+            false => Acquaintance::Strangers,
+        }
+    }
+
+    /// All clips, unless the model knows some: then those of speakers it never heard.
+    pub(super) fn clips(self, metadata: &Metadata, data: &Licensed) -> Vec<usize> {
+        match self {
+            Acquaintance::Fold(_) => data.dataset().clips_of(&metadata.test_speakers),
+            _ => (0..data.dataset().clips().len()).collect(),
         }
     }
 }
@@ -148,8 +173,8 @@ fn confusion_live(file: &ModelFile, data: &Licensed, clips: &[usize]) -> Result<
     Ok(confusion)
 }
 
-/// The metadata, with what an evaluation on recordings needs.
-fn described(file: &ModelFile) -> Result<&Metadata> {
+/// The metadata, with what the use on recordings needs.
+pub(super) fn described(file: &ModelFile) -> Result<&Metadata> {
     let metadata = file.metadata().filter(|metadata| metadata.has_normalisation());
     metadata.ok_or_else(|| {
         let problem = "expected a model that says how features are made and normalised, but this file has no metadata";
@@ -163,7 +188,8 @@ fn settings_of(metadata: &Metadata) -> Result<Settings> {
         .map_err(|error| Error::new(Kind::Model, format!("settings in the metadata: {error}")))
 }
 
-fn check_fit(metadata: &Metadata, data: &Licensed) -> Result<()> {
+/// That the data are what the model was made for.
+pub(super) fn check_fit(metadata: &Metadata, data: &Licensed) -> Result<()> {
     let (ours, theirs) = (&metadata.labels, data.dataset().labels().names());
     if ours != theirs {
         let problem = format!("expected the model's labels {}, got {}", ours.join(", "), theirs.join(", "));

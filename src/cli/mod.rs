@@ -12,6 +12,7 @@ mod demo;
 mod eval;
 mod explain;
 mod features;
+mod figure;
 mod info;
 mod inputs;
 mod interrupt;
@@ -67,6 +68,7 @@ enum Command {
     Info(info::Info),
     Audit(audit::Audit),
     Explain(explain::Explain),
+    Figure(figure::Figure),
     Bench(bench::Bench),
     Completions(completions::Completions),
 }
@@ -99,6 +101,7 @@ pub fn run() -> ExitCode {
         Command::Info(command) => command.run(),
         Command::Audit(command) => command.run(),
         Command::Explain(command) => command.run(),
+        Command::Figure(command) => command.run(),
         Command::Bench(command) => command.run(),
         Command::Completions(command) => command.run(),
     };

@@ -173,7 +173,8 @@ pub(super) fn ticks(range: &Range<f64>, most: usize) -> Vec<(f64, String)> {
     // A little beyond the ends: 0.6 / 0.2 is not quite 3.
     let (first, last) = ((range.start / step - 1e-9).ceil() as i64, (range.end / step + 1e-9).floor() as i64);
     let decimals = (-power).max(0) as usize;
-    (first..=last).map(|n| n as f64 * step).map(|tick| (tick, format!("{tick:.decimals$}"))).collect()
+    let label = |tick: f64| format!("{tick:.decimals$}").replace('-', "−");
+    (first..=last).map(|n| n as f64 * step).map(|tick| (tick, label(tick))).collect()
 }
 
 #[cfg(test)]
@@ -189,7 +190,7 @@ mod tests {
         assert_eq!(labels(-0.5..86.5, 6), ["0", "20", "40", "60", "80"]);
         assert_eq!(labels(0.45..0.6, 4), ["0.45", "0.50", "0.55", "0.60"]);
         assert_eq!(labels(-1234.0..4321.0, 3), ["0", "2000", "4000"]);
-        assert_eq!(labels(0.0..1.0, 1), ["0", "1"]);
+        assert_eq!(labels(-1.0..1.0, 3), ["−1", "0", "1"]);
     }
 
     #[test]

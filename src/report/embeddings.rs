@@ -113,17 +113,18 @@ pub fn svg(title: &str, embeddings: &Embeddings, labels: &[String]) -> String {
 
 fn draw_plane(canvas: &Canvas<'_>, left: i32, name: &str, plane: &Plane, clips: &[Place]) -> Drawn {
     // One scale on both axes: what counts are distances.
-    let farthest = plane.points.as_slice().iter().fold(0.0, |farthest: f64, x| farthest.max(x.abs()));
-    let range = -1.06 * farthest..1.06 * farthest;
-    let panel = Panel { left, top: TOP, right: left + SIDE, bottom: TOP + SIDE, x: range.clone(), y: range.clone() };
+    let column = |k: usize| plane.points.iter_rows().map(move |point| point[k]);
+    let ends = [0, 1].map(|k| (column(k).fold(f64::INFINITY, f64::min), column(k).fold(f64::NEG_INFINITY, f64::max)));
+    let half = 0.53 * ends.iter().map(|(low, high)| high - low).fold(0.0, f64::max);
+    let [x, y] = ends.map(|(low, high)| (low + high) / 2.0 - half..(low + high) / 2.0 + half);
+    let panel = Panel { left, top: TOP, right: left + SIDE, bottom: TOP + SIDE, x, y };
     let [first, second] = plane.explained.map(|share| 100.0 * share);
     let at = (left, TOP - 28);
     write(canvas, name, at, HEADING, (HPos::Left, VPos::Bottom))?;
     let explains = format!("two components explain {:.1} % of the variance", first + second);
     write(canvas, &explains, (left, TOP - 8), LABEL, (HPos::Left, VPos::Bottom))?;
-    let ticks = ticks(&range, 6);
-    panel.x_axis(canvas, &ticks, &format!("component 1 ({first:.1} %)"))?;
-    panel.y_axis(canvas, &ticks, &format!("component 2 ({second:.1} %)"))?;
+    panel.x_axis(canvas, &ticks(&panel.x, 6), &format!("component 1 ({first:.1} %)"))?;
+    panel.y_axis(canvas, &ticks(&panel.y, 6), &format!("component 2 ({second:.1} %)"))?;
     panel.frame(canvas)?;
     // In a random order, lest the last class hide the others.
     let mut order: Vec<usize> = (0..clips.len()).collect();
@@ -145,4 +146,85 @@ pub fn csv(embeddings: &Embeddings, labels: &[String]) -> String {
         place.into_iter().chain(points.into_iter().map(|x| x.to_string()))
     };
     csv_text(&header, embeddings.clips.iter().enumerate().map(row))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Clips of one to five frames; those of class 1 lie far from those of class 0.
+    fn clips() -> Vec<Clip> {
+        let mut stream = Stream::new(5, "clips", 0);
+        let clip = |n: usize| {
+            let frames = 1 + n % 5;
+            let value = |_| (stream.normal() + 9.0 * (n % 2) as f64) as f32;
+            let features = Matrix::from_vec(frames, 4, (0..4 * frames).map(value).collect());
+            Clip { name: format!("clip {n}"), label: n % 2, speaker: "anna".into(), features }
+        };
+        (0..12).map(clip).collect()
+    }
+
+    fn labels() -> Vec<String> {
+        ["low", "high"].map(String::from).to_vec()
+    }
+
+    fn shown(clips: &[Clip]) -> Embeddings {
+        let model = Model::init("reslstm-sa-h3".parse().unwrap(), 4, 2, &mut Stream::new(1, "init", 0));
+        let normaliser = Normaliser::new(vec![4.5; 4], vec![4.0; 4]).unwrap();
+        Embeddings::of(&model, &normaliser, &clips.iter().collect::<Vec<_>>()).unwrap()
+    }
+
+    #[test]
+    fn averaged_features_that_differ_are_apart_along_the_first_component() {
+        let clips = clips();
+        let shown = shown(&clips);
+        let points = &shown.features.points;
+        let side = |n: usize| points[(n, 0)] > 0.0;
+        assert!((2..12).all(|n| side(n) == side(n % 2)) && side(0) != side(1), "{points:?}");
+        // Both mean frames are about 9/4 from each other in each of four columns.
+        let distance = (points[(0, 0)] - points[(1, 0)]).abs();
+        assert!((3.0..6.0).contains(&distance), "{distance}");
+        assert!(shown.features.explained[0] > 0.9, "{:?}", shown.features.explained);
+    }
+
+    #[test]
+    fn a_clip_s_place_depends_on_its_own_frames_alone() {
+        let mut clips = clips();
+        let before = shown(&clips);
+        clips.reverse();
+        let after = shown(&clips);
+        for (n, clip) in before.clips.iter().enumerate() {
+            assert_eq!(*clip, after.clips[11 - n]);
+            for k in 0..2 {
+                let (a, b) = (before.embeddings.points[(n, k)], after.embeddings.points[(11 - n, k)]);
+                assert!((a - b).abs() < 1e-6, "{}: {a} {b}", clip.name);
+            }
+        }
+    }
+
+    #[test]
+    fn the_figure_names_the_variance_and_the_classes_and_the_table_every_clip() {
+        let shown = shown(&clips());
+        let svg = svg("Title", &shown, &labels());
+        let [first, second] = shown.embeddings.explained.map(|share| 100.0 * share);
+        for text in [
+            format!("two components explain {:.1} % of the variance", first + second),
+            format!("component 1 ({first:.1} %)"),
+            format!("component 2 ({second:.1} %)"),
+            "utterance embeddings".into(),
+            "averaged features".into(),
+            "\nlow\n".into(),
+            "\nhigh\n".into(),
+        ] {
+            assert!(svg.contains(&text), "{text}");
+        }
+        // Class 0 has circles: six clips in two planes, and the legend.
+        assert_eq!(svg.matches("<circle").count(), 13);
+        let csv = csv(&shown, &labels());
+        let lines: Vec<&str> = csv.lines().collect();
+        assert_eq!(lines[0], "clip,speaker,label,embedding_1,embedding_2,features_1,features_2");
+        assert_eq!(lines.len(), 13);
+        let last = format!("clip 11,anna,high,{},", shown.embeddings.points[(11, 0)]);
+        assert!(lines[12].starts_with(&last) && lines[12].ends_with(&shown.features.points[(11, 1)].to_string()));
+    }
 }

@@ -95,18 +95,18 @@ fn group(results: &Results, by: By, name: &str, belongs: impl Fn(&ClipRecord) ->
 /// the recalls of the paper's Fig. 4 beside the emotions of these names.
 pub fn svg(title: &str, groups: &[Group], paper: bool) -> String {
     let widest = groups.iter().map(|group| width_of(&shortened(&group.name, 24), LABEL)).max().unwrap_or(0);
-    let column = (widest + 4).max(62);
-    // Half a column between groupings.
+    let column = widest.max(60);
+    // Some room between groupings.
     let mut places: Vec<f64> = Vec::new();
     for (n, group) in groups.iter().enumerate() {
         let before = n.checked_sub(1).map(|n| (places[n], groups[n].by));
-        places.push(before.map_or(0.0, |(place, by)| place + if by == group.by { 1.0 } else { 1.5 }));
+        places.push(before.map_or(0.0, |(place, by)| place + if by == group.by { 1.0 } else { 1.3 }));
     }
-    let x = -0.6..places.last().copied().unwrap_or(0.0) + 0.6;
+    let x = -0.5..places.last().copied().unwrap_or(0.0) + 0.5;
     let right = LEFT + (f64::from(column) * (x.end - x.start)).round() as i32;
     let width = (right + 16).max(520).max(24 + width_of(title, TITLE));
     let panel = Panel { left: LEFT, top: TOP, right, bottom: TOP + HEIGHT, x, y: 0.0..1.0 };
-    picture(width, TOP + HEIGHT + 66, |canvas| {
+    picture(width, TOP + HEIGHT + 76, |canvas| {
         write(canvas, title, (12, 10), TITLE, (HPos::Left, VPos::Top))?;
         draw_legend(canvas, width, paper)?;
         panel.y_axis(canvas, &ticks(&panel.y, 5), "recall")?;
@@ -123,7 +123,7 @@ pub fn svg(title: &str, groups: &[Group], paper: bool) -> String {
                 let at = (panel.across(place - 0.5) + 2, TOP - 7);
                 write(canvas, &heading, at, LABEL, (HPos::Left, VPos::Bottom))?;
                 if n > 0 {
-                    let x = panel.across(place - 0.75);
+                    let x = panel.across(place - 0.65);
                     line(canvas, [(x, TOP), (x, panel.bottom)], INK.mix(0.6))?;
                 }
             }
@@ -154,9 +154,11 @@ fn draw_group(canvas: &Canvas<'_>, panel: &Panel, group: &Group, place: f64, pap
         canvas.draw(&Circle::new((middle - 14, panel.up(value)), 2, INK.filled()))?;
     }
     let [low, high] = [mean - std, mean + std].map(|value| panel.up(value.clamp(0.0, 1.0)));
-    line(canvas, [(middle, low), (middle, high)], BLUE.stroke_width(2))?;
-    for end in [low, high] {
-        line(canvas, [(middle - 5, end), (middle + 5, end)], BLUE.stroke_width(2))?;
+    if values.len() > 1 {
+        line(canvas, [(middle, low), (middle, high)], BLUE.stroke_width(2))?;
+        for end in [low, high] {
+            line(canvas, [(middle - 5, end), (middle + 5, end)], BLUE.stroke_width(2))?;
+        }
     }
     MEAN.draw(canvas, (middle, panel.up(*mean)), 5.0)?;
     let published = FIGURE_4.iter().find(|(label, _)| paper && group.by == By::Emotion && *label == group.name);
@@ -183,4 +185,74 @@ pub fn csv(groups: &[Group], runs: &[RunResult]) -> String {
         })
     });
     csv_text(&["by", "group", "classes", "clips", "run", "recall"], rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::example::results;
+
+    #[test]
+    fn groups_are_counted_by_hand() {
+        let groups = groups(&results());
+        let found: Vec<_> = groups
+            .iter()
+            .map(|group| (group.by.name(), group.name.as_str(), group.classes, group.clips, &group.recall.values[..]))
+            .collect();
+        let third = 1.0 / 3.0;
+        assert_eq!(
+            found,
+            [
+                ("emotion", "neutral", 1, 2, &[1.0, 0.0][..]),
+                ("emotion", "happy", 1, 3, &[2.0 / 3.0, 0.0]),
+                ("emotion", "angry", 1, 3, &[1.0, 1.0]),
+                // Actors 2 and 4: three angry clips and a happy one.
+                ("sex", "female", 2, 4, &[1.0, 0.5]),
+                // Actors 1 and 3: two neutral clips and two happy ones, of which one is strong.
+                ("sex", "male", 2, 4, &[0.75, 0.0]),
+                ("intensity", "normal", 3, 6, &[1.0, third]),
+                ("intensity", "strong", 2, 2, &[0.5, 0.5]),
+            ]
+        );
+    }
+
+    #[test]
+    fn names_that_are_not_of_ravdess_tell_no_sex_or_intensity() {
+        let mut results = results();
+        results.clips[3].name = "clips/take 3.wav".into();
+        assert!(groups(&results).iter().all(|group| group.by == By::Emotion));
+        // The path of a manifest is one of RAVDESS's names with a folder and an extension.
+        results.clips[3].name = "../speech/03-01-05-01-01-02-02.wav".into();
+        assert_eq!(groups(&results).len(), 7);
+    }
+
+    #[test]
+    fn the_figure_has_every_group_and_the_paper_where_it_is_asked_for() {
+        let groups = groups(&results());
+        let shown = |paper: bool| svg("Title", &groups, paper);
+        for text in [
+            "neutral",
+            "female",
+            "strong",
+            "33.3 %",
+            "recall by emotion",
+            "UAR by sex",
+            "UAR by intensity",
+            "3 classes",
+        ] {
+            assert!(shown(false).contains(text), "{text}");
+        }
+        let diamonds = |svg: &str| svg.lines().filter(|line| line.contains("#D55E00")).count();
+        // Three emotions and the legend.
+        assert_eq!((diamonds(&shown(false)), diamonds(&shown(true))), (0, 4));
+    }
+
+    #[test]
+    fn the_table_has_a_line_a_group_and_run() {
+        let results = results();
+        let csv = csv(&groups(&results), &results.runs);
+        let lines: Vec<&str> = csv.lines().collect();
+        assert_eq!(lines[..2], ["by,group,classes,clips,run,recall", "emotion,neutral,1,2,0,1"]);
+        assert_eq!((lines.len(), lines[14]), (15, "intensity,strong,2,2,3,0.5"));
+    }
 }

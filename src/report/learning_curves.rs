@@ -107,3 +107,42 @@ pub fn csv(run: &RunResult, fold: Option<usize>) -> String {
     let rows = chosen(run, fold).flat_map(|fold| (0..fold.epochs.count()).map(move |epoch| row(fold, epoch)));
     csv_text(&header, rows)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::example::results;
+
+    #[test]
+    fn a_curve_a_fold_in_each_panel_a_tick_a_restart_and_a_mark_at_the_epoch_kept() {
+        let run = &results().runs[0];
+        let count = |fold| {
+            let svg = svg("Title", run, fold);
+            let of =
+                |what: &str| svg.lines().filter(|line| line.starts_with("<polyline") && line.contains(what)).count();
+            (of("stroke-width=\"2\""), svg.contains("fold 2"))
+        };
+        assert_eq!((count(None), count(Some(0)), count(Some(2))), ((4, true), (2, false), (2, true)));
+        // Epochs 1 to 4 with cycles of two: one restart, in epoch 3, in both panels.
+        let svg = svg("Title", run, None);
+        let panel = Panel { left: LEFT, top: TOP, right: RIGHT, bottom: TOP + HEIGHT, x: 0.5..4.5, y: 0.0..1.0 };
+        let tick = |epoch: f64, top: i32| {
+            let x = panel.across(epoch);
+            svg.contains(&format!("points=\"{x},{} {x},{} \"", top - 3, top + 6))
+        };
+        for top in [TOP, TOP + HEIGHT + BETWEEN] {
+            assert_eq!([1.0, 2.0, 3.0, 4.0].map(|epoch| tick(epoch, top)), [false, false, true, false]);
+        }
+    }
+
+    #[test]
+    fn the_table_has_a_line_an_epoch() {
+        let run = &results().runs[0];
+        let all = csv(run, None);
+        let lines: Vec<&str> = all.lines().collect();
+        assert_eq!(lines[0], "fold,epoch,learning_rate,restart,loss,validation_uar,kept");
+        assert_eq!(lines[3], "0,3,0.5,true,1,0.75,true");
+        assert_eq!(lines[8], "2,4,0.2525,false,0.75,0.625,false");
+        assert_eq!((lines.len(), csv(run, Some(2)).lines().count()), (9, 5));
+    }
+}

@@ -36,7 +36,27 @@ pub mod signal_flow;
 pub mod table1;
 pub mod table2;
 
+use crate::train::{Results, Spread};
 use std::fmt::Display;
+
+/// A figure: a picture, and the numbers in it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Figure {
+    /// SVG text.
+    pub svg: String,
+    /// CSV text, with a header.
+    pub csv: String,
+}
+
+/// What results are of, in a line: model, protocol, score, runs.
+pub fn title(results: &Results) -> String {
+    let settings = &results.plan.settings;
+    let Spread { mean, std, values, .. } = Spread::of(results.runs.iter().map(|run| run.scores.uar).collect());
+    let score = if values.len() > 1 { format!("{mean:.4} ± {std:.4}") } else { format!("{mean:.4}") };
+    let several = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let (runs, folds) = (several(values.len(), "run"), several(results.runs[0].folds.len(), "fold"));
+    format!("{}, {} protocol: UAR {score}, {runs} of {folds}", settings.arch, settings.protocol)
+}
 
 /// A table as CSV text: a header, then a line a row, every field quoted where it must be.
 fn csv_text<R: IntoIterator<Item = F>, F: Display>(
@@ -53,11 +73,23 @@ fn csv_text<R: IntoIterator<Item = F>, F: Display>(
 }
 
 #[cfg(test)]
+mod example;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn fields_are_quoted_where_they_must_be() {
         assert_eq!(csv_text(&["a", "b"], [["low, slow", "2"]]), "a,b\n\"low, slow\",2\n");
+    }
+
+    #[test]
+    fn the_title_says_what_was_scored_and_how_often() {
+        let mut results = example::results();
+        // Recalls of run 0: 1, 2/3, 1; of run 3: 0, 0, 1.
+        assert_eq!(title(&results), "reslstm-sa-h64, strict protocol: UAR 0.6111 ± 0.2778, 2 runs of 2 folds");
+        results.runs.truncate(1);
+        assert_eq!(title(&results), "reslstm-sa-h64, strict protocol: UAR 0.8889, 1 run of 2 folds");
     }
 }

@@ -22,11 +22,23 @@ const STRIP: Range<i32> = 740..WIDTH - 20;
 /// A model that this program has, trained by the paper or here.
 struct Point {
     series: Series,
-    /// Short, `h64`: the series says the rest.
-    name: String,
+    hidden: usize,
     parameters: usize,
     uar: f64,
     std: f64,
+}
+
+impl Point {
+    /// Its pixel at a UAR. The protocols stand beside each other: one would hide the other.
+    fn at(&self, panel: &Panel, uar: f64) -> (i32, i32) {
+        let (x, y) = panel.at((self.parameters as f64).log10(), uar);
+        let aside = match self.series.here {
+            None => 0,
+            Some(Protocol::Strict) => -4,
+            Some(Protocol::Published) => 4,
+        };
+        (x + aside, y)
+    }
 }
 
 /// Models that share a mark.
@@ -58,21 +70,16 @@ impl Series {
 
 const LITERATURE: Mark = Mark { shape: Shape::Square, colour: INK, hollow: false };
 
-fn short_name(arch: Architecture) -> String {
-    let Architecture { hidden, vectors, .. } = arch;
-    if vectors == 1 { format!("h{hidden}") } else { format!("h{hidden}, {vectors} vectors") }
-}
-
 fn points(ours: &[ModelSummary]) -> Vec<Point> {
     let of_paper = |row: Published| {
-        let arch: Architecture = row.arch?.parse().ok()?;
-        let series = Series { family: arch.family, here: None };
-        Some(Point { series, name: short_name(arch), parameters: row.parameters?, uar: row.uar, std: row.std? })
+        let Architecture { family, hidden, .. } = row.arch?.parse().ok()?;
+        let series = Series { family, here: None };
+        Some(Point { series, hidden, parameters: row.parameters?, uar: row.uar, std: row.std? })
     };
     let here = |model: &ModelSummary| {
-        let series = Series { family: model.arch.family, here: Some(model.protocol) };
-        let (name, parameters) = (short_name(model.arch), model.parameters);
-        Point { series, name, parameters, uar: model.uar.mean, std: model.uar.std }
+        let Architecture { family, hidden, .. } = model.arch;
+        let series = Series { family, here: Some(model.protocol) };
+        Point { series, hidden, parameters: model.parameters, uar: model.uar.mean, std: model.uar.std }
     };
     let mut points: Vec<Point> = TABLE_1.into_iter().filter_map(of_paper).chain(ours.iter().map(here)).collect();
     points.sort_by_key(|point| point.parameters);
@@ -85,32 +92,27 @@ pub fn svg(title: &str, ours: &[ModelSummary]) -> String {
     let points = points(ours);
     let panel =
         Panel { left: LEFT, top: TOP, right: RIGHT, bottom: TOP + HEIGHT, x: sizes(&points), y: scores(&points) };
-    let mut series: Vec<Series> = Vec::new();
-    points.iter().filter(|point| point.series.here.is_none()).for_each(|point| add(&mut series, point.series));
-    points.iter().for_each(|point| add(&mut series, point.series));
+    let all = [None, Some(Protocol::Strict), Some(Protocol::Published)]
+        .into_iter()
+        .flat_map(|here| [Family::LstmSa, Family::ResLstmSa].map(|family| Series { family, here }));
+    let series: Vec<Series> = all.filter(|&series| points.iter().any(|point| point.series == series)).collect();
     let mut names: Vec<_> = series.iter().map(|series| (series.mark(), series.name())).collect();
     names.push((LITERATURE, "others, in the paper's Table II".into()));
     picture(WIDTH, TOP + HEIGHT + 54, |canvas| {
         write(canvas, title, (12, 10), TITLE, (HPos::Left, VPos::Top))?;
         legend(canvas, (LEFT, 38), WIDTH - 12, &names)?;
-        let powers =
-            [(3.0, "1 k"), (4.0, "10 k"), (5.0, "100 k"), (6.0, "1 M"), (7.0, "10 M"), (8.0, "100 M"), (9.0, "1 G")];
-        let powers: Vec<_> = powers.into_iter().filter(|(power, _)| panel.x.contains(power)).collect();
-        let powers: Vec<(f64, String)> = powers.into_iter().map(|(power, name)| (power, name.to_string())).collect();
+        let powers = ["1 k", "10 k", "100 k", "1 M", "10 M", "100 M", "1 G"].into_iter().enumerate();
+        let powers = powers.map(|(power, name)| (power as f64 + 3.0, name.to_string()));
+        let powers: Vec<_> = powers.filter(|(power, _)| panel.x.contains(power)).collect();
         panel.x_axis(canvas, &powers, "parameters")?;
         panel.y_axis(canvas, &ticks(&panel.y, 8), "UAR")?;
         panel.frame(canvas)?;
         for series in series {
             draw_series(canvas, &panel, series, &points)?;
         }
+        draw_sizes(canvas, &panel, &points)?;
         draw_literature(canvas, &panel)
     })
-}
-
-fn add(series: &mut Vec<Series>, one: Series) {
-    if !series.contains(&one) {
-        series.push(one);
-    }
 }
 
 /// The powers of ten of all sizes, and some room.
@@ -129,22 +131,35 @@ fn scores(points: &[Point]) -> Range<f64> {
     (low - 0.04).max(0.0)..(spreads().fold(0.0, |high: f64, (uar, std)| high.max(uar + std)) + 0.03).min(1.0)
 }
 
-/// The paper's models have their names above, ours below: they are of one size where they are of one architecture.
 fn draw_series(canvas: &Canvas<'_>, panel: &Panel, series: Series, points: &[Point]) -> Drawn {
     let mark = series.mark();
     let points: Vec<&Point> = points.iter().filter(|point| point.series == series).collect();
-    let at = |point: &Point, uar: f64| panel.at((point.parameters as f64).log10(), uar);
-    let path: Vec<(i32, i32)> = points.iter().map(|point| at(point, point.uar)).collect();
+    let path: Vec<(i32, i32)> = points.iter().map(|point| point.at(panel, point.uar)).collect();
     line(canvas, path, mark.colour.mix(0.4))?;
     for point in points {
-        let (low, high) = (at(point, point.uar - point.std), at(point, point.uar + point.std));
-        line(canvas, [low, high], mark.colour.stroke_width(2))?;
-        mark.draw(canvas, at(point, point.uar), 5.0)?;
-        let (at, down) = match series.here {
-            None => ((high.0, high.1.min(at(point, point.uar).1 - 6) - 2), VPos::Bottom),
-            Some(_) => ((low.0, low.1.max(at(point, point.uar).1 + 6) + 2), VPos::Top),
+        let spread = [point.uar - point.std, point.uar + point.std].map(|uar| point.at(panel, uar));
+        line(canvas, spread, mark.colour.stroke_width(2))?;
+        mark.draw(canvas, point.at(panel, point.uar), 5.0)?;
+    }
+    Ok(())
+}
+
+/// One name for all points of a family and size, which stand over each other: above them where the model has the residual block, below
+/// them where it has not and scores less.
+fn draw_sizes(canvas: &Canvas<'_>, panel: &Panel, points: &[Point]) -> Drawn {
+    for (n, first) in points.iter().enumerate() {
+        let alike = |point: &&Point| (point.series.family, point.hidden) == (first.series.family, first.hidden);
+        if points[..n].iter().any(|point| alike(&point)) {
+            continue;
+        }
+        let group: Vec<&Point> = points.iter().filter(alike).collect();
+        let middle = group.iter().map(|point| point.at(panel, 0.0).0).sum::<i32>() / group.len() as i32;
+        let ends = |sign: f64| group.iter().map(move |point| point.at(panel, point.uar + sign * point.std).1);
+        let (height, down) = match first.series.family {
+            Family::ResLstmSa => (ends(1.0).min().unwrap_or(0) - 8, VPos::Bottom),
+            Family::LstmSa => (ends(-1.0).max().unwrap_or(0) + 8, VPos::Top),
         };
-        write(canvas, &point.name, at, LABEL, (HPos::Center, down))?;
+        write(canvas, &format!("h{}", first.hidden), (middle, height), LABEL, (HPos::Center, down))?;
     }
     Ok(())
 }
@@ -216,4 +231,42 @@ pub fn csv(ours: &[ModelSummary]) -> String {
     };
     let tables = TABLE_1.map(|row| ("Table I", row)).into_iter().chain(TABLE_2.map(|row| ("Table II", row)));
     csv_text(&header, ours.iter().map(here).chain(tables.map(published)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::example::results;
+
+    #[test]
+    fn every_published_row_stands_beside_ours() {
+        let ours = [ModelSummary::of(&results().runs)];
+        let svg = svg("Title", &ours);
+        for row in TABLE_2 {
+            assert!(svg.contains(row.name), "{}", row.name);
+        }
+        for text in ["ResLSTM-SA here, strict", "LSTM-SA, the paper", "size not reported", "\n10 k\n", "\n100 M\n"] {
+            assert!(svg.contains(text), "{text}");
+        }
+        assert!(!svg.contains("here, published"));
+        // Of a size once, whoever trained it: h32, h64, h128 of two families.
+        let sizes = |size: &str| svg.lines().filter(|line| *line == size).count();
+        assert_eq!(["h32", "h64", "h128"].map(sizes), [2, 2, 2]);
+    }
+
+    #[test]
+    fn the_table_has_ours_and_both_published_ones() {
+        let csv = csv(&[ModelSummary::of(&results().runs)]);
+        let lines: Vec<&str> = csv.lines().collect();
+        assert_eq!(lines[0], "source,model,protocol,parameters,runs,uar_mean,uar_std,uar_max");
+        assert!(lines[1].starts_with("here,reslstm-sa-h64,strict,46772,2,0.6111111111111"), "{}", lines[1]);
+        assert_eq!(lines[2], "Table I,LSTM-SA-h32,,10600,10,0.5352,0.0123,0.5547");
+        assert_eq!(lines[9], "Table II,CNN+LSTM,,,,0.5671,,");
+        assert_eq!(lines.len(), 1 + 1 + TABLE_1.len() + TABLE_2.len());
+    }
+
+    #[test]
+    fn names_that_would_overlap_are_pushed_apart() {
+        assert_eq!(apart(vec![10, 40, 44, 80], 16), [10, 34, 50, 80]);
+    }
 }

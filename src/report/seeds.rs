@@ -13,7 +13,7 @@ const LEFT: i32 = 76;
 const TOP: i32 = 92;
 const HEIGHT: i32 = 320;
 /// Room for the mean and its name, right of the panel.
-const MARGIN: i32 = 150;
+const MARGIN: i32 = 170;
 
 /// The figure, as SVG text: for each of `runs`, at least one, a dot a fold (its test speakers alone) and a bar at the UAR pooled over all
 /// folds; a band for mean ± standard deviation of the pooled ones.
@@ -31,9 +31,11 @@ pub fn svg(title: &str, runs: &[RunResult]) -> String {
         let corners = [(panel.left, panel.up(mean + std)), (panel.right, panel.up(mean - std))];
         canvas.draw(&Rectangle::new(corners, VERMILLION.mix(0.15).filled()))?;
         line(canvas, [panel.at(panel.x.start, mean), panel.at(panel.x.end, mean)], VERMILLION)?;
-        for (row, text) in
-            ["pooled over folds,".into(), "mean ± std:".into(), format!("{mean:.4} ± {std:.4}")].iter().enumerate()
-        {
+        let pooled = match runs.len() {
+            1 => vec!["pooled over folds:".to_string(), format!("{mean:.4}")],
+            _ => vec!["pooled over folds,".into(), "mean ± std over runs:".into(), format!("{mean:.4} ± {std:.4}")],
+        };
+        for (row, text) in pooled.iter().enumerate() {
             let at = (panel.right + 10, panel.up(mean) + 16 * (row as i32 - 1));
             write(canvas, text, at, LABEL, (HPos::Left, VPos::Center))?;
         }
@@ -81,4 +83,46 @@ pub fn csv(runs: &[RunResult]) -> String {
         run.folds.iter().map(fold).chain([pooled]).collect::<Vec<_>>()
     });
     csv_text(&["run", "fold", "uar"], rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::example::results;
+
+    #[test]
+    fn every_fold_of_every_run_has_a_dot_and_every_run_its_number() {
+        let runs = results().runs;
+        let svg = svg("Title", &runs);
+        // Fold 0 is a square, fold 2 a diamond, each once in the legend.
+        let colour = |fold: usize| {
+            let RGBColor(r, g, b) = Mark::of(fold + 1).colour;
+            svg.lines()
+                .filter(|line| line.starts_with("<polygon") && line.contains(&format!("#{r:02X}{g:02X}{b:02X}")))
+                .count()
+        };
+        assert_eq!([colour(0), colour(2)], [3, 3]);
+        for text in ["\n0\n", "\n3\n", "fold 0", "fold 2", "0.6111 ± 0.2778"] {
+            assert!(svg.contains(text), "{text}: {svg}");
+        }
+    }
+
+    #[test]
+    fn the_table_has_folds_and_what_is_pooled_over_them() {
+        let csv = csv(&results().runs);
+        let lines: Vec<&str> = csv.lines().collect();
+        // Run 0, fold 0: neutral right, happy wrong, angry right.
+        assert_eq!(lines[..3], ["run,fold,uar", "0,0,0.6666666666666666", "0,2,1"]);
+        assert!(lines[3].starts_with("0,pooled,0.8888888888888"), "{}", lines[3]);
+        assert_eq!((lines.len(), &lines[4..6]), (7, &["3,0,0.3333333333333333", "3,2,0.3333333333333333"][..]));
+    }
+
+    #[test]
+    fn hundreds_of_runs_fit() {
+        let run = results().runs.remove(0);
+        let runs: Vec<RunResult> = (0..300).map(|number| RunResult { run: number, ..run.clone() }).collect();
+        let svg = svg("Title", &runs);
+        assert!(svg.contains("\n299\n"), "numbers of some runs");
+        assert!(!svg.contains("\n1\n"), "but not of all");
+    }
 }

@@ -12,7 +12,7 @@ use plotters::prelude::*;
 const WIDTH: i32 = 900;
 const LEFT: i32 = 84;
 const RIGHT: i32 = WIDTH - 84;
-const TOP: i32 = 92;
+const TOP: i32 = 106;
 const HEAT_MAP: i32 = 150;
 const ATTENTION: i32 = 96;
 const BETWEEN: i32 = 36;
@@ -72,7 +72,7 @@ fn seconds(metadata: &Metadata) -> f64 {
 /// The same axis in seconds, above everything.
 fn draw_seconds(canvas: &Canvas<'_>, metadata: &Metadata, frames: f64) -> Drawn {
     let x = -0.5 * seconds(metadata)..(frames - 0.5) * seconds(metadata);
-    let panel = Panel { left: LEFT, top: TOP - 22, right: RIGHT, bottom: TOP - 22, x, y: 0.0..1.0 };
+    let panel = Panel { left: LEFT, top: TOP - 34, right: RIGHT, bottom: TOP - 34, x, y: 0.0..1.0 };
     panel.top_axis(canvas, &ticks(&panel.x, 10))?;
     line(canvas, [(LEFT, panel.top), (RIGHT, panel.top)], INK)?;
     write(canvas, "seconds", (RIGHT + 10, panel.top), LABEL, (HPos::Left, VPos::Center))
@@ -95,6 +95,7 @@ fn draw_heat_map(canvas: &Canvas<'_>, panel: &Panel, name: &str, values: &Matrix
         "input" => "input features, normalised (in standard deviations)".to_string(),
         lstm => format!("output of {}", lstm.to_uppercase()),
     };
+    panel.frame(canvas)?;
     panel.heading(canvas, &what)
 }
 
@@ -215,9 +216,10 @@ mod tests {
             first_map.matches("<rect").count()
         };
         x.fill(0.0);
-        assert_eq!(cells(&x), 5);
+        // Five rows, and the frame.
+        assert_eq!(cells(&x), 6);
         x[(2, 1)] = 1.0;
-        assert_eq!(cells(&x), 7);
+        assert_eq!(cells(&x), 8);
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod bad_input;
 mod browser;
 mod corpora;
 mod explaining;
+mod figures;
 mod live;
 mod paper;
 mod resuming;

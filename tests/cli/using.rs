@@ -232,9 +232,20 @@ fn bench_measures_this_machine() {
 fn every_subcommand_helps_with_an_example() {
     let room = Room::new("help");
     let help = room.does("--help");
-    for name in
-        ["demo", "synth", "features", "train", "cv", "eval", "predict", "info", "explain", "bench", "completions"]
-    {
+    for name in [
+        "demo",
+        "synth",
+        "features",
+        "train",
+        "cv",
+        "eval",
+        "predict",
+        "info",
+        "explain",
+        "figure",
+        "bench",
+        "completions",
+    ] {
         assert!(help.contains(&format!("\n  {name} ")), "{name}: {help}");
         let help = room.does(&format!("{name} --help"));
         assert!(help.contains("Example") && help.contains(&format!("reslstm {name}")), "{help}");

@@ -1,0 +1,88 @@
+//! `figure KIND …`
+
+mod of_models;
+mod of_results;
+
+use super::Outcome;
+use clap::{Args, Subcommand};
+use reslstm::error::{Error, Kind as ErrorKind, Result};
+use reslstm::files::{self, Existing};
+use reslstm::report::Figure as Drawing;
+use std::path::{Path, PathBuf};
+
+/// Draw a figure: of a clip, of a model, or of what cv made.
+///
+/// An SVG that reads on light and dark paper, and beside it a table (.csv) with the numbers in it.
+#[derive(Debug, Args)]
+#[command(
+    arg_required_else_help = true,
+    after_help = "\
+Examples:
+  reslstm figure signal-flow clip.wav -o flow.svg
+  reslstm cv ravdess -o results --runs 3
+  reslstm figure confusion results -o confusion.svg
+  reslstm figure pca ravdess --model results/models/run0-fold0.safetensors -o pca.svg"
+)]
+pub struct Figure {
+    #[command(subcommand)]
+    kind: Kind,
+}
+
+#[derive(Debug, Subcommand)]
+enum Kind {
+    SignalFlow(of_models::SignalFlow),
+    Pca(of_models::Pca),
+    Confusion(of_results::Confusion),
+    LearningCurves(of_results::LearningCurves),
+    Seeds(of_results::Seeds),
+    Groups(of_results::Groups),
+    Parameters(of_results::Parameters),
+}
+
+impl Figure {
+    pub fn run(self) -> Outcome {
+        match self.kind {
+            Kind::SignalFlow(figure) => figure.run(),
+            Kind::Pca(figure) => figure.run(),
+            Kind::Confusion(figure) => figure.run(),
+            Kind::LearningCurves(figure) => figure.run(),
+            Kind::Seeds(figure) => figure.run(),
+            Kind::Groups(figure) => figure.run(),
+            Kind::Parameters(figure) => figure.run(),
+        }
+    }
+}
+
+/// Where a figure goes.
+#[derive(Args, Clone, Debug)]
+struct Output {
+    /// The picture to write; its table gets the same name with .csv
+    #[arg(short = 'o', long = "output", value_name = "FIGURE.svg")]
+    path: PathBuf,
+}
+
+impl Output {
+    fn table(&self) -> PathBuf {
+        self.path.with_extension("csv")
+    }
+
+    /// That both files can be written, before there is work.
+    fn check(&self) -> Result<()> {
+        if self.path.extension().is_none_or(|extension| !extension.eq_ignore_ascii_case("svg")) {
+            let problem = "expected a name that ends in .svg";
+            return Err(Error::new(ErrorKind::Settings, problem).at(self.path.display()));
+        }
+        [self.path.as_path(), &self.table()]
+            .into_iter()
+            .try_for_each(|path| files::check_writable(path, Existing::Replace))
+    }
+
+    /// Writes both and says so.
+    fn write(&self, drawing: &Drawing) -> Result<()> {
+        let write = |path: &Path, text: &str| files::write_atomically(path, text.as_bytes());
+        write(&self.table(), &drawing.csv)?;
+        write(&self.path, &drawing.svg)?;
+        eprintln!("drawn in {}, its numbers in {}", self.path.display(), self.table().display());
+        Ok(())
+    }
+}

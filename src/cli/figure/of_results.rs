@@ -1,0 +1,158 @@
+//! Figures of what `cv` made: `figure confusion`, `learning-curves`, `seeds`, `groups`, `parameters`.
+
+use super::super::{Done, Outcome};
+use super::Output;
+use clap::Args;
+use reslstm::error::{Error, Kind, Result};
+use reslstm::files::read_json;
+use reslstm::report::{Figure, confusion, groups, learning_curves, parameters, seeds, title};
+use reslstm::train::Results;
+use reslstm::train::results::{ModelSummary, Summary};
+use std::path::{Path, PathBuf};
+
+/// Reads a folder made by cv, and says where a run is missing.
+fn read(folder: &Path) -> Result<Results> {
+    let results = Results::read(folder)?;
+    let (finished, planned) = (results.runs.len(), results.plan.runs);
+    if finished < planned {
+        eprintln!("note: {}: {finished} of {planned} runs are finished", folder.display());
+    }
+    Ok(results)
+}
+
+/// What each class was taken for (Fig. 4), in per cent, over all runs and folds.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: reslstm figure confusion cv-h64 -o confusion.svg")]
+pub struct Confusion {
+    /// A folder made by cv
+    results: PathBuf,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl Confusion {
+    pub fn run(self) -> Outcome {
+        self.output.check()?;
+        let results = read(&self.results)?;
+        let ModelSummary { confusion, labels, .. } = ModelSummary::of(&results.runs);
+        let svg = confusion::svg(&title(&results), &confusion, &labels);
+        self.output.write(&Figure { svg, csv: confusion::csv(&confusion, &labels) })?;
+        Ok(Done::Everything)
+    }
+}
+
+/// Loss and validation UAR of a run, epoch by epoch, with warm restarts and the epochs kept.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: reslstm figure learning-curves cv-h64 --run 0 -o curves.svg")]
+pub struct LearningCurves {
+    /// A folder made by cv
+    results: PathBuf,
+    /// Number of the run [0]
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    run: usize,
+    /// Number of a fold [all]
+    #[arg(long, value_name = "N")]
+    fold: Option<usize>,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl LearningCurves {
+    pub fn run(self) -> Outcome {
+        self.output.check()?;
+        let results = read(&self.results)?;
+        let (run, fold) = (self.run, self.fold);
+        let among = |what: &str, numbers: Vec<usize>, got: usize| -> Result<()> {
+            if numbers.contains(&got) {
+                return Ok(());
+            }
+            let numbers: Vec<String> = numbers.iter().map(usize::to_string).collect();
+            let problem = format!("{what}: expected one of {}, got {got}", numbers.join(", "));
+            Err(Error::new(Kind::Settings, problem).at(self.results.display()))
+        };
+        among("run", results.runs.iter().map(|run| run.run).collect(), run)?;
+        let shown = results.runs.iter().find(|result| result.run == run).expect("just found");
+        fold.map_or(Ok(()), |fold| among("fold", shown.folds.iter().map(|fold| fold.split.fold()).collect(), fold))?;
+        let (arch, protocol) = (shown.settings.arch, shown.settings.protocol);
+        let title = format!("{arch}, {protocol} protocol, run {run}: learning curves");
+        let svg = learning_curves::svg(&title, shown, fold);
+        self.output.write(&Figure { svg, csv: learning_curves::csv(shown, fold) })?;
+        Ok(Done::Everything)
+    }
+}
+
+/// UAR of every fold of every run, and pooled.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: reslstm figure seeds cv-h64 -o seeds.svg")]
+pub struct Seeds {
+    /// A folder made by cv
+    results: PathBuf,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl Seeds {
+    pub fn run(self) -> Outcome {
+        self.output.check()?;
+        let results = read(&self.results)?;
+        let svg = seeds::svg(&title(&results), &results.runs);
+        self.output.write(&Figure { svg, csv: seeds::csv(&results.runs) })?;
+        Ok(Done::Everything)
+    }
+}
+
+/// Recall by emotion, sex and intensity, with its spread over runs.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Of a sex or an intensity the recall is the UAR over the classes that occur: RAVDESS has no strong neutral. Both are read \
+                  from RAVDESS's names; other corpora are grouped by emotion alone.
+
+Example: reslstm figure groups cv-h64 -o groups.svg"
+)]
+pub struct Groups {
+    /// A folder made by cv
+    results: PathBuf,
+    /// Beside them the recalls that the paper reports in its Fig. 4, of one run of ResLSTM-SA-h64
+    #[arg(long)]
+    paper: bool,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl Groups {
+    pub fn run(self) -> Outcome {
+        self.output.check()?;
+        let results = read(&self.results)?;
+        let groups = groups::groups(&results);
+        let svg = groups::svg(&title(&results), &groups, self.paper);
+        self.output.write(&Figure { svg, csv: groups::csv(&groups, &results.runs) })?;
+        Ok(Done::Everything)
+    }
+}
+
+/// UAR against the number of parameters, beside the paper's Tables I and II.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: reslstm figure parameters cv-h32 cv-h64 cv-h128 -o parameters.svg")]
+pub struct Parameters {
+    /// Folders made by cv, or files summary.json
+    #[arg(required = true)]
+    results: Vec<PathBuf>,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl Parameters {
+    pub fn run(self) -> Outcome {
+        self.output.check()?;
+        let mut models = Vec::new();
+        for path in &self.results {
+            match path.is_file() {
+                true => models.extend(read_json::<Summary>(path)?.models),
+                false => models.push(ModelSummary::of(&read(path)?.runs)),
+            }
+        }
+        let svg = parameters::svg("UAR on RAVDESS against the size of the model", &models);
+        self.output.write(&Figure { svg, csv: parameters::csv(&models) })?;
+        Ok(Done::Everything)
+    }
+}
