@@ -12,7 +12,6 @@
 //! | [`groups`]               | recall by emotion, sex and intensity                                               |
 //! | [`parameters`]           | UAR against the size of the model, beside the paper's tables                       |
 //! | [`gradient_flow`]        | how far the gradient reaches                                                       |
-//! | [`study_figures`]        | how a search went, and where its good trials lie                                   |
 //!
 //! A page is one HTML file that holds all it needs:
 //!
@@ -20,7 +19,7 @@
 //! |--------------------------|------------------------------------------------------------------------------------|
 //! | [`explain`]              | everything a model computes on one clip                                            |
 //! | [`results_page`]         | cross-validations, and the paper's tables of them                                  |
-//! | [`study_page`]           | a search for hyper-parameters                                                      |
+//! | [`study_page`]           | a search for hyper-parameters, with the figures of `study_figures`                 |
 //!
 //! [`principal_components`] has the mathematics of Fig. 5, [`published`] the numbers of the paper.
 //!
@@ -44,7 +43,7 @@ pub mod results_page;
 pub mod seeds;
 mod sheet;
 pub mod signal_flow;
-pub mod study_figures;
+mod study_figures;
 pub mod study_page;
 pub mod table1;
 pub mod table2;

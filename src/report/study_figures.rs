@@ -1,7 +1,9 @@
 //! A search for hyper-parameters in two figures: how its trials came to the best, and how their values depend on each parameter.
 
 use super::colours::{BLUE, INK, Mark, Shape, VERMILLION};
-use super::drawing::{Canvas, Drawn, HPos, Panel, TITLE, VPos, legend, line, picture, shortened, ticks, write};
+use super::drawing::{
+    Canvas, Drawn, HPos, Legend, Panel, TITLE, VPos, line, picture, shortened, ticks, whole_ticks, write,
+};
 use super::study_page::parameters;
 use crate::tune::{Distribution, Snapshot, State, Trial};
 use plotters::prelude::*;
@@ -10,7 +12,7 @@ use std::ops::Range;
 /// Pixels.
 const WIDTH: i32 = 900;
 const LEFT: i32 = 76;
-const TOP: i32 = 76;
+const TOP: i32 = 46;
 const HEIGHT: i32 = 320;
 /// Of the panel of a parameter, and what is left and below it.
 const PANEL: (i32, i32) = (236, 180);
@@ -55,23 +57,25 @@ fn draw_trials(canvas: &Canvas<'_>, study: &Snapshot, at: impl Fn(&Trial, f64) -
     Ok(())
 }
 
-fn names() -> Vec<(Mark, String)> {
-    vec![(COMPLETE, "complete".into()), (PRUNED, "pruned, at its last step".into()), (BEST, "the best".into())]
+fn legend() -> Legend {
+    let names = [(COMPLETE, "complete"), (PRUNED, "pruned, at its last step"), (BEST, "the best")];
+    Legend::new(names.map(|(mark, name)| (mark, name.to_string())).to_vec(), WIDTH - LEFT - 20)
 }
 
 /// The value of every trial by number, as SVG text; a line at the best complete one so far. `value` is what is maximised.
 pub fn history(study: &Snapshot, value: &str) -> String {
     let x = -0.6..study.trials.len().max(1) as f64 - 0.4;
     let panel = Panel { left: LEFT, top: TOP, right: WIDTH - 20, bottom: TOP + HEIGHT, x, y: values(study) };
-    picture(WIDTH, TOP + HEIGHT + 54, |canvas| {
+    let legend = legend();
+    picture(WIDTH, TOP + HEIGHT + 56 + legend.height, |canvas| {
         write(canvas, "Trials, and the best so far (line)", (12, 10), TITLE, (HPos::Left, VPos::Top))?;
-        legend(canvas, (LEFT, 40), WIDTH - 20, &names())?;
+        legend.draw(canvas, (LEFT, TOP + HEIGHT + 48))?;
         panel.y_axis(canvas, &ticks(&panel.y, 6), value)?;
         panel.frame(canvas)?;
         let corners: Vec<(i32, i32)> = best_so_far(study).into_iter().map(|(x, y)| panel.at(x, y)).collect();
         line(canvas, corners, VERMILLION.stroke_width(2))?;
         draw_trials(canvas, study, |trial, value| Some(panel.at(trial.number as f64, value)))?;
-        panel.x_axis(canvas, &whole_ticks(&panel.x), "trial")
+        panel.x_axis(canvas, &whole_ticks(&panel.x, 12), "trial")
     })
 }
 
@@ -89,21 +93,16 @@ fn best_so_far(study: &Snapshot) -> Vec<(f64, f64)> {
     corners
 }
 
-/// Ticks at whole numbers alone.
-fn whole_ticks(range: &Range<f64>) -> Vec<(f64, String)> {
-    let whole = |(tick, _): &(f64, String)| tick.fract() == 0.0;
-    ticks(range, 12).into_iter().filter(whole).map(|(tick, _)| (tick, format!("{tick:.0}"))).collect()
-}
-
 /// The value of every trial against each of its parameters, a panel each, as SVG text.
 pub fn slices(study: &Snapshot, value: &str) -> String {
     let parameters: Vec<&str> = parameters(study).into_iter().collect();
     let columns = 3.min(parameters.len().max(1));
     let place = |n: usize, size: i32, gap: i32| n as i32 * (size + gap);
     let rows = parameters.len().div_ceil(columns);
-    picture(WIDTH, TOP + place(rows, PANEL.1, GAP.1), |canvas| {
+    let (bottom, legend) = (TOP + place(rows, PANEL.1, GAP.1), legend());
+    picture(WIDTH, bottom + legend.height, |canvas| {
         write(canvas, "Trials by parameter", (12, 10), TITLE, (HPos::Left, VPos::Top))?;
-        legend(canvas, (LEFT, 40), WIDTH - 20, &names())?;
+        legend.draw(canvas, (LEFT, bottom - 12))?;
         for (n, name) in parameters.iter().enumerate() {
             let axis = Axis::of(study, name);
             let (left, top) = (LEFT + place(n % columns, PANEL.0, GAP.0), TOP + place(n / columns, PANEL.1, GAP.1));
