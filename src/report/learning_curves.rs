@@ -79,7 +79,7 @@ fn draw_restarts(canvas: &Canvas<'_>, panel: &Panel, run: &RunResult) -> Drawn {
 
 /// Whether the learning rate is back at its height in this epoch, from 0; the first is no restart.
 fn restarts(run: &RunResult, epoch: usize) -> bool {
-    epoch > 0 && epoch % run.settings.t0 == 0
+    epoch > 0 && epoch.is_multiple_of(run.settings.t0)
 }
 
 fn draw_curve(canvas: &Canvas<'_>, panel: &Panel, fold: &FoldRecord, curve: &[f64]) -> Drawn {
