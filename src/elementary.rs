@@ -41,27 +41,40 @@ fn power_of_two(n: i32) -> f32 {
     f32::from_bits((n.wrapping_add(127) as u32) << 23)
 }
 
-/// `x`, or the nearer bound; unlike `f32::clamp`'s cousins `min` and `max`, NaN stays NaN.
+/// `x`, or the bound where it is larger; unlike `f32::min`, NaN stays NaN.
 #[inline(always)]
 fn at_most(x: f32, bound: f32) -> f32 {
-    if x > bound { bound } else { x }
+    if bound < x { bound } else { x }
+}
+
+/// `x`, or the bound where it is smaller; NaN stays NaN.
+#[inline(always)]
+fn at_least(x: f32, bound: f32) -> f32 {
+    if bound > x { bound } else { x }
 }
 
 /// e to the power of `x`. 0 below −104, ∞ above 88.73.
 #[inline(always)]
 pub fn exp(x: f32) -> f32 {
-    let x = -at_most(-at_most(x, 89.0), 104.0);
-    let (em1, n) = reduce(x);
+    let (em1, n) = reduce(at_least(at_most(x, 89.0), -104.0));
     // Two factors, as 2ⁿ itself leaves the range of f32 before the result does.
     let half = n >> 1;
     (1.0 + em1) * power_of_two(half) * power_of_two(n.wrapping_sub(half))
+}
+
+/// [`exp`] of `x ≤ 0`, to the same bit.
+#[inline(always)]
+fn exp_of_negative(x: f32) -> f32 {
+    let (em1, n) = reduce(at_least(x, -104.0));
+    // The first factor is never out of range, so only the second product rounds.
+    (1.0 + em1) * power_of_two(n.wrapping_add(64)) * (1.0 / 18_446_744_073_709_551_616.0) // 2⁻⁶⁴
 }
 
 /// Logistic function `1 / (1 + e^−x)`.
 #[inline(always)]
 pub fn sigmoid(x: f32) -> f32 {
     // e^−|x| never overflows; the numerator puts the sign back: e^x / (1 + e^x) for negative x.
-    let z = exp(-x.abs());
+    let z = exp_of_negative(-x.abs());
     (if x < 0.0 { z } else { 1.0 }) / (1.0 + z)
 }
 
@@ -114,6 +127,14 @@ mod tests {
         assert!(exp_error.0 <= 1.0e-7, "exp {exp_error:?}");
         assert!(sigmoid_error.0 <= 1.8e-7, "sigmoid {sigmoid_error:?}");
         assert!(tanh_error.0 <= 1.9e-7, "tanh {tanh_error:?}");
+    }
+
+    #[test]
+    fn both_exponentials_are_one_function() {
+        for bits in (0..=u32::MAX).step_by(61) {
+            let x = -f32::from_bits(bits).abs();
+            assert!(exp_of_negative(x).to_bits() == exp(x).to_bits() || x.is_nan(), "{x:e}");
+        }
     }
 
     #[test]

@@ -4,14 +4,11 @@ use super::inputs::{self, Input};
 use super::{Outcome, interrupt, progress};
 use clap::{Args, ValueEnum};
 use reslstm::audio::FeatureSettings;
-use reslstm::corpus::{self, Work, npy};
+use reslstm::corpus::{self, ClipFeatures, Work, npy};
 use reslstm::error::{Error, Kind};
 use reslstm::files::{self, Existing};
 use reslstm::matrix::Matrix;
 use std::path::{Path, PathBuf};
-
-/// Clips computed, on all cores, before they are written.
-const CHUNK: usize = 256;
 
 /// Write the features of recordings: one file a clip, the folders kept.
 #[derive(Debug, Args)]
@@ -62,20 +59,15 @@ impl Features {
         let settings = FeatureSettings::default();
         let work =
             Work { settings: &settings, cache: None, progress: &|_, _| bar.inc(1), stop: interrupt::stop_flag() };
-        let mut failures = Vec::new();
-        for inputs in inputs.chunks(CHUNK) {
-            let paths: Vec<&Path> = inputs.iter().map(|input| input.path.as_path()).collect();
-            for (input, clip) in inputs.iter().zip(corpus::extract(&paths, &work)?) {
-                let written = clip.and_then(|clip| {
-                    let bytes = match self.format {
-                        Format::Npy => npy::to_bytes(&clip.features),
-                        Format::Csv => csv_text(&settings, &clip.features).into_bytes(),
-                    };
-                    files::write_replaceable(&output(input), &bytes)
-                });
-                failures.extend(written.err());
-            }
-        }
+        let write = |index: usize, clip: ClipFeatures| {
+            let bytes = match self.format {
+                Format::Npy => npy::to_bytes(&clip.features),
+                Format::Csv => csv_text(&settings, &clip.features).into_bytes(),
+            };
+            files::write_replaceable(&output(&inputs[index]), &bytes)
+        };
+        let paths: Vec<&Path> = inputs.iter().map(|input| input.path.as_path()).collect();
+        let failures: Vec<Error> = corpus::extract(&paths, &work, write)?.into_iter().filter_map(Result::err).collect();
         bar.finish_and_clear();
         inputs::summarise(failures, inputs.len())
     }

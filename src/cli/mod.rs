@@ -6,6 +6,7 @@
 mod audit;
 mod bench;
 mod clip;
+mod commands;
 mod completions;
 mod cv;
 mod demo;
@@ -22,6 +23,7 @@ mod options;
 mod paper;
 mod predict;
 mod progress;
+mod report;
 mod resample;
 mod rows;
 mod source;
@@ -69,6 +71,7 @@ enum Command {
     Audit(audit::Audit),
     Explain(explain::Explain),
     Figure(figure::Figure),
+    Report(report::Report),
     Bench(bench::Bench),
     Completions(completions::Completions),
 }
@@ -102,13 +105,14 @@ pub fn run() -> ExitCode {
         Command::Audit(command) => command.run(),
         Command::Explain(command) => command.run(),
         Command::Figure(command) => command.run(),
+        Command::Report(command) => command.run(),
         Command::Bench(command) => command.run(),
         Command::Completions(command) => command.run(),
     };
     match outcome {
         Ok(Done::Everything) => ExitCode::SUCCESS,
         Ok(Done::SomeFailed) => ExitCode::FAILURE,
-        Err(error) => report(&error),
+        Err(error) => complain(&error),
     }
 }
 
@@ -118,7 +122,7 @@ fn print_line(line: impl std::fmt::Display) -> anyhow::Result<()> {
     Ok(writeln!(std::io::stdout(), "{line}")?)
 }
 
-fn report(error: &anyhow::Error) -> ExitCode {
+fn complain(error: &anyhow::Error) -> ExitCode {
     if closed_pipe(error) {
         return ExitCode::SUCCESS; // whoever read our output has seen enough
     }

@@ -3,15 +3,16 @@
 
 use super::interrupt;
 use super::source::Licensed;
-use reslstm::data::folds::Split;
+use reslstm::data::folds::{FoldPlan, Split};
 use reslstm::error::{Error, Kind, Result};
 use reslstm::files;
 
+use reslstm::train::cross_validate::Plan;
 use reslstm::train::fit::fit;
 use reslstm::train::{Confusion, EpochRecord, Identity, Outcome, Protocol, Recipe, Settings, Task};
 use reslstm::tune::{Claim, Ending, Space, Study, Verdict};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -22,6 +23,45 @@ pub const SEARCHED: [(&str, &str); 5] =
 /// The option that sets what a parameter of a search sets.
 pub fn option_of(parameter: &str) -> Option<&'static str> {
     SEARCHED.into_iter().find_map(|(name, option)| (name == parameter).then_some(option))
+}
+
+/// What a study searches for, as it says itself: two that differ in it cannot share their trials.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StudyIdentity {
+    /// Fingerprint of the data.
+    pub data: String,
+    /// Which folds a trial has.
+    pub folds: FoldPlan,
+    /// The settings that are not searched, by the names of their options.
+    pub settings: Map<String, Value>,
+    /// Where the others are searched.
+    pub space: Space,
+}
+
+impl StudyIdentity {
+    /// Of a search around `base`.
+    pub fn new(data: &str, folds: &FoldPlan, base: &Settings, space: &Space) -> Self {
+        let Value::Object(mut settings) = json!(base) else { unreachable!("settings are an object") };
+        for option in space.names().filter_map(option_of) {
+            settings.remove(option);
+        }
+        StudyIdentity { data: data.into(), folds: folds.clone(), settings, space: space.clone() }
+    }
+
+    /// The cross-validation that a trial with these parameters is.
+    pub fn plan(&self, parameters: &BTreeMap<String, Value>) -> Result<Plan> {
+        let wrong = |error: serde_json::Error| Error::new(Kind::Data, error.to_string()).at("settings of the study");
+        let base: Recipe = serde_json::from_value(Value::Object(self.settings.clone())).map_err(wrong)?;
+        Ok(Plan { settings: settings(&self.space, &base, parameters)?, runs: 1, folds: self.folds.clone() })
+    }
+}
+
+/// What a search under a protocol maximises.
+pub fn maximised(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Strict => "mean validation UAR",
+        Protocol::Published => "pooled test UAR",
+    }
 }
 
 /// That every point of the space can be trained with.

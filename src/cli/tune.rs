@@ -1,9 +1,9 @@
 //! `tune DATA --study FILE --trials N`
 
-use super::objective::{Objective, Observer, SEARCHED, check_space, option_of};
+use super::objective::{Objective, Observer, StudyIdentity, check_space, maximised, option_of, settings};
 use super::options::TrainingOptions;
 use super::source::Found;
-use super::{Done, Outcome, interrupt, print_line, progress};
+use super::{Done, Outcome, commands, interrupt, print_line, progress};
 use clap::Args;
 use indicatif::ProgressBar;
 use reslstm::audio::FeatureSettings;
@@ -12,7 +12,7 @@ use reslstm::files;
 use reslstm::train::cross_validate::Plan;
 use reslstm::train::identity::first_difference;
 use reslstm::train::results::Made;
-use reslstm::train::{EpochRecord, Protocol, Recipe};
+use reslstm::train::{EpochRecord, Protocol};
 use reslstm::tune::study::Progress;
 use reslstm::tune::{Claim, Ending, Journal, Search, Space, Study, optimise};
 use serde_json::{Value, json};
@@ -89,11 +89,7 @@ impl Tune {
             .load(FeatureSettings::default(), options.cache.as_deref(), threads)
             .map_err(|e| self.resumable(e))?;
 
-        let mut fixed = json!(plan.settings);
-        for option in space.names().filter_map(option_of) {
-            fixed.as_object_mut().expect("settings are an object").remove(option);
-        }
-        let identity = json!({ "data": data.fingerprint(), "folds": plan.folds, "settings": fixed, "space": space });
+        let identity = json!(StudyIdentity::new(data.fingerprint(), &plan.folds, &plan.settings, &space));
         let accept = |earlier: &Value| match first_difference("", earlier, &identity) {
             None => Ok(()),
             Some(difference) => {
@@ -122,22 +118,6 @@ impl Tune {
         }
     }
 
-    /// The cross-validation that a trial was.
-    fn train_command(&self, space: &Space, plan: &Plan, parameters: &BTreeMap<String, Value>) -> String {
-        let Recipe { arch, protocol, epochs, seed, .. } = &*plan.settings;
-        let data = quote(&self.data.display().to_string());
-        let folds = &plan.folds;
-        let mut command = format!(
-            "reslstm cv {data} -o DIR --arch {arch} --protocol {protocol} --folds {folds} --epochs {epochs} --seed {seed}"
-        );
-        let fixed = json!(plan.settings);
-        for (parameter, option) in SEARCHED {
-            let value = parameters.get(parameter).filter(|_| space.get(parameter).is_some()).unwrap_or(&fixed[option]);
-            command += &format!(" --{option} {value}");
-        }
-        command
-    }
-
     /// The best trial, and what to do with it.
     fn report(&self, study: &Study, space: &Space, plan: &Plan) -> Outcome {
         let Progress { complete, pruned, failed, running, best } = study.progress()?;
@@ -150,10 +130,7 @@ impl Tune {
             )?;
             return Ok(Done::Everything);
         }
-        let what = match plan.settings.protocol {
-            Protocol::Strict => "mean validation UAR",
-            Protocol::Published => "pooled test UAR",
-        };
+        let what = maximised(plan.settings.protocol);
         if let Some((number, value, parameters)) = &best {
             print_line(format!(
                 "trial {number}: {what} {value:.4}, the best of {complete} complete and {pruned} pruned trials"
@@ -162,7 +139,9 @@ impl Tune {
                 print_line(format!("  {name:<12} {}", parameters.get(name).unwrap_or(&Value::Null)))?;
             }
             eprintln!("to search on:     {}", repeat_command(self.trials * 2));
-            eprintln!("to train with it: {}", self.train_command(space, plan, parameters));
+            let settings = settings(space, &plan.settings, parameters)?;
+            let trial = Plan { settings, ..plan.clone() };
+            eprintln!("to train with it: {}", commands::cv(&self.data.display().to_string(), &trial));
         } else {
             print_line(format!("no trial is complete, {pruned} are pruned"))?;
         }
@@ -194,17 +173,11 @@ fn repeat_command(trials: usize) -> String {
         words.push(match word.strip_prefix("--trials") {
             _ if value_follows => trials.to_string(),
             Some(value) if value.starts_with('=') => format!("--trials={trials}"),
-            _ => quote(&word),
+            _ => commands::quote(&word),
         });
         value_follows = word == "--trials" && !value_follows;
     }
     words.join(" ")
-}
-
-/// A word as a shell reads it.
-fn quote(word: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "-_./=:,+@%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) { word.into() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 
 /// A progress bar for people, events for programs.

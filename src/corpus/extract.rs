@@ -46,22 +46,28 @@ pub struct Loaded {
     pub fingerprint: String,
 }
 
-/// Features of the WAV files at `paths`, in their order; each clip that cannot be used has an error that names it.
+/// What `finish` makes of the features of the WAV files at `paths`, in their order; each clip that cannot be used has an error
+/// that names it.
 ///
-/// Runs on the threads of the rayon pool it is called in.
+/// Runs on the threads of the rayon pool it is called in, `finish` (told the clip's index) too.
 ///
 /// # Errors
 /// [`Kind::Settings`] if the settings are out of range, [`Kind::Interrupted`] if `work.stop` was set before the last clip.
-pub fn extract<P: AsRef<Path> + Sync>(paths: &[P], work: &Work) -> Result<Vec<Result<ClipFeatures>>> {
+pub fn extract<P: AsRef<Path> + Sync, T: Send>(
+    paths: &[P],
+    work: &Work,
+    finish: impl Fn(usize, ClipFeatures) -> Result<T> + Sync,
+) -> Result<Vec<Result<T>>> {
     work.settings.validate()?;
     let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let mut results: Vec<(usize, Result<ClipFeatures>)> = rayon::broadcast(|_| {
+    let mut results: Vec<(usize, Result<T>)> = rayon::broadcast(|_| {
         let mut worker = Worker { work, front_ends: Vec::new() };
         let mut results = Vec::new();
         while !work.stop.load(Ordering::Relaxed) {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some(path) = paths.get(index).map(AsRef::as_ref) else { break };
-            results.push((index, worker.features(path).map_err(|error| error.at(path.display()))));
+            let clip = worker.features(path).map_err(|error| error.at(path.display()));
+            results.push((index, clip.and_then(|clip| finish(index, clip))));
             (work.progress)(done.fetch_add(1, Ordering::Relaxed) + 1, paths.len());
         }
         results
@@ -88,7 +94,7 @@ pub fn load_dataset(corpus: &Corpus, work: &Work) -> Result<Loaded> {
     let mut clips = Vec::with_capacity(entries.len());
     let mut rates = Vec::with_capacity(entries.len());
     let mut faults = Vec::new();
-    for (entry, result) in entries.iter().zip(extract(&paths, work)?) {
+    for (entry, result) in entries.iter().zip(extract(&paths, work, |_, clip| Ok(clip))?) {
         match result {
             Err(error) => faults.push(error.to_string()),
             Ok(ClipFeatures { features, sample_rate }) => {
@@ -309,7 +315,7 @@ mod tests {
             assert!(message.contains("00.wav, got 16000 Hz ("), "{message}");
         }
         let paths: Vec<&PathBuf> = corpus.entries().iter().map(|entry| &entry.path).collect();
-        let apart = extract(&paths, &work(&settings, None)).unwrap();
+        let apart = extract(&paths, &work(&settings, None), |_, clip| Ok(clip)).unwrap();
         let rates: Vec<u32> = apart.into_iter().map(|clip| clip.unwrap().sample_rate).collect();
         assert_eq!(rates, [8_000, 8_000, 8_000, 8_000, 8_000, 16_000, 8_000, 8_000]);
     }
@@ -332,7 +338,8 @@ mod tests {
         let wrong = FeatureSettings { hop: 0, ..settings.clone() };
         let error = load_dataset(&corpus, &Work { settings: &wrong, stop: &GO, ..work }).unwrap_err();
         assert_eq!(error.kind(), Kind::Settings);
-        assert_eq!(extract::<PathBuf>(&[], &Work { stop: &GO, ..work }).unwrap(), []);
+        let none: [PathBuf; 0] = [];
+        assert_eq!(extract(&none, &Work { stop: &GO, ..work }, |_, clip| Ok(clip)).unwrap(), []);
     }
 
     #[test]

@@ -267,14 +267,28 @@ impl<S: Scalar> Lstm<S> {
     /// # Panics
     /// If `x` is not `[F,D]` for this layout.
     pub fn forward(&self, layout: &Packed, x: &Matrix<S>, tape: &mut LstmTape<S>) {
-        let (inputs, hidden) = (self.inputs(), self.hidden());
-        assert_eq!(x.shape(), [layout.frames(), inputs], "an LSTM of {inputs} inputs reads [F,{inputs}]");
+        self.pack(tape);
+        self.forward_packed(layout, x, tape);
+    }
+
+    /// The first half of [`forward`](Self::forward), to be done once for many calls of the second.
+    pub fn pack(&self, tape: &mut LstmTape<S>) {
         for gate in 0..4 {
-            tape.packed_ih[gate].pack_transposed(gate_rows(&self.weight_ih, gate), inputs);
-            tape.packed_hh[gate].pack_transposed(gate_rows(&self.weight_hh, gate), hidden);
+            tape.packed_ih[gate].pack_transposed(gate_rows(&self.weight_ih, gate), self.inputs());
+            tape.packed_hh[gate].pack_transposed(gate_rows(&self.weight_hh, gate), self.hidden());
         }
         tape.bias.clear();
         tape.bias.extend(self.bias_ih.iter().zip(&self.bias_hh).map(|(&ih, &hh)| ih + hh));
+    }
+
+    /// The second half: hidden states by the weights that [`pack`](Self::pack) left in `tape`, if no
+    /// [`backward`](Self::backward) came in between.
+    ///
+    /// # Panics
+    /// As [`forward`](Self::forward).
+    pub fn forward_packed(&self, layout: &Packed, x: &Matrix<S>, tape: &mut LstmTape<S>) {
+        let (inputs, hidden) = (self.inputs(), self.hidden());
+        assert_eq!(x.shape(), [layout.frames(), inputs], "an LSTM of {inputs} inputs reads [F,{inputs}]");
         for states in tape.gates.iter_mut().chain([&mut tape.c, &mut tape.tanh_c, &mut tape.h]) {
             states.resize(layout.frames(), hidden);
         }

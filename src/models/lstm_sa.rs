@@ -120,11 +120,24 @@ impl<S: Scalar> LstmSa<S> {
 
     /// Scores in evaluation, into `tape.logits`: running statistics, no dropout, every clip for itself.
     pub fn forward_eval(&self, layout: &Packed, x: &Matrix<S>, tape: &mut LstmSaTape<S>) {
-        self.lstm.forward(layout, x, &mut tape.lstm);
+        self.pack(tape);
+        self.forward_eval_packed(layout, x, tape);
+    }
+
+    /// The first half of [`forward_eval`](Self::forward_eval), to be done once for many calls of the second.
+    pub fn pack(&self, tape: &mut LstmSaTape<S>) {
+        self.lstm.pack(&mut tape.lstm);
+        self.fc.pack(&mut tape.fc);
+    }
+
+    /// The second half: scores by the weights that [`pack`](Self::pack) left in `tape`, if no training came in between.
+    pub fn forward_eval_packed(&self, layout: &Packed, x: &Matrix<S>, tape: &mut LstmSaTape<S>) {
+        self.lstm.forward_packed(layout, x, &mut tape.lstm);
         self.attention.forward(layout, &tape.lstm.h, &mut tape.attention, &mut tape.context);
         self.bn.forward_eval(&tape.context, &mut tape.normalised);
-        self.fc.forward(&tape.normalised, &mut tape.fc, &mut tape.logits);
+        self.fc.forward_packed(&tape.normalised, &tape.fc, &mut tape.logits);
     }
+
     /// Undoes [`forward_eval`](Self::forward_eval): the gradient of a model in use.
     pub fn backward_eval(
         &self,

@@ -124,9 +124,23 @@ impl<S: Scalar> Model<S> {
 
     /// Scores in evaluation, into `tape.top.logits`: running statistics, no dropout, every clip for itself.
     pub fn forward_eval(&self, layout: &Packed, x: &Matrix<S>, tape: &mut Tape<S>) {
+        self.pack(tape);
+        self.forward_eval_packed(layout, x, tape);
+    }
+
+    /// The first half of [`forward_eval`](Self::forward_eval), to be done once for many calls of the second.
+    pub fn pack(&self, tape: &mut Tape<S>) {
         match self {
-            Model::LstmSa(model) => model.forward_eval(layout, x, &mut tape.top),
-            Model::ResLstmSa(model) => model.forward_eval(layout, x, tape),
+            Model::LstmSa(model) => model.pack(&mut tape.top),
+            Model::ResLstmSa(model) => model.pack(tape),
+        }
+    }
+
+    /// The second half: scores by the weights that [`pack`](Self::pack) left in `tape`, if no training came in between.
+    pub fn forward_eval_packed(&self, layout: &Packed, x: &Matrix<S>, tape: &mut Tape<S>) {
+        match self {
+            Model::LstmSa(model) => model.forward_eval_packed(layout, x, &mut tape.top),
+            Model::ResLstmSa(model) => model.forward_eval_packed(layout, x, tape),
         }
     }
 

@@ -82,13 +82,15 @@ impl Predictor {
         let front_end = hears.map(|metadata| FrontEnd::new(metadata.features.clone(), metadata.sample_rate));
         let front_end =
             front_end.transpose().map_err(|error| Error::new(Kind::Model, error.to_string()).at("metadata"))?;
+        let mut tape = Tape::default();
+        file.model().pack(&mut tape);
         Ok(Predictor {
             labels: file.labels(),
             file,
             front_end,
             x: Matrix::default(),
             layout: Packed::default(),
-            tape: Tape::default(),
+            tape,
             probabilities: Matrix::default(),
         })
     }
@@ -158,7 +160,7 @@ impl Predictor {
     pub fn predict_features(&mut self, features: &Matrix<f32>) -> Result<Prediction> {
         self.normalised(features)?;
         self.layout.set(std::iter::once(features.rows()), Padding::Ignored);
-        self.file.model().forward_eval(&self.layout, &self.x, &mut self.tape);
+        self.file.model().forward_eval_packed(&self.layout, &self.x, &mut self.tape);
         softmax(&self.tape.top.logits, &mut self.probabilities);
         Prediction::of(self.probabilities.row(0))
     }

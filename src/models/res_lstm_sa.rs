@@ -117,11 +117,24 @@ impl<S: Scalar> ResLstmSa<S> {
 
     /// Scores in evaluation, into `tape.top.logits`: running statistics, no dropout, every clip for itself.
     pub fn forward_eval(&self, layout: &Packed, x: &Matrix<S>, tape: &mut ResLstmSaTape<S>) {
-        self.lstm1.forward(layout, x, &mut tape.lstm1);
+        self.pack(tape);
+        self.forward_eval_packed(layout, x, tape);
+    }
+
+    /// The first half of [`forward_eval`](Self::forward_eval), to be done once for many calls of the second.
+    pub fn pack(&self, tape: &mut ResLstmSaTape<S>) {
+        self.lstm1.pack(&mut tape.lstm1);
+        self.top.pack(&mut tape.top);
+    }
+
+    /// The second half: scores by the weights that [`pack`](Self::pack) left in `tape`, if no training came in between.
+    pub fn forward_eval_packed(&self, layout: &Packed, x: &Matrix<S>, tape: &mut ResLstmSaTape<S>) {
+        self.lstm1.forward_packed(layout, x, &mut tape.lstm1);
         residual::forward(x, &tape.lstm1.h, &mut tape.sum);
         self.bn_residual.forward_eval(&tape.sum, &mut tape.enriched);
-        self.top.forward_eval(layout, &tape.enriched, &mut tape.top);
+        self.top.forward_eval_packed(layout, &tape.enriched, &mut tape.top);
     }
+
     /// Undoes [`forward_eval`](Self::forward_eval): the gradient of a model in use.
     pub fn backward_eval(
         &self,

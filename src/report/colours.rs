@@ -101,7 +101,7 @@ impl Mark {
 
     /// Draws it around a pixel, as large as a circle of `radius` pixels.
     pub fn draw(&self, canvas: &Canvas<'_>, at: (i32, i32), radius: f64) -> Drawn {
-        let style = if self.hollow { self.colour.stroke_width(2) } else { self.colour.mix(0.85).filled() };
+        let style = if self.hollow { self.colour.stroke_width(2) } else { self.colour.filled() };
         if self.shape == Shape::Circle {
             return canvas.draw(&Circle::new(at, radius.round() as i32, style));
         }

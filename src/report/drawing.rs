@@ -20,6 +20,9 @@ pub(super) const TITLE: f64 = 16.0;
 pub(super) const HEADING: f64 = 14.0;
 pub(super) const LABEL: f64 = 12.0;
 
+/// Letters of a title that fit on a picture 900 pixels wide.
+pub(super) const LONGEST_TITLE: usize = 88;
+
 /// Makes SVG text.
 pub(super) fn picture(width: i32, height: i32, draw: impl FnOnce(&Canvas<'_>) -> Drawn) -> String {
     let mut text = String::new();
@@ -69,25 +72,41 @@ pub(super) fn line(canvas: &Canvas<'_>, points: impl Into<Vec<(i32, i32)>>, styl
     canvas.draw(&PathElement::new(points, style))
 }
 
-/// Names of marks side by side from a pixel on, in as many rows as fit before `right`; the height of the rows.
-pub(super) fn legend(
-    canvas: &Canvas<'_>,
-    (left, top): (i32, i32),
-    right: i32,
-    entries: &[(Mark, String)],
-) -> Result<i32, DrawingAreaErrorKind<std::io::Error>> {
+/// Names of marks, side by side in as many rows as they need.
+pub(super) struct Legend {
+    entries: Vec<(Mark, String)>,
+    /// Middle of each mark's left edge, from the upper left corner.
+    places: Vec<(i32, i32)>,
+    /// Pixels.
+    pub height: i32,
+}
+
+impl Legend {
+    /// Height of a row.
     const ROW: i32 = 20;
-    let (mut x, mut y) = (left, top + ROW / 2);
-    for (mark, name) in entries {
-        let width = 34 + width_of(name, LABEL);
-        if x > left && x + width > right {
-            (x, y) = (left, y + ROW);
+
+    /// In rows of at most `width` pixels.
+    pub fn new(entries: Vec<(Mark, String)>, width: i32) -> Self {
+        let (mut x, mut y) = (0, Self::ROW / 2);
+        let mut places = Vec::new();
+        for (_, name) in &entries {
+            let needed = 34 + width_of(name, LABEL);
+            if x > 0 && x + needed > width {
+                (x, y) = (0, y + Self::ROW);
+            }
+            places.push((x, y));
+            x += needed;
         }
-        mark.draw(canvas, (x + 6, y), 5.0)?;
-        write(canvas, name, (x + 17, y), LABEL, (HPos::Left, VPos::Center))?;
-        x += width;
+        Legend { entries, places, height: y + Self::ROW / 2 }
     }
-    Ok(y + ROW / 2 - top)
+
+    pub fn draw(&self, canvas: &Canvas<'_>, (left, top): (i32, i32)) -> Drawn {
+        for ((mark, name), (x, y)) in self.entries.iter().zip(&self.places) {
+            mark.draw(canvas, (left + x + 6, top + y), 5.0)?;
+            write(canvas, name, (left + x + 17, top + y), LABEL, (HPos::Left, VPos::Center))?;
+        }
+        Ok(())
+    }
 }
 
 /// A rectangle of the picture, in pixels, with a scale across and a scale up.
@@ -177,6 +196,11 @@ pub(super) fn ticks(range: &Range<f64>, most: usize) -> Vec<(f64, String)> {
     (first..=last).map(|n| n as f64 * step).map(|tick| (tick, label(tick))).collect()
 }
 
+/// [`ticks`] of what is counted: whole numbers.
+pub(super) fn whole_ticks(range: &Range<f64>, most: usize) -> Vec<(f64, String)> {
+    ticks(range, most.min((range.end - range.start) as usize).max(1))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -191,6 +215,9 @@ mod tests {
         assert_eq!(labels(0.45..0.6, 4), ["0.45", "0.50", "0.55", "0.60"]);
         assert_eq!(labels(-1234.0..4321.0, 3), ["0", "2000", "4000"]);
         assert_eq!(labels(-1.0..1.0, 3), ["−1", "0", "1"]);
+        let whole = |range| whole_ticks(&range, 10).into_iter().map(|(_, label)| label).collect::<Vec<_>>();
+        assert_eq!((whole(0.5..1.5), whole(0.5..3.5)), (vec!["1".into()], ["1", "2", "3"].map(String::from).to_vec()));
+        assert_eq!(whole(-0.5..86.5).len(), 9);
     }
 
     #[test]
@@ -203,12 +230,19 @@ mod tests {
     fn a_picture_is_svg_and_its_text_is_escaped() {
         let svg = picture(30, 20, |canvas| {
             write(canvas, "<a> & b", (1, 2), LABEL, (HPos::Left, VPos::Top))?;
-            let entries = ["one", "two", "three"].map(|name| (Mark::of(2), name.to_string()));
-            assert_eq!(legend(canvas, (0, 0), 130, &entries)?, 40);
             Ok(())
         });
         assert!(svg.starts_with("<svg width=\"30\" height=\"20\"") && svg.ends_with("</svg>\n"), "{svg}");
         assert!(svg.contains("font-size=\"12\"") && svg.contains("&lt;a&gt; &amp; b"), "{svg}");
+    }
+
+    #[test]
+    fn names_that_do_not_fit_stand_in_another_row() {
+        let legend =
+            |width| Legend::new(["one", "two", "three"].map(|name| (Mark::of(2), name.into())).to_vec(), width);
+        assert_eq!((legend(1000).height, legend(130).height, legend(10).height), (20, 40, 60));
+        let svg = picture(200, 60, |canvas| legend(130).draw(canvas, (7, 5)));
+        assert!(svg.contains("x=\"24\" y=\"15\"") && svg.contains("x=\"24\" y=\"35\""), "{svg}");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use super::colours::Mark;
 use super::csv_text;
 use super::drawing::{
-    Canvas, Drawn, HEADING, HPos, LABEL, Panel, TITLE, VPos, legend, picture, shortened, ticks, write,
+    Canvas, Drawn, HEADING, HPos, LABEL, Legend, Panel, TITLE, VPos, picture, shortened, ticks, write,
 };
 use super::principal_components::PrincipalComponents;
 use crate::data::Clip;
@@ -97,17 +97,16 @@ impl Plane {
 /// The figure, as SVG text: embeddings beside averaged features, each titled with the variance its two components explain. `labels`
 /// are the classes in order.
 pub fn svg(title: &str, embeddings: &Embeddings, labels: &[String]) -> String {
-    let names: Vec<_> = labels.iter().enumerate().map(|(k, name)| (Mark::of(k), shortened(name, 24))).collect();
-    let rows = 20 * (1 + names.len() as i32 / 6);
-    picture(WIDTH, TOP + SIDE + 60 + rows, |canvas| {
+    let names = labels.iter().enumerate().map(|(k, name)| (Mark::of(k), shortened(name, 24))).collect();
+    let legend = Legend::new(names, WIDTH - LEFT - 12);
+    picture(WIDTH, TOP + SIDE + 56 + legend.height, |canvas| {
         write(canvas, title, (12, 10), TITLE, (HPos::Left, VPos::Top))?;
         let planes = [("utterance embeddings", &embeddings.embeddings), ("averaged features", &embeddings.features)];
         for (number, (name, plane)) in planes.into_iter().enumerate() {
             let left = LEFT + number as i32 * (WIDTH - SIDE - LEFT - 20);
             draw_plane(canvas, left, name, plane, &embeddings.clips)?;
         }
-        legend(canvas, (LEFT, TOP + SIDE + 52), WIDTH - 12, &names)?;
-        Ok(())
+        legend.draw(canvas, (LEFT, TOP + SIDE + 48))
     })
 }
 

@@ -1,7 +1,10 @@
 //! Gradient flow over the frames of a clip, with and without the residual connection.
 
 use super::colours::{BLUE, VERMILLION};
-use super::drawing::{Canvas, Drawn, HPos, LABEL, Panel, TITLE, VPos, line, picture, ticks, width_of, write};
+use super::drawing::{
+    Canvas, Drawn, HPos, LABEL, LONGEST_TITLE, Panel, TITLE, VPos, line, picture, shortened, ticks, whole_ticks,
+    width_of, write,
+};
 use crate::audit::flow::{Flow, LstmFlow};
 use plotters::prelude::*;
 use std::ops::Range;
@@ -56,7 +59,7 @@ fn colour(flow: usize) -> RGBColor {
 }
 
 fn draw_header(canvas: &Canvas<'_>, title: &str, flows: &[(&str, &Flow)]) -> Drawn {
-    write(canvas, title, (12, 10), TITLE, (HPos::Left, VPos::Top))?;
+    write(canvas, &shortened(title, LONGEST_TITLE), (12, 10), TITLE, (HPos::Left, VPos::Top))?;
     let mut left = 76;
     for (number, (name, flow)) in flows.iter().enumerate() {
         let name = format!("{name}, loss {:.1e}", flow.loss);
@@ -69,8 +72,7 @@ fn draw_header(canvas: &Canvas<'_>, title: &str, flows: &[(&str, &Flow)]) -> Dra
 
 fn draw_quantity(canvas: &Canvas<'_>, panel: &Panel, quantity: &Quantity, seconds: f64) -> Drawn {
     panel.heading(canvas, &quantity.name)?;
-    let whole = ticks(&panel.y, 5).into_iter().filter(|(power, _)| power.fract() == 0.0);
-    let powers: Vec<_> = whole.map(|(power, _)| (power, format!("1e{power}"))).collect();
+    let powers: Vec<_> = whole_ticks(&panel.y, 5).into_iter().map(|(power, _)| (power, format!("1e{power}"))).collect();
     panel.y_axis(canvas, &powers, "")?;
     panel.frame(canvas)?;
     for (number, curve) in quantity.curves.iter().enumerate() {

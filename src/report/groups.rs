@@ -3,7 +3,7 @@
 use super::colours::{BLUE, INK, Mark, Shape, VERMILLION};
 use super::csv_text;
 use super::drawing::{
-    Canvas, Drawn, HPos, LABEL, Panel, TITLE, VPos, legend, line, picture, shortened, ticks, width_of, write,
+    Canvas, Drawn, HPos, LABEL, Legend, Panel, TITLE, VPos, line, picture, shortened, ticks, width_of, write,
 };
 use super::published::FIGURE_4;
 use crate::data::labels::RavdessName;
@@ -14,7 +14,7 @@ use std::path::Path;
 
 /// Pixels.
 const LEFT: i32 = 76;
-const TOP: i32 = 110;
+const TOP: i32 = 66;
 const HEIGHT: i32 = 300;
 
 /// Test clips that have something in common, and how well they were recognised.
@@ -106,9 +106,10 @@ pub fn svg(title: &str, groups: &[Group], paper: bool) -> String {
     let right = LEFT + (f64::from(column) * (x.end - x.start)).round() as i32;
     let width = (right + 16).max(520).max(24 + width_of(title, TITLE));
     let panel = Panel { left: LEFT, top: TOP, right, bottom: TOP + HEIGHT, x, y: 0.0..1.0 };
-    picture(width, TOP + HEIGHT + 76, |canvas| {
+    let legend = legend(width, paper);
+    picture(width, TOP + HEIGHT + 84 + legend.height, |canvas| {
         write(canvas, title, (12, 10), TITLE, (HPos::Left, VPos::Top))?;
-        draw_legend(canvas, width, paper)?;
+        legend.draw(canvas, (LEFT, TOP + HEIGHT + 76))?;
         panel.y_axis(canvas, &ticks(&panel.y, 5), "recall")?;
         panel.frame(canvas)?;
         for (group, &place) in groups.iter().zip(&places) {
@@ -132,7 +133,7 @@ pub fn svg(title: &str, groups: &[Group], paper: bool) -> String {
     })
 }
 
-fn draw_legend(canvas: &Canvas<'_>, width: i32, paper: bool) -> Drawn {
+fn legend(width: i32, paper: bool) -> Legend {
     let mut names = vec![
         (MEAN, "mean over runs, ± standard deviation".to_string()),
         (Mark::new(Shape::Circle, INK), "a run".to_string()),
@@ -140,8 +141,7 @@ fn draw_legend(canvas: &Canvas<'_>, width: i32, paper: bool) -> Drawn {
     if paper {
         names.push((PAPER, "the paper's Fig. 4".to_string()));
     }
-    legend(canvas, (LEFT, 42), width - 12, &names)?;
-    Ok(())
+    Legend::new(names, width - LEFT - 12)
 }
 
 const MEAN: Mark = Mark { shape: Shape::Circle, colour: BLUE, hollow: false };

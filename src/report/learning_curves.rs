@@ -2,7 +2,7 @@
 
 use super::colours::{INK, Mark};
 use super::csv_text;
-use super::drawing::{Canvas, Drawn, HPos, Panel, TITLE, VPos, legend, line, picture, ticks, write};
+use super::drawing::{Canvas, Drawn, HPos, Legend, Panel, TITLE, VPos, line, picture, ticks, whole_ticks, write};
 use crate::optim::CosineWarmRestarts;
 use crate::train::results::{Epochs, FoldRecord, RunResult};
 use plotters::prelude::*;
@@ -12,7 +12,7 @@ use std::ops::Range;
 const WIDTH: i32 = 900;
 const LEFT: i32 = 76;
 const RIGHT: i32 = WIDTH - 20;
-const TOP: i32 = 92;
+const TOP: i32 = 72;
 const HEIGHT: i32 = 220;
 const BETWEEN: i32 = 40;
 
@@ -20,7 +20,8 @@ const BETWEEN: i32 = 40;
 /// learning rate starts again, the upper edge has a tick; a large mark is the epoch whose weights were kept.
 pub fn svg(title: &str, run: &RunResult, fold: Option<usize>) -> String {
     let folds: Vec<&FoldRecord> = chosen(run, fold).collect();
-    let names: Vec<_> = folds.iter().map(|fold| (mark(fold), format!("fold {}", fold.split.fold()))).collect();
+    let names = folds.iter().map(|fold| (mark(fold), format!("fold {}", fold.split.fold()))).collect();
+    let legend = Legend::new(names, RIGHT - LEFT);
     let epochs = run.settings.epochs as f64;
     let panel = |top: i32, y: Range<f64>| Panel {
         left: LEFT,
@@ -31,9 +32,9 @@ pub fn svg(title: &str, run: &RunResult, fold: Option<usize>) -> String {
         y,
     };
     let second = TOP + HEIGHT + BETWEEN;
-    picture(WIDTH, second + HEIGHT + 54, |canvas| {
+    picture(WIDTH, second + HEIGHT + 56 + legend.height, |canvas| {
         write(canvas, title, (12, 10), TITLE, (HPos::Left, VPos::Top))?;
-        legend(canvas, (LEFT, 40), RIGHT, &names)?;
+        legend.draw(canvas, (LEFT, second + HEIGHT + 48))?;
         let curves = |of: fn(&Epochs) -> &Vec<f64>| folds.iter().map(|fold| &of(&fold.epochs)[..]).collect::<Vec<_>>();
         let (losses, uars) = (curves(|epochs| &epochs.loss), curves(|epochs| &epochs.validation_uar));
         let losses = (panel(TOP, around(&losses)), losses, "nats", "training loss; ticks above: warm restarts");
@@ -47,7 +48,7 @@ pub fn svg(title: &str, run: &RunResult, fold: Option<usize>) -> String {
                 draw_curve(canvas, &panel, fold, curve)?;
             }
         }
-        panel(second, 0.0..1.0).x_axis(canvas, &ticks(&(1.0..epochs.max(2.0)), 12), "epoch")
+        panel(second, 0.0..1.0).x_axis(canvas, &whole_ticks(&(0.5..epochs + 0.5), 12), "epoch")
     })
 }
 
@@ -78,7 +79,7 @@ fn draw_restarts(canvas: &Canvas<'_>, panel: &Panel, run: &RunResult) -> Drawn {
 
 /// Whether the learning rate is back at its height in this epoch, from 0; the first is no restart.
 fn restarts(run: &RunResult, epoch: usize) -> bool {
-    epoch > 0 && epoch % run.settings.t0 == 0
+    epoch > 0 && epoch.is_multiple_of(run.settings.t0)
 }
 
 fn draw_curve(canvas: &Canvas<'_>, panel: &Panel, fold: &FoldRecord, curve: &[f64]) -> Drawn {

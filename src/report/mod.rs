@@ -13,6 +13,14 @@
 //! | [`parameters`]           | UAR against the size of the model, beside the paper's tables                       |
 //! | [`gradient_flow`]        | how far the gradient reaches                                                       |
 //!
+//! A page is one HTML file that holds all it needs:
+//!
+//! | file                     | shows                                                                              |
+//! |--------------------------|------------------------------------------------------------------------------------|
+//! | [`explain`]              | everything a model computes on one clip                                            |
+//! | [`results_page`]         | cross-validations, and the paper's tables of them                                  |
+//! | [`study_page`]           | a search for hyper-parameters, with the figures of `study_figures`                 |
+//!
 //! [`principal_components`] has the mathematics of Fig. 5, [`published`] the numbers of the paper.
 //!
 //! Figures are drawn as SVG that reads on light and dark paper alike: no background, text and axes in a grey that both carry, colours
@@ -31,8 +39,12 @@ pub mod page;
 pub mod parameters;
 pub mod principal_components;
 pub mod published;
+pub mod results_page;
 pub mod seeds;
+mod sheet;
 pub mod signal_flow;
+mod study_figures;
+pub mod study_page;
 pub mod table1;
 pub mod table2;
 

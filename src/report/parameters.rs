@@ -2,7 +2,7 @@
 
 use super::colours::{BLUE, GREEN, INK, Mark, Shape, VERMILLION};
 use super::csv_text;
-use super::drawing::{Canvas, Drawn, HPos, LABEL, Panel, TITLE, VPos, legend, line, picture, ticks, write};
+use super::drawing::{Canvas, Drawn, HPos, LABEL, Legend, Panel, TITLE, VPos, line, picture, ticks, write};
 use super::published::{Published, TABLE_1, TABLE_2};
 use crate::models::{Architecture, Family};
 use crate::train::Protocol;
@@ -14,7 +14,7 @@ use std::ops::Range;
 const WIDTH: i32 = 900;
 const LEFT: i32 = 76;
 const RIGHT: i32 = 720;
-const TOP: i32 = 116;
+const TOP: i32 = 48;
 const HEIGHT: i32 = 400;
 /// Models whose size nobody reports stand in a strip of their own.
 const STRIP: Range<i32> = 740..WIDTH - 20;
@@ -98,9 +98,10 @@ pub fn svg(title: &str, ours: &[ModelSummary]) -> String {
     let series: Vec<Series> = all.filter(|&series| points.iter().any(|point| point.series == series)).collect();
     let mut names: Vec<_> = series.iter().map(|series| (series.mark(), series.name())).collect();
     names.push((LITERATURE, "others, in the paper's Table II".into()));
-    picture(WIDTH, TOP + HEIGHT + 54, |canvas| {
+    let legend = Legend::new(names, WIDTH - LEFT - 12);
+    picture(WIDTH, TOP + HEIGHT + 56 + legend.height, |canvas| {
         write(canvas, title, (12, 10), TITLE, (HPos::Left, VPos::Top))?;
-        legend(canvas, (LEFT, 38), WIDTH - 12, &names)?;
+        legend.draw(canvas, (LEFT, TOP + HEIGHT + 48))?;
         let powers = ["1 k", "10 k", "100 k", "1 M", "10 M", "100 M", "1 G"].into_iter().enumerate();
         let powers = powers.map(|(power, name)| (power as f64 + 3.0, name.to_string()));
         let powers: Vec<_> = powers.filter(|(power, _)| panel.x.contains(power)).collect();

@@ -2,7 +2,7 @@
 
 use super::colours::{INK, Mark, VERMILLION};
 use super::csv_text;
-use super::drawing::{HPos, LABEL, Panel, TITLE, VPos, legend, line, picture, ticks, width_of, write};
+use super::drawing::{HPos, LABEL, Legend, Panel, TITLE, VPos, line, picture, ticks, width_of, write};
 use crate::train::Spread;
 use crate::train::results::RunResult;
 use plotters::prelude::*;
@@ -10,7 +10,7 @@ use std::ops::Range;
 
 /// Pixels.
 const LEFT: i32 = 76;
-const TOP: i32 = 92;
+const TOP: i32 = 48;
 const HEIGHT: i32 = 320;
 /// Room for the mean and its name, right of the panel.
 const MARGIN: i32 = 170;
@@ -23,10 +23,11 @@ pub fn svg(title: &str, runs: &[RunResult]) -> String {
     let x = -0.5..runs.len() as f64 - 0.5;
     let panel = Panel { left: LEFT, top: TOP, right: width - MARGIN, bottom: TOP + HEIGHT, x, y: around(runs) };
     let folds = runs[0].folds.iter().map(|fold| fold.split.fold());
-    let names: Vec<_> = folds.map(|fold| (Mark::of(fold + 1), format!("fold {fold}"))).collect();
-    picture(width, TOP + HEIGHT + 54, |canvas| {
+    let names = folds.map(|fold| (Mark::of(fold + 1), format!("fold {fold}"))).collect();
+    let legend = Legend::new(names, width - LEFT - 12);
+    picture(width, TOP + HEIGHT + 56 + legend.height, |canvas| {
         write(canvas, title, (12, 10), TITLE, (HPos::Left, VPos::Top))?;
-        legend(canvas, (LEFT, 40), width - 12, &names)?;
+        legend.draw(canvas, (LEFT, TOP + HEIGHT + 48))?;
         let Spread { mean, std, .. } = pooled(runs);
         let corners = [(panel.left, panel.up(mean + std)), (panel.right, panel.up(mean - std))];
         canvas.draw(&Rectangle::new(corners, VERMILLION.mix(0.15).filled()))?;

@@ -2,7 +2,10 @@
 
 use super::colours::{BLUE, INK, STEPS, diverging, step};
 use super::csv_text;
-use super::drawing::{Canvas, Drawn, HPos, LABEL, Panel, TITLE, VPos, letters, line, picture, ticks, write, write_in};
+use super::drawing::{
+    Canvas, Drawn, HPos, LABEL, LONGEST_TITLE, Panel, TITLE, VPos, letters, line, picture, shortened, ticks,
+    whole_ticks, write, write_in,
+};
 use crate::matrix::Matrix;
 use crate::models::{Metadata, Trace};
 use plotters::element::DashedPathElement;
@@ -44,7 +47,7 @@ pub fn svg(title: &str, x: &Matrix<f32>, trace: &Trace<f32>, metadata: Option<&M
     };
     let attention_top = TOP + (HEAT_MAP + BETWEEN) * layers.len() as i32;
     picture(WIDTH, attention_top + ATTENTION + 54, |canvas| {
-        write(canvas, title, (12, 10), TITLE, (HPos::Left, VPos::Top))?;
+        write(canvas, &shortened(title, LONGEST_TITLE), (12, 10), TITLE, (HPos::Left, VPos::Top))?;
         for (number, (name, values)) in layers.iter().enumerate() {
             let top = TOP + (HEAT_MAP + BETWEEN) * number as i32;
             let panel = panel(top, HEAT_MAP, -0.5..values.cols() as f64 - 0.5);
@@ -59,7 +62,7 @@ pub fn svg(title: &str, x: &Matrix<f32>, trace: &Trace<f32>, metadata: Option<&M
         let highest = trace.attention.iter().copied().fold(0.0, f32::max);
         let panel = panel(attention_top, ATTENTION, 0.0..1.08 * f64::from(highest));
         draw_attention(canvas, &panel, &trace.attention)?;
-        panel.x_axis(canvas, &ticks(&panel.x, 10), "frame")?;
+        panel.x_axis(canvas, &whole_ticks(&panel.x, 10), "frame")?;
         metadata.map_or(Ok(()), |metadata| draw_seconds(canvas, metadata, frames))
     })
 }

@@ -208,13 +208,13 @@ fn columns(row: &Row) -> [(&'static str, String); 23] {
     ]
 }
 
-const SCORES_NOTE: &str = "\
+pub(super) const SCORES_NOTE: &str = "\
 mean ± std (ddof 0), max: over seeds. 95 % interval: of the mean, were there other speakers: 10,000 draws of as many
 speakers with replacement, the models as they were trained. Other seeds and other training speakers are not in it.
 The paper's scores are of a protocol like `published`, whose hyper-parameters are chosen on the test speakers.
 ";
 
-const GAINS_NOTE: &str = "\
+pub(super) const GAINS_NOTE: &str = "\
 95 % interval, p speakers: of draws of speakers, the same for both models. A small p: other speakers would agree with the
 sign, given these models. p seeds: exact sign-flip test over the pairs of seeds. A small p: for these speakers, the sign is
 not an accident of initial weights, order and dropout. Both are two-sided, and not corrected for the number of comparisons.

@@ -100,13 +100,14 @@ pub fn predict(
         Protocol::Published => settings.batch,
     };
     let Scratch { batch, tape } = scratch;
+    model.pack(tape);
     let mut predictions = vec![0; clips.len()];
     let mut rest = &mut predictions[..];
     for picks in batches(clips, size) {
         let here;
         (here, rest) = rest.split_at_mut(picks.len());
         batch.fill(examples, picks, settings.protocol.padding());
-        model.forward_eval(&batch.layout, &batch.x, tape);
+        model.forward_eval_packed(&batch.layout, &batch.x, tape);
         for (scores, &pick) in tape.top.logits.iter_rows().zip(&batch.order) {
             here[pick] = largest(scores);
         }

@@ -109,31 +109,50 @@ impl Journal {
             let problem = "the journal became shorter than it was: another file has taken its place";
             return Err(Error::new(Kind::Data, problem).at(self.path.display()).advice("start the command again"));
         }
-        let mut lines = bytes.split_inclusive(|&byte| byte == b'\n').peekable();
-        while let Some(line) = lines.next() {
-            let outcome = match line.strip_suffix(b"\n") {
-                Some(whole) => self.replay.apply(whole),
-                None => Err(Error::new(Kind::Data, "not a line of an Optuna journal: it has no end")),
-            };
-            match outcome {
-                Ok(()) => {
-                    self.offset += line.len() as u64;
-                    self.lines += 1;
-                }
-                // Only the last line can be unfinished.
-                Err(_) if lines.peek().is_none() && is_torn(line) => return Ok(Tail::Torn),
-                Err(error) => {
-                    let place = format!("{}: line {}", self.path.display(), self.lines + 1);
-                    return Err(error.at(place).advice("name a journal, or a file that does not exist yet"));
-                }
-            }
-        }
-        Ok(Tail::Clean)
+        let (read, tail) = apply(&bytes, &mut self.replay, &mut self.lines).map_err(|error| {
+            let error = error.at(self.path.display());
+            error.advice("name a journal, or a file that does not exist yet")
+        })?;
+        self.offset += read as u64;
+        Ok(tail)
     }
 
     fn failed(&self, error: &std::io::Error) -> Error {
         Error::io(self.path.display(), error)
     }
+}
+
+/// What the journal at `path` says, for whoever only looks: nothing is locked, written or made.
+///
+/// # Errors
+/// [`Kind::Io`] if it cannot be read; [`Kind::Data`] if it is no journal.
+pub fn look(path: &Path) -> Result<Replay> {
+    let bytes = std::fs::read(path).map_err(|error| Error::io(path.display(), &error))?;
+    let mut replay = Replay::default();
+    apply(&bytes, &mut replay, &mut 0).map_err(|error| error.at(path.display()))?;
+    Ok(replay)
+}
+
+/// Applies all lines of `bytes` to what `lines` lines before them said; how many bytes whole lines take.
+fn apply(bytes: &[u8], replay: &mut Replay, lines: &mut usize) -> Result<(usize, Tail)> {
+    let mut read = 0;
+    let mut rest = bytes.split_inclusive(|&byte| byte == b'\n').peekable();
+    while let Some(line) = rest.next() {
+        let outcome = match line.strip_suffix(b"\n") {
+            Some(whole) => replay.apply(whole),
+            None => Err(Error::new(Kind::Data, "not a line of an Optuna journal: it has no end")),
+        };
+        match outcome {
+            Ok(()) => {
+                read += line.len();
+                *lines += 1;
+            }
+            // Only the last line can be unfinished.
+            Err(_) if rest.peek().is_none() && is_torn(line) => return Ok((read, Tail::Torn)),
+            Err(error) => return Err(error.at(format!("line {}", *lines + 1))),
+        }
+    }
+    Ok((read, Tail::Clean))
 }
 
 /// Whether the last line of a file is the beginning of a journal's, and not of something else that must not be lost.

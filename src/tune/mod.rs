@@ -11,6 +11,7 @@
 //! | [`lock`]    | one writer at a time, across processes and machines                                  |
 //! | [`journal`] | Optuna's journal file                                                                |
 //! | [`replay`]  | what the lines of a journal say                                                      |
+//! | [`snapshot`] | a study as it stands, for looking at                                                |
 //! | [`study`]   | asking for trials, reporting and telling how they went                               |
 //!
 //! What is searched for is none of this module's business: the work of a trial comes as a closure.
@@ -21,12 +22,14 @@ pub mod normal;
 pub mod parzen;
 pub mod pruner;
 pub mod replay;
+pub mod snapshot;
 pub mod space;
 pub mod study;
 pub mod tpe;
 pub mod trial;
 
 pub use journal::Journal;
+pub use snapshot::Snapshot;
 pub use space::{Distribution, Space};
 pub use study::{Claim, Ending, Search, Study, Verdict, optimise};
 pub use trial::{State, Trial};

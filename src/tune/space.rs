@@ -206,7 +206,7 @@ impl Range {
 }
 
 /// The parameters of a search, by name.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Space(BTreeMap<String, Distribution>);
 
 impl Space {

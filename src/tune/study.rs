@@ -268,7 +268,7 @@ impl Study {
                 (State::Complete, Some(value)) => {
                     progress.complete += 1;
                     if progress.best.as_ref().is_none_or(|(_, best, _)| value > *best) {
-                        progress.best = Some((trial.number, value, values(trial)));
+                        progress.best = Some((trial.number, value, trial.values()));
                     }
                 }
                 (State::Pruned, _) => progress.pruned += 1,
@@ -320,7 +320,7 @@ impl Study {
     /// The claim on a trial, and the lines for parameters that it does not have yet.
     fn claim(&self, trial: &Trial, trials: &[&Trial], held: File) -> (Vec<Value>, Claim) {
         let space = &self.search.space;
-        let mut parameters = values(trial);
+        let mut parameters = trial.values();
         let mut lines = Vec::new();
         if space.names().any(|name| !parameters.contains_key(name)) {
             let others: Vec<&Trial> = trials.iter().copied().filter(|other| other.number != trial.number).collect();
@@ -411,7 +411,7 @@ pub fn optimise(
 }
 
 /// The study that is meant; `None` if it is yet to be made.
-fn choose<'a>(replay: &'a Replay, name: Option<&str>) -> Result<Option<(usize, &'a StudyRecord)>> {
+pub(super) fn choose<'a>(replay: &'a Replay, name: Option<&str>) -> Result<Option<(usize, &'a StudyRecord)>> {
     let studies: Vec<(usize, &StudyRecord)> = replay.studies().collect();
     if let Some(name) = name {
         return Ok(studies.into_iter().find(|(_, study)| study.name == name));
@@ -463,12 +463,6 @@ fn attribute_line(trial: usize, name: &str, content: Value) -> Value {
 /// The user attribute of our trials.
 fn mark() -> Map<String, Value> {
     Map::from_iter([(OURS.to_string(), env!("CARGO_PKG_VERSION").into())])
-}
-
-fn values(trial: &Trial) -> BTreeMap<String, Value> {
-    let value =
-        |(name, &number): (&String, &f64)| Some((name.clone(), trial.distributions.get(name)?.to_value(number)));
-    trial.parameters.iter().filter_map(value).collect()
 }
 
 fn now() -> String {

@@ -71,6 +71,13 @@ impl Trial {
         }
     }
 
+    /// Where it is tried, choices as what they are.
+    pub fn values(&self) -> BTreeMap<String, Value> {
+        let value =
+            |(name, &number): (&String, &f64)| Some((name.clone(), self.distributions.get(name)?.to_value(number)));
+        self.parameters.iter().filter_map(value).collect()
+    }
+
     /// Whether the sampler learns from its result: it has one, or was given up.
     pub fn is_observed(&self) -> bool {
         matches!(self.state, State::Complete | State::Pruned)

@@ -8,6 +8,7 @@ mod explaining;
 mod figures;
 mod live;
 mod paper;
+mod reporting;
 mod resuming;
 mod room;
 mod sweeping;

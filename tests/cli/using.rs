@@ -243,6 +243,7 @@ fn every_subcommand_helps_with_an_example() {
         "info",
         "explain",
         "figure",
+        "report",
         "bench",
         "completions",
     ] {
