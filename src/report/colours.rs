@@ -50,10 +50,10 @@ pub(super) fn sequential(share: f64) -> RGBColor {
 
 /// Black or white, whichever is easier to read on `paper`.
 pub(super) fn letters_on(paper: RGBColor) -> RGBColor {
-    // Weights of the primaries in the luminance; the eye's response taken as a square. Half-way for contrast ratios is at 0.18.
-    let linear = |primary: u8| (f64::from(primary) / 255.0).powi(2);
+    // The luminance at which both contrast alike is 0.19.
+    let linear = |primary: u8| (f64::from(primary) / 255.0).powf(2.2);
     let luminance = 0.2126 * linear(paper.0) + 0.7152 * linear(paper.1) + 0.0722 * linear(paper.2);
-    if luminance > 0.18 { RGBColor(0x11, 0x11, 0x11) } else { WHITE }
+    if luminance > 0.19 { RGBColor(0x11, 0x11, 0x11) } else { WHITE }
 }
 
 /// Between colours that stand at equal distances from 0 to 1.
