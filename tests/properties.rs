@@ -124,6 +124,9 @@ proptest! {
 
     /// T = 1, N = 1, H = 1 and every combination with larger sizes, at any random point: dual numbers agree with backward. (Differences
     /// cannot judge at any point: where the loss is flat they see gradients of 1e-7 as differences of losses of order 1.)
+    ///
+    /// Backward subtracts numbers of order 1 (p − 1, dα − Σ α·dα). Where a tensor's derivative nearly cancels, the rounding left in it is
+    /// that of these terms, a few 1e-16, however small the derivative is.
     #[test]
     fn gradients_of_the_smallest_sizes(frames in 1usize..3, clips in 1usize..3, hidden in 1usize..3, seed: u64) {
         let layout = Packed::new(&vec![frames; clips], Padding::Ignored);
@@ -131,7 +134,8 @@ proptest! {
         let architecture = format!("reslstm-sa-h{hidden}").parse().unwrap();
         let subject = LossSubject { architecture, layout, inputs: 2, classes: CLASSES, labels };
         for tensor in audit(&subject, &random_point(&subject, seed), Along::Elements, &|_| {}) {
-            prop_assert!(tensor.dual.scaled_error <= DUAL_BOUND, "{:?}", tensor);
+            let rounding = (tensor.dual.backward - tensor.dual.witness).abs() <= 1e-15;
+            prop_assert!(tensor.dual.scaled_error <= DUAL_BOUND || rounding, "{:?}", tensor);
         }
     }
 }

@@ -14,7 +14,7 @@ pub(super) const VERMILLION: RGBColor = RGBColor(0xD5, 0x5E, 0x00);
 pub(super) const GREEN: RGBColor = RGBColor(0x00, 0x9E, 0x73);
 
 /// Neighbours in the classes of RAVDESS differ most. Okabe and Ito's, but a grey for their black and a violet for their yellow, which one of
-/// the papers would swallow. Contrast is at least 2.2 on white and 3.4 on black.
+/// the papers would swallow. Contrast is at least 2.2 on white and 3.3 on the dark paper of screens.
 const QUALITATIVE: [RGBColor; 8] = [
     INK,
     RGBColor(0x56, 0xB4, 0xE9),
@@ -50,10 +50,10 @@ pub(super) fn sequential(share: f64) -> RGBColor {
 
 /// Black or white, whichever is easier to read on `paper`.
 pub(super) fn letters_on(paper: RGBColor) -> RGBColor {
-    // Weights of the primaries in the luminance; the eye's response taken as a square. Half-way for contrast ratios is at 0.18.
-    let linear = |primary: u8| (f64::from(primary) / 255.0).powi(2);
+    // The luminance at which both contrast alike is 0.19.
+    let linear = |primary: u8| (f64::from(primary) / 255.0).powf(2.2);
     let luminance = 0.2126 * linear(paper.0) + 0.7152 * linear(paper.1) + 0.0722 * linear(paper.2);
-    if luminance > 0.18 { RGBColor(0x11, 0x11, 0x11) } else { WHITE }
+    if luminance > 0.19 { RGBColor(0x11, 0x11, 0x11) } else { WHITE }
 }
 
 /// Between colours that stand at equal distances from 0 to 1.
@@ -159,6 +159,31 @@ mod tests {
         assert_eq!(diverging(STEPS / 2), VERMILLION);
         assert_eq!([sequential(0.0), sequential(0.5), sequential(1.0)], [DIVERGING[2], BLUE, DIVERGING[0]]);
         assert_eq!([letters_on(sequential(0.0)), letters_on(sequential(1.0))], [RGBColor(0x11, 0x11, 0x11), WHITE]);
+    }
+
+    /// Of two colours, as the Web Content Accessibility Guidelines define it: 1 to 21.
+    fn contrast(a: RGBColor, b: RGBColor) -> f64 {
+        let linear = |primary: u8| {
+            let value = f64::from(primary) / 255.0;
+            if value <= 0.04045 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+        };
+        let [a, b] = [a, b].map(|c| 0.2126 * linear(c.0) + 0.7152 * linear(c.1) + 0.0722 * linear(c.2) + 0.05);
+        a.max(b) / a.min(b)
+    }
+
+    #[test]
+    fn light_and_dark_paper_carry_every_colour() {
+        let dark = RGBColor(0x0D, 0x11, 0x17);
+        for colour in QUALITATIVE {
+            let contrasts = [contrast(colour, WHITE), contrast(colour, dark)];
+            assert!(contrasts[0] > 2.2 && contrasts[1] > 3.3, "{colour:?}: {contrasts:?}");
+        }
+        assert!(contrast(INK, WHITE) > 4.1 && contrast(INK, dark) > 4.1);
+        // Numbers in cells.
+        for share in (0..=100).map(|share| f64::from(share) / 100.0) {
+            let cell = sequential(share);
+            assert!(contrast(letters_on(cell), cell) > 4.0, "{share}: {}", contrast(letters_on(cell), cell));
+        }
     }
 
     #[test]

@@ -28,8 +28,8 @@ pub fn svg(title: &str, confusion: &Confusion, labels: &[String]) -> String {
         for (row, name) in names.iter().enumerate() {
             let middle = TOP + CELL_HEIGHT * row as i32 + CELL_HEIGHT / 2;
             write(canvas, name, (left - 8, middle), LABEL, (HPos::Right, VPos::Center))?;
-            let clips: u64 = confusion.rows()[row].iter().sum();
-            write(canvas, &format!("{clips} clips"), (right + 74, middle), LABEL, (HPos::Left, VPos::Center))?;
+            let occurred: u64 = confusion.rows()[row].iter().sum();
+            write(canvas, &format!("of {occurred}"), (right + 70, middle), LABEL, (HPos::Left, VPos::Center))?;
             let recall = confusion.recalls()[row].map_or("–".into(), |recall| format!("{:.1} %", 100.0 * recall));
             write(canvas, &recall, (right + 64, middle), LABEL, (HPos::Right, VPos::Center))?;
             for (column, share) in shares(confusion, row).into_iter().enumerate() {
@@ -64,20 +64,20 @@ fn draw_cell(canvas: &Canvas<'_>, (x, y): (i32, i32), width: i32, share: Option<
 /// Shares of a row, 0 to 1; nothing where its class did not occur.
 fn shares(confusion: &Confusion, row: usize) -> Vec<Option<f64>> {
     let counts = &confusion.rows()[row];
-    let clips: u64 = counts.iter().sum();
-    counts.iter().map(|&count| (clips > 0).then(|| count as f64 / clips as f64)).collect()
+    let occurred: u64 = counts.iter().sum();
+    counts.iter().map(|&count| (occurred > 0).then(|| count as f64 / occurred as f64)).collect()
 }
 
-/// The figure's data as CSV text, a line a cell: `spoken,recognised,clips,per_cent`; per cent of the spoken class, empty where it did
+/// The figure's data as CSV text, a line a cell: `spoken,recognised,count,per_cent`; per cent of the spoken class, empty where it did
 /// not occur. A cell of the diagonal is the recall.
 pub fn csv(confusion: &Confusion, labels: &[String]) -> String {
     let cell = |row: usize, column: usize| {
         let per_cent = shares(confusion, row)[column].map_or(String::new(), |share| (100.0 * share).to_string());
-        let clips = confusion.rows()[row][column].to_string();
-        [labels[row].clone(), labels[column].clone(), clips, per_cent]
+        let count = confusion.rows()[row][column].to_string();
+        [labels[row].clone(), labels[column].clone(), count, per_cent]
     };
     let rows = (0..labels.len()).flat_map(|row| (0..labels.len()).map(move |column| cell(row, column)));
-    csv_text(&["spoken", "recognised", "clips", "per_cent"], rows)
+    csv_text(&["spoken", "recognised", "count", "per_cent"], rows)
 }
 
 #[cfg(test)]
@@ -95,7 +95,7 @@ mod tests {
     fn every_cell_has_its_share_of_its_row() {
         let (confusion, labels) = example();
         let svg = svg("Title", &confusion, &labels);
-        for text in ["\n75.0\n", "\n25.0\n", "\n100.0\n", "\n75.0 %\n", "\n4 clips\n", "\n0 clips\n", "Title"] {
+        for text in ["\n75.0\n", "\n25.0\n", "\n100.0\n", "\n75.0 %\n", "\nof 4\n", "\nof 0\n", "Title"] {
             assert!(svg.contains(text), "{text} in {svg}");
         }
         // Three cells and the recall of the class that does not occur.
@@ -107,7 +107,7 @@ mod tests {
         let (confusion, labels) = example();
         let csv = csv(&confusion, &labels);
         let lines: Vec<&str> = csv.lines().collect();
-        assert_eq!(lines[..3], ["spoken,recognised,clips,per_cent", "x,x,3,75", "x,\"y, or why\",1,25"]);
+        assert_eq!(lines[..3], ["spoken,recognised,count,per_cent", "x,x,3,75", "x,\"y, or why\",1,25"]);
         assert_eq!((lines.len(), lines[9]), (10, "z,z,0,"));
     }
 }

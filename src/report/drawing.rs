@@ -50,6 +50,7 @@ pub(super) fn letters(pixels: f64, (across, down): (HPos, VPos)) -> TextStyle<'s
     TextStyle::from(("sans-serif", 1.24 * pixels).into_font()).color(&INK).pos(Pos::new(across, down))
 }
 
+/// Writes a line of text in a style of its own.
 pub(super) fn write_in(canvas: &Canvas<'_>, text: &str, at: (i32, i32), style: TextStyle<'_>) -> Drawn {
     canvas.draw(&Text::new(text, at, style))
 }
@@ -181,7 +182,7 @@ impl Panel {
     }
 }
 
-/// Round values within a range, at most `most` steps apart, each with as many decimals as all of them need.
+/// Round values at equal steps, of which the range has at most `most`, each with as many decimals as all of them need.
 pub(super) fn ticks(range: &Range<f64>, most: usize) -> Vec<(f64, String)> {
     let span = range.end - range.start;
     let power = (span / most as f64).log10().floor() as i32;
@@ -228,10 +229,7 @@ mod tests {
 
     #[test]
     fn a_picture_is_svg_and_its_text_is_escaped() {
-        let svg = picture(30, 20, |canvas| {
-            write(canvas, "<a> & b", (1, 2), LABEL, (HPos::Left, VPos::Top))?;
-            Ok(())
-        });
+        let svg = picture(30, 20, |canvas| write(canvas, "<a> & b", (1, 2), LABEL, (HPos::Left, VPos::Top)));
         assert!(svg.starts_with("<svg width=\"30\" height=\"20\"") && svg.ends_with("</svg>\n"), "{svg}");
         assert!(svg.contains("font-size=\"12\"") && svg.contains("&lt;a&gt; &amp; b"), "{svg}");
     }

@@ -14,6 +14,7 @@ use crate::matrix::Matrix;
 use crate::models::{Model, Tape};
 use crate::packed::{Packed, Padding};
 use crate::rng::Stream;
+use crate::train::ClipRecord;
 
 /// Pixels.
 const WIDTH: i32 = 900;
@@ -24,17 +25,9 @@ const TOP: i32 = 96;
 /// Clips with two descriptions of each.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Embeddings {
-    clips: Vec<Place>,
+    clips: Vec<ClipRecord>,
     embeddings: Plane,
     features: Plane,
-}
-
-/// What is known of a clip.
-#[derive(Clone, Debug, PartialEq)]
-struct Place {
-    name: String,
-    speaker: String,
-    label: usize,
 }
 
 /// Points along their first two principal components.
@@ -62,11 +55,11 @@ impl Embeddings {
             contexts.push(tape.top.context.row(0).to_vec());
             averages.push(average(&x));
         }
-        let place = |clip: &&Clip| {
+        let record = |clip: &&Clip| {
             let (name, speaker) = (clip.name.clone(), clip.speaker.clone());
-            Place { name, speaker, label: clip.label }
+            ClipRecord { name, label: clip.label, speaker }
         };
-        let clips = clips.iter().map(place).collect();
+        let clips = clips.iter().map(record).collect();
         let (embeddings, features) = (Matrix::from_rows(&contexts), Matrix::from_rows(&averages));
         Ok(Embeddings { clips, embeddings: Plane::of(&embeddings)?, features: Plane::of(&features)? })
     }
@@ -110,7 +103,7 @@ pub fn svg(title: &str, embeddings: &Embeddings, labels: &[String]) -> String {
     })
 }
 
-fn draw_plane(canvas: &Canvas<'_>, left: i32, name: &str, plane: &Plane, clips: &[Place]) -> Drawn {
+fn draw_plane(canvas: &Canvas<'_>, left: i32, name: &str, plane: &Plane, clips: &[ClipRecord]) -> Drawn {
     // One scale on both axes: what counts are distances.
     let column = |k: usize| plane.points.iter_rows().map(move |point| point[k]);
     let ends = [0, 1].map(|k| (column(k).fold(f64::INFINITY, f64::min), column(k).fold(f64::NEG_INFINITY, f64::max)));
@@ -139,7 +132,7 @@ fn draw_plane(canvas: &Canvas<'_>, left: i32, name: &str, plane: &Plane, clips: 
 /// principal components.
 pub fn csv(embeddings: &Embeddings, labels: &[String]) -> String {
     let header = ["clip", "speaker", "label", "embedding_1", "embedding_2", "features_1", "features_2"];
-    let row = |(n, clip): (usize, &Place)| {
+    let row = |(n, clip): (usize, &ClipRecord)| {
         let points = [embeddings.embeddings.points.row(n), embeddings.features.points.row(n)].concat();
         let place = [clip.name.clone(), clip.speaker.clone(), labels[clip.label].clone()];
         place.into_iter().chain(points.into_iter().map(|x| x.to_string()))

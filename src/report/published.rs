@@ -32,6 +32,9 @@ impl Published {
     }
 }
 
+/// The model of the paper's Table II and of its Fig. 3 to 5.
+pub const MODEL: &str = "reslstm-sa-h64";
+
 /// Table I: the paper's models, ten runs of five folds each.
 ///
 /// Parameters are counted: the table's 28.3 k of LSTM-SA-h64 is a misprint, and its 91,656 of LSTM-SA-h128 is what two attention

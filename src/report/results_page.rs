@@ -47,7 +47,7 @@ pub fn of_paper(results: &[Results], about: About<'_>) -> Result<String> {
     sheet.figure(&parameters::svg("UAR by size of the model", &ours), "UAR against the number of parameters.");
     sheet.heading("Each model");
     for results in results {
-        sheet.open(&name(results));
+        sheet.open(&name(&results.plan.settings));
         detail(&mut sheet, results, about);
         sheet.close();
     }

@@ -8,7 +8,7 @@ use crate::train::cross_validate::Plan;
 use crate::train::identity::first_difference;
 use crate::train::results::{ModelSummary, RunResult};
 use crate::train::statistics::{Interval, bootstrap, compare_over_seeds, compare_over_speakers};
-use crate::train::{Confusion, Protocol, Results, Spread};
+use crate::train::{Confusion, Protocol, Results, Settings, Spread};
 use serde::Serialize;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -79,12 +79,12 @@ impl Table1 {
         sorted.sort_by_cached_key(|results| place(results));
         for pair in sorted.windows(2) {
             let (before, now) = (pair[0], pair[1]);
-            let wrong = |problem: String| Err(Error::new(Kind::Data, problem).at(name(now)));
+            let wrong = |problem: String| Err(Error::new(Kind::Data, problem).at(name(&now.plan.settings)));
             if place(before) == place(now) {
                 return wrong("expected one folder of this model and protocol, got two".into());
             }
             if let Some(difference) = difference(before, &now.plan, &now.runs[0].data) {
-                return wrong(format!("not of one table with {}: {difference}", name(before)));
+                return wrong(format!("not of one table with {}: {difference}", name(&before.plan.settings)));
             }
         }
         Ok(Table1 { rows: sorted.iter().map(|results| row(results, &sorted)).collect() })
@@ -231,8 +231,7 @@ pub fn difference(results: &Results, plan: &Plan, data: &str) -> Option<String> 
 }
 
 /// The name of a row, and of its folder.
-pub fn name(results: &Results) -> String {
-    let settings = &results.plan.settings;
+pub fn name(settings: &Settings) -> String {
     format!("{}-{}", settings.arch, settings.protocol)
 }
 

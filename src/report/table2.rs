@@ -1,14 +1,11 @@
 //! Table II: the paper's comparison with the literature, with our runs of its model in place.
 
 use super::csv_text;
-use super::published::{Published, TABLE_1, TABLE_2};
+use super::published::{MODEL, Published, TABLE_1, TABLE_2};
 use super::table1::Table1;
 use crate::train::Protocol;
 use serde::Serialize;
 use std::fmt::Write;
-
-/// The model that the paper compares with others. Ours is the same one, not the best of ours.
-const MODEL: &str = "reslstm-sa-h64";
 
 /// The table, from the lowest UAR to the highest.
 #[derive(Clone, Debug, Serialize)]
@@ -33,7 +30,7 @@ pub struct Row {
 }
 
 impl Table2 {
-    /// With the rows of ResLSTM-SA-h64 that `table1` has.
+    /// With the rows that `table1` has of the model that the paper compares: the same one, not the best of ours.
     pub fn of(table1: &Table1) -> Self {
         let literature = |row: Published| Row {
             model: row.name.into(),

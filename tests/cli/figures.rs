@@ -68,7 +68,7 @@ fn figures_of_results_say_what_the_results_say() {
     assert_eq!(cells.len(), 64);
     for (n, cell) in cells.iter().enumerate() {
         let count = &summary["confusion"][n / 8][n % 8];
-        assert_eq!(Some(number(cell, "clips")), count.as_f64());
+        assert_eq!(Some(number(cell, "count")), count.as_f64());
         let label = summary["labels"][n / 8].as_str().unwrap();
         assert_eq!(cell["spoken"], label);
         if n / 8 == n % 8 {
@@ -111,7 +111,7 @@ fn figures_of_results_say_what_the_results_say() {
         let epoch = number(row, "epoch") as usize - 1;
         assert_eq!(Some(number(row, "loss")), fold["epochs"]["loss"][epoch].as_f64());
         assert_eq!(Some(number(row, "validation_uar")), fold["epochs"]["validation_uar"][epoch].as_f64());
-        assert_eq!(row["kept"] == "true", fold["best_epoch"] == Value::from(epoch));
+        assert_eq!(row["kept"] == "true", fold["best_epoch"] == epoch);
     }
     assert_eq!(draw(&room, "learning-curves out --fold 1").1.len(), 3);
 

@@ -52,6 +52,10 @@ fn assert_same(room: &Room, a: &str, b: &str) {
     for table in TABLES {
         assert!(room.read(&format!("{a}/{table}")) == room.read(&format!("{b}/{table}")), "{table}");
     }
+    assert_eq!(room.list(&format!("{a}/figures")), room.list(&format!("{b}/figures")));
+    for figure in room.list(&format!("{a}/figures")) {
+        assert!(room.read(&format!("{a}/figures/{figure}")) == room.read(&format!("{b}/figures/{figure}")), "{figure}");
+    }
     for row in ROWS {
         let visible = |folder: &str| -> Vec<String> {
             let names = room.list(&format!("{folder}/{row}/models"));
@@ -72,7 +76,7 @@ fn the_tables_say_what_the_runs_say() {
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let choice = "reslstm-sa-h4 strict: lr 0.03, weight decay 0.003, dropout 0.3, T0 4, batch 10; mine.journal, trial 7, 0.2500\n";
     assert!(ran.stderr.contains(choice), "{}", ran.stderr);
-    let mut files: Vec<&str> = ROWS.iter().chain(&TABLES).chain(&["clips.json"]).copied().collect();
+    let mut files: Vec<&str> = ROWS.iter().chain(&TABLES).chain(&["clips.json", "figures"]).copied().collect();
     files.sort_unstable();
     assert_eq!(room.list("out"), files);
     let text = |name: &str| String::from_utf8(room.read(&format!("out/{name}"))).unwrap();
@@ -114,6 +118,19 @@ fn the_tables_say_what_the_runs_say() {
     let csv = text("table1.csv");
     assert!(csv.lines().nth(4).unwrap().contains(&format!(",{},", means[3])), "{csv}");
 
+    // Of every row six figures, and one of all, each with its numbers.
+    let mut figures = vec!["parameters.csv".to_string(), "parameters.svg".into()];
+    for row in ROWS {
+        for what in ["confusion", "groups", "learning-curves", "pca", "seeds", "signal-flow"] {
+            figures.extend(["csv", "svg"].map(|kind| format!("{row}-{what}.{kind}")));
+        }
+    }
+    figures.sort_unstable();
+    assert_eq!(room.list("out/figures"), figures);
+    for figure in figures.iter().filter(|name| name.ends_with(".svg")) {
+        assert!(room.read(&format!("out/figures/{figure}")).starts_with(b"<svg"), "{figure}");
+    }
+
     // A row is what cv makes of the same settings.
     room.does(
         "cv ../speech -o cv --arch reslstm-sa-h4 --protocol published --runs 2 --epochs 2 --folds k=3 --lr 0.04 \
@@ -126,7 +143,7 @@ fn the_tables_say_what_the_runs_say() {
         );
     }
 
-    // The tables can be made of the small files alone.
+    // The tables can be made of the small files alone, and the figures that show no model.
     room.write("small/clips.json", room.read("out/clips.json"));
     for row in ROWS {
         for file in ["plan.json", "runs/run0.json", "runs/run1.json"] {
@@ -136,6 +153,15 @@ fn the_tables_say_what_the_runs_say() {
     let printed = room.does("paper --tables -o small --json");
     for table in TABLES {
         assert!(room.read(&format!("small/{table}")) == room.read(&format!("out/{table}")), "{table}");
+    }
+    let of_results = |name: &String| !name.contains("-pca") && !name.contains("-signal-flow");
+    figures.retain(of_results);
+    assert_eq!(room.list("small/figures"), figures);
+    for figure in figures {
+        assert!(
+            room.read(&format!("small/figures/{figure}")) == room.read(&format!("out/figures/{figure}")),
+            "{figure}"
+        );
     }
     let both: Value = serde_json::from_str(&printed).unwrap();
     assert_eq!((&both["table1"], &both["table2"]), (&table, &room.json("small/table2.json")));

@@ -85,7 +85,7 @@ fn the_papers_tables_and_each_model_are_on_one_page() {
     let line = format!("paper ../speech -o paper --arch lstm-sa-h4,reslstm-sa-h4 --protocol strict --runs 1 {QUICK}");
     room.does(&line);
     room.does("report paper");
-    // Table I and the gains of its models, Table II; of each model a run, classes, folds. The parameters, and four figures of each model.
+    // Table I, the two models compared, Table II; of each model a run, classes, folds. The parameters, and four figures of each model.
     let rows = room.json("paper/table2.json")["rows"].as_array().unwrap().len() as u64;
     assert_drawn(&room, "report.html", 1 + 2 * 4, &[2, 1, rows, 1, 8, 3, 1, 8, 3]);
     let commands = commands(&room, "report.html");

@@ -1,7 +1,7 @@
 //! `figure KIND …`
 
-mod of_models;
-mod of_results;
+pub mod of_models;
+pub mod of_results;
 
 use super::Outcome;
 use clap::{Args, Subcommand};
@@ -62,27 +62,32 @@ struct Output {
 }
 
 impl Output {
-    fn table(&self) -> PathBuf {
-        self.path.with_extension("csv")
-    }
-
     /// That both files can be written, before there is work.
     fn check(&self) -> Result<()> {
         if self.path.extension().is_none_or(|extension| !extension.eq_ignore_ascii_case("svg")) {
             let problem = "expected a name that ends in .svg";
             return Err(Error::new(ErrorKind::Settings, problem).at(self.path.display()));
         }
-        [self.path.as_path(), &self.table()]
+        [self.path.as_path(), &table_of(&self.path)]
             .into_iter()
             .try_for_each(|path| files::check_writable(path, Existing::Replace))
     }
 
     /// Writes both and says so.
     fn write(&self, drawing: &Drawing) -> Result<()> {
-        let write = |path: &Path, text: &str| files::write_atomically(path, text.as_bytes());
-        write(&self.table(), &drawing.csv)?;
-        write(&self.path, &drawing.svg)?;
-        eprintln!("drawn in {}, its numbers in {}", self.path.display(), self.table().display());
+        write(&self.path, drawing)?;
+        eprintln!("drawn in {}, its numbers in {}", self.path.display(), table_of(&self.path).display());
         Ok(())
     }
+}
+
+/// Where the numbers of a picture go.
+fn table_of(picture: &Path) -> PathBuf {
+    picture.with_extension("csv")
+}
+
+/// Writes a picture, and its numbers beside it.
+pub fn write(picture: &Path, drawing: &Drawing) -> Result<()> {
+    files::write_atomically(&table_of(picture), drawing.csv.as_bytes())?;
+    files::write_atomically(picture, drawing.svg.as_bytes())
 }

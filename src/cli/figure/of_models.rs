@@ -10,13 +10,14 @@ use clap::Args;
 use reslstm::data::Clip;
 use reslstm::data::normalise::Normaliser;
 use reslstm::error::{Error, Kind, Result};
+use reslstm::matrix::Matrix;
 use reslstm::models::{Metadata, ModelFile, Predictor, Trace};
 use reslstm::report::embeddings::{self, Embeddings};
 use reslstm::report::{Figure, signal_flow};
 use std::path::PathBuf;
 
-/// The longest clip: beyond it a frame is narrower than a pixel, and the picture grows without end.
-const MOST_FRAMES: usize = 700;
+/// The longest clip of a signal flow: beyond it a frame is narrower than a pixel, and the picture grows without end.
+pub const MOST_FRAMES: usize = 700;
 
 /// One clip on its way through a model (Fig. 3): features, outputs of the LSTMs, attention.
 #[derive(Debug, Args)]
@@ -35,28 +36,29 @@ impl SignalFlow {
     pub fn run(self) -> Outcome {
         self.output.check()?;
         let mut predictor = Predictor::new(model_file(self.model.as_deref())?)?;
-        let drawing = self.draw(&mut predictor).map_err(|error| error.at(self.audio.display()))?;
-        self.output.write(&drawing)?;
+        let name = self.audio.file_name().unwrap_or_default().to_string_lossy();
+        let features = clip::features(&mut predictor, &self.audio);
+        let drawing = features.and_then(|features| draw_signal_flow(&mut predictor, &features, &name));
+        self.output.write(&drawing.map_err(|error| error.at(self.audio.display()))?)?;
         Ok(Done::Everything)
     }
+}
 
-    fn draw(&self, predictor: &mut Predictor) -> Result<Figure> {
-        let features = clip::features(predictor, &self.audio)?;
-        let prediction = predictor.predict_features(&features)?;
-        if features.rows() > MOST_FRAMES {
-            let problem = format!("expected a clip of at most {MOST_FRAMES} frames, got {}", features.rows());
-            return Err(Error::new(Kind::Features, problem).advice("cut out the part to be shown"));
-        }
-        let x = predictor.normalised(&features)?.clone();
-        let trace = Trace::of(predictor.model(), &x);
-        let (file, arch) =
-            (self.audio.file_name().unwrap_or_default().to_string_lossy(), predictor.model().architecture());
-        let label = &predictor.labels()[prediction.label];
-        let per_cent = 100.0 * prediction.probabilities[prediction.label];
-        let title = format!("{arch}: {file}, recognised as {label} ({per_cent:.0} %)");
-        let metadata = predictor.metadata();
-        Ok(Figure { svg: signal_flow::svg(&title, &x, &trace, metadata), csv: signal_flow::csv(&x, &trace, metadata) })
+/// Of one clip's features `[T,D]`, not normalised. Errors are left to be named by the caller.
+pub fn draw_signal_flow(predictor: &mut Predictor, features: &Matrix<f32>, name: &str) -> Result<Figure> {
+    let prediction = predictor.predict_features(features)?;
+    if features.rows() > MOST_FRAMES {
+        let problem = format!("expected a clip of at most {MOST_FRAMES} frames, got {}", features.rows());
+        return Err(Error::new(Kind::Features, problem).advice("cut out the part to be shown"));
     }
+    let x = predictor.normalised(features)?.clone();
+    let trace = Trace::of(predictor.model(), &x);
+    let arch = predictor.model().architecture();
+    let label = &predictor.labels()[prediction.label];
+    let per_cent = 100.0 * prediction.probabilities[prediction.label];
+    let title = format!("{arch}: {name}, recognised as {label} ({per_cent:.0} %)");
+    let metadata = predictor.metadata();
+    Ok(Figure { svg: signal_flow::svg(&title, &x, &trace, metadata), csv: signal_flow::csv(&x, &trace, metadata) })
 }
 
 /// Clips in two dimensions (Fig. 5): a model's embeddings beside averaged features, by emotion.
@@ -95,7 +97,8 @@ impl Pca {
     }
 }
 
-fn draw_embeddings(file: &ModelFile, metadata: &Metadata, data: &Licensed) -> Result<Figure> {
+/// Of the clips of the data that the model says most of: its test speakers', where it has any.
+pub fn draw_embeddings(file: &ModelFile, metadata: &Metadata, data: &Licensed) -> Result<Figure> {
     let acquaintance = Acquaintance::of(metadata, data);
     let chosen = acquaintance.clips(metadata, data);
     let clips: Vec<&Clip> = chosen.iter().map(|&clip| &data.dataset().clips()[clip]).collect();

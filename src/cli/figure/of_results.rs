@@ -7,7 +7,7 @@ use reslstm::error::{Error, Kind, Result};
 use reslstm::files::read_json;
 use reslstm::report::{Figure, confusion, groups, learning_curves, parameters, seeds, title};
 use reslstm::train::Results;
-use reslstm::train::results::{ModelSummary, Summary};
+use reslstm::train::results::{ModelSummary, RunResult, Summary};
 use std::path::{Path, PathBuf};
 
 /// Reads a folder made by cv, and says where a run is missing.
@@ -33,12 +33,15 @@ pub struct Confusion {
 impl Confusion {
     pub fn run(self) -> Outcome {
         self.output.check()?;
-        let results = read(&self.results)?;
-        let ModelSummary { confusion, labels, .. } = ModelSummary::of(&results.runs);
-        let svg = confusion::svg(&title(&results), &confusion, &labels);
-        self.output.write(&Figure { svg, csv: confusion::csv(&confusion, &labels) })?;
+        self.output.write(&draw_confusion(&read(&self.results)?))?;
         Ok(Done::Everything)
     }
+}
+
+/// Of all runs and folds.
+pub fn draw_confusion(results: &Results) -> Figure {
+    let ModelSummary { confusion, labels, .. } = ModelSummary::of(&results.runs);
+    Figure { svg: confusion::svg(&title(results), &confusion, &labels), csv: confusion::csv(&confusion, &labels) }
 }
 
 /// Loss and validation UAR of a run, epoch by epoch, with warm restarts and the epochs kept.
@@ -73,12 +76,16 @@ impl LearningCurves {
         among("run", results.runs.iter().map(|run| run.run).collect(), run)?;
         let shown = results.runs.iter().find(|result| result.run == run).expect("just found");
         fold.map_or(Ok(()), |fold| among("fold", shown.folds.iter().map(|fold| fold.split.fold()).collect(), fold))?;
-        let (arch, protocol) = (shown.settings.arch, shown.settings.protocol);
-        let title = format!("{arch}, {protocol} protocol, run {run}: learning curves");
-        let svg = learning_curves::svg(&title, shown, fold);
-        self.output.write(&Figure { svg, csv: learning_curves::csv(shown, fold) })?;
+        self.output.write(&draw_learning_curves(shown, fold))?;
         Ok(Done::Everything)
     }
+}
+
+/// Of every fold of a run, or one.
+pub fn draw_learning_curves(run: &RunResult, fold: Option<usize>) -> Figure {
+    let (arch, protocol) = (run.settings.arch, run.settings.protocol);
+    let title = format!("{arch}, {protocol} protocol, run {}: learning curves", run.run);
+    Figure { svg: learning_curves::svg(&title, run, fold), csv: learning_curves::csv(run, fold) }
 }
 
 /// UAR of every fold of every run, and pooled.
@@ -94,11 +101,14 @@ pub struct Seeds {
 impl Seeds {
     pub fn run(self) -> Outcome {
         self.output.check()?;
-        let results = read(&self.results)?;
-        let svg = seeds::svg(&title(&results), &results.runs);
-        self.output.write(&Figure { svg, csv: seeds::csv(&results.runs) })?;
+        self.output.write(&draw_seeds(&read(&self.results)?))?;
         Ok(Done::Everything)
     }
+}
+
+/// Of all runs.
+pub fn draw_seeds(results: &Results) -> Figure {
+    Figure { svg: seeds::svg(&title(results), &results.runs), csv: seeds::csv(&results.runs) }
 }
 
 /// Recall by emotion, sex and intensity, with its spread over runs.
@@ -122,12 +132,15 @@ pub struct Groups {
 impl Groups {
     pub fn run(self) -> Outcome {
         self.output.check()?;
-        let results = read(&self.results)?;
-        let groups = groups::groups(&results);
-        let svg = groups::svg(&title(&results), &groups, self.paper);
-        self.output.write(&Figure { svg, csv: groups::csv(&groups, &results.runs) })?;
+        self.output.write(&draw_groups(&read(&self.results)?, self.paper))?;
         Ok(Done::Everything)
     }
+}
+
+/// Of all runs; beside them the recalls of the paper's Fig. 4, or not.
+pub fn draw_groups(results: &Results, paper: bool) -> Figure {
+    let groups = groups::groups(results);
+    Figure { svg: groups::svg(&title(results), &groups, paper), csv: groups::csv(&groups, &results.runs) }
 }
 
 /// UAR against the number of parameters, beside the paper's Tables I and II.
@@ -151,8 +164,13 @@ impl Parameters {
                 false => models.push(ModelSummary::of(&read(path)?.runs)),
             }
         }
-        let svg = parameters::svg("UAR on RAVDESS against the size of the model", &models);
-        self.output.write(&Figure { svg, csv: parameters::csv(&models) })?;
+        self.output.write(&draw_parameters(&models))?;
         Ok(Done::Everything)
     }
+}
+
+/// Of several models, beside those of the paper.
+pub fn draw_parameters(models: &[ModelSummary]) -> Figure {
+    let svg = parameters::svg("UAR on RAVDESS against the size of the model", models);
+    Figure { svg, csv: parameters::csv(models) }
 }

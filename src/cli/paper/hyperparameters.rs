@@ -102,6 +102,8 @@ impl fmt::Display for Choice {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use reslstm::tune::State;
+    use reslstm::tune::replay::Replay;
 
     #[test]
     fn our_own_file_has_every_choice_within_its_range() {
@@ -112,6 +114,28 @@ mod tests {
                 let choice = ours.choice(arch.family, protocol).unwrap();
                 assert_eq!(choice.settings(arch, protocol, 100).unwrap().lr, choice.lr);
             }
+        }
+    }
+
+    #[test]
+    fn what_a_search_found_is_what_its_journal_says() {
+        let ours = Hyperparameters::read(None).unwrap();
+        let choices = [&ours.lstm_sa, &ours.reslstm_sa].map(|choices| [&choices.strict, &choices.published]);
+        let searched: Vec<&Choice> = choices.into_iter().flatten().flatten().filter(|c| c.search.is_some()).collect();
+        assert!(!searched.is_empty());
+        for choice in searched {
+            let Search { study, trial, value } = choice.search.as_ref().unwrap();
+            let journal = Path::new(env!("CARGO_MANIFEST_DIR")).join("data").join(study);
+            let mut replay = Replay::default();
+            for line in std::fs::read_to_string(journal).unwrap().lines() {
+                replay.apply(line.as_bytes()).unwrap();
+            }
+            let trial = replay.trials(0)[*trial as usize];
+            let found = |name: &str| trial.distributions[name].to_value(trial.parameters[name]);
+            assert_eq!((trial.state, trial.value), (State::Complete, Some(*value)), "{study}");
+            assert_eq!([found("lr"), found("dropout")], [choice.lr, choice.dropout], "{study}");
+            assert_eq!(found("weight_decay"), choice.weight_decay, "{study}");
+            assert_eq!([found("t0"), found("batch_size")], [choice.t0, choice.batch], "{study}");
         }
     }
 

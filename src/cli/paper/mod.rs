@@ -1,5 +1,6 @@
-//! `paper DATA -o DIR`: the paper's tables from one command.
+//! `paper DATA -o DIR`: the paper's tables and figures from one command.
 
+mod figures;
 mod hyperparameters;
 mod tables;
 
@@ -20,14 +21,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use tables::Tables;
 
-/// Train the paper's models under both protocols, and make its Tables I and II of them.
+/// Train the paper's models under both protocols, and make its tables and figures of them.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Each model and protocol is a cross-validation in DIR/MODEL-PROTOCOL, as cv makes it, all with the same seeds. Run 0 of \
-                  every one comes first, then run 1; with each finished run the tables in DIR are made again of what there is. Killed \
-                  at any moment, the same command with --resume goes on and ends with the same bytes.
+                  every one comes first, then run 1; with each finished run the tables in DIR are made again of what there is; figures \
+                  come last, in DIR/figures. Killed at any moment, the same command with --resume goes on and ends with the same bytes.
 
-Example: the whole of Table I, 700 trainings; and its tables again, without the corpus
+Example: the whole of Table I, 700 trainings; and its tables and figures again, without the corpus
   reslstm paper ravdess -o paper
   reslstm paper --tables -o paper"
 )]
@@ -35,10 +36,10 @@ pub struct Paper {
     /// A RAVDESS folder, or a manifest .csv with the columns path,label,speaker
     #[arg(required_unless_present = "tables")]
     data: Option<PathBuf>,
-    /// Folder for results and tables
+    /// Folder for results, tables and figures
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
-    /// Train nothing: make the tables again of the runs that DIR holds
+    /// Train nothing: make tables and figures again of the runs that DIR holds
     #[arg(long, conflicts_with_all = ["data", "arch", "protocol", "runs", "epochs", "folds", "hyperparameters", "threads", "resume",
                                       "cache"])]
     tables: bool,
@@ -99,6 +100,8 @@ impl Paper {
         }
         let tables = Tables::of(&self.output)?;
         tables.write(&self.output)?;
+        figures::draw_results(&self.output)?;
+        eprintln!("figures are in {}", self.output.join("figures").display());
         print_line(if self.json { serde_json::to_string(&tables)? } else { tables.text() })?;
         Ok(Done::Everything)
     }
@@ -107,7 +110,7 @@ impl Paper {
         let plans = self.plans()?;
         let threads = self.threads.map_or_else(all_cores, usize::from);
         let corpus = Found::open(data)?;
-        let folds = corpus.splits(&self.folds)?.len();
+        let splits = corpus.splits(&self.folds)?;
         if !self.resume {
             check_new(&self.output)?;
         }
@@ -117,14 +120,16 @@ impl Paper {
         let data = data.map_err(interrupt::resumable)?;
         for there in Results::read_all(&self.output)? {
             if let Some(difference) = difference(&there, &plans[0].0, data.fingerprint()) {
-                let problem =
-                    format!("{} would not be of one table with what is asked for: {difference}", name(&there));
+                let row = name(&there.plan.settings);
+                let problem = format!("{row} would not be of one table with what is asked for: {difference}");
                 let error = Error::new(Kind::Settings, problem).at(self.output.display());
                 return Err(error.advice("repeat what the folder was begun with, or choose another one").into());
             }
         }
         write_clips(&self.output, data.dataset())?;
-        self.cross_validate(&data, &plans, folds, threads).map_err(interrupt::resumable)?;
+        self.cross_validate(&data, &plans, splits.len(), threads).map_err(interrupt::resumable)?;
+        let mut rows = plans.iter().map(|(plan, _)| name(&plan.settings));
+        rows.try_for_each(|row| figures::draw_model(&self.output, &row, &splits[0], &data))?;
         Ok(())
     }
 
@@ -141,10 +146,11 @@ impl Paper {
             for &arch in &models {
                 let choice = hyperparameters.choice(arch.family, protocol)?;
                 let settings = choice.settings(arch, protocol, self.epochs)?;
+                let folder = self.output.join(name(&settings));
                 let plan = Plan { settings, runs: self.runs, folds: self.folds.clone() };
                 if !plans.iter().any(|(other, _)| *other == plan) {
                     eprintln!("{arch} {protocol}: {choice}");
-                    plans.push((plan, self.output.join(format!("{arch}-{protocol}"))));
+                    plans.push((plan, folder));
                 }
             }
         }
