@@ -211,7 +211,7 @@ fn columns(row: &Row) -> [(&'static str, String); 23] {
 pub(super) const SCORES_NOTE: &str = "\
 mean ± std (ddof 0), max: over seeds. 95 % interval: of the mean, were there other speakers: 10,000 draws of as many
 speakers with replacement, the models as they were trained. Other seeds and other training speakers are not in it.
-The paper's scores are of a protocol like `published`, whose hyper-parameters are chosen on the test speakers.
+The paper's scores are of a protocol like published, whose hyper-parameters are chosen on the test speakers.
 ";
 
 pub(super) const GAINS_NOTE: &str = "\
