@@ -4,7 +4,6 @@ use super::colours::{BLUE, INK, Mark, Shape, VERMILLION};
 use super::drawing::{
     Canvas, Drawn, HPos, Legend, Panel, TITLE, VPos, line, picture, shortened, ticks, whole_ticks, write,
 };
-use super::study_page::parameters;
 use crate::tune::{Distribution, Snapshot, State, Trial};
 use plotters::prelude::*;
 use std::ops::Range;
@@ -95,7 +94,7 @@ fn best_so_far(study: &Snapshot) -> Vec<(f64, f64)> {
 
 /// The value of every trial against each of its parameters, a panel each, as SVG text.
 pub fn slices(study: &Snapshot, value: &str) -> String {
-    let parameters: Vec<&str> = parameters(study).into_iter().collect();
+    let parameters: Vec<&str> = study.parameters().into_iter().collect();
     let columns = 3.min(parameters.len().max(1));
     let place = |n: usize, size: i32, gap: i32| n as i32 * (size + gap);
     let rows = parameters.len().div_ceil(columns);

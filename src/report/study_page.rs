@@ -5,7 +5,6 @@ use super::study_figures::{history, slices};
 use crate::train::results::program;
 use crate::tune::{Snapshot, State, Trial};
 use serde_json::Value;
-use std::collections::BTreeSet;
 
 /// What a study's journal does not say by itself.
 #[derive(Clone, Debug)]
@@ -81,16 +80,11 @@ fn ranges(study: &Snapshot) -> Vec<(&str, String)> {
         let trial = study.trials.iter().find(|trial| trial.distributions.contains_key(name))?;
         Some((name, text(trial, name)))
     };
-    parameters(study).into_iter().filter_map(range).collect()
-}
-
-/// Names of all parameters.
-pub(super) fn parameters(study: &Snapshot) -> BTreeSet<&str> {
-    study.trials.iter().flat_map(|trial| trial.distributions.keys().map(String::as_str)).collect()
+    study.parameters().into_iter().filter_map(range).collect()
 }
 
 fn trials_table(sheet: &mut Sheet, study: &Snapshot, value: &str) {
-    let parameters = parameters(study);
+    let parameters = study.parameters();
     let mut header = vec!["trial".to_string(), "state".into(), value.into(), "steps".into()];
     header.extend(parameters.iter().map(ToString::to_string));
     let best = study.best().map(|best| best.number);

@@ -6,6 +6,7 @@ use super::study::{OURS, choose};
 use super::trial::{State, Trial};
 use crate::error::{Error, Kind, Result};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// A study at one moment.
@@ -46,6 +47,11 @@ impl Snapshot {
     /// How many trials are in a state.
     pub fn count(&self, state: State) -> usize {
         self.trials.iter().filter(|trial| trial.state == state).count()
+    }
+
+    /// Names of all parameters that a trial has.
+    pub fn parameters(&self) -> BTreeSet<&str> {
+        self.trials.iter().flat_map(|trial| trial.distributions.keys().map(String::as_str)).collect()
     }
 
     /// The best complete trial, the first of equals.
