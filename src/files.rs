@@ -37,7 +37,8 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
 }
 
 /// Puts `bytes` into the file at `path`, new or old, in one step: whoever reads it, now or after a crash, finds all of the
-/// old bytes or all of the new ones. They are on the disk when this returns.
+/// old bytes or all of the new ones. They are on the disk when this returns, and what a killed process left half written
+/// in the folder is gone.
 ///
 /// What is neither a file nor missing, such as a pipe or a terminal, cannot be exchanged and is written to.
 ///
@@ -217,7 +218,15 @@ impl Beside {
             let number = COUNT.fetch_add(1, Ordering::Relaxed);
             let path = folder_of(target).join(format!("{BESIDE}{}-{number}.tmp", std::process::id()));
             match File::create_new(&path) {
-                Ok(file) => return Ok(Beside { path, file, renamed: false }),
+                Ok(file) => {
+                    // Says that somebody is at it. Where a file system has no locks, nobody takes it for abandoned either.
+                    let _ = file.lock();
+                    let beside = Beside { path, file, renamed: false };
+                    // Between the two lines above, another process may have taken it for abandoned.
+                    if beside.path.exists() {
+                        return Ok(beside);
+                    }
+                }
                 // Another machine that shares the folder has a process of our number, or one was killed here.
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),
@@ -232,14 +241,29 @@ impl Beside {
         }
         fs::rename(&self.path, target)?;
         self.renamed = true;
-        // The new name is an entry of the folder. Not every system lets a folder be opened or synchronised; the bytes are
-        // on the disk in any case.
-        if durability == Durability::OnDisk
-            && let Ok(folder) = File::open(folder_of(target))
-        {
-            let _ = folder.sync_all();
+        if durability == Durability::OnDisk {
+            let folder = folder_of(target);
+            remove_abandoned(folder);
+            // The new name is an entry of the folder. Not every system lets a folder be opened or synchronised; the bytes
+            // are on the disk in any case.
+            if let Ok(folder) = File::open(folder) {
+                let _ = folder.sync_all();
+            }
         }
         Ok(())
+    }
+}
+
+/// Removes what killed processes left in a folder of files that they were writing: those that nobody has locked. What
+/// cannot be removed stays, as it harms nobody.
+fn remove_abandoned(folder: &Path) {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    for path in entries.filter(|path| is_half_written(path)) {
+        if let Ok(file) = File::open(&path)
+            && file.try_lock().is_ok()
+        {
+            let _ = fs::remove_file(&path);
+        }
     }
 }
 
@@ -273,6 +297,21 @@ mod tests {
         write_replaceable(&path, b"third").unwrap();
         assert_eq!(read(&path).unwrap(), b"third");
         assert_eq!(names_in(folder.path()), ["model.safetensors"]);
+    }
+
+    #[test]
+    fn what_a_killed_process_left_goes_with_the_next_write_and_what_is_being_written_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let [path, left] = ["result.json", ".reslstm-1-0.tmp"].map(|name| folder.path().join(name));
+        fs::write(&left, b"hal").unwrap();
+        write_replaceable(&path, b"1").unwrap();
+        assert!(left.exists(), "many files are written like this, and no folder is read for each");
+        let at_work = Beside::create(&path).unwrap();
+        write_atomically(&path, b"2").unwrap();
+        assert!(!left.exists() && at_work.path.exists());
+        at_work.become_target(&path, b"3", Durability::OnDisk).unwrap();
+        assert_eq!(read(&path).unwrap(), b"3");
+        assert_eq!(names_in(folder.path()), ["result.json"]);
     }
 
     #[test]
