@@ -37,5 +37,5 @@ pub use level::{Level, simd};
 pub use outer::add_outer;
 pub use panels::Panels;
 pub use product::{Start, Term, product};
-pub use units::update_units;
+pub use units::map_units;
 pub use vector::{add_column_sums, add_scaled, dot};

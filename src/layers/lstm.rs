@@ -159,7 +159,7 @@
 //!
 //! Proof: [where the proof is](super#where-the-proof-is). Next: [lesson 6](super::residual).
 
-use crate::kernels::{Panels, Start, Term, add_column_sums, add_outer, product, simd, update_units};
+use crate::kernels::{Panels, Start, Term, add_column_sums, add_outer, map_units, product, simd};
 use crate::matrix::Matrix;
 use crate::packed::Packed;
 use crate::params::parameters;
@@ -204,22 +204,48 @@ pub struct LstmTape<S> {
     pub tanh_c: Matrix<S>,
     /// The output, `[F,H]`.
     pub h: Matrix<S>,
-    /// The weights of each gate as a product reads them, and the bias sum.
+    /// What the weights are packed for.
+    packed_for: PackedFor,
+    /// The weights of each gate as a product reads them: of batches, and backward.
     packed_ih: [Panels<S>; 4],
     packed_hh: [Panels<S>; 4],
+    /// Those of all gates at once: of one clip.
+    stacked_ih: Panels<S>,
+    stacked_hh: Panels<S>,
+    /// The bias sum, `[4H]`.
     bias: Vec<S>,
+    /// The gates before their activation: of one step, `[4,n,H]`, or of the next frames of one clip, `[BLOCK_FRAMES,4H]`.
+    before_activation: Vec<S>,
     /// State before the first frame: zeros, `[N,H]`.
     before: Vec<S>,
     /// Gradients of the gates before their activation, `[F,H]` each.
     dgates: [Matrix<S>; 4],
-    /// What arrives at h and c from the step after, `[N,H]`.
+    /// What arrives at h and c from the step after, and at c of the step before, `[N,H]`.
     dh_next: Matrix<S>,
     dc_next: Matrix<S>,
+    dc_prev: Matrix<S>,
     /// x and h of the step before, for the frames about to be flushed.
     packed_x: Panels<S>,
     packed_h_prev: Panels<S>,
     /// What those frames add to a gate's biases, `[H]`.
     dbias: Vec<S>,
+}
+
+/// What the weights of a forward are packed for: how a product reads them fastest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PackedFor {
+    /// Layouts of any number of clips: each gate for itself, so that its values are flat over all clips.
+    #[default]
+    Batches,
+    /// Layouts of one clip: all gates in one product, as one row is too few for its best speed.
+    OneClip,
+}
+
+impl PackedFor {
+    /// The better one for a layout.
+    pub fn layout(layout: &Packed) -> Self {
+        if layout.clips() == 1 { PackedFor::OneClip } else { PackedFor::Batches }
+    }
 }
 
 impl<S: Scalar> Lstm<S> {
@@ -267,15 +293,24 @@ impl<S: Scalar> Lstm<S> {
     /// # Panics
     /// If `x` is not `[F,D]` for this layout.
     pub fn forward(&self, layout: &Packed, x: &Matrix<S>, tape: &mut LstmTape<S>) {
-        self.pack(tape);
+        self.pack(PackedFor::layout(layout), tape);
         self.forward_packed(layout, x, tape);
     }
 
     /// The first half of [`forward`](Self::forward), to be done once for many calls of the second.
-    pub fn pack(&self, tape: &mut LstmTape<S>) {
-        for gate in 0..4 {
-            tape.packed_ih[gate].pack_transposed(gate_rows(&self.weight_ih, gate), self.inputs());
-            tape.packed_hh[gate].pack_transposed(gate_rows(&self.weight_hh, gate), self.hidden());
+    pub fn pack(&self, packed_for: PackedFor, tape: &mut LstmTape<S>) {
+        tape.packed_for = packed_for;
+        match packed_for {
+            PackedFor::Batches => {
+                for gate in 0..4 {
+                    tape.packed_ih[gate].pack_transposed(gate_rows(&self.weight_ih, gate), self.inputs());
+                    tape.packed_hh[gate].pack_transposed(gate_rows(&self.weight_hh, gate), self.hidden());
+                }
+            }
+            PackedFor::OneClip => {
+                tape.stacked_ih.pack_transposed(self.weight_ih.as_slice(), self.inputs());
+                tape.stacked_hh.pack_transposed(self.weight_hh.as_slice(), self.hidden());
+            }
         }
         tape.bias.clear();
         tape.bias.extend(self.bias_ih.iter().zip(&self.bias_hh).map(|(&ih, &hh)| ih + hh));
@@ -285,10 +320,11 @@ impl<S: Scalar> Lstm<S> {
     /// [`backward`](Self::backward) came in between.
     ///
     /// # Panics
-    /// As [`forward`](Self::forward).
+    /// As [`forward`](Self::forward); if the weights are packed for one clip, and there are more.
     pub fn forward_packed(&self, layout: &Packed, x: &Matrix<S>, tape: &mut LstmTape<S>) {
         let (inputs, hidden) = (self.inputs(), self.hidden());
         assert_eq!(x.shape(), [layout.frames(), inputs], "an LSTM of {inputs} inputs reads [F,{inputs}]");
+        assert!(tape.packed_for == PackedFor::Batches || layout.clips() == 1, "weights packed for one clip");
         for states in tape.gates.iter_mut().chain([&mut tape.c, &mut tape.tanh_c, &mut tape.h]) {
             states.resize(layout.frames(), hidden);
         }
@@ -298,40 +334,41 @@ impl<S: Scalar> Lstm<S> {
         for t in 0..layout.steps() {
             let rows = layout.rows(t);
             let values = rows.start * hidden..rows.end * hidden;
-            // One row is too few for a product's best speed: the input's share, which waits for no step, is computed ahead.
-            let alone = layout.clips() == 1;
-            if alone && t % BLOCK_FRAMES == 0 {
-                self.project(x, t..layout.steps().min(t + BLOCK_FRAMES), tape);
-            }
             let (h_past, h) = tape.h.as_mut_slice()[..values.end].split_at_mut(values.start);
             let (c_past, c) = tape.c.as_mut_slice()[..values.end].split_at_mut(values.start);
             let previous = if t == 0 { 0 } else { layout.rows(t - 1).start * hidden };
             let h_prev = if t == 0 { &tape.before[..] } else { &h_past[previous..][..h.len()] };
             let c_prev = if t == 0 { &tape.before[..] } else { &c_past[previous..][..c.len()] };
-            for gate in 0..4 {
-                // Every other step backwards: the weights used last are still in the cache.
-                let gate = if t % 2 == 0 { gate } else { 3 - gate };
-                let out = &mut tape.gates[gate].as_mut_slice()[values.clone()];
-                let input = Term { a: x.rows_between(rows.start, rows.end), b: &tape.packed_ih[gate] };
-                let recurrent = Term { a: h_prev, b: &tape.packed_hh[gate] };
-                if alone {
-                    product(Start::Held, &[recurrent], out);
-                } else {
-                    product(Start::Row(&tape.bias[gate * hidden..][..hidden]), &[input, recurrent], out);
+            let activation = &mut tape.before_activation;
+            let activation = match tape.packed_for {
+                PackedFor::Batches => {
+                    activation.resize(4 * layout.clips() * hidden, S::ZERO);
+                    for gate in 0..4 {
+                        // Every other step backwards: the weights used last are still in the cache.
+                        let gate = if t % 2 == 0 { gate } else { 3 - gate };
+                        let input = Term { a: x.rows_between(rows.start, rows.end), b: &tape.packed_ih[gate] };
+                        let recurrent = Term { a: h_prev, b: &tape.packed_hh[gate] };
+                        let bias = &tape.bias[gate * hidden..][..hidden];
+                        let out = &mut activation[gate * h.len()..][..h.len()];
+                        product(Start::Row(bias), &[input, recurrent], out);
+                    }
+                    &activation[..4 * h.len()]
                 }
-            }
-            let [i, f, g, o] = tape.gates.each_mut().map(|gate| &mut gate.as_mut_slice()[values.clone()]);
-            cell_forward([i, f, g, o], c_prev, c, &mut tape.tanh_c.as_mut_slice()[values], h);
-        }
-    }
-
-    /// Begins the gates of these frames of `x` with `W_ih·x + b_ih + b_hh`.
-    fn project(&self, x: &Matrix<S>, frames: std::ops::Range<usize>, tape: &mut LstmTape<S>) {
-        let hidden = self.hidden();
-        for (gate, out) in tape.gates.iter_mut().enumerate() {
-            let input = Term { a: x.rows_between(frames.start, frames.end), b: &tape.packed_ih[gate] };
-            let bias = &tape.bias[gate * hidden..][..hidden];
-            product(Start::Row(bias), &[input], out.rows_between_mut(frames.start, frames.end));
+                PackedFor::OneClip => {
+                    // The input's share waits for no step: it is computed ahead, for many frames together.
+                    if t % BLOCK_FRAMES == 0 {
+                        let frames = BLOCK_FRAMES.min(layout.steps() - t);
+                        activation.resize(4 * frames * hidden, S::ZERO);
+                        let input = Term { a: x.rows_between(t, t + frames), b: &tape.stacked_ih };
+                        product(Start::Row(&tape.bias), &[input], activation);
+                    }
+                    let frame = &mut activation[t % BLOCK_FRAMES * 4 * hidden..][..4 * hidden];
+                    product(Start::Held, &[Term { a: h_prev, b: &tape.stacked_hh }], frame);
+                    &*frame
+                }
+            };
+            let gates = tape.gates.each_mut().map(|gate| &mut gate.as_mut_slice()[values.clone()]);
+            cell_forward(activation, c_prev, gates, c, &mut tape.tanh_c.as_mut_slice()[values], h);
         }
     }
 
@@ -363,7 +400,7 @@ impl<S: Scalar> Lstm<S> {
             tape.dgates[gate].resize(layout.frames(), hidden);
         }
         // Clips that end before the last step get nothing from the step after their end: their rows start as zeros.
-        for next in [&mut tape.dh_next, &mut tape.dc_next] {
+        for next in [&mut tape.dh_next, &mut tape.dc_next, &mut tape.dc_prev] {
             next.resize(layout.clips(), hidden);
             next.fill(S::ZERO);
         }
@@ -383,9 +420,11 @@ impl<S: Scalar> Lstm<S> {
                 &tape.tanh_c.as_slice()[values.clone()],
                 &dh.as_slice()[values.clone()],
                 &tape.dh_next.as_slice()[..values.len()],
-                &mut tape.dc_next.as_mut_slice()[..values.len()],
+                &tape.dc_next.as_slice()[..values.len()],
+                &mut tape.dc_prev.as_mut_slice()[..values.len()],
                 tape.dgates.each_mut().map(|dgate| &mut dgate.as_mut_slice()[values.clone()]),
             );
+            std::mem::swap(&mut tape.dc_next, &mut tape.dc_prev);
             if t > 0 {
                 // forward: â += W_hh·h₋₁
                 let terms: [Term<'_, S>; 4] = std::array::from_fn(|gate| Term {
@@ -493,27 +532,36 @@ impl<S: Scalar> Lstm<S> {
     }
 }
 
-/// Activates the gates in place and computes the states of one step: the cell equations, unit by unit. In two passes, each
-/// with few operations that wait for one another.
-pub(super) fn cell_forward<S: Scalar>(gates: [&mut [S]; 4], c_prev: &[S], c: &mut [S], tanh_c: &mut [S], h: &mut [S]) {
+/// The cell equations of one step, unit by unit, from the gates before their activation, `[4,n,H]`. In two passes, each with
+/// few operations that wait for one another.
+pub(super) fn cell_forward<S: Scalar>(
+    before_activation: &[S],
+    c_prev: &[S],
+    gates: [&mut [S]; 4],
+    c: &mut [S],
+    tanh_c: &mut [S],
+    h: &mut [S],
+) {
     let [i, f, g, o] = gates;
+    let [i_before, f_before, g_before, o_before] =
+        std::array::from_fn(|gate| &before_activation[gate * h.len()..][..h.len()]);
     simd(
         #[inline(always)]
         |_| {
-            update_units(
-                [c_prev],
+            map_units(
+                [i_before, f_before, g_before, c_prev],
                 [i, f, g, &mut *c],
                 #[inline(always)]
-                |[c_prev], [i, f, g, _]| {
+                |[i, f, g, c_prev]| {
                     let (i, f, g) = (i.sigmoid(), f.sigmoid(), g.tanh());
                     [i, f, g, f * c_prev + i * g]
                 },
             );
-            update_units(
-                [c],
+            map_units(
+                [o_before, c],
                 [o, tanh_c, h],
                 #[inline(always)]
-                |[c], [o, _, _]| {
+                |[o, c]| {
                     let (o, tanh_c) = (o.sigmoid(), c.tanh());
                     [o, tanh_c, o * tanh_c]
                 },
@@ -522,26 +570,28 @@ pub(super) fn cell_forward<S: Scalar>(gates: [&mut [S]; 4], c_prev: &[S], c: &mu
     );
 }
 
-/// Undoes [`cell_forward`]: gradients of the gates before their activation into `dgates`; `dc_next` holds what arrives at `c`
-/// from the step after, and then what goes to the step before.
+/// Undoes [`cell_forward`]: gradients of the gates before their activation into `dgates`, and into `dc_prev` what goes to the
+/// step before; `dh_next` and `dc_next` are what arrives from the step after.
+#[allow(clippy::too_many_arguments)] // an equation has as many as it has
 fn cell_backward<S: Scalar>(
     gates: [&[S]; 4],
     c_prev: &[S],
     tanh_c: &[S],
     dh: &[S],
     dh_next: &[S],
-    dc_next: &mut [S],
+    dc_next: &[S],
+    dc_prev: &mut [S],
     dgates: [&mut [S]; 4],
 ) {
     let ([i, f, g, o], [di, df, dg, d_o]) = (gates, dgates);
     simd(
         #[inline(always)]
         |_| {
-            update_units(
-                [i, f, g, o, c_prev, tanh_c, dh, dh_next],
-                [di, df, dg, d_o, dc_next],
+            map_units(
+                [i, f, g, o, c_prev, tanh_c, dh, dh_next, dc_next],
+                [di, df, dg, d_o, dc_prev],
                 #[inline(always)]
-                |[i, f, g, o, c_prev, tanh_c, dh, dh_next], [_, _, _, _, dc_next]| {
+                |[i, f, g, o, c_prev, tanh_c, dh, dh_next, dc_next]| {
                     let dh = dh + dh_next;
                     // forward: h = o⊙tanh(c)
                     let d_o = dh * tanh_c * (o * (S::ONE - o));

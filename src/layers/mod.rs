@@ -132,5 +132,5 @@ pub mod softmax_cross_entropy;
 pub use attention::{Attention, AttentionTape};
 pub use batch_norm::{BatchNorm, BatchNormTape};
 pub use linear::{Linear, LinearTape};
-pub use lstm::{Lstm, LstmTape};
+pub use lstm::{Lstm, LstmTape, PackedFor};
 pub use running::{RunningAttention, RunningLstm};

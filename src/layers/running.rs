@@ -22,7 +22,8 @@ pub struct RunningLstm<S> {
     packed_ih: Panels<S>,
     packed_hh: Panels<S>,
     bias: Vec<S>,
-    /// i, f, g, o of the last frame, one after the other, `[4H]`.
+    /// i, f, g, o of the last frame before and after their activation, one after the other, `[4H]`.
+    before_activation: Vec<S>,
     gates: Vec<S>,
     /// States of the last frame and of the one before it, `[H]`.
     c: Vec<S>,
@@ -44,6 +45,7 @@ impl<S: Scalar> RunningLstm<S> {
             packed_ih: pack(&layer.weight_ih, inputs),
             packed_hh: pack(&layer.weight_hh, hidden),
             bias: layer.bias_ih.iter().zip(&layer.bias_hh).map(|(&ih, &hh)| ih + hh).collect(),
+            before_activation: vec![S::ZERO; 4 * hidden],
             gates: vec![S::ZERO; 4 * hidden],
             c: vec![S::ZERO; hidden],
             c_prev: vec![S::ZERO; hidden],
@@ -58,18 +60,18 @@ impl<S: Scalar> RunningLstm<S> {
         self.h.fill(S::ZERO);
     }
 
-    /// Hidden state `[H]` of the next frame `x` `[D]`: to the bit that of [`Lstm::forward`], whose formula this is. One row
-    /// has all four gates in one product, which a batch, whose gates are flat, cannot.
+    /// Hidden state `[H]` of the next frame `x` `[D]`: to the bit that of [`Lstm::forward`], whose formula this is.
     ///
     /// # Panics
     /// If `x` has not `D` values.
     pub fn push(&mut self, x: &[S]) -> &[S] {
         let terms = [Term { a: x, b: &self.packed_ih }, Term { a: &self.h, b: &self.packed_hh }];
-        product(Start::Row(&self.bias), &terms, &mut self.gates);
+        product(Start::Row(&self.bias), &terms, &mut self.before_activation);
         std::mem::swap(&mut self.c, &mut self.c_prev);
         let (if_gates, go_gates) = self.gates.split_at_mut(2 * self.h.len());
         let ((i, f), (g, o)) = (if_gates.split_at_mut(self.h.len()), go_gates.split_at_mut(self.h.len()));
-        cell_forward([i, f, g, o], &self.c_prev, &mut self.c, &mut self.tanh_c, &mut self.h);
+        let (c, tanh_c, h) = (&mut self.c, &mut self.tanh_c, &mut self.h);
+        cell_forward(&self.before_activation, &self.c_prev, [i, f, g, o], c, tanh_c, h);
         &self.h
     }
 }

@@ -5,7 +5,9 @@
 //! ```
 
 use crate::layers::dropout;
-use crate::layers::{Attention, AttentionTape, BatchNorm, BatchNormTape, Linear, LinearTape, Lstm, LstmTape};
+use crate::layers::{
+    Attention, AttentionTape, BatchNorm, BatchNormTape, Linear, LinearTape, Lstm, LstmTape, PackedFor,
+};
 use crate::matrix::Matrix;
 use crate::packed::Packed;
 use crate::params::parameters;
@@ -120,13 +122,13 @@ impl<S: Scalar> LstmSa<S> {
 
     /// Scores in evaluation, into `tape.logits`: running statistics, no dropout, every clip for itself.
     pub fn forward_eval(&self, layout: &Packed, x: &Matrix<S>, tape: &mut LstmSaTape<S>) {
-        self.pack(tape);
+        self.pack(PackedFor::layout(layout), tape);
         self.forward_eval_packed(layout, x, tape);
     }
 
     /// The first half of [`forward_eval`](Self::forward_eval), to be done once for many calls of the second.
-    pub fn pack(&self, tape: &mut LstmSaTape<S>) {
-        self.lstm.pack(&mut tape.lstm);
+    pub fn pack(&self, packed_for: PackedFor, tape: &mut LstmSaTape<S>) {
+        self.lstm.pack(packed_for, &mut tape.lstm);
         self.fc.pack(&mut tape.fc);
     }
 

@@ -20,6 +20,7 @@ pub use res_lstm_sa::{ResLstmSa, ResLstmSaTape};
 pub use stream::Stream;
 pub use trace::{LstmTrace, Trace};
 
+use crate::layers::PackedFor;
 use crate::matrix::Matrix;
 use crate::packed::Packed;
 use crate::params::{Parameters, Path, Role};
@@ -124,15 +125,15 @@ impl<S: Scalar> Model<S> {
 
     /// Scores in evaluation, into `tape.top.logits`: running statistics, no dropout, every clip for itself.
     pub fn forward_eval(&self, layout: &Packed, x: &Matrix<S>, tape: &mut Tape<S>) {
-        self.pack(tape);
+        self.pack(PackedFor::layout(layout), tape);
         self.forward_eval_packed(layout, x, tape);
     }
 
     /// The first half of [`forward_eval`](Self::forward_eval), to be done once for many calls of the second.
-    pub fn pack(&self, tape: &mut Tape<S>) {
+    pub fn pack(&self, packed_for: PackedFor, tape: &mut Tape<S>) {
         match self {
-            Model::LstmSa(model) => model.pack(&mut tape.top),
-            Model::ResLstmSa(model) => model.pack(tape),
+            Model::LstmSa(model) => model.pack(packed_for, &mut tape.top),
+            Model::ResLstmSa(model) => model.pack(packed_for, tape),
         }
     }
 

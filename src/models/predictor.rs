@@ -3,6 +3,7 @@
 use super::{Metadata, Model, ModelFile, Tape};
 use crate::audio::{FrontEnd, Recording};
 use crate::error::{Error, Kind, Result};
+use crate::layers::PackedFor;
 use crate::layers::softmax_cross_entropy::softmax;
 use crate::matrix::Matrix;
 use crate::packed::{Packed, Padding};
@@ -83,7 +84,7 @@ impl Predictor {
         let front_end =
             front_end.transpose().map_err(|error| Error::new(Kind::Model, error.to_string()).at("metadata"))?;
         let mut tape = Tape::default();
-        file.model().pack(&mut tape);
+        file.model().pack(PackedFor::OneClip, &mut tape);
         Ok(Predictor {
             labels: file.labels(),
             file,

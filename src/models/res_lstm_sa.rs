@@ -6,7 +6,7 @@
 
 use super::lstm_sa::{LstmSa, LstmSaTape};
 use crate::layers::residual;
-use crate::layers::{BatchNorm, BatchNormTape, Lstm, LstmTape};
+use crate::layers::{BatchNorm, BatchNormTape, Lstm, LstmTape, PackedFor};
 use crate::matrix::Matrix;
 use crate::packed::Packed;
 use crate::params::parameters;
@@ -117,14 +117,14 @@ impl<S: Scalar> ResLstmSa<S> {
 
     /// Scores in evaluation, into `tape.top.logits`: running statistics, no dropout, every clip for itself.
     pub fn forward_eval(&self, layout: &Packed, x: &Matrix<S>, tape: &mut ResLstmSaTape<S>) {
-        self.pack(tape);
+        self.pack(PackedFor::layout(layout), tape);
         self.forward_eval_packed(layout, x, tape);
     }
 
     /// The first half of [`forward_eval`](Self::forward_eval), to be done once for many calls of the second.
-    pub fn pack(&self, tape: &mut ResLstmSaTape<S>) {
-        self.lstm1.pack(&mut tape.lstm1);
-        self.top.pack(&mut tape.top);
+    pub fn pack(&self, packed_for: PackedFor, tape: &mut ResLstmSaTape<S>) {
+        self.lstm1.pack(packed_for, &mut tape.lstm1);
+        self.top.pack(packed_for, &mut tape.top);
     }
 
     /// The second half: scores by the weights that [`pack`](Self::pack) left in `tape`, if no training came in between.

@@ -7,6 +7,7 @@ use crate::data::batch::{Batch, Example, batches};
 use crate::data::folds::Split;
 use crate::data::normalise::Normaliser;
 use crate::error::{Error, Kind, Result};
+use crate::layers::PackedFor;
 use crate::models::{Model, Tape};
 
 /// Clips in a batch of an evaluation where that does not change the result.
@@ -100,7 +101,7 @@ pub fn predict(
         Protocol::Published => settings.batch,
     };
     let Scratch { batch, tape } = scratch;
-    model.pack(tape);
+    model.pack(PackedFor::Batches, tape);
     let mut predictions = vec![0; clips.len()];
     let mut rest = &mut predictions[..];
     for picks in batches(clips, size) {
