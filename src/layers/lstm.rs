@@ -218,7 +218,7 @@ pub struct LstmTape<S> {
     before_activation: Vec<S>,
     /// State before the first frame: zeros, `[N,H]`.
     before: Vec<S>,
-    /// Gradients of the gates before their activation, `[F,H]` each.
+    /// Gradients of the gates before their activation, of the frames not flushed yet: the last rows of `[BLOCK_FRAMES + N,H]` each.
     dgates: [Matrix<S>; 4],
     /// What arrives at h and c from the step after, and at c of the step before, `[N,H]`.
     dh_next: Matrix<S>,
@@ -394,10 +394,11 @@ impl<S: Scalar> Lstm<S> {
     ) {
         let (inputs, hidden) = (self.inputs(), self.hidden());
         assert_eq!(dh.shape(), [layout.frames(), hidden], "dh has the shape of h");
+        let room = layout.frames().min(BLOCK_FRAMES + layout.clips());
         for gate in 0..4 {
             tape.packed_ih[gate].pack(gate_rows(&self.weight_ih, gate), inputs);
             tape.packed_hh[gate].pack(gate_rows(&self.weight_hh, gate), hidden);
-            tape.dgates[gate].resize(layout.frames(), hidden);
+            tape.dgates[gate].resize(room, hidden);
         }
         // Clips that end before the last step get nothing from the step after their end: their rows start as zeros.
         for next in [&mut tape.dh_next, &mut tape.dc_next, &mut tape.dc_prev] {
@@ -414,6 +415,8 @@ impl<S: Scalar> Lstm<S> {
             let values = rows.start * hidden..rows.end * hidden;
             let previous = if t == 0 { 0 } else { layout.rows(t - 1).start * hidden };
             let c_prev = if t == 0 { &tape.before } else { &tape.c.as_slice()[previous..] };
+            let pending = layout.rows(unflushed - 1).end - rows.start;
+            let dvalues = (room - pending) * hidden..(room - pending + rows.len()) * hidden;
             cell_backward(
                 tape.gates.each_ref().map(|gate| &gate.as_slice()[values.clone()]),
                 &c_prev[..values.len()],
@@ -422,18 +425,16 @@ impl<S: Scalar> Lstm<S> {
                 &tape.dh_next.as_slice()[..values.len()],
                 &tape.dc_next.as_slice()[..values.len()],
                 &mut tape.dc_prev.as_mut_slice()[..values.len()],
-                tape.dgates.each_mut().map(|dgate| &mut dgate.as_mut_slice()[values.clone()]),
+                tape.dgates.each_mut().map(|dgate| &mut dgate.as_mut_slice()[dvalues.clone()]),
             );
             std::mem::swap(&mut tape.dc_next, &mut tape.dc_prev);
             if t > 0 {
                 // forward: â += W_hh·h₋₁
-                let terms: [Term<'_, S>; 4] = std::array::from_fn(|gate| Term {
-                    a: &tape.dgates[gate].as_slice()[values.clone()],
-                    b: &tape.packed_hh[gate],
-                });
+                let dgates = tape.dgates.each_ref().map(|dgate| &dgate.as_slice()[dvalues.clone()]);
+                let terms: [Term<'_, S>; 4] =
+                    std::array::from_fn(|gate| Term { a: dgates[gate], b: &tape.packed_hh[gate] });
                 product(Start::Zero, &terms, &mut tape.dh_next.as_mut_slice()[..values.len()]);
             }
-            let pending = layout.rows(unflushed - 1).end - rows.start;
             if pending >= BLOCK_FRAMES || t == 0 {
                 self.flush(layout, t..unflushed, x, tape, grads, dx.as_deref_mut());
                 unflushed = t;
@@ -460,35 +461,27 @@ impl<S: Scalar> Lstm<S> {
         let hidden = self.hidden();
         for all in [&mut *dh_all, &mut *dc_all] {
             all.resize(layout.frames(), hidden);
-            all.fill(S::ZERO);
         }
-        let mut from_next = Vec::new();
+        let mut dgates: [Vec<S>; 4] = std::array::from_fn(|_| vec![S::ZERO; layout.clips() * hidden]);
+        let [mut dh_next, mut dc_next, mut dc_prev] = std::array::from_fn(|_| vec![S::ZERO; layout.clips() * hidden]);
         for t in (0..layout.steps()).rev() {
-            let first = layout.rows(t).start * hidden;
-            let values = layout.rows(t).len() * hidden;
-            // Rows of the step after: its clips are the first of this step's.
-            let next = if t + 1 == layout.steps() { 0..0 } else { layout.rows(t + 1) };
-            from_next.clear();
-            from_next.resize(next.len() * hidden, S::ZERO);
-            if !next.is_empty() {
-                let terms: [Term<'_, S>; 4] = std::array::from_fn(|gate| Term {
-                    a: tape.dgates[gate].rows_between(next.start, next.end),
-                    b: &tape.packed_hh[gate],
-                });
-                product(Start::Zero, &terms, &mut from_next);
+            let values = layout.rows(t).start * hidden..layout.rows(t).end * hidden;
+            let n = values.len();
+            let gates = tape.gates.each_ref().map(|gate| &gate.as_slice()[values.clone()]);
+            let (tanh_c, dh) = (&tape.tanh_c.as_slice()[values.clone()], &dh.as_slice()[values.clone()]);
+            let previous = if t == 0 { 0 } else { layout.rows(t - 1).start * hidden };
+            let c_prev = if t == 0 { &tape.before } else { &tape.c.as_slice()[previous..] };
+            let (dh_all, dc_all) = (&mut dh_all.as_mut_slice()[values.clone()], &mut dc_all.as_mut_slice()[values]);
+            for u in 0..n {
+                dh_all[u] = dh[u] + dh_next[u];
+                dc_all[u] = dh_all[u] * gates[3][u] * (S::ONE - tanh_c[u] * tanh_c[u]) + dc_next[u];
             }
-            let [_, f, _, o] = tape.gates.each_ref().map(Matrix::as_slice);
-            let (dh_all, dc_all) = (dh_all.as_mut_slice(), dc_all.as_mut_slice());
-            for u in 0..values {
-                let (here, after) = (first + u, next.start * hidden + u);
-                let tanh_c = tape.tanh_c.as_slice()[here];
-                let (dh_next, dc_next) = match from_next.get(u) {
-                    Some(&dh_next) => (dh_next, dc_all[after] * f[after]),
-                    None => (S::ZERO, S::ZERO),
-                };
-                dh_all[here] = dh.as_slice()[here] + dh_next;
-                dc_all[here] = dh_all[here] * o[here] * (S::ONE - tanh_c * tanh_c) + dc_next;
-            }
+            let into = dgates.each_mut().map(|dgate| &mut dgate[..n]);
+            cell_backward(gates, &c_prev[..n], tanh_c, dh, &dh_next[..n], &dc_next[..n], &mut dc_prev[..n], into);
+            std::mem::swap(&mut dc_next, &mut dc_prev);
+            let terms: [Term<'_, S>; 4] =
+                std::array::from_fn(|gate| Term { a: &dgates[gate][..n], b: &tape.packed_hh[gate] });
+            product(Start::Zero, &terms, &mut dh_next[..n]);
         }
     }
 
@@ -512,7 +505,8 @@ impl<S: Scalar> Lstm<S> {
             let h_prev = if t == 0 { &tape.before } else { &tape.h.as_slice()[layout.rows(t - 1).start * hidden..] };
             tape.packed_h_prev.set_rows(rows.start - first, &h_prev[..rows.len() * hidden]);
         }
-        let dgates = tape.dgates.each_ref().map(|dgate| dgate.rows_between(first, last));
+        let dgates =
+            tape.dgates.each_ref().map(|dgate| dgate.rows_between(dgate.rows() - (last - first), dgate.rows()));
         for (gate, dgate) in dgates.into_iter().enumerate() {
             // forward: â = W_ih·x + W_hh·h₋₁ + b_ih + b_hh
             add_outer(dgate, &tape.packed_x, gate_rows_mut(&mut grads.weight_ih, gate));
