@@ -52,6 +52,10 @@ pub trait Parameters<S> {
     /// [`visit`](Parameters::visit), values to write.
     fn visit_mut(&mut self, path: &Path<'_>, see: &mut dyn FnMut(&Path<'_>, Role, &[usize], &mut [S]));
 
+    /// Calls `see` with the role and values of every tensor, to write, and those of the same tensor of `other`, which has the same
+    /// shapes: a gradient, or other weights.
+    fn visit_pairs(&mut self, other: &Self, see: &mut dyn FnMut(Role, &mut [S], &[S]));
+
     /// Number of learned values.
     fn parameter_count(&self) -> usize {
         let mut count = 0;
@@ -79,6 +83,9 @@ impl<S> Parameters<S> for Matrix<S> {
     fn visit_mut(&mut self, path: &Path<'_>, see: &mut dyn FnMut(&Path<'_>, Role, &[usize], &mut [S])) {
         see(path, Role::Parameter, &self.shape(), self.as_mut_slice());
     }
+    fn visit_pairs(&mut self, other: &Self, see: &mut dyn FnMut(Role, &mut [S], &[S])) {
+        see(Role::Parameter, self.as_mut_slice(), other.as_slice());
+    }
 }
 
 impl<S> Parameters<S> for Vec<S> {
@@ -87,6 +94,9 @@ impl<S> Parameters<S> for Vec<S> {
     }
     fn visit_mut(&mut self, path: &Path<'_>, see: &mut dyn FnMut(&Path<'_>, Role, &[usize], &mut [S])) {
         see(path, Role::Parameter, &[self.len()], self);
+    }
+    fn visit_pairs(&mut self, other: &Self, see: &mut dyn FnMut(Role, &mut [S], &[S])) {
+        see(Role::Parameter, self, other);
     }
 }
 
@@ -100,6 +110,9 @@ impl<S> Parameters<S> for Buffer<S> {
     }
     fn visit_mut(&mut self, path: &Path<'_>, see: &mut dyn FnMut(&Path<'_>, Role, &[usize], &mut [S])) {
         see(path, Role::Buffer, &[self.0.len()], &mut self.0);
+    }
+    fn visit_pairs(&mut self, other: &Self, see: &mut dyn FnMut(Role, &mut [S], &[S])) {
+        see(Role::Buffer, &mut self.0, &other.0);
     }
 }
 
@@ -120,6 +133,13 @@ macro_rules! parameters {
                 see: &mut dyn FnMut(&$crate::params::Path<'_>, $crate::params::Role, &[usize], &mut [S]),
             ) {
                 $(self.$($field).+.visit_mut(&path.child($name), see);)+
+            }
+            fn visit_pairs(
+                &mut self,
+                other: &Self,
+                see: &mut dyn FnMut($crate::params::Role, &mut [S], &[S]),
+            ) {
+                $(self.$($field).+.visit_pairs(&other.$($field).+, see);)+
             }
         }
     };

@@ -19,6 +19,7 @@ pub struct NoParameters;
 impl<S> Parameters<S> for NoParameters {
     fn visit<'a>(&'a self, _: &Path<'_>, _: &mut dyn FnMut(&Path<'_>, Role, &[usize], &'a [S])) {}
     fn visit_mut(&mut self, _: &Path<'_>, _: &mut dyn FnMut(&Path<'_>, Role, &[usize], &mut [S])) {}
+    fn visit_pairs(&mut self, _: &Self, _: &mut dyn FnMut(Role, &mut [S], &[S])) {}
 }
 
 /// [`Linear`] on `[rows, inputs]`.

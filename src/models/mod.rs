@@ -183,6 +183,13 @@ impl<S: Scalar> Parameters<S> for Model<S> {
             Model::ResLstmSa(model) => model.visit_mut(path, see),
         }
     }
+    fn visit_pairs(&mut self, other: &Self, see: &mut dyn FnMut(Role, &mut [S], &[S])) {
+        match (self, other) {
+            (Model::LstmSa(model), Model::LstmSa(other)) => model.visit_pairs(other, see),
+            (Model::ResLstmSa(model), Model::ResLstmSa(other)) => model.visit_pairs(other, see),
+            _ => panic!("a gradient has the architecture of its model"),
+        }
+    }
 }
 
 #[cfg(test)]

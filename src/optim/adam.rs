@@ -2,7 +2,7 @@
 //! decay of AdamW.
 
 use crate::kernels::simd;
-use crate::params::{Parameters, Path, Role};
+use crate::params::{Parameters, Role};
 use crate::scalar::Scalar;
 
 /// β₁, β₂ and ε: PyTorch's defaults.
@@ -21,8 +21,6 @@ pub struct Adam<S> {
     pub first_moment: Vec<S>,
     /// v: running mean of the squared gradient, `[P]`.
     pub second_moment: Vec<S>,
-    /// This step's gradient, gathered, `[P]`.
-    gradient: Vec<S>,
 }
 
 impl<S: Scalar> Adam<S> {
@@ -33,7 +31,6 @@ impl<S: Scalar> Adam<S> {
             steps: 0,
             first_moment: vec![S::ZERO; parameters],
             second_moment: vec![S::ZERO; parameters],
-            gradient: Vec::with_capacity(parameters),
         }
     }
 
@@ -48,28 +45,18 @@ impl<S: Scalar> Adam<S> {
     /// # Panics
     /// If the number of learned values is not the one `new` was told.
     pub fn step<P: Parameters<S>>(&mut self, model: &mut P, grads: &P, lr: f64) {
-        self.gradient.clear();
-        grads.visit(&Path::ROOT, &mut |_, role, _, values| {
-            if role == Role::Parameter {
-                self.gradient.extend_from_slice(values);
-            }
-        });
-        assert_eq!(self.gradient.len(), self.first_moment.len(), "an optimiser serves one model");
         self.steps += 1;
         let step_size = S::from_f64(lr / (1.0 - BETA1.powf(self.steps as f64)));
         let root_bias2 = S::from_f64((1.0 - BETA2.powf(self.steps as f64)).sqrt());
         let decay = S::from_f64(self.weight_decay);
         let (beta1, beta2, epsilon) = (S::from_f64(BETA1), S::from_f64(BETA2), S::from_f64(EPSILON));
         let (take1, take2) = (S::from_f64(1.0 - BETA1), S::from_f64(1.0 - BETA2));
-        let mut first = 0;
-        model.visit_mut(&Path::ROOT, &mut |_, role, _, theta| {
+        let (mut m, mut v) = (&mut self.first_moment[..], &mut self.second_moment[..]);
+        model.visit_pairs(grads, &mut |role, theta, g| {
             if role == Role::Buffer {
                 return;
             }
-            let range = first..first + theta.len();
-            first = range.end;
-            let (g, m) = (&self.gradient[range.clone()], &mut self.first_moment[range.clone()]);
-            let v = &mut self.second_moment[range];
+            let (m, v) = (front(&mut m, theta.len()), front(&mut v, theta.len()));
             simd(
                 #[inline(always)]
                 |_| {
@@ -82,7 +69,13 @@ impl<S: Scalar> Adam<S> {
                 },
             );
         });
+        assert!(m.is_empty() && v.is_empty(), "an optimiser serves one model");
     }
+}
+
+/// Takes the first `n` values off the front of `rest`.
+fn front<'a, S>(rest: &mut &'a mut [S], n: usize) -> &'a mut [S] {
+    rest.split_off_mut(..n).expect("an optimiser serves one model")
 }
 
 #[cfg(test)]
