@@ -100,4 +100,27 @@ mod tests {
         approx::assert_abs_diff_eq!(theta[0], 1.9, epsilon = 1e-8);
         approx::assert_abs_diff_eq!(theta[1], -2.9, epsilon = 1e-8);
     }
+
+    #[test]
+    fn three_steps_with_weight_decay_are_pytorchs() {
+        // torch.optim.Adam([2, -3, 0.25], lr=0.1, weight_decay=0.5) of PyTorch 2.15, in float64.
+        let mut theta = vec![2.0, -3.0, 0.25];
+        let mut adam = Adam::new(3, 0.5);
+        let steps = [
+            ([0.3, -0.2, 1.0], [1.9000000007692308, -2.900000000588235, 0.15000000088888887]),
+            ([-1.5, 0.4, 0.1], [1.8673013694354919, -2.8038814358686204, 0.0723477328486801]),
+            ([0.7, 2.0, -0.6], [1.802428543363535, -2.7510385170515215, 0.04693959370941789]),
+        ];
+        for (gradient, expected) in steps {
+            adam.step(&mut theta, &gradient.to_vec(), 0.1);
+            approx::assert_abs_diff_eq!(theta[..], expected[..], epsilon = 1e-14);
+        }
+        assert_eq!(adam.steps, 3);
+    }
+
+    #[test]
+    #[should_panic(expected = "an optimiser serves one model")]
+    fn a_model_of_another_size_is_refused() {
+        Adam::new(3, 0.0).step(&mut vec![1.0, 2.0], &vec![0.0, 0.0], 0.1);
+    }
 }

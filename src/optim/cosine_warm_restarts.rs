@@ -54,4 +54,15 @@ mod tests {
         }
         assert_eq!(CosineWarmRestarts::published(1.0, 1).rate(57), 1.0);
     }
+
+    #[test]
+    fn the_published_schedule_goes_down_to_a_hundredth() {
+        let schedule = CosineWarmRestarts::published(0.1, 4);
+        for (epoch, expected) in [(0, 0.1), (2, (0.1 + 0.001) / 2.0), (4, 0.1), (10, (0.1 + 0.001) / 2.0)] {
+            approx::assert_abs_diff_eq!(schedule.rate(epoch), expected, epsilon = 1e-16);
+        }
+        // The last epoch of a cycle is a quarter of the way from its end.
+        let last = 0.001 + 0.099 * (1.0 - std::f64::consts::FRAC_1_SQRT_2) / 2.0;
+        approx::assert_abs_diff_eq!(schedule.rate(3), last, epsilon = 1e-16);
+    }
 }
