@@ -13,11 +13,12 @@
 //!
 //! So the MFCC of a frame differ from the clip's where louder sound is still to come and a band lies more than 80 dB below
 //! that; chroma differs until the tuning has settled. The last frame of a clip is the same to the bit (unless it has more
-//! peaks than are remembered: a minute or more of speech). Nothing depends on the portions in which the samples come.
+//! peaks than are remembered: a minute or more of speech), but for deltas, which are of the MFCC as they were given. Nothing depends on the portions in which the samples come.
 
-use super::{FeatureSettings, FrontEnd, NOTHING_HEARD, check_samples};
+use super::{FeatureSettings, FrontEnd, NOTHING_HEARD, check_samples, delta};
 use crate::error::Result;
 use crate::matrix::Matrix;
+use std::collections::VecDeque;
 
 /// A [`FrontEnd`] in the midst of a recording. Memory does not grow with it.
 ///
@@ -44,6 +45,8 @@ pub struct LiveFrontEnd {
     given: usize,
     /// Features of the frames just completed, `[T,width]`.
     features: Matrix<f32>,
+    /// MFCC of the latest frames that deltas are taken of, `[deltas]` each, the latest first.
+    latest: VecDeque<Vec<f32>>,
 }
 
 impl LiveFrontEnd {
@@ -54,7 +57,14 @@ impl LiveFrontEnd {
     pub fn new(settings: FeatureSettings, sample_rate: u32) -> Result<Self> {
         let window = Vec::with_capacity(settings.n_fft);
         let front_end = FrontEnd::new(settings, sample_rate)?;
-        let mut live = LiveFrontEnd { front_end, window, heard: 0, given: 0, features: Matrix::default() };
+        let mut live = LiveFrontEnd {
+            front_end,
+            window,
+            heard: 0,
+            given: 0,
+            features: Matrix::default(),
+            latest: VecDeque::new(),
+        };
         live.reset();
         Ok(live)
     }
@@ -101,6 +111,7 @@ impl LiveFrontEnd {
     /// Back to before the first sample.
     fn reset(&mut self) {
         (self.heard, self.given) = (0, 0);
+        self.latest.clear();
         self.window.clear();
         // Half the first frame lies before the first sample.
         self.window.resize(self.settings().n_fft / 2, 0.0);
@@ -128,10 +139,22 @@ impl LiveFrontEnd {
         power.resize(1, settings.bins());
         stft.frame_power(&self.window, settings.n_fft / 2, power.row_mut(0));
         let tuning = tuning_estimator.hear(power.row(0));
-        let row = self.front_end.features_of_power(tuning);
+        let mut row = self.front_end.features_of_power(tuning);
+        self.append_deltas(row.row_mut(0));
         self.features.resize(self.features.rows() + 1, row.cols());
         self.features.row_mut(self.features.rows() - 1).copy_from_slice(row.row(0));
         self.given += 1;
+    }
+
+    /// The deltas of a frame, into its last columns.
+    fn append_deltas(&mut self, row: &mut [f32]) {
+        let deltas = self.settings().deltas;
+        let (values, slopes) = row.split_at_mut(row.len() - deltas);
+        self.latest.truncate(delta::WINDOW - 1);
+        self.latest.push_front(values[..deltas].to_vec());
+        for (column, slope) in slopes.iter_mut().enumerate() {
+            *slope = delta::slope(|age| self.latest[age.min(self.latest.len() - 1)][column]);
+        }
     }
 }
 
@@ -144,7 +167,7 @@ mod tests {
     const RATE: u32 = 16_000;
 
     fn settings(n_fft: usize, hop: usize) -> FeatureSettings {
-        FeatureSettings { n_fft, hop, mel_bands: 32, mfcc: 13, chroma: 12 }
+        FeatureSettings { n_fft, hop, mel_bands: 32, mfcc: 13, chroma: 12, deltas: 0 }
     }
 
     /// Voices at changing pitch, and a loudness that rises and falls by 100 dB, so that floor and tuning move.
@@ -174,6 +197,23 @@ mod tests {
         }
         keep(front_end.finish());
         rows
+    }
+
+    #[test]
+    fn deltas_live_are_those_of_the_mfcc_that_were_given() {
+        let settings = FeatureSettings { chroma: 0, deltas: 4, ..settings(256, 96) };
+        let mut front_end = LiveFrontEnd::new(settings, RATE).unwrap();
+        // Twice: nothing of the first recording may stay behind.
+        for _ in 0..2 {
+            let rows = live(&mut front_end, &recording(3000), &[77]);
+            let mut expected = Matrix::from_rows(&rows);
+            assert_eq!(expected.shape(), [32, 17]);
+            delta::append(&mut expected, 4);
+            for (t, row) in rows.iter().enumerate() {
+                assert_eq!(row, expected.row(t), "frame {t}");
+            }
+            assert!(rows.iter().any(|row| row[13] != 0.0));
+        }
     }
 
     /// What the batch front end says of the last of the first `t + 1` frames, had the clip no others.

@@ -15,6 +15,7 @@
 //! | loudness as an ear hears it, its shape  | `mfcc.rs`   | `power_to_db`, `feature.mfcc(n_mfcc=34)`          |
 //! | how far the voice is off concert pitch  | `tuning.rs` | `estimate_tuning` on the power spectrogram        |
 //! | which of twelve pitch classes sound     | `chroma.rs` | `filters.chroma`, `feature.chroma_stft`           |
+//! | how fast the first MFCC change          | `delta.rs`  | like `feature.delta`; not among the paper's       |
 //!
 //! `live.rs` does the same while the sound is still coming.
 //!
@@ -36,6 +37,7 @@ use crate::error::{Error, Kind, Result};
 use crate::matrix::Matrix;
 
 mod chroma;
+mod delta;
 mod live;
 mod mel;
 mod mfcc;
@@ -112,14 +114,14 @@ impl FrontEnd {
     }
 
     /// Features of one clip, not normalised: `samples` `[n]` to `[T,width]` with `T = 1 + n / hop`, MFCC in the first columns,
-    /// then chroma from C upwards. Chroma is tuned to the clip's own [`tuning`](Self::tuning).
+    /// then chroma from C upwards, then deltas. Chroma is tuned to the clip's own [`tuning`](Self::tuning).
     ///
     /// # Errors
     /// [`Kind::Audio`] if there are no samples, or some are NaN, infinite or beyond 2³¹ in size.
     pub fn features(&mut self, samples: &[f32]) -> Result<Matrix<f32>> {
         self.hear_clip(samples)?;
         let tuning = self.tuning_estimator.estimate(&self.power);
-        Ok(self.features_of_power(tuning))
+        Ok(self.features_of_clip(tuning))
     }
 
     /// As [`features`](Self::features), with chroma tuned to `tuning`, a fraction of a chroma bin (of a semitone, with twelve).
@@ -132,7 +134,7 @@ impl FrontEnd {
             return Err(Error::new(Kind::Settings, problem).advice("whole bins are no mistuning"));
         }
         self.hear_clip(samples)?;
-        Ok(self.features_of_power(tuning))
+        Ok(self.features_of_clip(tuning))
     }
 
     /// Estimated tuning of one clip `[n]`, in chroma bins (semitones, with twelve): one of −0.50, −0.49, … 0.49, and 0 where
@@ -154,13 +156,22 @@ impl FrontEnd {
     }
 
     /// From `self.power` `[T,B]` to features `[T,width]`.
+    fn features_of_clip(&mut self, tuning: f64) -> Matrix<f32> {
+        let mut features = self.features_of_power(tuning);
+        delta::append(&mut features, self.settings.deltas);
+        features
+    }
+
+    /// From `self.power` `[T,B]` to features `[T,width]` but for the deltas.
     fn features_of_power(&mut self, tuning: f64) -> Matrix<f32> {
         let mut features = Matrix::zeros(self.power.rows(), self.settings.width());
         self.mel_bank.apply(&self.power, &mut self.mel);
         decibels(self.mel.as_mut_slice(), &mut self.loudest);
         self.cosine_transform.apply(&self.mel, &mut features);
-        let bank = self.chroma_bank(tuning);
-        self.chroma_banks[bank].apply(&self.power, &mut features, self.settings.mfcc);
+        if self.settings.chroma > 0 {
+            let bank = self.chroma_bank(tuning);
+            self.chroma_banks[bank].apply(&self.power, &mut features, self.settings.mfcc);
+        }
         features
     }
 
@@ -253,7 +264,8 @@ mod tests {
     #[test]
     fn tunings_of_the_callers_own_do_not_pile_up() {
         let mut front_end =
-            FrontEnd::new(FeatureSettings { n_fft: 64, hop: 32, mel_bands: 8, mfcc: 4, chroma: 12 }, 8_000).unwrap();
+            FrontEnd::new(FeatureSettings { n_fft: 64, hop: 32, mel_bands: 8, mfcc: 4, chroma: 12, deltas: 0 }, 8_000)
+                .unwrap();
         for i in 0..250 {
             front_end.features_with_tuning(&[0.5; 10], f64::from(i) / 1000.0).unwrap();
         }

@@ -28,20 +28,33 @@ pub struct FeatureSettings {
     pub mel_bands: usize,
     /// Number of MFCC, the first of the cosine transform: 1 to `mel_bands`.
     pub mfcc: usize,
-    /// Number of chroma bins in an octave: 12, 24, 36 or 48.
+    /// Number of chroma bins in an octave: 12, 24, 36 or 48; 0 for none.
     pub chroma: usize,
+    /// Number of deltas, the slopes of the first MFCC: 0 to `mfcc`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub deltas: usize,
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 impl Default for FeatureSettings {
     fn default() -> Self {
-        FeatureSettings { n_fft: 4096, hop: 2048, mel_bands: 128, mfcc: 34, chroma: 12 }
+        FeatureSettings { n_fft: 4096, hop: 2048, mel_bands: 128, mfcc: 34, chroma: 12, deltas: 0 }
     }
 }
 
 impl FeatureSettings {
-    /// Number of feature columns: MFCC first, then chroma.
+    /// Number of feature columns: MFCC first, then chroma, then deltas.
     pub fn width(&self) -> usize {
-        self.mfcc + self.chroma
+        self.mfcc + self.chroma + self.deltas
+    }
+
+    /// Kinds of columns in their order, and how many there are of each, at least one.
+    pub fn kinds(&self) -> impl Iterator<Item = (&'static str, usize)> {
+        let all = [("MFCC", self.mfcc), ("chroma", self.chroma), ("delta", self.deltas)];
+        all.into_iter().filter(|&(_, count)| count > 0)
     }
 
     /// Number of frequency bins of a frame: 0 Hz, half the sample rate, and what lies between.
@@ -63,7 +76,8 @@ impl FeatureSettings {
         in_range("hop", self.hop, 1, self.n_fft)?;
         in_range("mel_bands", self.mel_bands, 1, MOST_BANDS.min(self.n_fft / 2))?;
         in_range("mfcc", self.mfcc, 1, self.mel_bands)?;
-        in_range("chroma", self.chroma, 12, 48)?;
+        in_range("chroma", self.chroma, 0, 48)?;
+        in_range("deltas", self.deltas, 0, self.mfcc)?;
         multiple_of("n_fft", self.n_fft, 2)?;
         multiple_of("chroma", self.chroma, 12)
     }
@@ -114,7 +128,8 @@ mod tests {
             (FeatureSettings { mfcc: 0, ..good() }, "mfcc", "1 to 128"),
             (FeatureSettings { mfcc: 129, ..good() }, "mfcc", "1 to 128"),
             (FeatureSettings { chroma: 13, ..good() }, "chroma", "a multiple of 12"),
-            (FeatureSettings { chroma: 0, ..good() }, "chroma", "12 to 48"),
+            (FeatureSettings { chroma: 60, ..good() }, "chroma", "0 to 48"),
+            (FeatureSettings { deltas: 35, ..good() }, "deltas", "0 to 34"),
         ] {
             let error = settings.validate().unwrap_err();
             assert_eq!(error.kind(), Kind::Settings);

@@ -1,10 +1,10 @@
 //! One recording and a trained model, for the commands that look into both.
 
 use super::predict::{is_features, read_input};
-use super::resample;
 use reslstm::audio::Recording;
 use reslstm::audit;
 use reslstm::corpus::npy;
+use reslstm::corpus::resample::to_rate;
 use reslstm::error::{Error, Kind, Result};
 use reslstm::matrix::Matrix;
 use reslstm::models::{Model, Predictor};
@@ -13,7 +13,7 @@ use std::path::Path;
 /// The recording at the model's sample rate. Errors are left to be named by the caller.
 pub fn recording(predictor: &mut Predictor, path: &Path) -> Result<Recording> {
     let rate = predictor.sample_rate()?;
-    resample::to_rate(Recording::from_wav(&read_input(path)?)?, rate)
+    to_rate(Recording::from_wav(&read_input(path)?)?, rate)
 }
 
 /// Features `[T,D]` of a recording, or those that a `.npy` file holds. Errors are left to be named by the caller.

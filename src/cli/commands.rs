@@ -2,7 +2,7 @@
 
 use super::objective::StudyIdentity;
 use reslstm::train::cross_validate::Plan;
-use reslstm::train::{Recipe, Settings};
+use reslstm::train::{Augment, Inputs, Recipe, Settings, Weights};
 use reslstm::tune::Space;
 use serde_json::Value;
 use std::path::Path;
@@ -18,18 +18,39 @@ pub fn tune(data: &str, study: &Path, trials: usize, identity: &StudyIdentity) -
     let StudyIdentity { folds, settings, space, .. } = identity;
     let preset = Space::PRESETS.into_iter().find(|name| Space::preset(name).as_ref() == Some(space));
     let (study, space) = (quote(&study.display().to_string()), preset.unwrap_or("SPACE.toml"));
-    let value = |value: &Value| value.as_str().map_or_else(|| value.to_string(), String::from);
+    let value = |value: &Value| match (value.as_str(), serde_json::from_value::<Augment>(value.clone())) {
+        (Some(text), _) => text.to_string(),
+        (None, Ok(augment)) if value.is_object() => name_of(&augment).to_string(),
+        _ => value.to_string(),
+    };
     let settings: String = settings.iter().map(|(name, setting)| format!(" --{name} {}", value(setting))).collect();
     format!("reslstm tune {} --study {study} --trials {trials} --space {space} --folds {folds}{settings}", quote(data))
 }
 
 /// Every setting as an option.
 fn options(settings: &Settings) -> String {
-    let Recipe { arch, protocol, epochs, batch, lr, weight_decay, dropout, t0, seed } = &**settings;
-    format!(
+    let Recipe { arch, protocol, epochs, batch, lr, weight_decay, dropout, t0, seed, inputs, weights, augment } =
+        &**settings;
+    let mut options = format!(
         "--arch {arch} --protocol {protocol} --epochs {epochs} --batch {batch} --lr {lr} --weight-decay {weight_decay} \
          --dropout {dropout} --t0 {t0} --seed {seed}"
-    )
+    );
+    if *inputs != Inputs::default() {
+        options += &format!(" --inputs {inputs}");
+    }
+    if *weights != Weights::default() {
+        options += &format!(" --weights {weights}");
+    }
+    if let Some(augment) = augment {
+        options += &format!(" --augment {}", name_of(augment));
+    }
+    options
+}
+
+/// What `--augment` takes for it.
+fn name_of(augment: &Augment) -> &'static str {
+    let preset = Augment::PRESETS.into_iter().find(|name| Augment::preset(name).as_ref() == Some(augment));
+    preset.unwrap_or("AUGMENT.toml")
 }
 
 /// A word as a shell reads it.

@@ -4,7 +4,6 @@ use super::options::TrainingOptions;
 use super::source::{Found, Licensed};
 use super::{Done, Outcome, interrupt, print_line, progress, table};
 use clap::Args;
-use reslstm::audio::FeatureSettings;
 use reslstm::error::Result;
 use reslstm::train::Settings;
 use reslstm::train::cross_validate::{Event, Execution, Plan, check_folder, cross_validate};
@@ -39,8 +38,14 @@ impl Cv {
         let corpus = Found::open(&self.data)?;
         corpus.splits(&plan.folds)?;
         check_folder(&self.output, &plan, options.resume)?;
-        let data =
-            corpus.load(FeatureSettings::default(), options.cache.as_deref(), threads).map_err(interrupt::resumable)?;
+        let data = corpus
+            .load_with(
+                plan.settings.inputs.features(),
+                &plan.settings.other_speeds(),
+                options.cache.as_deref(),
+                threads,
+            )
+            .map_err(interrupt::resumable)?;
         let summary = run_plan(&data, &plan, &self.output, threads, options.resume).map_err(interrupt::resumable)?;
         print(&summary, self.json)?;
         Ok(Done::Everything)

@@ -8,6 +8,7 @@ use reslstm::corpus::{self, ClipFeatures, Work, npy};
 use reslstm::error::{Error, Kind};
 use reslstm::files::{self, Existing};
 use reslstm::matrix::Matrix;
+use reslstm::train::Inputs;
 use std::path::{Path, PathBuf};
 
 /// Write the features of recordings: one file a clip, the folders kept.
@@ -25,6 +26,9 @@ pub struct Features {
     /// Folder for the feature files
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
+    /// What of a frame: paper (34 MFCC, 12 chroma), deltas (34 MFCC, 12 deltas) or all of these
+    #[arg(long = "inputs", value_name = "NAME", default_value_t)]
+    kinds: Inputs,
     /// npy (float32) or csv
     #[arg(long, value_enum, default_value_t = Format::Npy)]
     format: Format,
@@ -56,9 +60,9 @@ impl Features {
             }
         }
         let bar = progress::bar(inputs.len() as u64, "features");
-        let settings = FeatureSettings::default();
-        let work =
-            Work { settings: &settings, cache: None, progress: &|_, _| bar.inc(1), stop: interrupt::stop_flag() };
+        let settings = self.kinds.features();
+        let (progress, stop) = (&|_, _| bar.inc(1), interrupt::stop_flag());
+        let work = Work { settings: &settings, speed: 1.0, cache: None, progress, stop };
         let write = |index: usize, clip: ClipFeatures| {
             let bytes = match self.format {
                 Format::Npy => npy::to_bytes(&clip.features),
@@ -75,8 +79,9 @@ impl Features {
 
 /// `mfcc_0,…,chroma_11`, then a line a frame, every number so that it reads back to the bit.
 fn csv_text(settings: &FeatureSettings, features: &Matrix<f32>) -> String {
-    let mfcc = (0..settings.mfcc).map(|k| format!("mfcc_{k}"));
-    let header: Vec<String> = mfcc.chain((0..settings.chroma).map(|k| format!("chroma_{k}"))).collect();
+    let columns =
+        |(kind, count): (&'static str, usize)| (0..count).map(move |k| format!("{}_{k}", kind.to_lowercase()));
+    let header: Vec<String> = settings.kinds().flat_map(columns).collect();
     let mut text = header.join(",") + "\n";
     for row in features.iter_rows() {
         let row: Vec<String> = row.iter().map(f32::to_string).collect();

@@ -1,8 +1,8 @@
 //! `predict --live`: raw samples on stdin, a line for every frame as it completes.
 
-use super::resample::Resampler;
 use super::rows::{Format, Place};
 use super::{Done, Outcome, interrupt};
+use reslstm::corpus::resample::Resampler;
 use reslstm::error::{Error, Kind, Result};
 use reslstm::models::{LivePredictor, ModelFile, Moment};
 use std::io::{Read, Write};

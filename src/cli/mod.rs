@@ -24,7 +24,6 @@ mod paper;
 mod predict;
 mod progress;
 mod report;
-mod resample;
 mod rows;
 mod source;
 mod sweep;

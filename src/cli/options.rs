@@ -4,8 +4,8 @@ use anyhow::Context;
 use clap::Args;
 use reslstm::data::folds::FoldPlan;
 use reslstm::error::{Error, Kind, Result};
-use reslstm::train::Recipe;
 use reslstm::train::cross_validate::Plan;
+use reslstm::train::{Augment, Recipe};
 use serde::Deserialize;
 use std::path::PathBuf;
 
@@ -46,6 +46,15 @@ pub struct TrainingOptions {
     /// Epochs of a cosine cycle [5]
     #[arg(long, value_name = "EPOCHS")]
     t0: Option<usize>,
+    /// What the model reads of a frame: paper (34 MFCC, 12 chroma), deltas (34 MFCC, 12 deltas) or all of these [paper]
+    #[arg(long, value_name = "NAME")]
+    inputs: Option<String>,
+    /// Which weights are kept: best (on the validation speakers), last, or average (over the restarts of the second half) [best]
+    #[arg(long, value_name = "NAME")]
+    weights: Option<String>,
+    /// Clips heard differently every epoch: voices, or a TOML file with speeds, stretch and noise [none]
+    #[arg(long, value_name = "NAME|FILE.toml")]
+    augment: Option<String>,
     /// Trainings at a time [all cores]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -79,6 +88,9 @@ impl TrainingOptions {
             weight_decay: self.weight_decay.or(file.weight_decay),
             dropout: self.dropout.or(file.dropout),
             t0: self.t0.or(file.t0),
+            inputs: self.inputs.or(file.inputs),
+            weights: self.weights.or(file.weights),
+            augment: self.augment.or(file.augment),
             threads: self.threads.or(file.threads),
             config: None,
             resume: self.resume || file.resume,
@@ -99,6 +111,9 @@ impl TrainingOptions {
             dropout: self.dropout.unwrap_or(default.dropout),
             t0: self.t0.unwrap_or(default.t0),
             seed: self.seed.unwrap_or(default.seed),
+            inputs: self.inputs.as_ref().map_or(Ok(default.inputs), |name| name.parse())?,
+            weights: self.weights.as_ref().map_or(Ok(default.weights), |name| name.parse())?,
+            augment: self.augment.as_deref().map(augment).transpose()?,
         };
         let folds: FoldPlan = self.folds.as_deref().unwrap_or(folds).parse()?;
         Ok(Plan { settings: recipe.check()?, runs: self.runs.unwrap_or(1), folds })
@@ -125,6 +140,20 @@ impl TrainingOptions {
     }
 }
 
+/// A preset, or what a TOML file says.
+pub fn augment(name: &str) -> Result<Augment> {
+    if let Some(preset) = Augment::preset(name) {
+        return Ok(preset);
+    }
+    let wrong = |problem: String| {
+        let advice =
+            format!("name a preset ({}), or a TOML file such as: speeds = [0.9, 1, 1.1]", Augment::PRESETS.join(", "));
+        Error::new(Kind::Settings, problem).at(format!("augment: {name}")).advice(advice)
+    };
+    let text = std::fs::read_to_string(name).map_err(|error| wrong(error.to_string()))?;
+    toml::from_str(&text).map_err(|error| wrong(error.message().to_string()))
+}
+
 /// As many threads as the machine has for this process.
 pub fn all_cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
@@ -143,7 +172,9 @@ mod tests {
 
     #[test]
     fn the_help_names_the_defaults_there_are() {
-        let Recipe { arch, protocol, epochs, batch, lr, weight_decay, dropout, t0, seed } = Recipe::default();
+        let Recipe { arch, protocol, epochs, batch, lr, weight_decay, dropout, t0, seed, inputs, weights, augment } =
+            Recipe::default();
+        assert_eq!(augment, None);
         let defaults = [
             ("arch", arch.to_string()),
             ("protocol", protocol.to_string()),
@@ -154,6 +185,9 @@ mod tests {
             ("dropout", dropout.to_string()),
             ("t0", t0.to_string()),
             ("seed", seed.to_string()),
+            ("inputs", inputs.to_string()),
+            ("weights", weights.to_string()),
+            ("augment", "none".to_string()),
         ];
         for (name, default) in defaults {
             let command = Command::command();

@@ -2,11 +2,12 @@
 
 use super::inputs::{self, Input};
 use super::rows::{Format, Place};
-use super::{Outcome, interrupt, live, progress, resample};
+use super::{Outcome, interrupt, live, progress};
 use anyhow::Context;
 use clap::Args;
 use reslstm::audio::Recording;
 use reslstm::corpus::npy;
+use reslstm::corpus::resample::to_rate;
 use reslstm::error::{Error, Kind, Result};
 use reslstm::files;
 use reslstm::models::{ModelFile, Prediction, Predictor};
@@ -145,7 +146,7 @@ fn predict_input(
     if recording.sample_rate != rate && resampled.insert(recording.sample_rate) {
         eprintln!("note: {} Hz is resampled to the model's {rate} Hz", recording.sample_rate);
     }
-    let recording = resample::to_rate(recording, rate)?;
+    let recording = to_rate(recording, rate)?;
     let Some((window, step)) = windows else {
         return Ok(vec![(None, predictor.predict_recording(&recording)?)]);
     };

@@ -73,19 +73,36 @@ impl Found {
 
     /// Reads every clip, features from the cache where they are there.
     pub fn load(self, features: FeatureSettings, cache: Option<&Path>, threads: usize) -> Result<Licensed> {
+        self.load_with(features, &[], cache, threads)
+    }
+
+    /// [`load`](Self::load), and every clip played at these speeds too.
+    pub fn load_with(
+        self,
+        features: FeatureSettings,
+        speeds: &[f64],
+        cache: Option<&Path>,
+        threads: usize,
+    ) -> Result<Licensed> {
         let cache = open_cache(cache)?;
-        let bar = progress::bar(self.corpus.entries().len() as u64, "features");
+        let bar = progress::bar((self.corpus.entries().len() * (1 + speeds.len())) as u64, "features");
         let work = Work {
             settings: &features,
+            speed: 1.0,
             cache: cache.as_ref(),
-            progress: &|done, _| bar.set_position(done as u64),
+            progress: &|_, _| bar.inc(1),
             stop: interrupt::stop_flag(),
         };
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
         let pool = pool.map_err(|error| Error::new(Kind::Io, error.to_string()).at("threads"))?;
-        let loaded = pool.install(|| corpus::load_dataset(&self.corpus, &work));
+        let loaded = pool.install(|| {
+            let mut loaded = corpus::load_dataset(&self.corpus, &work)?;
+            let played = |&speed: &f64| corpus::load_played(&self.corpus, &Work { speed, ..work });
+            loaded.dataset = loaded.dataset.with_played(speeds.iter().map(played).collect::<Result<_>>()?);
+            Ok(loaded)
+        });
         bar.finish_and_clear();
-        let loaded = loaded.map_err(|error| error.at(self.path.display()))?;
+        let loaded = loaded.map_err(|error: Error| error.at(self.path.display()))?;
         Ok(Licensed { loaded, features, corpus: self.corpus })
     }
 }

@@ -1,8 +1,9 @@
 //! Tables for people: scores over runs, and the confusion matrix.
 
 use reslstm::train::metrics::{Confusion, Spread};
-use reslstm::train::results::{ModelSummary, Summary};
+use reslstm::train::results::{ModelSummary, OtherSpread, Summary};
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 /// A line a model: UAR mean ± std and best, accuracy, macro-F1; then the settings in which the models differ, if any.
@@ -31,10 +32,20 @@ pub fn scores(summary: &Summary) -> String {
         .expect("writing to a string");
         let settings = settings_of(model);
         for (number, name) in differing.iter().enumerate() {
-            write!(text, "{} {name}={}", if number == 0 { " " } else { "," }, settings[name])
-                .expect("writing to a string");
+            write!(
+                text,
+                "{} {name}={}",
+                if number == 0 { " " } else { "," },
+                settings.get(name).unwrap_or(&Value::Null)
+            )
+            .expect("writing to a string");
         }
         text.push('\n');
+        for OtherSpread { name, parameters, uar } in &model.others {
+            let spread = format!("{:.4} ± {:.4}", uar.mean, uar.std);
+            writeln!(text, "  {name:<33} {parameters:>10} {:>4} {spread:>17} {:>7.4}", uar.values.len(), uar.max)
+                .expect("writing to a string");
+        }
     }
     text
 }
@@ -42,10 +53,11 @@ pub fn scores(summary: &Summary) -> String {
 /// Names of the settings, beyond those with a column of their own, that are not the same for all models.
 fn differing_settings(summary: &Summary) -> Vec<String> {
     let all: Vec<Map<String, Value>> = summary.models.iter().map(settings_of).collect();
-    let Some(first) = all.first() else { return Vec::new() };
     let own_column = |name: &str| name == "arch" || name == "protocol";
-    let differs = |name: &String| all.iter().any(|settings| settings[name] != first[name]);
-    first.keys().filter(|name| !own_column(name) && differs(name)).cloned().collect()
+    let differs = |name: &str| all.iter().any(|settings| settings.get(name) != all[0].get(name));
+    // Settings that a model does without are not among its own.
+    let names: BTreeSet<&String> = all.iter().flat_map(Map::keys).collect();
+    names.into_iter().filter(|name| !own_column(name) && differs(name)).cloned().collect()
 }
 
 fn settings_of(model: &ModelSummary) -> Map<String, Value> {

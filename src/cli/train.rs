@@ -4,7 +4,6 @@ use super::options::TrainingOptions;
 use super::source::Found;
 use super::{Done, Outcome, interrupt, print_line, progress};
 use clap::Args;
-use reslstm::audio::FeatureSettings;
 use reslstm::data::folds::{FoldPlan, Split};
 use reslstm::error::{Error, Kind, Result};
 use reslstm::files::{self, Existing};
@@ -54,8 +53,9 @@ impl Train {
         checkpoint.push(".checkpoint");
         let checkpoint = PathBuf::from(checkpoint);
         self.check_output(&checkpoint, options.resume)?;
-        let data =
-            corpus.load(FeatureSettings::default(), options.cache.as_deref(), threads).map_err(interrupt::resumable)?;
+        let data = corpus
+            .load_with(settings.inputs.features(), &settings.other_speeds(), options.cache.as_deref(), threads)
+            .map_err(interrupt::resumable)?;
         let identity = Identity::new(settings, 0, split.as_ref(), data.fingerprint());
         if self.output.is_file() {
             let metadata = finished(&self.output, &identity).map_err(|error| error.at(self.output.display()))?;

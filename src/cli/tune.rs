@@ -6,7 +6,6 @@ use super::source::Found;
 use super::{Done, Outcome, commands, interrupt, print_line, progress};
 use clap::Args;
 use indicatif::ProgressBar;
-use reslstm::audio::FeatureSettings;
 use reslstm::error::{Error, Kind, Result};
 use reslstm::files;
 use reslstm::train::EpochRecord;
@@ -83,7 +82,12 @@ impl Tune {
             eprintln!("warning: {caution}");
         }
         let data = corpus
-            .load(FeatureSettings::default(), options.cache.as_deref(), threads)
+            .load_with(
+                plan.settings.inputs.features(),
+                &plan.settings.other_speeds(),
+                options.cache.as_deref(),
+                threads,
+            )
             .map_err(|e| self.resumable(e))?;
 
         let identity = json!(StudyIdentity::new(data.fingerprint(), &plan.folds, &plan.settings, &space));

@@ -50,7 +50,7 @@ impl Cache {
 
     /// The key of a clip, taken before it is read: a clip that changes while it is read then has another key the next time.
     /// None if the file cannot be looked at.
-    pub(super) fn key(&self, clip: &Path, settings: &FeatureSettings) -> Option<Key> {
+    pub(super) fn key(&self, clip: &Path, settings: &FeatureSettings, speed: f64) -> Option<Key> {
         let path = std::path::absolute(clip).ok()?;
         let status = fs::metadata(&path).ok()?;
         let modified = match status.modified().ok()?.duration_since(UNIX_EPOCH) {
@@ -62,9 +62,12 @@ impl Cache {
             .bytes(&status.len().to_le_bytes())
             .bytes(&modified.to_le_bytes())
             .bytes(&FRONT_END_VERSION.to_le_bytes());
-        let FeatureSettings { n_fft, hop, mel_bands, mfcc, chroma } = *settings;
-        for setting in [n_fft, hop, mel_bands, mfcc, chroma] {
+        let FeatureSettings { n_fft, hop, mel_bands, mfcc, chroma, deltas } = *settings;
+        for setting in [n_fft, hop, mel_bands, mfcc, chroma, deltas] {
             hash.bytes(&(setting as u64).to_le_bytes());
+        }
+        if speed != 1.0 {
+            hash.bytes(&speed.to_le_bytes());
         }
         Some(Key(hash.finish()))
     }
@@ -122,11 +125,11 @@ mod tests {
         let clip = folder.path().join("clip.wav");
         fs::write(&clip, b"four").unwrap();
         let settings = FeatureSettings::default();
-        let key = cache.key(&clip, &settings).unwrap();
+        let key = cache.key(&clip, &settings, 1.0).unwrap();
         assert!(cache.get(&key).is_none());
         cache.put(&key, &features());
         assert_eq!(cache.get(&key).unwrap(), features());
-        assert_eq!(cache.get(&cache.key(&clip, &settings).unwrap()).unwrap(), features());
+        assert_eq!(cache.get(&cache.key(&clip, &settings, 1.0).unwrap()).unwrap(), features());
 
         for other in [
             FeatureSettings { n_fft: 2048, ..settings.clone() },
@@ -135,25 +138,25 @@ mod tests {
             FeatureSettings { mfcc: 35, ..settings.clone() },
             FeatureSettings { chroma: 24, ..settings.clone() },
         ] {
-            assert!(cache.get(&cache.key(&clip, &other).unwrap()).is_none(), "{other:?}");
+            assert!(cache.get(&cache.key(&clip, &other, 1.0).unwrap()).is_none(), "{other:?}");
         }
         let copy = folder.path().join("copy.wav");
         fs::copy(&clip, &copy).unwrap();
-        assert!(cache.get(&cache.key(&copy, &settings).unwrap()).is_none());
+        assert!(cache.get(&cache.key(&copy, &settings, 1.0).unwrap()).is_none());
 
         // As long and an instant later, then longer at the same time.
         let file = fs::File::options().write(true).open(&clip).unwrap();
         let time = file.metadata().unwrap().modified().unwrap();
         file.set_modified(time + std::time::Duration::from_micros(1)).unwrap();
-        assert!(cache.get(&cache.key(&clip, &settings).unwrap()).is_none());
+        assert!(cache.get(&cache.key(&clip, &settings, 1.0).unwrap()).is_none());
         file.set_len(5).unwrap();
         file.set_modified(time).unwrap();
-        assert!(cache.get(&cache.key(&clip, &settings).unwrap()).is_none());
+        assert!(cache.get(&cache.key(&clip, &settings, 1.0).unwrap()).is_none());
         file.set_len(4).unwrap();
         file.set_modified(time).unwrap();
-        assert_eq!(cache.get(&cache.key(&clip, &settings).unwrap()).unwrap(), features());
+        assert_eq!(cache.get(&cache.key(&clip, &settings, 1.0).unwrap()).unwrap(), features());
 
-        assert!(cache.key(&folder.path().join("missing.wav"), &settings).is_none());
+        assert!(cache.key(&folder.path().join("missing.wav"), &settings, 1.0).is_none());
     }
 
     #[test]

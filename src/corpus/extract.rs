@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use rayon::prelude::*;
 
 use super::folders::Corpus;
+use super::resample::at_speed;
 use super::{Cache, all_faults};
 use crate::audio::{FeatureSettings, FrontEnd, Recording};
-use crate::data::{Clip, Dataset};
+use crate::data::{Clip, Dataset, Played};
 use crate::error::{Error, Kind, Result};
 use crate::hash::Hash;
 use crate::matrix::Matrix;
@@ -27,6 +28,8 @@ pub struct ClipFeatures {
 pub struct Work<'a> {
     /// What the front end is to compute.
     pub settings: &'a FeatureSettings,
+    /// How fast the recordings are played: 1 as they are, more for faster and higher ([`at_speed`]).
+    pub speed: f64,
     /// Where features are kept, if anywhere.
     pub cache: Option<&'a Cache>,
     /// Told how many clips are done, and of how many, after each. Several threads call it: numbers may overtake each other.
@@ -120,6 +123,16 @@ pub fn load_dataset(corpus: &Corpus, work: &Work) -> Result<Loaded> {
     Ok(Loaded { dataset, sample_rate: rates[0], fingerprint })
 }
 
+/// Reads every clip of a corpus, played at `work.speed`.
+///
+/// # Errors
+/// Those of [`load_dataset`].
+pub fn load_played(corpus: &Corpus, work: &Work) -> Result<Played> {
+    let loaded = load_dataset(corpus, work).map_err(|error| error.at(format!("played at speed {}", work.speed)))?;
+    let features = loaded.dataset.into_clips().into_iter().map(|clip| clip.features).collect();
+    Ok(Played { speed: work.speed, features })
+}
+
 /// One thread's front ends, and what they are to do.
 struct Worker<'a> {
     work: &'a Work<'a>,
@@ -129,13 +142,18 @@ struct Worker<'a> {
 
 impl Worker<'_> {
     fn features(&mut self, path: &Path) -> Result<ClipFeatures> {
-        let kept = self.work.cache.and_then(|cache| Some((cache, cache.key(path, self.work.settings)?)));
+        let kept =
+            self.work.cache.and_then(|cache| Some((cache, cache.key(path, self.work.settings, self.work.speed)?)));
         if let Some(clip) = kept.as_ref().and_then(|(cache, key)| cache.get(key)) {
             return Ok(clip);
         }
         // Not `files::read`: the path is added once, to every error of the clip.
         let bytes = std::fs::read(path).map_err(|error| Error::new(Kind::Io, error.to_string()))?;
-        let Recording { sample_rate, samples } = Recording::from_wav(&bytes)?;
+        let mut recording = Recording::from_wav(&bytes)?;
+        if self.work.speed != 1.0 {
+            recording = at_speed(&recording, self.work.speed)?;
+        }
+        let Recording { sample_rate, samples } = recording;
         let features = self.front_end(sample_rate)?.features(&samples)?;
         let clip = ClipFeatures { features, sample_rate };
         if let Some((cache, key)) = kept {
@@ -194,11 +212,11 @@ mod tests {
     static GO: AtomicBool = AtomicBool::new(false);
 
     fn settings() -> FeatureSettings {
-        FeatureSettings { n_fft: 256, hop: 128, mel_bands: 16, mfcc: 5, chroma: 12 }
+        FeatureSettings { n_fft: 256, hop: 128, mel_bands: 16, mfcc: 5, chroma: 12, deltas: 0 }
     }
 
     fn work<'a>(settings: &'a FeatureSettings, cache: Option<&'a Cache>) -> Work<'a> {
-        Work { settings, cache, progress: &|_, _| {}, stop: &GO }
+        Work { settings, speed: 1.0, cache, progress: &|_, _| {}, stop: &GO }
     }
 
     fn samples(clip: usize) -> Vec<f32> {

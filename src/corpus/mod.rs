@@ -12,14 +12,16 @@
 //! | [`mod@extract`] | their features, on all cores                                            |
 //! | [`cache`]       | features of clips that have not changed are not computed again          |
 //! | [`npy`]         | features as NumPy reads and writes them                                 |
+//! | [`resample`]    | recordings at another rate, or played at another speed                    |
 
 pub mod cache;
 pub mod extract;
 pub mod folders;
 pub mod npy;
+pub mod resample;
 
 pub use cache::Cache;
-pub use extract::{ClipFeatures, Loaded, Work, extract, load_dataset};
+pub use extract::{ClipFeatures, Loaded, Work, extract, load_dataset, load_played};
 pub use folders::{Corpus, Entry, SYNTHETIC_NOTE, Source, find_audio};
 
 use crate::error::{Error, Kind};

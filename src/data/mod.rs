@@ -20,6 +20,7 @@ pub mod normalise;
 pub mod synth;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 pub use labels::Labels;
 
@@ -39,11 +40,22 @@ pub struct Clip {
     pub features: Matrix<f32>,
 }
 
+/// Every clip of a [`Dataset`], played at another speed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Played {
+    /// How fast, 1 being as recorded.
+    pub speed: f64,
+    /// Features of every clip, `[T,D]` each, not normalised.
+    pub features: Vec<Matrix<f32>>,
+}
+
 /// Clips that belong together: features of one width, finite, labelled with known classes. At least one clip.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dataset {
     labels: Labels,
     clips: Vec<Clip>,
+    /// Shared, not copied, by every training.
+    played: Arc<[Played]>,
 }
 
 impl Dataset {
@@ -82,7 +94,29 @@ impl Dataset {
             };
             return Err(problem.at(format!("clip `{}`", clip.name)));
         }
-        Ok(Dataset { labels, clips })
+        Ok(Dataset { labels, clips, played: Arc::default() })
+    }
+
+    /// The same clips at other speeds too.
+    ///
+    /// # Panics
+    /// If one of them has not the clips of the dataset, or not their width.
+    pub fn with_played(self, played: Vec<Played>) -> Self {
+        for Played { features, .. } in &played {
+            assert_eq!(features.len(), self.clips.len(), "every clip at every speed");
+            assert!(features.iter().all(|clip| clip.cols() == self.width()), "features of one width");
+        }
+        Dataset { played: played.into(), ..self }
+    }
+
+    /// The clips at other speeds.
+    pub fn played(&self) -> &Arc<[Played]> {
+        &self.played
+    }
+
+    /// The clips themselves.
+    pub fn into_clips(self) -> Vec<Clip> {
+        self.clips
     }
 
     /// The class names.

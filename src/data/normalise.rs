@@ -107,13 +107,23 @@ impl Normaliser {
         if x.cols() != self.width() {
             return Err(wrong_width(self.width(), x.cols()));
         }
-        let mut y = Matrix::zeros(x.rows(), x.cols());
+        let mut y = Matrix::default();
+        self.apply_into(x, &mut y);
+        Ok(y)
+    }
+
+    /// [`apply`](Self::apply) into memory there is.
+    ///
+    /// # Panics
+    /// If `x` has another number of columns than this was fitted on.
+    pub fn apply_into(&self, x: &Matrix<f32>, y: &mut Matrix<f32>) {
+        assert_eq!(x.cols(), self.width(), "as many columns as the statistics");
+        y.resize(x.rows(), x.cols());
         for t in 0..x.rows() {
             for (d, (y, &x)) in y.row_mut(t).iter_mut().zip(x.row(t)).enumerate() {
                 *y = ((f64::from(x) - self.mean[d]) / self.std[d]) as f32;
             }
         }
-        Ok(y)
     }
 
     /// Number of columns, `D`.

@@ -20,16 +20,11 @@ pub fn map_units<S: Scalar, const I: usize, const O: usize>(
 ) {
     let units = outputs[0].len();
     assert!(inputs.iter().all(|input| input.len() == units) && outputs.iter().all(|output| output.len() == units));
-    for v in 0..units / LANES {
-        map_vector(&inputs, &mut outputs, v * LANES, LANES, &equation);
+    if units < LANES {
+        return map_vector(&inputs, &mut outputs, 0, units, &equation);
     }
-    if units % LANES > 0 {
-        let first = vector_start(units / LANES, units);
-        if units > LANES {
-            map_vector(&inputs, &mut outputs, first, LANES, &equation);
-        } else {
-            map_vector(&inputs, &mut outputs, first, units, &equation);
-        }
+    for v in 0..units.div_ceil(LANES) {
+        map_vector(&inputs, &mut outputs, vector_start(v, units), LANES, &equation);
     }
 }
 

@@ -36,7 +36,17 @@ pub fn results() -> Results {
                 seconds: vec![0.1; 4],
             };
             let (best_epoch, validation_uar, test_uar) = (2, 0.75, confusion.uar());
-            FoldRecord { split, best_epoch, validation_uar, test_uar, predictions, confusion, seconds: 0.4, epochs }
+            FoldRecord {
+                split,
+                best_epoch,
+                validation_uar,
+                test_uar,
+                predictions,
+                confusion,
+                seconds: 0.4,
+                epochs,
+                others: Vec::new(),
+            }
         };
         let folds = vec![fold(0, ["01", "02"], ["03", "04"]), fold(2, ["03", "04"], ["01", "02"])];
         let made = Made { host: "h".into(), threads: 1, date: "2026-11-24".into(), program: "p".into() };

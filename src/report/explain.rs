@@ -130,8 +130,7 @@ fn footer(metadata: &Metadata) -> String {
 
 /// Names of the columns, MFCC first.
 fn feature_names(settings: &FeatureSettings) -> Vec<String> {
-    let mfcc = (0..settings.mfcc).map(|n| format!("MFCC {n}"));
-    mfcc.chain((0..settings.chroma).map(|n| format!("chroma {n}"))).collect()
+    settings.kinds().flat_map(|(kind, count)| (0..count).map(move |n| format!("{kind} {n}"))).collect()
 }
 
 /// Smallest and largest sample of every slice of time, slice after slice.

@@ -11,6 +11,7 @@
 //! | [`seeds`]                | UAR of every fold of every run                                                     |
 //! | [`groups`]               | recall by emotion, sex and intensity                                               |
 //! | [`parameters`]           | UAR against the size of the model, beside the paper's tables                       |
+//! | [`augmentation`]         | what augmentation does to one clip                                                 |
 //! | [`gradient_flow`]        | how far the gradient reaches                                                       |
 //!
 //! A page is one HTML file that holds all it needs:
@@ -26,6 +27,7 @@
 //! Figures are drawn as SVG that reads on light and dark paper alike: no background, text and axes in a grey that both carry, colours
 //! that both carry and that colour-blind readers tell apart; shapes say again what colours say.
 
+pub mod augmentation;
 mod base64;
 mod colours;
 pub mod confusion;

@@ -6,6 +6,7 @@ use super::drawing::{
     Canvas, Drawn, HPos, LABEL, LONGEST_TITLE, Panel, TITLE, VPos, letters, line, picture, shortened, ticks,
     whole_ticks, write, write_in,
 };
+use crate::audio::FeatureSettings;
 use crate::matrix::Matrix;
 use crate::models::{Metadata, Trace};
 use plotters::element::DashedPathElement;
@@ -21,7 +22,7 @@ const ATTENTION: i32 = 96;
 const BETWEEN: i32 = 36;
 
 /// Normalised features beyond this many standard deviations have the colour of the end of the scale.
-const FEATURE_END: f64 = 3.0;
+pub(super) const FEATURE_END: f64 = 3.0;
 /// Outputs of an LSTM lie between −1 and 1.
 const LSTM_END: f64 = 1.0;
 
@@ -54,7 +55,7 @@ pub fn svg(title: &str, x: &Matrix<f32>, trace: &Trace<f32>, metadata: Option<&M
             let end = if number == 0 { FEATURE_END } else { LSTM_END };
             draw_heat_map(canvas, &panel, name, values, end)?;
             match metadata.filter(|_| number == 0) {
-                Some(metadata) => draw_features(canvas, &panel, metadata.features.mfcc as f64)?,
+                Some(metadata) => draw_features(canvas, &panel, &metadata.features)?,
                 None => draw_units(canvas, &panel, values.cols())?,
             }
             draw_colour_bar(canvas, &panel, end)?;
@@ -81,7 +82,8 @@ fn draw_seconds(canvas: &Canvas<'_>, metadata: &Metadata, frames: f64) -> Drawn 
     write(canvas, "seconds", (RIGHT + 10, panel.top), LABEL, (HPos::Left, VPos::Center))
 }
 
-fn draw_heat_map(canvas: &Canvas<'_>, panel: &Panel, name: &str, values: &Matrix<f32>, end: f64) -> Drawn {
+/// A cell a number, `[T,D]`: frames to the right, columns upwards.
+pub(super) fn heat_map(canvas: &Canvas<'_>, panel: &Panel, values: &Matrix<f32>, end: f64) -> Drawn {
     for unit in 0..values.cols() {
         let colour = |frame: usize| step(f64::from(values[(frame, unit)]), end);
         let [low, high] = [-0.5, 0.5].map(|half| panel.up(unit as f64 + half));
@@ -94,6 +96,11 @@ fn draw_heat_map(canvas: &Canvas<'_>, panel: &Panel, name: &str, values: &Matrix
             first += run;
         }
     }
+    Ok(())
+}
+
+fn draw_heat_map(canvas: &Canvas<'_>, panel: &Panel, name: &str, values: &Matrix<f32>, end: f64) -> Drawn {
+    heat_map(canvas, panel, values, end)?;
     let what = match name {
         "input" => "input features, normalised (in standard deviations)".to_string(),
         lstm => format!("output of {}", lstm.to_uppercase()),
@@ -102,11 +109,14 @@ fn draw_heat_map(canvas: &Canvas<'_>, panel: &Panel, name: &str, values: &Matrix
     panel.heading(canvas, &what)
 }
 
-/// The rows are MFCC, and chroma above them.
-fn draw_features(canvas: &Canvas<'_>, panel: &Panel, mfcc: f64) -> Drawn {
-    for (name, first, end) in [("MFCC", -0.5, mfcc - 0.5), ("chroma", mfcc - 0.5, panel.y.end)] {
+/// The rows are MFCC, with chroma and deltas above them.
+pub(super) fn draw_features(canvas: &Canvas<'_>, panel: &Panel, settings: &FeatureSettings) -> Drawn {
+    let mut first = -0.5;
+    for (name, count) in settings.kinds() {
+        let end = first + count as f64;
         write(canvas, name, (LEFT - 10, panel.up((first + end) / 2.0)), LABEL, (HPos::Right, VPos::Center))?;
         line(canvas, [(LEFT - 5, panel.up(first) - 2), (LEFT - 5, panel.up(end) + 2)], INK)?;
+        first = end;
     }
     Ok(())
 }
@@ -121,7 +131,7 @@ fn draw_units(canvas: &Canvas<'_>, panel: &Panel, units: usize) -> Drawn {
     write_in(canvas, "unit", (LEFT - 12, (panel.top + panel.bottom) / 2), upwards)
 }
 
-fn draw_colour_bar(canvas: &Canvas<'_>, panel: &Panel, end: f64) -> Drawn {
+pub(super) fn draw_colour_bar(canvas: &Canvas<'_>, panel: &Panel, end: f64) -> Drawn {
     let (left, right) = (RIGHT + 14, RIGHT + 28);
     let bar = Panel { left, right, y: -end..end, ..panel.clone() };
     let edge = |step: i32| bar.up(end * f64::from(2 * step - 1) / f64::from(2 * STEPS + 1));
@@ -173,7 +183,6 @@ pub fn csv(x: &Matrix<f32>, trace: &Trace<f32>, metadata: Option<&Metadata>) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audio::FeatureSettings;
     use crate::models::Model;
     use crate::rng::Stream;
 
@@ -186,7 +195,7 @@ mod tests {
     }
 
     fn metadata() -> Metadata {
-        let features = FeatureSettings { n_fft: 512, hop: 2000, mel_bands: 16, mfcc: 3, chroma: 2 };
+        let features = FeatureSettings { n_fft: 512, hop: 2000, mel_bands: 16, mfcc: 3, chroma: 2, deltas: 0 };
         Metadata::new("lstm-sa-h2".into(), vec!["a".into(), "b".into(), "c".into()], 4000, features)
     }
 

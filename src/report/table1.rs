@@ -328,6 +328,7 @@ mod tests {
                     confusion,
                     seconds: 1.0,
                     epochs,
+                    others: Vec::new(),
                 }
             };
             let made = Made { host: "h".into(), threads: 1, date: "2026-11-24".into(), program: "p".into() };

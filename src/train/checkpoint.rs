@@ -4,6 +4,7 @@
 
 use super::identity::Identity;
 use super::run::{Best, EpochRecord, State};
+use super::settings::Weights;
 use crate::error::{Error, Kind, Result};
 use crate::models::Model;
 use crate::optim::Adam;
@@ -34,6 +35,9 @@ pub fn to_bytes(identity: &Identity, state: &State) -> Vec<u8> {
     add("model", &state.model);
     if let Some(best) = &state.best {
         add("best", &best.model);
+    }
+    for (number, snapshot) in state.snapshots.iter().enumerate() {
+        add(&format!("snapshot{number}"), snapshot);
     }
     for (name, moment) in [("adam.m", &state.adam.first_moment), ("adam.v", &state.adam.second_moment)] {
         tensors.push((name.into(), vec![moment.len()], le_bytes(moment)));
@@ -103,7 +107,10 @@ pub fn from_bytes(bytes: &[u8], identity: &Identity, inputs: usize, classes: usi
         Some((epoch, validation_uar)) => Some(Best { epoch, validation_uar, model: model("best")? }),
         None => None,
     };
-    Ok(State { model: current, adam, best, history: header.history })
+    let done = header.history.len();
+    let kept = settings.snapshots().filter(|&epoch| settings.weights == Weights::Average && epoch < done).count();
+    let snapshots = (0..kept).map(|number| model(&format!("snapshot{number}"))).collect::<Result<_>>()?;
+    Ok(State { model: current, adam, best, snapshots, history: header.history })
 }
 
 fn le_bytes(values: &[f32]) -> Vec<u8> {
@@ -116,7 +123,7 @@ mod tests {
     use crate::data::{Clip, Dataset, Labels, folds::Split};
     use crate::matrix::Matrix;
     use crate::rng::Stream;
-    use crate::train::{Recipe, Settings, Task, Training};
+    use crate::train::{Augment, Recipe, Settings, Task, Training};
 
     /// Four speakers, three classes that differ in the mean of one column.
     fn task() -> Task {
@@ -141,20 +148,28 @@ mod tests {
     #[test]
     fn a_training_resumed_from_bytes_ends_with_the_same_bits() {
         let arch = "reslstm-sa-h5".parse().unwrap();
-        let settings = Recipe { arch, epochs: 9, batch: 4, t0: 2, ..Recipe::default() }.check().unwrap();
-        let (task, identity) = (task(), identity(&settings, 3));
-        let mut whole = Training::new(&settings, &task, 3);
-        let mut parts = Training::new(&settings, &task, 3);
+        let plain = Recipe { arch, epochs: 9, batch: 4, t0: 2, ..Recipe::default() };
+        let augment = Some(Augment { stretch: 0.2, noise: 0.3, ..Augment::default() });
+        let averaged = Recipe { weights: Weights::Average, augment, ..plain.clone() };
+        for recipe in [plain, averaged] {
+            resumed_after_every_epoch(&recipe.check().unwrap());
+        }
+    }
+
+    fn resumed_after_every_epoch(settings: &Settings) {
+        let (task, identity) = (task(), identity(settings, 3));
+        let mut whole = Training::new(settings, &task, 3);
+        let mut parts = Training::new(settings, &task, 3);
         while !whole.is_finished() {
             whole.epoch();
             parts.epoch();
             let bytes = to_bytes(&identity, parts.state());
             let state = from_bytes(&bytes, &identity, task.inputs, task.classes).unwrap();
-            parts = Training::resume(&settings, &task, 3, state);
+            parts = Training::resume(settings, &task, 3, state);
         }
         let (whole, parts) = (whole.finish(), parts.finish());
         assert_eq!(whole.model, parts.model);
-        assert_eq!(whole.confusion, parts.confusion);
+        assert_eq!((&whole.confusion, &whole.others), (&parts.confusion, &parts.others));
         assert!(whole.confusion.uar() > 0.5, "and it learns: {:?}", whole.confusion);
     }
 

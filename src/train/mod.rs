@@ -3,6 +3,7 @@
 //! | file               | what                                                                     |
 //! |--------------------|--------------------------------------------------------------------------|
 //! | [`settings`]       | what a person chooses, checked once                                       |
+//! | [`augment`]        | clips heard differently every epoch                                       |
 //! | [`task`]           | one division of the data, normalised; evaluation                          |
 //! | [`identity`]       | what a training is of, compared before it is resumed                      |
 //! | [`step`]           | one step: forward, loss, backward, Adam                                    |
@@ -15,6 +16,7 @@
 //! | [`metrics`]        | confusion matrix, UAR, WAR, F1                                             |
 //! | [`statistics`]     | how far scores hold for other speakers and seeds                          |
 
+pub mod augment;
 pub mod checkpoint;
 pub mod cross_validate;
 pub mod fit;
@@ -28,10 +30,11 @@ pub mod statistics;
 pub mod step;
 pub mod task;
 
+pub use augment::Augment;
 pub use folder::{ClipRecord, Results};
 pub use identity::Identity;
 pub use metrics::{Confusion, Spread};
 pub use run::{EpochRecord, Outcome, State, Training};
-pub use settings::{Protocol, Recipe, Settings};
+pub use settings::{Inputs, Protocol, Recipe, Settings, Weights};
 pub use step::Step;
 pub use task::{Task, evaluate};

@@ -1,7 +1,7 @@
 //! What trainings leave in files: a record a fold, a run's result, and the summary over runs.
 
 use super::metrics::{Confusion, Spread};
-use super::run::EpochRecord;
+use super::run::{EpochRecord, Other};
 use super::settings::{Protocol, Settings};
 use crate::calendar::date_of_day;
 use crate::data::folds::Split;
@@ -28,6 +28,9 @@ pub struct FoldRecord {
     pub seconds: f64,
     /// What each epoch did.
     pub epochs: Epochs,
+    /// What else the training predicts, where it is the average that is kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<Other>,
 }
 
 /// The epochs of a training: a column a quantity, as that is a third of the size of a record an epoch.
@@ -86,8 +89,22 @@ pub struct RunResult {
     pub seconds: f64,
     /// Machine, date and program: what may differ between two runs of the same bytes.
     pub made: Made,
+    /// UAR of what else the folds predict, pooled alike: by its name, and how many models it takes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<OtherScore>,
     /// Each fold.
     pub folds: Vec<FoldRecord>,
+}
+
+/// How good another way to predict is than by the weights that are kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OtherScore {
+    /// Which way.
+    pub name: String,
+    /// Number of learned values of all models it takes.
+    pub parameters: usize,
+    /// Unweighted average recall.
+    pub uar: f64,
 }
 
 impl RunResult {
@@ -103,6 +120,13 @@ impl RunResult {
     ) -> Self {
         let mut confusion = Confusion::new(labels.len());
         folds.iter().for_each(|fold| confusion.add(&fold.confusion));
+        let others = folds.first().map_or(&[][..], |fold| &fold.others);
+        let others = others.iter().enumerate().map(|(way, other)| {
+            let mut confusion = Confusion::new(labels.len());
+            folds.iter().for_each(|fold| confusion.add(&fold.others[way].confusion));
+            OtherScore { name: other.name.clone(), parameters: other.models * parameters, uar: confusion.uar() }
+        });
+        let others = others.collect();
         RunResult {
             run,
             settings: settings.clone(),
@@ -113,6 +137,7 @@ impl RunResult {
             confusion,
             seconds: folds.iter().map(|fold| fold.seconds).sum(),
             made,
+            others,
             folds,
         }
     }
@@ -191,6 +216,9 @@ pub struct ModelSummary {
     pub war: Spread,
     /// Macro-F1 over runs.
     pub macro_f1: Spread,
+    /// UAR over runs of what else the trainings predict.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<OtherSpread>,
     /// Recall of each class, of the confusion matrix below.
     pub recall: BTreeMap<String, Option<f64>>,
     /// Class names in order.
@@ -207,6 +235,17 @@ pub struct ModelSummary {
     pub program: String,
 }
 
+/// Another way to predict than by the weights that are kept, over all runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OtherSpread {
+    /// Which way.
+    pub name: String,
+    /// Number of learned values of all models it takes.
+    pub parameters: usize,
+    /// UAR over runs.
+    pub uar: Spread,
+}
+
 impl ModelSummary {
     /// Over runs of one plan, at least one.
     pub fn of(runs: &[RunResult]) -> Self {
@@ -221,6 +260,16 @@ impl ModelSummary {
             uar: spread(|scores| scores.uar),
             war: spread(|scores| scores.war),
             macro_f1: spread(|scores| scores.macro_f1),
+            others: first
+                .others
+                .iter()
+                .enumerate()
+                .map(|(way, other)| OtherSpread {
+                    name: other.name.clone(),
+                    parameters: other.parameters,
+                    uar: Spread::of(runs.iter().map(|run| run.others[way].uar).collect()),
+                })
+                .collect(),
             recall: Scores::of(&confusion, &first.labels).recall,
             labels: first.labels.clone(),
             confusion,

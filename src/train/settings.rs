@@ -1,5 +1,7 @@
 //! What to train and how: checked once, before any work.
 
+use super::augment::Augment;
+use crate::audio::FeatureSettings;
 use crate::error::{Error, Kind, Result};
 use crate::models::Architecture;
 use crate::packed::Padding;
@@ -50,6 +52,94 @@ impl FromStr for Protocol {
     }
 }
 
+/// What a model reads of a frame.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Inputs {
+    /// 34 MFCC and 12 chroma: the paper's 46.
+    #[default]
+    Paper,
+    /// 34 MFCC and the deltas of the first 12, as many inputs.
+    Deltas,
+    /// 34 MFCC, 12 chroma and 12 deltas: 58.
+    All,
+}
+
+impl Inputs {
+    /// All of them, by name.
+    pub const ALL: [(&'static str, Inputs); 3] =
+        [("paper", Inputs::Paper), ("deltas", Inputs::Deltas), ("all", Inputs::All)];
+
+    /// What the front end is to compute.
+    pub fn features(self) -> FeatureSettings {
+        let paper = FeatureSettings::default();
+        match self {
+            Inputs::Paper => paper,
+            Inputs::Deltas => FeatureSettings { chroma: 0, deltas: 12, ..paper },
+            Inputs::All => FeatureSettings { deltas: 12, ..paper },
+        }
+    }
+
+    fn is_paper(&self) -> bool {
+        *self == Inputs::Paper
+    }
+}
+
+impl fmt::Display for Inputs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, _) = Inputs::ALL.into_iter().find(|(_, inputs)| inputs == self).expect("all are listed");
+        f.write_str(name)
+    }
+}
+
+impl FromStr for Inputs {
+    type Err = Error;
+    fn from_str(name: &str) -> Result<Self> {
+        let found = Inputs::ALL.into_iter().find(|&(known, _)| known == name).map(|(_, inputs)| inputs);
+        found.ok_or_else(|| Error::new(Kind::Settings, format!("expected inputs paper, deltas or all, got '{name}'")))
+    }
+}
+
+/// Which weights a training keeps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Weights {
+    /// Those of the epoch that is best on the validation speakers, as the paper.
+    #[default]
+    Best,
+    /// Those of the last epoch.
+    Last,
+    /// The mean of those at the end of each cosine cycle in the second half of the training, running statistics too: a
+    /// model of the same size that needs nobody to choose an epoch (Izmailov and others, 2018; at restarts as Huang and
+    /// others, 2017).
+    Average,
+}
+
+impl Weights {
+    /// All of them, by name.
+    pub const ALL: [(&'static str, Weights); 3] =
+        [("best", Weights::Best), ("last", Weights::Last), ("average", Weights::Average)];
+
+    fn is_best(&self) -> bool {
+        *self == Weights::Best
+    }
+}
+
+impl fmt::Display for Weights {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, _) = Weights::ALL.into_iter().find(|(_, weights)| weights == self).expect("all are listed");
+        f.write_str(name)
+    }
+}
+
+impl FromStr for Weights {
+    type Err = Error;
+    fn from_str(name: &str) -> Result<Self> {
+        let found = Weights::ALL.into_iter().find(|&(known, _)| known == name).map(|(_, weights)| weights);
+        found.ok_or_else(|| Error::new(Kind::Settings, format!("expected weights best, last or average, got '{name}'")))
+    }
+}
+
 /// The settings of a training, as a person writes them; [`Recipe::check`] makes [`Settings`] of them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -72,6 +162,15 @@ pub struct Recipe {
     pub t0: usize,
     /// Every random number comes from it.
     pub seed: u64,
+    /// What the model reads.
+    #[serde(skip_serializing_if = "Inputs::is_paper")]
+    pub inputs: Inputs,
+    /// Which weights are kept.
+    #[serde(skip_serializing_if = "Weights::is_best")]
+    pub weights: Weights,
+    /// How every epoch hears the clips.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub augment: Option<Augment>,
 }
 
 impl Default for Recipe {
@@ -86,11 +185,25 @@ impl Default for Recipe {
             dropout: 0.4,
             t0: 5,
             seed: 0,
+            inputs: Inputs::Paper,
+            weights: Weights::Best,
+            augment: None,
         }
     }
 }
 
 impl Recipe {
+    /// The epochs, from 0, whose weights are averaged: the last of every cosine cycle that ends in the second half.
+    pub fn snapshots(&self) -> impl Iterator<Item = usize> {
+        let (epochs, t0) = (self.epochs, self.t0);
+        (1..=epochs / t0).map(move |cycle| cycle * t0 - 1).filter(move |epoch| 2 * (epoch + 1) > epochs)
+    }
+
+    /// The playing speeds other than 1 at which the clips' features are needed.
+    pub fn other_speeds(&self) -> Vec<f64> {
+        self.augment.as_ref().map(Augment::other_speeds).unwrap_or_default()
+    }
+
     /// Every value within its range.
     pub fn check(self) -> Result<Settings> {
         let require = |holds: bool, name: &str, expected: &str, got: &dyn fmt::Display| {
@@ -106,8 +219,22 @@ impl Recipe {
         require((0.0..=10.0).contains(&self.weight_decay), "weight-decay", "0 to 10", &self.weight_decay)?;
         require((0.0..1.0).contains(&self.dropout), "dropout", "at least 0 and below 1", &self.dropout)?;
         require((1..=1_000_000).contains(&self.t0), "t0", "1 to 1,000,000 epochs", &self.t0)?;
+        if let Some(augment) = &self.augment {
+            augment.check()?;
+            let problem = "augment: expected none under published, which repeats what the paper did, got some";
+            require_that(self.protocol == Protocol::Strict, problem)?;
+        }
+        let cycles = self.weights != Weights::Average || self.snapshots().next().is_some();
+        require_that(
+            cycles,
+            "weights: expected a cycle to end in the second half of the training to average, got none",
+        )?;
         Ok(Settings(self))
     }
+}
+
+fn require_that(holds: bool, problem: &str) -> Result<()> {
+    if holds { Ok(()) } else { Err(Error::new(Kind::Settings, problem)) }
 }
 
 /// A [`Recipe`] that cannot be wrong.

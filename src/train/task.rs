@@ -2,13 +2,16 @@
 
 use super::metrics::Confusion;
 use super::settings::{Protocol, Settings};
-use crate::data::Dataset;
 use crate::data::batch::{Batch, Example, batches};
 use crate::data::folds::Split;
 use crate::data::normalise::Normaliser;
+use crate::data::{Dataset, Played};
 use crate::error::{Error, Kind, Result};
 use crate::layers::PackedFor;
+use crate::layers::softmax_cross_entropy::softmax;
+use crate::matrix::Matrix;
 use crate::models::{Model, Tape};
+use std::sync::Arc;
 
 /// Clips in a batch of an evaluation where that does not change the result.
 const EVALUATION_BATCH: usize = 32;
@@ -18,6 +21,8 @@ const EVALUATION_BATCH: usize = 32;
 pub struct Task {
     /// Every clip of the corpus, normalised.
     pub examples: Vec<Example<f32>>,
+    /// The clips at other speeds, not normalised.
+    pub played: Arc<[Played]>,
     /// Clips to learn from.
     pub train: Vec<usize>,
     /// Clips that choose the best epoch; empty where every speaker trains.
@@ -74,7 +79,27 @@ impl Task {
             |clip: &crate::data::Clip| Ok(Example { frames: normaliser.apply(&clip.features)?, label: clip.label });
         let examples = clips.iter().map(example).collect::<Result<_>>()?;
         let (inputs, classes) = (dataset.width(), dataset.labels().count());
-        Ok(Task { examples, train, validation, test, normaliser, inputs, classes })
+        let played = dataset.played().clone();
+        Ok(Task { examples, played, train, validation, test, normaliser, inputs, classes })
+    }
+
+    /// A clip as it is heard at a speed.
+    pub fn heard_at(&self, clip: usize, speed: f64, scratch: &mut Matrix<f32>) -> Example<f32> {
+        Example { frames: self.at_speed(clip, speed, scratch).clone(), label: self.examples[clip].label }
+    }
+
+    /// Normalised features of a clip at a speed: its own, or made in `scratch`.
+    ///
+    /// # Panics
+    /// If the clips were not played at this speed.
+    pub fn at_speed<'a>(&'a self, clip: usize, speed: f64, scratch: &'a mut Matrix<f32>) -> &'a Matrix<f32> {
+        if speed == 1.0 {
+            return &self.examples[clip].frames;
+        }
+        let played = self.played.iter().find(|played| played.speed == speed);
+        let features = &played.unwrap_or_else(|| panic!("features at speed {speed} were not made")).features[clip];
+        self.normaliser.apply_into(features, scratch);
+        scratch
     }
 }
 
@@ -87,8 +112,35 @@ pub struct Scratch {
     pub tape: Tape<f32>,
 }
 
-/// The class predicted for each of `clips` of `examples`, in their order. Clips are batched in the order given; in the strict
-/// protocol the batches do not matter, in the published one they do, and have the training's size.
+/// The scores of each of `clips` of `examples`, `[N,K]`, in their order. Clips are batched in the order given; in the strict protocol
+/// the batches do not matter, in the published one they do, and have the training's size.
+pub fn scores(
+    model: &Model<f32>,
+    settings: &Settings,
+    examples: &[Example<f32>],
+    clips: &[usize],
+    scratch: &mut Scratch,
+) -> Matrix<f32> {
+    let size = match settings.protocol {
+        Protocol::Strict => EVALUATION_BATCH,
+        Protocol::Published => settings.batch,
+    };
+    let Scratch { batch, tape } = scratch;
+    model.pack(PackedFor::Batches, tape);
+    let mut all = Matrix::zeros(clips.len(), model.classes());
+    let mut first = 0;
+    for picks in batches(clips, size) {
+        batch.fill(examples, picks, settings.protocol.padding());
+        model.forward_eval_packed(&batch.layout, &batch.x, tape);
+        for (scores, &pick) in tape.top.logits.iter_rows().zip(&batch.order) {
+            all.row_mut(first + pick).copy_from_slice(scores);
+        }
+        first += picks.len();
+    }
+    all
+}
+
+/// The class predicted for each of `clips` of `examples`: that of the largest of its [`scores`].
 pub fn predict(
     model: &Model<f32>,
     settings: &Settings,
@@ -96,24 +148,26 @@ pub fn predict(
     clips: &[usize],
     scratch: &mut Scratch,
 ) -> Vec<usize> {
-    let size = match settings.protocol {
-        Protocol::Strict => EVALUATION_BATCH,
-        Protocol::Published => settings.batch,
-    };
-    let Scratch { batch, tape } = scratch;
-    model.pack(PackedFor::Batches, tape);
-    let mut predictions = vec![0; clips.len()];
-    let mut rest = &mut predictions[..];
-    for picks in batches(clips, size) {
-        let here;
-        (here, rest) = rest.split_at_mut(picks.len());
-        batch.fill(examples, picks, settings.protocol.padding());
-        model.forward_eval_packed(&batch.layout, &batch.x, tape);
-        for (scores, &pick) in tape.top.logits.iter_rows().zip(&batch.order) {
-            here[pick] = largest(scores);
+    scores(model, settings, examples, clips, scratch).iter_rows().map(largest).collect()
+}
+
+/// The class predicted for each clip by several of its scores, `[N,K]` each, of several models or of several ways to hear it: the
+/// largest mean probability.
+///
+/// # Panics
+/// If there are no scores.
+pub fn predict_together<'a>(all: impl IntoIterator<Item = &'a Matrix<f32>>) -> Vec<usize> {
+    let (mut sum, mut probabilities) = (Matrix::<f32>::default(), Matrix::default());
+    for scores in all {
+        softmax(scores, &mut probabilities);
+        if sum.rows() == 0 {
+            sum.resize(scores.rows(), scores.cols());
+            sum.fill(0.0);
         }
+        sum.as_mut_slice().iter_mut().zip(probabilities.as_slice()).for_each(|(sum, &p)| *sum += p);
     }
-    predictions
+    assert!(sum.rows() > 0, "at least one model is asked");
+    sum.iter_rows().map(largest).collect()
 }
 
 /// How often each class of `clips` was taken for each, `predictions` being [`predict`]'s.

@@ -54,6 +54,35 @@ fn number(row: &BTreeMap<String, String>, column: &str) -> f64 {
 }
 
 #[test]
+fn augmentation_is_shown_at_both_ends() {
+    let room = Room::new("augmentation");
+    let (svg, rows) = draw(&room, &format!("augmentation {CLIP}"));
+    let frames = |start: &str| rows.iter().filter(|row| row["way"].starts_with(start)).count();
+    let recorded = frames("as recorded");
+    room.does(&format!("features {CLIP} -o features --format csv"));
+    let table = String::from_utf8(room.read(&format!("features/{}", room.list("features")[0]))).unwrap();
+    assert_eq!(recorded, table.lines().count() - 1);
+    for (start, factor) in [
+        ("played at 0.84", 1.0 / 0.84),
+        ("played at 1.19", 1.0 / 1.19),
+        ("stretched to 0.8", 0.8),
+        ("stretched to 1.2", 1.2),
+        ("with noise of 0.5", 1.0),
+    ] {
+        let expected = recorded as f64 * factor;
+        assert!((frames(start) as f64 - expected).abs() <= 1.0, "{start}: {} frames, not {expected}", frames(start));
+        assert!(svg.contains(start), "{start}");
+    }
+    let first = |start: &str| rows.iter().find(|row| row["way"].starts_with(start)).unwrap();
+    for column in ["input.3", "input.40"] {
+        assert_ne!(number(first("as recorded"), column), number(first("with noise"), column), "{column}");
+    }
+    room.write("still.toml", "stretch = 0.1\n");
+    let (_, rows) = draw(&room, &format!("augmentation {CLIP} --augment still.toml"));
+    assert_eq!(rows.iter().filter(|row| row["way"].starts_with("played")).count(), 0);
+}
+
+#[test]
 fn figures_of_results_say_what_the_results_say() {
     let room = cross_validated("figures");
     let summary = room.json("out/summary.json")["models"][0].clone();
@@ -184,6 +213,8 @@ fn what_cannot_be_drawn_is_refused_before_anything_is_written() {
     refused("pca out/plan.json -o f.svg", &["out/plan.json: "]);
     refused(&format!("pca ../speech --model {CLIP} -o f.svg"), &[CLIP]);
     refused("signal-flow none.wav -o f.svg", &["none.wav: "]);
+    refused("augmentation none.wav -o f.svg", &["none.wav: "]);
+    refused(&format!("augmentation {CLIP} --augment pitch -o f.svg"), &["augment: pitch: ", "voices"]);
     assert_eq!(room.run("figure parameters -o f.svg").code, 2);
     assert_eq!(room.run("figure confusion out").code, 2);
 
@@ -200,7 +231,8 @@ fn what_cannot_be_drawn_is_refused_before_anything_is_written() {
 #[test]
 fn every_figure_helps_with_an_example() {
     let room = Room::new("figure-help");
-    for kind in ["signal-flow", "pca", "confusion", "learning-curves", "seeds", "groups", "parameters"] {
+    for kind in ["signal-flow", "augmentation", "pca", "confusion", "learning-curves", "seeds", "groups", "parameters"]
+    {
         let help = room.does(&format!("figure {kind} --help"));
         assert!(help.contains(&format!("Example: reslstm figure {kind} ")), "{help}");
     }

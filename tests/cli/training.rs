@@ -12,6 +12,53 @@ fn total(confusion: &Value) -> u64 {
 }
 
 #[test]
+fn voices_are_varied_and_weights_averaged_the_same_on_any_number_of_threads() {
+    let room = Room::new("augment");
+    let line = "cv ../speech --folds k=3 --arch reslstm-sa-h4 --epochs 5 --t0 2 --augment voices --weights average";
+    let table = room.does(&format!("{line} -o one --threads 1"));
+    room.does(&format!("{line} -o two --threads 2"));
+    assert_eq!(room.read("one/summary.json"), room.read("two/summary.json"));
+    assert_eq!(room.read("one/models/run0-fold2.safetensors"), room.read("two/models/run0-fold2.safetensors"));
+    let run = room.json("one/runs/run0.json");
+    assert_eq!(run["settings"]["augment"]["speeds"], serde_json::json!([0.84, 0.92, 1.0, 1.09, 1.19]));
+    // Cycles end with epoch 4 alone in the second half of five: one snapshot, which is the average.
+    let parameters = run["parameters"].as_u64().unwrap();
+    let others = run["others"].as_array().unwrap();
+    let names: Vec<&str> = others.iter().map(|other| other["name"].as_str().unwrap()).collect();
+    let all = ["last epoch", "snapshots together", "average at every speed", "snapshots at every speed"];
+    assert_eq!(names, all);
+    for other in others {
+        assert_eq!(other["parameters"], parameters);
+        assert!(table.contains(&format!("{:.4} ± 0.0000", other["uar"].as_f64().unwrap())), "{table}");
+    }
+    assert_eq!(others[1]["uar"], run["scores"]["uar"]);
+    assert_ne!(others[0]["uar"], run["scores"]["uar"], "the fifth epoch is not the fourth");
+
+    // It is heard differently: without varying, other weights come out.
+    room.does(&format!("{} -o plain", line.replace("--augment voices", "")));
+    assert_ne!(room.read("plain/models/run0-fold2.safetensors"), room.read("one/models/run0-fold2.safetensors"));
+
+    // A file says the same as the preset.
+    room.write("mine.toml", "speeds = [0.84, 0.92, 1.0, 1.09, 1.19]\nstretch = 0.2\nnoise = 0.5\n");
+    room.does(&format!("{} -o mine", line.replace("voices", "mine.toml")));
+    assert_eq!(room.read("mine/summary.json"), room.read("one/summary.json"));
+    room.does("train ../speech -o all.safetensors --all --arch lstm-sa-h4 --epochs 4 --t0 2 --weights average");
+
+    room.write("bad.toml", "speeds = [3.0]\n");
+    room.write("odd.toml", "pitch = 2\n");
+    for (change, message) in [
+        ("--augment bad.toml", "augment.speeds: expected at least one, each from 0.5 to 2, got [3.0]"),
+        ("--augment odd.toml", "augment: odd.toml: unknown field `pitch`"),
+        ("--augment none.toml", "augment: none.toml: No such file"),
+        ("--augment voices --protocol published", "augment: expected none under published"),
+        ("--weights mean", "expected weights best, last or average, got 'mean'"),
+        ("--weights average --t0 50", "weights: expected a cycle to end in the second half"),
+    ] {
+        room.refuses_saying(&format!("cv ../speech -o bad --epochs 5 {change}"), &[message]);
+    }
+}
+
+#[test]
 fn cv_leaves_runs_models_and_a_summary_that_agree() {
     let room = Room::new("cv");
     let stdout = room.does(&format!("cv ../speech -o out --runs 2 --folds k=3 --json {SMALL}"));

@@ -31,6 +31,7 @@ pub struct Figure {
 #[derive(Debug, Subcommand)]
 enum Kind {
     SignalFlow(of_models::SignalFlow),
+    Augmentation(of_models::Augmentation),
     Pca(of_models::Pca),
     Confusion(of_results::Confusion),
     LearningCurves(of_results::LearningCurves),
@@ -43,6 +44,7 @@ impl Figure {
     pub fn run(self) -> Outcome {
         match self.kind {
             Kind::SignalFlow(figure) => figure.run(),
+            Kind::Augmentation(figure) => figure.run(),
             Kind::Pca(figure) => figure.run(),
             Kind::Confusion(figure) => figure.run(),
             Kind::LearningCurves(figure) => figure.run(),

@@ -1,19 +1,24 @@
 //! Figures of what a model computes: `figure signal-flow`, `figure pca`.
 
 use super::super::eval::{Acquaintance, check_fit, described};
-use super::super::options::all_cores;
-use super::super::predict::model_file;
+use super::super::options::{self, all_cores};
+use super::super::predict::{model_file, read_input};
 use super::super::source::{Found, Licensed};
 use super::super::{Done, Outcome, clip};
 use super::Output;
 use clap::Args;
+use reslstm::audio::{FeatureSettings, FrontEnd, Recording};
+use reslstm::corpus::resample::at_speed;
 use reslstm::data::Clip;
 use reslstm::data::normalise::Normaliser;
 use reslstm::error::{Error, Kind, Result};
 use reslstm::matrix::Matrix;
 use reslstm::models::{Metadata, ModelFile, Predictor, Trace};
+use reslstm::report::augmentation::{self, Heard};
 use reslstm::report::embeddings::{self, Embeddings};
 use reslstm::report::{Figure, signal_flow};
+use reslstm::rng::Stream;
+use reslstm::train::augment::{Augment, add_noise, stretch};
 use std::path::PathBuf;
 
 /// The longest clip of a signal flow: beyond it a frame is narrower than a pixel, and the picture grows without end.
@@ -59,6 +64,70 @@ pub fn draw_signal_flow(predictor: &mut Predictor, features: &Matrix<f32>, name:
     let title = format!("{arch}: {name}, recognised as {label} ({per_cent:.0} %)");
     let metadata = predictor.metadata();
     Ok(Figure { svg: signal_flow::svg(&title, &x, &trace, metadata), csv: signal_flow::csv(&x, &trace, metadata) })
+}
+
+/// What augmentation does to one clip: its features as recorded, and at the ends of what an epoch may hear.
+#[derive(Debug, Args)]
+#[command(after_help = "Features are normalised by the clip's own statistics as recorded.
+
+Example: reslstm figure augmentation clip.wav -o augmentation.svg")]
+pub struct Augmentation {
+    /// A recording (.wav)
+    audio: PathBuf,
+    /// What is drawn: voices, or a TOML file with speeds, stretch and noise
+    #[arg(long, value_name = "NAME|FILE.toml", default_value = "voices")]
+    augment: String,
+    /// Which noise is drawn
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    seed: u64,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl Augmentation {
+    pub fn run(self) -> Outcome {
+        self.output.check()?;
+        let augment = options::augment(&self.augment)?;
+        augment.check()?;
+        let name = self.audio.file_name().unwrap_or_default().to_string_lossy();
+        let ways = read_input(&self.audio).and_then(|bytes| ways(&Recording::from_wav(&bytes)?, &augment, self.seed));
+        let ways = ways.map_err(|error| error.at(self.audio.display()))?;
+        let title = format!("{name}, as recorded and as an epoch of --augment {} may hear it", self.augment);
+        let svg = augmentation::svg(&title, &ways, &FeatureSettings::default());
+        self.output.write(&Figure { svg, csv: augmentation::csv(&ways) })?;
+        Ok(Done::Everything)
+    }
+}
+
+/// The clip as recorded, at the slowest and the fastest speed, shortest and longest, and with noise.
+fn ways(recording: &Recording, augment: &Augment, seed: u64) -> Result<Vec<Heard>> {
+    let mut front_end = FrontEnd::new(FeatureSettings::default(), recording.sample_rate)?;
+    let recorded = front_end.features(&recording.samples)?;
+    if recorded.rows() > MOST_FRAMES {
+        let problem = format!("expected a clip of at most {MOST_FRAMES} frames, got {}", recorded.rows());
+        return Err(Error::new(Kind::Features, problem).advice("cut out the part to be shown"));
+    }
+    let normaliser = Normaliser::fit([&recorded])?;
+    let recorded = normaliser.apply(&recorded)?;
+    let mut ways = vec![Heard { how: "as recorded".into(), features: recorded.clone() }];
+    let speeds = augment.other_speeds();
+    let ends = [speeds.first(), speeds.last()];
+    for &speed in ends.into_iter().flatten().take(speeds.len()) {
+        let features = normaliser.apply(&front_end.features(&at_speed(recording, speed)?.samples)?)?;
+        let what = if speed < 1.0 { "lower and longer" } else { "higher and shorter" };
+        ways.push(Heard { how: format!("played at {speed} of its speed: {what}"), features });
+    }
+    for factor in [1.0 - augment.stretch, 1.0 + augment.stretch].into_iter().filter(|&factor| factor != 1.0) {
+        let mut features = Matrix::default();
+        stretch(&recorded, (recorded.rows() as f64 * factor).round() as usize, &mut features);
+        ways.push(Heard { how: format!("stretched to {factor} of its frames"), features });
+    }
+    if augment.noise > 0.0 {
+        let mut features = recorded;
+        add_noise(augment.noise, &mut Stream::new(seed, "augment", 0), &mut features);
+        ways.push(Heard { how: format!("with noise of {} standard deviations", augment.noise), features });
+    }
+    Ok(ways)
 }
 
 /// Clips in two dimensions (Fig. 5): a model's embeddings beside averaged features, by emotion.

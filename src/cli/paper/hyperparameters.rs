@@ -171,7 +171,7 @@ mod tests {
             weight_decay: 0.002,
             dropout: 0.3,
             t0: 4,
-            seed: 0,
+            ..Recipe::default()
         };
         assert_eq!(*settings, expected);
         let residual = mine.choice(Family::ResLstmSa, Protocol::Published).unwrap();

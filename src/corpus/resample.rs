@@ -1,7 +1,7 @@
-//! Sound at another rate than a model's.
+//! Sound at another rate than a model's, and sound played faster or slower: both by rubato.
 
-use reslstm::audio::Recording;
-use reslstm::error::{Error, Kind, Result};
+use crate::audio::Recording;
+use crate::error::{Error, Kind, Result};
 use rubato::audioadapter_buffers::direct::SequentialSlice;
 use rubato::{Fft, FixedSync, Indexing, Resampler as _};
 
@@ -9,6 +9,9 @@ use rubato::{Fft, FixedSync, Indexing, Resampler as _};
 const PORTION: usize = 1024;
 
 /// The recording at `rate` Hz: itself where it has that rate already.
+///
+/// # Errors
+/// [`Kind::Audio`] if rubato refuses.
 pub fn to_rate(recording: Recording, rate: u32) -> Result<Recording> {
     if recording.sample_rate == rate {
         return Ok(recording);
@@ -17,6 +20,17 @@ pub fn to_rate(recording: Recording, rate: u32) -> Result<Recording> {
     let mut samples = resampler.push(&recording.samples)?;
     samples.extend(resampler.finish()?);
     Ok(Recording { sample_rate: rate, samples })
+}
+
+/// The recording played at `speed` times its own: shorter and higher above 1, longer and lower below, pitch, formants and tempo
+/// together, as if somebody else spoke. Its samples are taken for samples at `speed` times their rate, and resampled to it.
+///
+/// # Errors
+/// [`Kind::Audio`] if rubato refuses.
+pub fn at_speed(recording: &Recording, speed: f64) -> Result<Recording> {
+    let rate = recording.sample_rate;
+    let samples = recording.samples.clone();
+    to_rate(Recording { sample_rate: (f64::from(rate) * speed).round() as u32, samples }, rate)
 }
 
 /// Samples at one rate to samples at another, as they come.
@@ -34,6 +48,9 @@ pub struct Resampler {
 
 impl Resampler {
     /// From one rate to another, both in Hz.
+    ///
+    /// # Errors
+    /// [`Kind::Audio`] if rubato refuses.
     pub fn new(from: u32, to: u32) -> Result<Self> {
         let inner = Fft::new(from as usize, to as usize, PORTION, 1, FixedSync::Input);
         let inner = inner.map_err(|error| failed(from, to, &error))?;
@@ -41,6 +58,9 @@ impl Resampler {
     }
 
     /// The samples that these, the next of the recording, complete.
+    ///
+    /// # Errors
+    /// [`Kind::Audio`] if rubato refuses.
     pub fn push(&mut self, samples: &[f32]) -> Result<Vec<f32>> {
         self.taken += samples.len();
         let mut waiting = std::mem::take(&mut self.waiting);
@@ -55,6 +75,9 @@ impl Resampler {
     }
 
     /// What is left at the end of the recording, which then lasts as long as it did before.
+    ///
+    /// # Errors
+    /// [`Kind::Audio`] if rubato refuses.
     pub fn finish(&mut self) -> Result<Vec<f32>> {
         let mut last = std::mem::take(&mut self.waiting);
         let mut length = last.len();
@@ -108,6 +131,18 @@ mod tests {
                 assert!((got - expected).abs() < 1e-3, "{from} to {to}: {got} {expected}");
             }
         }
+    }
+
+    #[test]
+    fn played_faster_a_tone_is_higher_and_shorter() {
+        let played = at_speed(&tone(48_000), 1.19).unwrap();
+        assert_eq!((played.sample_rate, played.samples.len()), (48_000, (48_000.0f64 / 1.19).ceil() as usize));
+        for (n, &got) in played.samples.iter().enumerate().skip(10_000).take(20_000) {
+            let expected = (std::f64::consts::TAU * 440.0 * 1.19 * n as f64 / 48e3).sin() as f32;
+            assert!((got - expected).abs() < 1e-3, "{n}: {got} {expected}");
+        }
+        let same = at_speed(&tone(16_000), 1.0).unwrap();
+        assert_eq!(same, tone(16_000));
     }
 
     #[test]

@@ -1,0 +1,191 @@
+//! Augmentation: every epoch hears every clip a little differently, so that what is learned holds for voices never heard.
+//!
+//! | kind    | what is drawn, clip by clip and epoch by epoch                        | what it stands for                    |
+//! |---------|-----------------------------------------------------------------------|---------------------------------------|
+//! | speed   | one of a few playing speeds of the recording, its features made anew   | another speaker: pitch, formants and tempo move together |
+//! | stretch | a factor by which the sequence of frames is made longer or shorter     | the same voice, speaking slower or faster |
+//! | noise   | a normal number added to every normalised feature                      | another room, another day              |
+//!
+//! Every draw comes from a stream named by seed, epoch and clip: nothing has to be saved, and neither the order of the
+//! clips nor the number of threads changes a draw.
+
+use crate::error::{Error, Kind, Result};
+use crate::matrix::Matrix;
+use crate::rng::Stream;
+use serde::{Deserialize, Serialize};
+
+/// What is drawn; the default draws nothing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Augment {
+    /// Playing speeds, each as likely as the others; 1 is the recording as it is.
+    pub speeds: Vec<f64>,
+    /// The sequence is stretched by a factor between `1 − stretch` and `1 + stretch`.
+    pub stretch: f64,
+    /// Standard deviation of the noise, in standard deviations of a feature.
+    pub noise: f64,
+}
+
+impl Default for Augment {
+    fn default() -> Self {
+        Augment { speeds: vec![1.0], stretch: 0.0, noise: 0.0 }
+    }
+}
+
+impl Augment {
+    /// Names of the presets.
+    pub const PRESETS: [&'static str; 1] = ["voices"];
+
+    /// A preset by name. `voices`: five speeds from 0.84 to 1.19, stretch 0.2, noise 0.5.
+    pub fn preset(name: &str) -> Option<Self> {
+        match name {
+            "voices" => Some(Augment { speeds: vec![0.84, 0.92, 1.0, 1.09, 1.19], stretch: 0.2, noise: 0.5 }),
+            _ => None,
+        }
+    }
+
+    /// Whether every value is in its range.
+    ///
+    /// # Errors
+    /// [`Kind::Settings`], naming the first that is not.
+    pub fn check(&self) -> Result<()> {
+        let wrong = |name: &str, expected: &str, got: &dyn std::fmt::Debug| {
+            Err(Error::new(Kind::Settings, format!("augment.{name}: expected {expected}, got {got:?}")))
+        };
+        if self.speeds.is_empty() || self.speeds.iter().any(|speed| !(0.5..=2.0).contains(speed)) {
+            return wrong("speeds", "at least one, each from 0.5 to 2", &self.speeds);
+        }
+        if !(0.0..=0.5).contains(&self.stretch) {
+            return wrong("stretch", "0 to 0.5", &self.stretch);
+        }
+        if !(0.0..=10.0).contains(&self.noise) {
+            return wrong("noise", "0 to 10", &self.noise);
+        }
+        Ok(())
+    }
+
+    /// The speeds other than 1, at which features are needed too.
+    pub fn other_speeds(&self) -> Vec<f64> {
+        let mut speeds: Vec<f64> = self.speeds.iter().copied().filter(|&speed| speed != 1.0).collect();
+        speeds.sort_by(f64::total_cmp);
+        speeds.dedup();
+        speeds
+    }
+
+    /// One clip as this epoch hears it, into `out`: `at_speed` gives its normalised features at a speed, `stream` the draws.
+    pub fn vary<'a>(&self, at_speed: impl FnOnce(f64) -> &'a Matrix<f32>, stream: &mut Stream, out: &mut Matrix<f32>) {
+        let frames = at_speed(self.speeds[stream.below(self.speeds.len())]);
+        let factor = stream.between(1.0 - self.stretch, 1.0 + self.stretch);
+        stretch(frames, ((frames.rows() as f64 * factor).round() as usize).max(1), out);
+        if self.noise > 0.0 {
+            add_noise(self.noise, stream, out);
+        }
+    }
+}
+
+/// `x` `[T,D]` as a sequence of `frames` frames, into `y` `[frames,D]`: its first and last frame stay the first and last, and what
+/// lies between is interpolated linearly.
+///
+/// # Formula
+/// ```text
+/// y[s] = (1 − w)·x[k] + w·x[k+1]      k + w = s·(T − 1)/(frames − 1),  k whole, 0 ≤ w < 1
+/// ```
+/// # Panics
+/// If `x` has no frame, or none are asked for.
+pub fn stretch(x: &Matrix<f32>, frames: usize, y: &mut Matrix<f32>) {
+    assert!(x.rows() > 0 && frames > 0, "a clip has frames");
+    y.resize(frames, x.cols());
+    let step = if frames == 1 { 0.0 } else { (x.rows() - 1) as f64 / (frames - 1) as f64 };
+    for s in 0..frames {
+        let place = s as f64 * step;
+        // Rounding may lead a hair beyond the last frame.
+        let k = (place as usize).min(x.rows() - 1);
+        let w = (place - k as f64) as f32;
+        let next = x.row((k + 1).min(x.rows() - 1));
+        for ((y, &x), &next) in y.row_mut(s).iter_mut().zip(x.row(k)).zip(next) {
+            *y = (1.0 - w) * x + w * next;
+        }
+    }
+}
+
+/// Adds to every value of `x` a normal number of mean 0 and standard deviation `strength`.
+pub fn add_noise(strength: f64, stream: &mut Stream, x: &mut Matrix<f32>) {
+    for value in x.as_mut_slice() {
+        *value += (strength * stream.normal()) as f32;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sequence_keeps_its_ends_and_its_course() {
+        let x = Matrix::from_rows(&[[0.0, 1.0], [1.0, 0.0], [4.0, -1.0]]);
+        let mut y = Matrix::default();
+        stretch(&x, 5, &mut y);
+        assert_eq!(y, Matrix::from_rows(&[[0.0, 1.0], [0.5, 0.5], [1.0, 0.0], [2.5, -0.5], [4.0, -1.0]]));
+        stretch(&x, 2, &mut y);
+        assert_eq!(y, Matrix::from_rows(&[[0.0, 1.0], [4.0, -1.0]]));
+        stretch(&x, 3, &mut y);
+        assert_eq!(y, x);
+        stretch(&x, 1, &mut y);
+        assert_eq!(y.as_slice(), [0.0, 1.0]);
+        stretch(&Matrix::from_rows(&[[7.0, 8.0]]), 3, &mut y);
+        assert_eq!(y.as_slice(), [7.0, 8.0, 7.0, 8.0, 7.0, 8.0]);
+        // A straight line stays one, at any length.
+        let line = Matrix::from_vec(90, 1, (0..90).map(|t| t as f32).collect());
+        for frames in 2..120 {
+            stretch(&line, frames, &mut y);
+            for s in 0..frames {
+                let expected = s as f32 * 89.0 / (frames - 1) as f32;
+                approx::assert_abs_diff_eq!(y[(s, 0)], expected, epsilon = 1e-4);
+            }
+        }
+    }
+
+    #[test]
+    fn noise_has_the_strength_asked_for() {
+        let mut x = Matrix::from_vec(500, 46, vec![3.0; 500 * 46]);
+        add_noise(0.5, &mut Stream::new(1, "noise", 0), &mut x);
+        let n = x.as_slice().len() as f64;
+        let mean = x.as_slice().iter().map(|&x| f64::from(x)).sum::<f64>() / n;
+        let deviation = (x.as_slice().iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / n).sqrt();
+        // Standard errors 0.0033 and 0.0023: five of them.
+        assert!((mean - 3.0).abs() < 0.017 && (deviation - 0.5).abs() < 0.012, "{mean} {deviation}");
+    }
+
+    #[test]
+    fn every_speed_and_length_is_drawn() {
+        let clips: Vec<Matrix<f32>> = (0..3).map(|clip| Matrix::from_vec(100, 1, vec![clip as f32; 100])).collect();
+        let augment = Augment { speeds: vec![0.9, 1.0, 1.1], stretch: 0.2, noise: 0.0 };
+        let (mut heard, mut lengths, mut out) = ([0; 3], Vec::new(), Matrix::default());
+        for clip in 0..3000 {
+            let at_speed = |speed: f64| &clips[((speed - 0.9) * 10.0).round() as usize];
+            augment.vary(at_speed, &mut Stream::new(2, "augment", clip), &mut out);
+            heard[out[(0, 0)] as usize] += 1;
+            lengths.push(out.rows());
+        }
+        // 1000 expected, standard deviation 26.
+        assert!(heard.iter().all(|&n| (870..1130).contains(&n)), "{heard:?}");
+        assert_eq!((lengths.iter().min(), lengths.iter().max()), (Some(&80), Some(&120)));
+        let same = Augment::default();
+        same.vary(|_| &clips[1], &mut Stream::new(2, "augment", 0), &mut out);
+        assert_eq!(out, clips[1]);
+    }
+
+    #[test]
+    fn values_out_of_range_are_named() {
+        assert!(Augment::preset("voices").unwrap().check().is_ok() && Augment::default().check().is_ok());
+        for (augment, name) in [
+            (Augment { speeds: vec![], ..Augment::default() }, "augment.speeds"),
+            (Augment { speeds: vec![1.0, 2.5], ..Augment::default() }, "augment.speeds"),
+            (Augment { stretch: -0.1, ..Augment::default() }, "augment.stretch"),
+            (Augment { noise: f64::NAN, ..Augment::default() }, "augment.noise"),
+        ] {
+            let error = augment.check().unwrap_err();
+            assert!(error.kind() == Kind::Settings && error.to_string().starts_with(name), "{error}");
+        }
+        assert_eq!(Augment::preset("voices").unwrap().other_speeds(), [0.84, 0.92, 1.09, 1.19]);
+    }
+}
