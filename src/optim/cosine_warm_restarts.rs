@@ -27,9 +27,6 @@ impl CosineWarmRestarts {
     /// ```
     pub fn rate(&self, epoch: usize) -> f64 {
         let (mut t, mut length) = (epoch, self.t0);
-        if self.t_mult == 1 {
-            t %= length;
-        }
         while t >= length {
             t -= length;
             length *= self.t_mult;
@@ -52,6 +49,8 @@ mod tests {
         for (rate, expected) in rates.iter().zip(expected) {
             approx::assert_abs_diff_eq!(*rate, expected, epsilon = 1e-15);
         }
+        // The third cycle has eight epochs.
+        approx::assert_abs_diff_eq!(schedule.rate(6 + 4), 0.5, epsilon = 1e-15);
         assert_eq!(CosineWarmRestarts::published(1.0, 1).rate(57), 1.0);
     }
 
