@@ -7,7 +7,7 @@ use super::table2::Table2;
 use super::{confusion, learning_curves, parameters, seeds};
 use crate::error::Result;
 use crate::train::cross_validate::Plan;
-use crate::train::results::{FoldRecord, ModelSummary, RunResult, program};
+use crate::train::results::{FoldRecord, ModelSummary, RunResult};
 use crate::train::statistics::Interval;
 use crate::train::{Protocol, Results, Spread};
 use std::collections::BTreeSet;
@@ -27,7 +27,7 @@ pub fn of_one(results: &Results, about: About<'_>) -> String {
     let row = &table.rows[0];
     let mut sheet = Sheet::new(&format!("Cross-validation of {}", row.ours.arch), &lead(row));
     detail(&mut sheet, results, about);
-    licence(&mut sheet, about);
+    sheet.licence(about.licence);
     sheet.html()
 }
 
@@ -51,7 +51,7 @@ pub fn of_paper(results: &[Results], about: About<'_>) -> Result<String> {
         detail(&mut sheet, results, about);
         sheet.close();
     }
-    licence(&mut sheet, about);
+    sheet.licence(about.licence);
     Ok(sheet.html())
 }
 
@@ -253,15 +253,6 @@ fn table_2(sheet: &mut Sheet, table: &Table2) {
         })
         .collect();
     sheet.table("RAVDESS, speakers apart.", &strings(["model", "parameters", "UAR", ""]), &rows);
-}
-
-fn licence(sheet: &mut Sheet, about: About<'_>) {
-    sheet.heading("Licence");
-    match about.licence {
-        "" => sheet.text("The licence of the data is not known here; models trained on them may be bound by it."),
-        licence => sheet.text(&format!("The models: {licence}")),
-    }
-    sheet.text(&format!("Page made by {}.", program()));
 }
 
 fn score(score: f64) -> String {

@@ -1,6 +1,7 @@
 //! A page to be read from top to bottom: headings, text, tables, figures.
 
 use super::page::{Page, escape};
+use crate::train::results::program;
 use serde_json::Value;
 use std::fmt::Write;
 
@@ -88,6 +89,19 @@ impl Sheet {
     /// Ends [`open`](Self::open).
     pub fn close(&mut self) {
         self.body.push_str("</details>\n");
+    }
+
+    /// The end of every page: what the licence of the data asks for, empty where it is not known, and what made the page.
+    pub fn licence(&mut self, licence: &str) {
+        self.heading("Licence");
+        match licence {
+            "" => self.text(
+                "The licence of the data is not known here; models trained on them may be bound by it. RAVDESS, for one, is CC \
+                 BY-NC-SA 4.0: no commercial use.",
+            ),
+            licence => self.text(&format!("The models: {licence}")),
+        }
+        self.text(&format!("Page made by {}.", program()));
     }
 
     /// The page, as HTML text.

@@ -2,7 +2,6 @@
 
 use super::sheet::Sheet;
 use super::study_figures::{history, slices};
-use crate::train::results::program;
 use crate::tune::{Snapshot, State, Trial};
 use serde_json::Value;
 
@@ -63,7 +62,8 @@ pub fn html(study: &Snapshot, about: &About<'_>) -> String {
     }
     sheet.heading("Trials");
     trials_table(&mut sheet, study, about.value);
-    sheet.text(&format!("Page made by {}.", program()));
+    // A study does not say it: it knows its data by their fingerprint alone.
+    sheet.licence("");
     sheet.html()
 }
 

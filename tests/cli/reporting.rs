@@ -106,6 +106,7 @@ fn a_search_is_shown_as_it_stands_and_not_touched() {
     let best = said.split_once("UAR ").unwrap().1.split(',').next().unwrap();
     let html = String::from_utf8(room.read("report.html")).unwrap();
     assert!(html.contains(&format!("mean validation UAR {best}.")), "{said}");
+    assert!(html.contains("licence of the data is not known"), "of a search too");
 
     let commands = commands(&room, "report.html");
     let [train, search] = &commands[..] else { panic!("{commands:?}") };
