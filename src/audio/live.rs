@@ -13,7 +13,8 @@
 //!
 //! So the MFCC of a frame differ from the clip's where louder sound is still to come and a band lies more than 80 dB below
 //! that; chroma differs until the tuning has settled. The last frame of a clip is the same to the bit (unless it has more
-//! peaks than are remembered: a minute or more of speech), but for deltas, which are of the MFCC as they were given. Nothing depends on the portions in which the samples come.
+//! peaks than are remembered: a minute or more of speech), but for deltas, which are of the MFCC as they were given. Nothing
+//! depends on the portions in which the samples come.
 
 use super::{FeatureSettings, FrontEnd, NOTHING_HEARD, check_samples, delta};
 use crate::error::Result;

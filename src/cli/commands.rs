@@ -18,10 +18,10 @@ pub fn tune(data: &str, study: &Path, trials: usize, identity: &StudyIdentity) -
     let StudyIdentity { folds, settings, space, .. } = identity;
     let preset = Space::PRESETS.into_iter().find(|name| Space::preset(name).as_ref() == Some(space));
     let (study, space) = (quote(&study.display().to_string()), preset.unwrap_or("SPACE.toml"));
-    let value = |value: &Value| match (value.as_str(), serde_json::from_value::<Augment>(value.clone())) {
-        (Some(text), _) => text.to_string(),
-        (None, Ok(augment)) if value.is_object() => name_of(&augment).to_string(),
-        _ => value.to_string(),
+    let value = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        Value::Object(_) => serde_json::from_value(value.clone()).map_or("AUGMENT.toml", |it| name_of(&it)).into(),
+        number => number.to_string(),
     };
     let settings: String = settings.iter().map(|(name, setting)| format!(" --{name} {}", value(setting))).collect();
     format!("reslstm tune {} --study {study} --trials {trials} --space {space} --folds {folds}{settings}", quote(data))

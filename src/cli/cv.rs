@@ -38,14 +38,7 @@ impl Cv {
         let corpus = Found::open(&self.data)?;
         corpus.splits(&plan.folds)?;
         check_folder(&self.output, &plan, options.resume)?;
-        let data = corpus
-            .load_with(
-                plan.settings.inputs.features(),
-                &plan.settings.other_speeds(),
-                options.cache.as_deref(),
-                threads,
-            )
-            .map_err(interrupt::resumable)?;
+        let data = corpus.load_for(&plan.settings, options.cache.as_deref(), threads).map_err(interrupt::resumable)?;
         let summary = run_plan(&data, &plan, &self.output, threads, options.resume).map_err(interrupt::resumable)?;
         print(&summary, self.json)?;
         Ok(Done::Everything)

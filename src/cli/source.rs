@@ -6,6 +6,7 @@ use reslstm::corpus::{self, Cache, Corpus, Loaded, Work};
 use reslstm::data::Dataset;
 use reslstm::data::folds::{FoldPlan, Split};
 use reslstm::error::{Error, Kind, Result};
+use reslstm::train::Recipe;
 use reslstm::train::cross_validate::Source;
 use std::path::{Path, PathBuf};
 
@@ -73,11 +74,15 @@ impl Found {
 
     /// Reads every clip, features from the cache where they are there.
     pub fn load(self, features: FeatureSettings, cache: Option<&Path>, threads: usize) -> Result<Licensed> {
-        self.load_with(features, &[], cache, threads)
+        self.load_at(features, &[], cache, threads)
     }
 
-    /// [`load`](Self::load), and every clip played at these speeds too.
-    pub fn load_with(
+    /// [`load`](Self::load) of what a recipe trains with: its inputs, at all its speeds.
+    pub fn load_for(self, recipe: &Recipe, cache: Option<&Path>, threads: usize) -> Result<Licensed> {
+        self.load_at(recipe.inputs.features(), &recipe.other_speeds(), cache, threads)
+    }
+
+    fn load_at(
         self,
         features: FeatureSettings,
         speeds: &[f64],

@@ -53,9 +53,7 @@ impl Train {
         checkpoint.push(".checkpoint");
         let checkpoint = PathBuf::from(checkpoint);
         self.check_output(&checkpoint, options.resume)?;
-        let data = corpus
-            .load_with(settings.inputs.features(), &settings.other_speeds(), options.cache.as_deref(), threads)
-            .map_err(interrupt::resumable)?;
+        let data = corpus.load_for(settings, options.cache.as_deref(), threads).map_err(interrupt::resumable)?;
         let identity = Identity::new(settings, 0, split.as_ref(), data.fingerprint());
         if self.output.is_file() {
             let metadata = finished(&self.output, &identity).map_err(|error| error.at(self.output.display()))?;

@@ -81,14 +81,7 @@ impl Tune {
         if let Some(caution) = caution(plan.settings.protocol) {
             eprintln!("warning: {caution}");
         }
-        let data = corpus
-            .load_with(
-                plan.settings.inputs.features(),
-                &plan.settings.other_speeds(),
-                options.cache.as_deref(),
-                threads,
-            )
-            .map_err(|e| self.resumable(e))?;
+        let data = corpus.load_for(&plan.settings, options.cache.as_deref(), threads).map_err(|e| self.resumable(e))?;
 
         let identity = json!(StudyIdentity::new(data.fingerprint(), &plan.folds, &plan.settings, &space));
         let accept = |earlier: &Value| match first_difference("", earlier, &identity) {

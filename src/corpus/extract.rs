@@ -92,6 +92,23 @@ pub fn extract<P: AsRef<Path> + Sync, T: Send>(
 /// Those of [`extract`]; [`Kind::Data`] if clips cannot be used (the first ten are named, the rest counted), or not all have
 /// one sample rate.
 pub fn load_dataset(corpus: &Corpus, work: &Work) -> Result<Loaded> {
+    let (dataset, sample_rate) = read_clips(corpus, work)?;
+    let fingerprint = fingerprint(corpus, dataset.clips());
+    Ok(Loaded { dataset, sample_rate, fingerprint })
+}
+
+/// Reads every clip of a corpus, played at `work.speed`.
+///
+/// # Errors
+/// Those of [`load_dataset`].
+pub fn load_played(corpus: &Corpus, work: &Work) -> Result<Played> {
+    let (dataset, _) = read_clips(corpus, work).map_err(|error| error.at(format!("played at speed {}", work.speed)))?;
+    let features = dataset.into_clips().into_iter().map(|clip| clip.features).collect();
+    Ok(Played { speed: work.speed, features })
+}
+
+/// The clips, checked, and the sample rate of them all.
+fn read_clips(corpus: &Corpus, work: &Work) -> Result<(Dataset, u32)> {
     let entries = corpus.entries();
     let paths: Vec<&Path> = entries.iter().map(|entry| entry.path.as_path()).collect();
     let mut clips = Vec::with_capacity(entries.len());
@@ -118,19 +135,7 @@ pub fn load_dataset(corpus: &Corpus, work: &Work) -> Result<Loaded> {
             .at(paths[odd].display())
             .advice("resample the clips to one rate: a filter bank hears each rate differently"));
     }
-    let fingerprint = fingerprint(corpus, &clips);
-    let dataset = Dataset::new(corpus.labels().clone(), clips)?;
-    Ok(Loaded { dataset, sample_rate: rates[0], fingerprint })
-}
-
-/// Reads every clip of a corpus, played at `work.speed`.
-///
-/// # Errors
-/// Those of [`load_dataset`].
-pub fn load_played(corpus: &Corpus, work: &Work) -> Result<Played> {
-    let loaded = load_dataset(corpus, work).map_err(|error| error.at(format!("played at speed {}", work.speed)))?;
-    let features = loaded.dataset.into_clips().into_iter().map(|clip| clip.features).collect();
-    Ok(Played { speed: work.speed, features })
+    Ok((Dataset::new(corpus.labels().clone(), clips)?, rates[0]))
 }
 
 /// One thread's front ends, and what they are to do.

@@ -159,12 +159,17 @@
 //!
 //! Proof: [where the proof is](super#where-the-proof-is). Next: [lesson 6](super::residual).
 
-use crate::kernels::{Panels, Start, Term, add_column_sums, add_outer, map_units, product, simd};
+use crate::kernels::{Panels, Start, Term, add_column_sums, add_outer, product};
 use crate::matrix::Matrix;
 use crate::packed::Packed;
 use crate::params::parameters;
 use crate::rng::Stream;
 use crate::scalar::Scalar;
+
+mod cell;
+
+use cell::cell_backward;
+pub(super) use cell::cell_forward;
 
 /// Gates stand in the order i, f, g, o in every stacked tensor and every array of four: the forget gate is number 1.
 const FORGET: usize = 1;
@@ -413,13 +418,11 @@ impl<S: Scalar> Lstm<S> {
         for t in (0..layout.steps()).rev() {
             let rows = layout.rows(t);
             let values = rows.start * hidden..rows.end * hidden;
-            let previous = if t == 0 { 0 } else { layout.rows(t - 1).start * hidden };
-            let c_prev = if t == 0 { &tape.before } else { &tape.c.as_slice()[previous..] };
             let pending = layout.rows(unflushed - 1).end - rows.start;
             let dvalues = (room - pending) * hidden..(room - pending + rows.len()) * hidden;
             cell_backward(
                 tape.gates.each_ref().map(|gate| &gate.as_slice()[values.clone()]),
-                &c_prev[..values.len()],
+                of_step_before(layout, t, &tape.c, &tape.before, values.len()),
                 &tape.tanh_c.as_slice()[values.clone()],
                 &dh.as_slice()[values.clone()],
                 &tape.dh_next.as_slice()[..values.len()],
@@ -431,8 +434,7 @@ impl<S: Scalar> Lstm<S> {
             if t > 0 {
                 // forward: â += W_hh·h₋₁
                 let dgates = tape.dgates.each_ref().map(|dgate| &dgate.as_slice()[dvalues.clone()]);
-                let terms: [Term<'_, S>; 4] =
-                    std::array::from_fn(|gate| Term { a: dgates[gate], b: &tape.packed_hh[gate] });
+                let terms = of_all_gates(dgates, &tape.packed_hh);
                 product(Start::Zero, &terms, &mut tape.dh_next.as_mut_slice()[..values.len()]);
             }
             if pending >= BLOCK_FRAMES || t == 0 {
@@ -469,18 +471,16 @@ impl<S: Scalar> Lstm<S> {
             let n = values.len();
             let gates = tape.gates.each_ref().map(|gate| &gate.as_slice()[values.clone()]);
             let (tanh_c, dh) = (&tape.tanh_c.as_slice()[values.clone()], &dh.as_slice()[values.clone()]);
-            let previous = if t == 0 { 0 } else { layout.rows(t - 1).start * hidden };
-            let c_prev = if t == 0 { &tape.before } else { &tape.c.as_slice()[previous..] };
+            let c_prev = of_step_before(layout, t, &tape.c, &tape.before, n);
             let (dh_all, dc_all) = (&mut dh_all.as_mut_slice()[values.clone()], &mut dc_all.as_mut_slice()[values]);
             for u in 0..n {
                 dh_all[u] = dh[u] + dh_next[u];
                 dc_all[u] = dh_all[u] * gates[3][u] * (S::ONE - tanh_c[u] * tanh_c[u]) + dc_next[u];
             }
             let into = dgates.each_mut().map(|dgate| &mut dgate[..n]);
-            cell_backward(gates, &c_prev[..n], tanh_c, dh, &dh_next[..n], &dc_next[..n], &mut dc_prev[..n], into);
+            cell_backward(gates, c_prev, tanh_c, dh, &dh_next[..n], &dc_next[..n], &mut dc_prev[..n], into);
             std::mem::swap(&mut dc_next, &mut dc_prev);
-            let terms: [Term<'_, S>; 4] =
-                std::array::from_fn(|gate| Term { a: &dgates[gate][..n], b: &tape.packed_hh[gate] });
+            let terms = of_all_gates(dgates.each_ref().map(|dgate| &dgate[..n]), &tape.packed_hh);
             product(Start::Zero, &terms, &mut dh_next[..n]);
         }
     }
@@ -502,8 +502,8 @@ impl<S: Scalar> Lstm<S> {
         tape.packed_h_prev.reshape(last - first, hidden);
         for t in steps {
             let rows = layout.rows(t);
-            let h_prev = if t == 0 { &tape.before } else { &tape.h.as_slice()[layout.rows(t - 1).start * hidden..] };
-            tape.packed_h_prev.set_rows(rows.start - first, &h_prev[..rows.len() * hidden]);
+            let h_prev = of_step_before(layout, t, &tape.h, &tape.before, rows.len() * hidden);
+            tape.packed_h_prev.set_rows(rows.start - first, h_prev);
         }
         let dgates =
             tape.dgates.each_ref().map(|dgate| dgate.rows_between(dgate.rows() - (last - first), dgate.rows()));
@@ -519,86 +519,26 @@ impl<S: Scalar> Lstm<S> {
             }
         }
         if let Some(dx) = dx {
-            let terms: [Term<'_, S>; 4] =
-                std::array::from_fn(|gate| Term { a: dgates[gate], b: &tape.packed_ih[gate] });
-            product(Start::Zero, &terms, dx.rows_between_mut(first, last));
+            product(Start::Zero, &of_all_gates(dgates, &tape.packed_ih), dx.rows_between_mut(first, last));
         }
     }
 }
 
-/// The cell equations of one step, unit by unit, from the gates before their activation, `[4,n,H]`. In two passes, each with
-/// few operations that wait for one another.
-pub(super) fn cell_forward<S: Scalar>(
-    before_activation: &[S],
-    c_prev: &[S],
-    gates: [&mut [S]; 4],
-    c: &mut [S],
-    tanh_c: &mut [S],
-    h: &mut [S],
-) {
-    let [i, f, g, o] = gates;
-    let [i_before, f_before, g_before, o_before] =
-        std::array::from_fn(|gate| &before_activation[gate * h.len()..][..h.len()]);
-    simd(
-        #[inline(always)]
-        |_| {
-            map_units(
-                [i_before, f_before, g_before, c_prev],
-                [i, f, g, &mut *c],
-                #[inline(always)]
-                |[i, f, g, c_prev]| {
-                    let (i, f, g) = (i.sigmoid(), f.sigmoid(), g.tanh());
-                    [i, f, g, f * c_prev + i * g]
-                },
-            );
-            map_units(
-                [o_before, c],
-                [o, tanh_c, h],
-                #[inline(always)]
-                |[o, c]| {
-                    let (o, tanh_c) = (o.sigmoid(), c.tanh());
-                    [o, tanh_c, o * tanh_c]
-                },
-            );
-        },
-    );
+/// What the first clips had in the step before step `t`, `count` values of `states`; before the first step, of `before`.
+fn of_step_before<'a, S: Scalar>(
+    layout: &Packed,
+    t: usize,
+    states: &'a Matrix<S>,
+    before: &'a [S],
+    count: usize,
+) -> &'a [S] {
+    let from = if t == 0 { before } else { &states.as_slice()[layout.rows(t - 1).start * states.cols()..] };
+    &from[..count]
 }
 
-/// Undoes [`cell_forward`]: gradients of the gates before their activation into `dgates`, and into `dc_prev` what goes to the
-/// step before; `dh_next` and `dc_next` are what arrives from the step after.
-#[allow(clippy::too_many_arguments)] // an equation has as many as it has
-fn cell_backward<S: Scalar>(
-    gates: [&[S]; 4],
-    c_prev: &[S],
-    tanh_c: &[S],
-    dh: &[S],
-    dh_next: &[S],
-    dc_next: &[S],
-    dc_prev: &mut [S],
-    dgates: [&mut [S]; 4],
-) {
-    let ([i, f, g, o], [di, df, dg, d_o]) = (gates, dgates);
-    simd(
-        #[inline(always)]
-        |_| {
-            map_units(
-                [i, f, g, o, c_prev, tanh_c, dh, dh_next, dc_next],
-                [di, df, dg, d_o, dc_prev],
-                #[inline(always)]
-                |[i, f, g, o, c_prev, tanh_c, dh, dh_next, dc_next]| {
-                    let dh = dh + dh_next;
-                    // forward: h = o⊙tanh(c)
-                    let d_o = dh * tanh_c * (o * (S::ONE - o));
-                    let dc = dc_next + dh * o * (S::ONE - tanh_c * tanh_c);
-                    // forward: c = f⊙c₋₁ + i⊙g
-                    let di = dc * g * (i * (S::ONE - i));
-                    let df = dc * c_prev * (f * (S::ONE - f));
-                    let dg = dc * i * (S::ONE - g * g);
-                    [di, df, dg, d_o, dc * f]
-                },
-            );
-        },
-    );
+/// The products `dâ·W` of all gates, to be added up.
+fn of_all_gates<'a, S>(dgates: [&'a [S]; 4], weights: &'a [Panels<S>; 4]) -> [Term<'a, S>; 4] {
+    std::array::from_fn(|gate| Term { a: dgates[gate], b: &weights[gate] })
 }
 
 /// Rows of one gate in a stacked weight, `[H, …]`.

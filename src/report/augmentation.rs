@@ -2,14 +2,11 @@
 
 use super::csv_text;
 use super::drawing::{HPos, LONGEST_TITLE, Panel, TITLE, VPos, picture, shortened, whole_ticks, write};
-use super::signal_flow::{FEATURE_END, draw_colour_bar, draw_features, heat_map};
+use super::signal_flow::{FEATURE_END, LEFT, RIGHT, WIDTH, draw_colour_bar, draw_features, heat_map};
 use crate::audio::FeatureSettings;
 use crate::matrix::Matrix;
 
 /// Pixels.
-const WIDTH: i32 = 900;
-const LEFT: i32 = 84;
-const RIGHT: i32 = WIDTH - 84;
 const TOP: i32 = 64;
 const HEAT_MAP: i32 = 116;
 const BETWEEN: i32 = 34;

@@ -13,9 +13,9 @@ use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 
 /// Pixels.
-const WIDTH: i32 = 900;
-const LEFT: i32 = 84;
-const RIGHT: i32 = WIDTH - 84;
+pub(super) const WIDTH: i32 = 900;
+pub(super) const LEFT: i32 = 84;
+pub(super) const RIGHT: i32 = WIDTH - 84;
 const TOP: i32 = 106;
 const HEAT_MAP: i32 = 150;
 const ATTENTION: i32 = 96;

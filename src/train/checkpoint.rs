@@ -4,7 +4,6 @@
 
 use super::identity::Identity;
 use super::run::{Best, EpochRecord, State};
-use super::settings::Weights;
 use crate::error::{Error, Kind, Result};
 use crate::models::Model;
 use crate::optim::Adam;
@@ -108,7 +107,7 @@ pub fn from_bytes(bytes: &[u8], identity: &Identity, inputs: usize, classes: usi
         None => None,
     };
     let done = header.history.len();
-    let kept = settings.snapshots().filter(|&epoch| settings.weights == Weights::Average && epoch < done).count();
+    let kept = settings.snapshots().filter(|&epoch| epoch < done).count();
     let snapshots = (0..kept).map(|number| model(&format!("snapshot{number}"))).collect::<Result<_>>()?;
     Ok(State { model: current, adam, best, snapshots, history: header.history })
 }
@@ -123,7 +122,7 @@ mod tests {
     use crate::data::{Clip, Dataset, Labels, folds::Split};
     use crate::matrix::Matrix;
     use crate::rng::Stream;
-    use crate::train::{Augment, Recipe, Settings, Task, Training};
+    use crate::train::{Augment, Recipe, Settings, Task, Training, Weights};
 
     /// Four speakers, three classes that differ in the mean of one column.
     fn task() -> Task {

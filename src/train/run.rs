@@ -46,8 +46,7 @@ pub struct State {
     pub adam: Adam<f32>,
     /// The best epoch so far; `None` before the first, and where nobody validates.
     pub best: Option<Best>,
-    /// Weights to be averaged: of the epochs that [`Recipe::snapshots`](super::Recipe::snapshots) names, where it is the average
-    /// that is kept.
+    /// Weights to be averaged, of the epochs that [`Recipe::snapshots`](super::Recipe::snapshots) names.
     pub snapshots: Vec<Model<f32>>,
     /// One record an epoch done.
     pub history: Vec<EpochRecord>,
@@ -162,7 +161,7 @@ impl<'a> Training<'a> {
             let mean = step.take(&mut state.model, &mut state.adam, batch, tape, dropout, lr);
             loss += mean as f64 * picks.len() as f64;
         }
-        if settings.weights == Weights::Average && settings.snapshots().any(|snapshot| snapshot == epoch) {
+        if settings.snapshots().any(|snapshot| snapshot == epoch) {
             state.snapshots.push(state.model.clone());
         }
         loss / task.train.len() as f64

@@ -10,6 +10,36 @@ use std::fmt;
 use std::ops::Deref;
 use std::str::FromStr;
 
+/// A choice that is written and read by the names in its `ALL`.
+macro_rules! named {
+    ($type:ident, $what:literal) => {
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let (name, _) = $type::ALL.iter().find(|(_, value)| value == self).expect("every choice has a name");
+                f.write_str(name)
+            }
+        }
+
+        impl FromStr for $type {
+            type Err = Error;
+            fn from_str(name: &str) -> Result<Self> {
+                let found = $type::ALL.iter().find(|(known, _)| *known == name).map(|&(_, value)| value);
+                found.ok_or_else(|| {
+                    let names = $type::ALL.map(|(name, _)| name);
+                    let (last, others) = names.split_last().expect("there is a choice");
+                    let problem = format!("expected {} {} or {last}, got '{name}'", $what, others.join(", "));
+                    Error::new(Kind::Settings, problem)
+                })
+            }
+        }
+    };
+}
+
+/// Whether a setting may stay unwritten.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 /// How honest a score is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -23,6 +53,8 @@ pub enum Protocol {
 }
 
 impl Protocol {
+    const ALL: [(&'static str, Protocol); 2] = [("strict", Protocol::Strict), ("published", Protocol::Published)];
+
     /// Whether padded frames count.
     pub fn padding(self) -> Padding {
         match self {
@@ -32,25 +64,7 @@ impl Protocol {
     }
 }
 
-impl fmt::Display for Protocol {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Protocol::Strict => "strict",
-            Protocol::Published => "published",
-        })
-    }
-}
-
-impl FromStr for Protocol {
-    type Err = Error;
-    fn from_str(name: &str) -> Result<Self> {
-        match name {
-            "strict" => Ok(Protocol::Strict),
-            "published" => Ok(Protocol::Published),
-            _ => Err(Error::new(Kind::Settings, format!("expected protocol strict or published, got '{name}'"))),
-        }
-    }
-}
+named!(Protocol, "protocol");
 
 /// What a model reads of a frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,8 +80,7 @@ pub enum Inputs {
 }
 
 impl Inputs {
-    /// All of them, by name.
-    pub const ALL: [(&'static str, Inputs); 3] =
+    const ALL: [(&'static str, Inputs); 3] =
         [("paper", Inputs::Paper), ("deltas", Inputs::Deltas), ("all", Inputs::All)];
 
     /// What the front end is to compute.
@@ -79,26 +92,9 @@ impl Inputs {
             Inputs::All => FeatureSettings { deltas: 12, ..paper },
         }
     }
-
-    fn is_paper(&self) -> bool {
-        *self == Inputs::Paper
-    }
 }
 
-impl fmt::Display for Inputs {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (name, _) = Inputs::ALL.into_iter().find(|(_, inputs)| inputs == self).expect("all are listed");
-        f.write_str(name)
-    }
-}
-
-impl FromStr for Inputs {
-    type Err = Error;
-    fn from_str(name: &str) -> Result<Self> {
-        let found = Inputs::ALL.into_iter().find(|&(known, _)| known == name).map(|(_, inputs)| inputs);
-        found.ok_or_else(|| Error::new(Kind::Settings, format!("expected inputs paper, deltas or all, got '{name}'")))
-    }
-}
+named!(Inputs, "inputs");
 
 /// Which weights a training keeps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,29 +112,11 @@ pub enum Weights {
 }
 
 impl Weights {
-    /// All of them, by name.
-    pub const ALL: [(&'static str, Weights); 3] =
+    const ALL: [(&'static str, Weights); 3] =
         [("best", Weights::Best), ("last", Weights::Last), ("average", Weights::Average)];
-
-    fn is_best(&self) -> bool {
-        *self == Weights::Best
-    }
 }
 
-impl fmt::Display for Weights {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (name, _) = Weights::ALL.into_iter().find(|(_, weights)| weights == self).expect("all are listed");
-        f.write_str(name)
-    }
-}
-
-impl FromStr for Weights {
-    type Err = Error;
-    fn from_str(name: &str) -> Result<Self> {
-        let found = Weights::ALL.into_iter().find(|&(known, _)| known == name).map(|(_, weights)| weights);
-        found.ok_or_else(|| Error::new(Kind::Settings, format!("expected weights best, last or average, got '{name}'")))
-    }
-}
+named!(Weights, "weights");
 
 /// The settings of a training, as a person writes them; [`Recipe::check`] makes [`Settings`] of them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -163,10 +141,10 @@ pub struct Recipe {
     /// Every random number comes from it.
     pub seed: u64,
     /// What the model reads.
-    #[serde(skip_serializing_if = "Inputs::is_paper")]
+    #[serde(skip_serializing_if = "is_default")]
     pub inputs: Inputs,
     /// Which weights are kept.
-    #[serde(skip_serializing_if = "Weights::is_best")]
+    #[serde(skip_serializing_if = "is_default")]
     pub weights: Weights,
     /// How every epoch hears the clips.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -193,10 +171,11 @@ impl Default for Recipe {
 }
 
 impl Recipe {
-    /// The epochs, from 0, whose weights are averaged: the last of every cosine cycle that ends in the second half.
+    /// The epochs, from 0, whose weights are averaged: the last of every cosine cycle that ends in the second half. None where it
+    /// is not the average that is kept.
     pub fn snapshots(&self) -> impl Iterator<Item = usize> {
-        let (epochs, t0) = (self.epochs, self.t0);
-        (1..=epochs / t0).map(move |cycle| cycle * t0 - 1).filter(move |epoch| 2 * (epoch + 1) > epochs)
+        let (epochs, t0, average) = (self.epochs, self.t0, self.weights == Weights::Average);
+        (1..=epochs / t0).map(move |cycle| cycle * t0 - 1).filter(move |epoch| average && 2 * (epoch + 1) > epochs)
     }
 
     /// The playing speeds other than 1 at which the clips' features are needed.
