@@ -2,7 +2,7 @@
 
 use super::objective::StudyIdentity;
 use reslstm::train::cross_validate::Plan;
-use reslstm::train::{Augment, Inputs, Recipe, Settings, Weights};
+use reslstm::train::{Augment, Inputs, Recipe, Settings, Validation, Weights};
 use reslstm::tune::Space;
 use serde_json::Value;
 use std::path::Path;
@@ -29,8 +29,21 @@ pub fn tune(data: &str, study: &Path, trials: usize, identity: &StudyIdentity) -
 
 /// Every setting as an option.
 fn options(settings: &Settings) -> String {
-    let Recipe { arch, protocol, epochs, batch, lr, weight_decay, dropout, t0, seed, inputs, weights, augment } =
-        &**settings;
+    let Recipe {
+        arch,
+        protocol,
+        epochs,
+        batch,
+        lr,
+        weight_decay,
+        dropout,
+        t0,
+        seed,
+        inputs,
+        weights,
+        validation,
+        augment,
+    } = &**settings;
     let mut options = format!(
         "--arch {arch} --protocol {protocol} --epochs {epochs} --batch {batch} --lr {lr} --weight-decay {weight_decay} \
          --dropout {dropout} --t0 {t0} --seed {seed}"
@@ -40,6 +53,9 @@ fn options(settings: &Settings) -> String {
     }
     if *weights != Weights::default() {
         options += &format!(" --weights {weights}");
+    }
+    if *validation != Validation::default() {
+        options += &format!(" --validation {validation}");
     }
     if let Some(augment) = augment {
         options += &format!(" --augment {}", name_of(augment));

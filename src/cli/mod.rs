@@ -18,6 +18,7 @@ mod info;
 mod inputs;
 mod interrupt;
 mod live;
+mod nested;
 mod objective;
 mod options;
 mod paper;
@@ -63,6 +64,7 @@ enum Command {
     Cv(cv::Cv),
     Sweep(sweep::Sweep),
     Tune(tune::Tune),
+    Nested(nested::NestedCommand),
     Paper(paper::Paper),
     Eval(eval::Eval),
     Predict(predict::Predict),
@@ -97,6 +99,7 @@ pub fn run() -> ExitCode {
         Command::Cv(command) => command.run(),
         Command::Sweep(command) => command.run(),
         Command::Tune(command) => command.run(),
+        Command::Nested(command) => command.run(),
         Command::Paper(command) => command.run(),
         Command::Eval(command) => command.run(),
         Command::Predict(command) => command.run(),

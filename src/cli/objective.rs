@@ -129,12 +129,12 @@ struct SavedFold {
 
 impl FoldResult {
     fn of(outcome: &Outcome) -> Self {
-        let (best_epoch, validation_uar) = outcome.best.expect("a fold has validation speakers");
         let last = outcome.history.last().and_then(|epoch| epoch.validation_uar);
+        let apart = "a search's validation speakers stand apart";
         FoldResult {
-            best_epoch,
-            validation_uar,
-            last_validation_uar: last.expect("a fold has validation speakers"),
+            best_epoch: outcome.epoch,
+            validation_uar: outcome.validation_uar.expect(apart),
+            last_validation_uar: last.expect(apart),
             confusion: outcome.confusion.clone(),
             last_confusion: outcome.last_confusion.clone(),
             seconds: outcome.history.iter().map(|epoch| epoch.seconds).sum(),
@@ -239,7 +239,7 @@ impl Objective<'_> {
         if saved.exists() {
             return read_fold(&saved, &identity).map_err(|error| error.at(saved.display()));
         }
-        let task = Task::for_split(self.data.dataset(), split, settings.protocol)?;
+        let task = Task::for_split(self.data.dataset(), split, settings)?;
         let checkpoint = claim.folder.join(format!("fold{fold}.checkpoint"));
         let mut observe = |epoch: usize, record: &EpochRecord| self.observer.epoch(trial, fold, epoch, record);
         let outcome = fit(&identity, &task, &checkpoint, interrupt::stop_flag(), &mut observe)?;

@@ -19,7 +19,8 @@ pub struct TrainingOptions {
     /// strict (honest) or published (as the paper's code) [strict]
     #[arg(long, value_name = "NAME")]
     protocol: Option<String>,
-    /// all, some as 0,3, k=5 for other divisions, or loso (leave one speaker out) [cv: all, train: 0]
+    /// all, some as 0,3, k=5 for other divisions, loso (leave one speaker out), or within=0:4 (the speakers fold 0 does not test,
+    /// in 4 folds) [cv: all, train: 0]
     #[arg(long, value_name = "FOLDS")]
     folds: Option<String>,
     /// Seeds, each a run over all folds [1]
@@ -52,7 +53,10 @@ pub struct TrainingOptions {
     /// Which weights are kept: best (on the validation speakers), last, or average (over the restarts of the second half) [best]
     #[arg(long, value_name = "NAME")]
     weights: Option<String>,
-    /// Clips heard differently every epoch: voices, or a TOML file with speeds, stretch and noise [none]
+    /// What a fold's validation speakers do: apart (they judge the epochs), or train as well, with last or average weights [apart]
+    #[arg(long, value_name = "NAME")]
+    validation: Option<String>,
+    /// Clips heard differently every epoch: voices, or a TOML file with speeds, stretch, channel and noise [none]
     #[arg(long, value_name = "NAME|FILE.toml")]
     augment: Option<String>,
     /// Trainings at a time [all cores]
@@ -90,6 +94,7 @@ impl TrainingOptions {
             t0: self.t0.or(file.t0),
             inputs: self.inputs.or(file.inputs),
             weights: self.weights.or(file.weights),
+            validation: self.validation.or(file.validation),
             augment: self.augment.or(file.augment),
             threads: self.threads.or(file.threads),
             config: None,
@@ -113,6 +118,7 @@ impl TrainingOptions {
             seed: self.seed.unwrap_or(default.seed),
             inputs: self.inputs.as_ref().map_or(Ok(default.inputs), |name| name.parse())?,
             weights: self.weights.as_ref().map_or(Ok(default.weights), |name| name.parse())?,
+            validation: self.validation.as_ref().map_or(Ok(default.validation), |name| name.parse())?,
             augment: self.augment.as_deref().map(augment).transpose()?,
         };
         let folds: FoldPlan = self.folds.as_deref().unwrap_or(folds).parse()?;
@@ -172,8 +178,21 @@ mod tests {
 
     #[test]
     fn the_help_names_the_defaults_there_are() {
-        let Recipe { arch, protocol, epochs, batch, lr, weight_decay, dropout, t0, seed, inputs, weights, augment } =
-            Recipe::default();
+        let Recipe {
+            arch,
+            protocol,
+            epochs,
+            batch,
+            lr,
+            weight_decay,
+            dropout,
+            t0,
+            seed,
+            inputs,
+            weights,
+            validation,
+            augment,
+        } = Recipe::default();
         assert_eq!(augment, None);
         let defaults = [
             ("arch", arch.to_string()),
@@ -187,6 +206,7 @@ mod tests {
             ("seed", seed.to_string()),
             ("inputs", inputs.to_string()),
             ("weights", weights.to_string()),
+            ("validation", validation.to_string()),
             ("augment", "none".to_string()),
         ];
         for (name, default) in defaults {

@@ -62,7 +62,7 @@ impl Train {
             return self.report(&metadata, &[]);
         }
         let task = match &split {
-            Some(split) => Task::for_split(data.dataset(), split, settings.protocol)?,
+            Some(split) => Task::for_split(data.dataset(), split, settings)?,
             None => Task::for_all(data.dataset())?,
         };
         let bar = progress::bar(settings.epochs as u64, &settings.arch.to_string());
@@ -99,9 +99,10 @@ impl Train {
         match (best_epoch, scores.get("validation_uar"), scores.get("test_uar")) {
             _ if self.json => print_line(json!({ "model": self.output, "best_epoch": best_epoch, "scores": scores,
                                                  "test_speakers": test_speakers, "epochs": epochs }))?,
-            (Some(best), Some(validation), Some(test)) => eprintln!(
-                "{}: best epoch {best}, validation UAR {validation:.4}, test UAR {test:.4} on speakers {}",
+            (Some(epoch), validation, Some(test)) => eprintln!(
+                "{}: weights of epoch {epoch},{} test UAR {test:.4} on speakers {}",
                 self.output.display(),
+                validation.map_or(String::new(), |uar| format!(" validation UAR {uar:.4},")),
                 test_speakers.join(" ")
             ),
             _ => eprintln!("{}: trained on every speaker, {} epochs", self.output.display(), metadata.epochs),

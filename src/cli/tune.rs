@@ -8,10 +8,10 @@ use clap::Args;
 use indicatif::ProgressBar;
 use reslstm::error::{Error, Kind, Result};
 use reslstm::files;
-use reslstm::train::EpochRecord;
 use reslstm::train::cross_validate::Plan;
 use reslstm::train::identity::first_difference;
 use reslstm::train::results::Made;
+use reslstm::train::{EpochRecord, Validation};
 use reslstm::tune::study::Progress;
 use reslstm::tune::{Claim, Ending, Journal, Search, Space, Study, optimise};
 use serde_json::{Value, json};
@@ -64,6 +64,10 @@ impl Tune {
         }
         if plan.runs != 1 {
             return Ok(wrong(format!("runs: expected one, got {}", plan.runs), "a trial is one run over the folds")?);
+        }
+        if plan.settings.validation != Validation::Apart {
+            let problem = "validation: expected apart, got train".to_string();
+            return Ok(wrong(problem, "a search needs validation speakers who judge")?);
         }
         if let Some(option) = options.given().find(|option| space.names().any(|name| option_of(name) == Some(option))) {
             let advice = "leave it away, or search a space without it";

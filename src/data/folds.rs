@@ -117,7 +117,7 @@ impl TryFrom<Sides> for Split {
     }
 }
 
-/// Which folds to run, as `--folds` says it: `all`, `0,3`, `k=5` or `loso`.
+/// Which folds to run, as `--folds` says it: `all`, `0,3`, `k=5`, `loso` or `within=0:4`.
 ///
 /// ```
 /// use reslstm::data::folds::FoldPlan;
@@ -138,6 +138,14 @@ pub enum FoldPlan {
     KFold(usize),
     /// `loso`: leave one speaker out, a fold a speaker.
     LeaveOneSpeakerOut,
+    /// `within=0:4`: the speakers that a standard fold does not test, divided into folds of their own. What is chosen by their
+    /// scores is chosen without its test speakers: the inner folds of a nested cross-validation.
+    Within {
+        /// The standard fold whose test speakers take no part.
+        fold: usize,
+        /// This many folds of the others, at least 2.
+        folds: usize,
+    },
 }
 
 impl FoldPlan {
@@ -163,14 +171,16 @@ impl FoldPlan {
         let speakers: Vec<String> = speakers.iter().collect::<BTreeSet<_>>().into_iter().cloned().collect();
         match self {
             FoldPlan::Standard(chosen) => {
-                let all = match actors_by_number(&speakers) {
-                    Some(actors) => paper_splits(&actors)?,
-                    None => dealt_splits(&speakers, STANDARD)?,
-                };
-                Ok(all.into_iter().filter(|split| chosen.contains(&split.fold)).collect())
+                Ok(standard_splits(&speakers)?.into_iter().filter(|split| chosen.contains(&split.fold)).collect())
             }
             FoldPlan::KFold(folds) => dealt_splits(&speakers, *folds),
             FoldPlan::LeaveOneSpeakerOut => dealt_splits(&speakers, speakers.len()),
+            FoldPlan::Within { fold, folds } => {
+                let outer = standard_splits(&speakers)?.swap_remove(*fold);
+                let others: Vec<String> =
+                    speakers.into_iter().filter(|speaker| !outer.test.contains(speaker)).collect();
+                dealt_splits(&others, *folds)
+            }
         }
     }
 
@@ -182,8 +192,13 @@ impl FoldPlan {
                 Some(fold) => wrong(format!("expected folds from 0 to {}, got {fold}", STANDARD - 1)),
                 None => Ok(()),
             },
-            FoldPlan::KFold(folds) if *folds < 2 => wrong(format!("expected at least 2 folds, got {folds}")),
-            FoldPlan::KFold(_) | FoldPlan::LeaveOneSpeakerOut => Ok(()),
+            FoldPlan::Within { fold, .. } if *fold >= STANDARD => {
+                wrong(format!("expected a fold from 0 to {}, got {fold}", STANDARD - 1))
+            }
+            FoldPlan::KFold(folds) | FoldPlan::Within { folds, .. } if *folds < 2 => {
+                wrong(format!("expected at least 2 folds, got {folds}"))
+            }
+            FoldPlan::KFold(_) | FoldPlan::LeaveOneSpeakerOut | FoldPlan::Within { .. } => Ok(()),
         }
     }
 }
@@ -199,18 +214,22 @@ impl FromStr for FoldPlan {
 
     fn from_str(text: &str) -> Result<Self> {
         let foreign = || {
-            let problem = "expected `all`, numbers such as `0,3`, `k=5` or `loso`";
+            let problem = "expected `all`, numbers such as `0,3`, `k=5`, `loso` or `within=0:4`";
             Error::new(Kind::Settings, problem).at(format!("folds `{text}`"))
         };
-        let plan = match (text.trim(), text.trim().strip_prefix("k=")) {
-            ("all", _) => FoldPlan::all(),
-            ("loso", _) => FoldPlan::LeaveOneSpeakerOut,
-            (_, Some(folds)) => FoldPlan::KFold(folds.trim().parse().map_err(|_| foreign())?),
-            (list, None) => {
-                let numbers: std::result::Result<BTreeSet<usize>, _> =
-                    list.split(',').map(|n| n.trim().parse()).collect();
-                FoldPlan::Standard(numbers.map_err(|_| foreign())?.into_iter().collect())
+        let number = |text: &str| text.trim().parse::<usize>().map_err(|_| foreign());
+        let plan = match text.trim().split_once('=') {
+            None if text.trim() == "all" => FoldPlan::all(),
+            None if text.trim() == "loso" => FoldPlan::LeaveOneSpeakerOut,
+            None => {
+                FoldPlan::Standard(text.split(',').map(number).collect::<Result<BTreeSet<_>>>()?.into_iter().collect())
             }
+            Some(("k", folds)) => FoldPlan::KFold(number(folds)?),
+            Some(("within", inner)) => {
+                let (fold, folds) = inner.split_once(':').ok_or_else(foreign)?;
+                FoldPlan::Within { fold: number(fold)?, folds: number(folds)? }
+            }
+            Some(_) => return Err(foreign()),
         };
         plan.check()?;
         Ok(plan)
@@ -227,6 +246,7 @@ impl fmt::Display for FoldPlan {
             }
             FoldPlan::KFold(folds) => write!(f, "k={folds}"),
             FoldPlan::LeaveOneSpeakerOut => f.write_str("loso"),
+            FoldPlan::Within { fold, folds } => write!(f, "within={fold}:{folds}"),
         }
     }
 }
@@ -251,6 +271,14 @@ fn actors_by_number(speakers: &[String]) -> Option<Vec<&String>> {
         speakers.iter().map(|name| Some((number(name)?, name))).collect::<Option<_>>()?;
     actors.sort();
     actors.iter().map(|(number, _)| *number).eq(1..=24).then(|| actors.into_iter().map(|(_, name)| name).collect())
+}
+
+/// The five standard folds of sorted speakers: the paper's, where they are its actors.
+fn standard_splits(speakers: &[String]) -> Result<Vec<Split>> {
+    match actors_by_number(speakers) {
+        Some(actors) => paper_splits(&actors),
+        None => dealt_splits(speakers, STANDARD),
+    }
 }
 
 /// The paper's folds; `actors[n - 1]` is the name of actor `n`.
@@ -384,6 +412,21 @@ mod tests {
     }
 
     #[test]
+    fn folds_within_a_fold_never_meet_its_test_speakers() {
+        for speakers in [names(24), names(13)] {
+            for (fold, outer) in FoldPlan::all().splits(&speakers).unwrap().iter().enumerate() {
+                let splits = format!("within={fold}:4").parse::<FoldPlan>().unwrap().splits(&speakers).unwrap();
+                let others: Vec<String> =
+                    speakers.iter().filter(|name| !outer.test().contains(name)).cloned().collect();
+                assert_eq!(splits.len(), 4);
+                assert_sound(&splits, &others);
+            }
+        }
+        let error = FoldPlan::Within { fold: 5, folds: 4 }.splits(&names(24)).unwrap_err();
+        assert_eq!(error.to_string(), "folds `within=5:4`: expected a fold from 0 to 4, got 5");
+    }
+
+    #[test]
     fn two_folds_train_on_the_half_that_does_not_validate() {
         let speakers = names(9);
         let splits = FoldPlan::KFold(2).splits(&speakers).unwrap();
@@ -455,6 +498,7 @@ mod tests {
             ("2", FoldPlan::Standard(vec![2])),
             ("k=10", FoldPlan::KFold(10)),
             ("loso", FoldPlan::LeaveOneSpeakerOut),
+            ("within=3:4", FoldPlan::Within { fold: 3, folds: 4 }),
         ] {
             assert_eq!(text.parse::<FoldPlan>().unwrap(), plan);
             assert_eq!(plan.to_string(), text);
@@ -472,11 +516,13 @@ mod tests {
             assert_eq!(error.kind(), Kind::Settings);
             error.to_string()
         };
-        for text in ["", "some", "k=", "k=five", "K=5", "1,", "1;2", "-1", "k=-3"] {
-            let expected = format!("folds `{text}`: expected `all`, numbers such as `0,3`, `k=5` or `loso`");
+        for text in ["", "some", "k=", "k=five", "K=5", "1,", "1;2", "-1", "k=-3", "within=1", "in=1:2", "within=:3"] {
+            let expected =
+                format!("folds `{text}`: expected `all`, numbers such as `0,3`, `k=5`, `loso` or `within=0:4`");
             assert_eq!(refusal(text), expected);
         }
         assert_eq!(refusal("1,5"), "folds `1,5`: expected folds from 0 to 4, got 5");
+        assert_eq!(refusal("within=0:1"), "folds `within=0:1`: expected at least 2 folds, got 1");
         assert_eq!(refusal("k=1"), "folds `k=1`: expected at least 2 folds, got 1");
         assert_eq!(FoldPlan::KFold(0).splits(&names(9)).unwrap_err().kind(), Kind::Settings);
         assert_eq!(FoldPlan::Standard(vec![]).splits(&names(9)).unwrap_err().kind(), Kind::Settings);

@@ -35,7 +35,7 @@ pub fn results() -> Results {
                 validation_uar: vec![0.25, 0.5, 0.75, 0.625],
                 seconds: vec![0.1; 4],
             };
-            let (best_epoch, validation_uar, test_uar) = (2, 0.75, confusion.uar());
+            let (best_epoch, validation_uar, test_uar) = (2, Some(0.75), confusion.uar());
             FoldRecord {
                 split,
                 best_epoch,

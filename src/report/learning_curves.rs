@@ -16,7 +16,7 @@ const TOP: i32 = 72;
 const HEIGHT: i32 = 220;
 const BETWEEN: i32 = 40;
 
-/// The figure, as SVG text: training loss above validation UAR, over the epochs of `run`, of every fold or of `fold` alone. Where the
+/// The figure, as SVG text: training loss above validation UAR (where somebody validates), over the epochs of `run`, of every fold or of `fold` alone. Where the
 /// learning rate starts again, the upper edge has a tick; a large mark is the epoch whose weights were kept.
 pub fn svg(title: &str, run: &RunResult, fold: Option<usize>) -> String {
     let folds: Vec<&FoldRecord> = chosen(run, fold).collect();
@@ -31,24 +31,28 @@ pub fn svg(title: &str, run: &RunResult, fold: Option<usize>) -> String {
         x: 0.5..epochs + 0.5,
         y,
     };
-    let second = TOP + HEIGHT + BETWEEN;
-    picture(WIDTH, second + HEIGHT + 56 + legend.height, |canvas| {
+    let curves = |of: fn(&Epochs) -> &Vec<f64>| folds.iter().map(|fold| &of(&fold.epochs)[..]).collect::<Vec<_>>();
+    let mut panels = vec![(curves(|epochs| &epochs.loss), "nats", "training loss; ticks above: warm restarts")];
+    let uars = curves(|epochs| &epochs.validation_uar);
+    if uars.iter().all(|curve| !curve.is_empty()) {
+        panels.push((uars, "UAR", "validation UAR; large marks: the epochs kept"));
+    }
+    let top = |number: usize| TOP + number as i32 * (HEIGHT + BETWEEN);
+    let bottom = top(panels.len() - 1) + HEIGHT;
+    picture(WIDTH, bottom + 56 + legend.height, |canvas| {
         write(canvas, title, (12, 10), TITLE, (HPos::Left, VPos::Top))?;
-        legend.draw(canvas, (LEFT, second + HEIGHT + 48))?;
-        let curves = |of: fn(&Epochs) -> &Vec<f64>| folds.iter().map(|fold| &of(&fold.epochs)[..]).collect::<Vec<_>>();
-        let (losses, uars) = (curves(|epochs| &epochs.loss), curves(|epochs| &epochs.validation_uar));
-        let losses = (panel(TOP, around(&losses)), losses, "nats", "training loss; ticks above: warm restarts");
-        let uars = (panel(second, around(&uars)), uars, "UAR", "validation UAR; large marks: the epochs kept");
-        for (panel, curves, unit, heading) in [losses, uars] {
+        legend.draw(canvas, (LEFT, bottom + 48))?;
+        for (number, (curves, unit, heading)) in panels.iter().enumerate() {
+            let panel = panel(top(number), around(curves));
             panel.heading(canvas, heading)?;
             panel.y_axis(canvas, &ticks(&panel.y, 6), unit)?;
             panel.frame(canvas)?;
             draw_restarts(canvas, &panel, run)?;
-            for (fold, curve) in folds.iter().zip(&curves) {
+            for (fold, curve) in folds.iter().zip(curves) {
                 draw_curve(canvas, &panel, fold, curve)?;
             }
         }
-        panel(second, 0.0..1.0).x_axis(canvas, &whole_ticks(&(0.5..epochs + 0.5), 12), "epoch")
+        panel(bottom - HEIGHT, 0.0..1.0).x_axis(canvas, &whole_ticks(&(0.5..epochs + 0.5), 12), "epoch")
     })
 }
 
@@ -101,7 +105,7 @@ pub fn csv(run: &RunResult, fold: Option<usize>) -> String {
             schedule.rate(epoch).to_string(),
             restarts(run, epoch).to_string(),
             fold.epochs.loss[epoch].to_string(),
-            fold.epochs.validation_uar[epoch].to_string(),
+            fold.epochs.validation_uar.get(epoch).map(f64::to_string).unwrap_or_default(),
             (epoch == fold.best_epoch).to_string(),
         ]
     };

@@ -322,7 +322,7 @@ mod tests {
                 FoldRecord {
                     split,
                     best_epoch: 0,
-                    validation_uar: 0.5,
+                    validation_uar: Some(0.5),
                     test_uar,
                     predictions,
                     confusion,

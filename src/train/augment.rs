@@ -4,7 +4,8 @@
 //! |---------|-----------------------------------------------------------------------|---------------------------------------|
 //! | speed   | one of a few playing speeds of the recording, its features made anew   | another speaker: pitch, formants and tempo move together |
 //! | stretch | a factor by which the sequence of frames is made longer or shorter     | the same voice, speaking slower or faster |
-//! | noise   | a normal number added to every normalised feature                      | another room, another day              |
+//! | channel | a normal number for every normalised feature, added all through the clip | another vocal tract, another microphone: a filter multiplies spectra, and so adds to MFCC |
+//! | noise   | a normal number added to every normalised feature of every frame        | another room, another day              |
 //!
 //! Every draw comes from a stream named by seed, epoch and clip: nothing has to be saved, and neither the order of the
 //! clips nor the number of threads changes a draw.
@@ -22,13 +23,20 @@ pub struct Augment {
     pub speeds: Vec<f64>,
     /// The sequence is stretched by a factor between `1 − stretch` and `1 + stretch`.
     pub stretch: f64,
+    /// Standard deviation of what is added to a feature all through a clip, in standard deviations of the feature.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub channel: f64,
     /// Standard deviation of the noise, in standard deviations of a feature.
     pub noise: f64,
 }
 
+fn is_zero(strength: &f64) -> bool {
+    *strength == 0.0
+}
+
 impl Default for Augment {
     fn default() -> Self {
-        Augment { speeds: vec![1.0], stretch: 0.0, noise: 0.0 }
+        Augment { speeds: vec![1.0], stretch: 0.0, channel: 0.0, noise: 0.0 }
     }
 }
 
@@ -39,7 +47,12 @@ impl Augment {
     /// A preset by name. `voices`: five speeds from 0.84 to 1.19, stretch 0.2, noise 0.5.
     pub fn preset(name: &str) -> Option<Self> {
         match name {
-            "voices" => Some(Augment { speeds: vec![0.84, 0.92, 1.0, 1.09, 1.19], stretch: 0.2, noise: 0.5 }),
+            "voices" => Some(Augment {
+                speeds: vec![0.84, 0.92, 1.0, 1.09, 1.19],
+                stretch: 0.2,
+                noise: 0.5,
+                ..Augment::default()
+            }),
             _ => None,
         }
     }
@@ -58,8 +71,10 @@ impl Augment {
         if !(0.0..=0.5).contains(&self.stretch) {
             return wrong("stretch", "0 to 0.5", &self.stretch);
         }
-        if !(0.0..=10.0).contains(&self.noise) {
-            return wrong("noise", "0 to 10", &self.noise);
+        for (name, strength) in [("channel", self.channel), ("noise", self.noise)] {
+            if !(0.0..=10.0).contains(&strength) {
+                return wrong(name, "0 to 10", &strength);
+            }
         }
         Ok(())
     }
@@ -77,6 +92,9 @@ impl Augment {
         let frames = at_speed(self.speeds[stream.below(self.speeds.len())]);
         let factor = stream.between(1.0 - self.stretch, 1.0 + self.stretch);
         stretch(frames, ((frames.rows() as f64 * factor).round() as usize).max(1), out);
+        if self.channel > 0.0 {
+            change_channel(self.channel, stream, out);
+        }
         if self.noise > 0.0 {
             add_noise(self.noise, stream, out);
         }
@@ -104,6 +122,16 @@ pub fn stretch(x: &Matrix<f32>, frames: usize, y: &mut Matrix<f32>) {
         let next = x.row((k + 1).min(x.rows() - 1));
         for ((y, &x), &next) in y.row_mut(s).iter_mut().zip(x.row(k)).zip(next) {
             *y = (1.0 - w) * x + w * next;
+        }
+    }
+}
+
+/// Adds to every column of `x` `[T,D]` a normal number of mean 0 and standard deviation `strength`, one for all its frames.
+pub fn change_channel(strength: f64, stream: &mut Stream, x: &mut Matrix<f32>) {
+    for column in 0..x.cols() {
+        let shift = (strength * stream.normal()) as f32;
+        for frame in 0..x.rows() {
+            x[(frame, column)] += shift;
         }
     }
 }
@@ -156,9 +184,29 @@ mod tests {
     }
 
     #[test]
+    fn a_channel_is_one_shift_a_column_all_through_the_clip() {
+        let frames = Matrix::from_vec(3, 2000, (0..6000).map(|n| (n % 7) as f32).collect());
+        let mut x = frames.clone();
+        change_channel(0.4, &mut Stream::new(1, "channel", 0), &mut x);
+        let shifts: Vec<f64> = (0..2000).map(|column| f64::from(x[(0, column)] - frames[(0, column)])).collect();
+        for (column, &shift) in shifts.iter().enumerate() {
+            for frame in 1..3 {
+                approx::assert_abs_diff_eq!(
+                    f64::from(x[(frame, column)] - frames[(frame, column)]),
+                    shift,
+                    epsilon = 1e-5
+                );
+            }
+        }
+        let deviation = (shifts.iter().map(|shift| shift * shift).sum::<f64>() / 2000.0).sqrt();
+        // Standard error 0.0063: five of them.
+        assert!((deviation - 0.4).abs() < 0.032, "{deviation}");
+    }
+
+    #[test]
     fn every_speed_and_length_is_drawn() {
         let clips: Vec<Matrix<f32>> = (0..3).map(|clip| Matrix::from_vec(100, 1, vec![clip as f32; 100])).collect();
-        let augment = Augment { speeds: vec![0.9, 1.0, 1.1], stretch: 0.2, noise: 0.0 };
+        let augment = Augment { speeds: vec![0.9, 1.0, 1.1], stretch: 0.2, ..Augment::default() };
         let (mut heard, mut lengths, mut out) = ([0; 3], Vec::new(), Matrix::default());
         for clip in 0..3000 {
             let at_speed = |speed: f64| &clips[((speed - 0.9) * 10.0).round() as usize];
@@ -181,6 +229,7 @@ mod tests {
             (Augment { speeds: vec![], ..Augment::default() }, "augment.speeds"),
             (Augment { speeds: vec![1.0, 2.5], ..Augment::default() }, "augment.speeds"),
             (Augment { stretch: -0.1, ..Augment::default() }, "augment.stretch"),
+            (Augment { channel: -0.1, ..Augment::default() }, "augment.channel"),
             (Augment { noise: f64::NAN, ..Augment::default() }, "augment.noise"),
         ] {
             let error = augment.check().unwrap_err();

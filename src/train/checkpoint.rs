@@ -137,7 +137,7 @@ mod tests {
         let labels = Labels::new(["a", "b", "c"].map(String::from).to_vec()).unwrap();
         let speakers = |names: &[&str]| names.iter().map(ToString::to_string).collect();
         let split = Split::new(0, speakers(&["0", "1"]), speakers(&["2"]), speakers(&["3"])).unwrap();
-        Task::for_split(&Dataset::new(labels, clips).unwrap(), &split, Default::default()).unwrap()
+        Task::for_split(&Dataset::new(labels, clips).unwrap(), &split, &Recipe::default().check().unwrap()).unwrap()
     }
 
     fn identity(settings: &Settings, run: usize) -> Identity {

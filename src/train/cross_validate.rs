@@ -239,7 +239,7 @@ impl<'a> Folder<'a> {
             self.observe(Event::Found(settings.epochs));
             return Ok(());
         }
-        let task = Task::for_split(self.source.dataset, split, settings.protocol)?;
+        let task = Task::for_split(self.source.dataset, split, settings)?;
         let checkpoint = self.unfinished(run, fold, "checkpoint");
         let identity = Identity::new(settings, run, Some(split), self.source.fingerprint);
         let mut observe = |_: usize, _: &EpochRecord| self.observe(Event::Epoch);
@@ -279,16 +279,12 @@ impl<'a> Folder<'a> {
 }
 
 /// What is worth keeping of a fold's training.
-///
-/// # Panics
-/// If nobody validated.
 pub fn fold_record(split: &Split, outcome: &Outcome) -> FoldRecord {
-    let (best_epoch, validation_uar) = outcome.best.expect("a fold has validation speakers");
     let epochs = Epochs::of(&outcome.history);
     FoldRecord {
         split: split.clone(),
-        best_epoch,
-        validation_uar,
+        best_epoch: outcome.epoch,
+        validation_uar: outcome.validation_uar,
         test_uar: outcome.confusion.uar(),
         predictions: outcome.predictions.clone(),
         confusion: outcome.confusion.clone(),
@@ -328,7 +324,7 @@ pub fn model_file(
             metadata.train_speakers = record.split.train().to_vec();
             metadata.validation_speakers = record.split.validation().to_vec();
             metadata.test_speakers = record.split.test().to_vec();
-            metadata.scores.insert("validation_uar".into(), record.validation_uar);
+            metadata.scores.extend(record.validation_uar.map(|uar| ("validation_uar".to_string(), uar)));
             metadata.scores.insert("test_uar".into(), record.test_uar);
         }
         None => metadata.train_speakers = source.dataset.speakers(),

@@ -11,6 +11,7 @@
 //! | [`checkpoint`]     | its state as bytes                                                        |
 //! | [`fit`]            | one training from start to end, saved on the way                          |
 //! | [`cross_validate`] | folds × runs, on all cores, resumable                                     |
+//! | [`nested`]         | settings chosen without the test speakers                                  |
 //! | [`results`]        | what is left in files                                                     |
 //! | [`folder`]         | the folder of a cross-validation, read back                               |
 //! | [`metrics`]        | confusion matrix, UAR, WAR, F1                                             |
@@ -23,6 +24,7 @@ pub mod fit;
 pub mod folder;
 pub mod identity;
 pub mod metrics;
+pub mod nested;
 pub mod results;
 pub mod run;
 pub mod settings;
@@ -35,6 +37,6 @@ pub use folder::{ClipRecord, Results};
 pub use identity::Identity;
 pub use metrics::{Confusion, Spread};
 pub use run::{EpochRecord, Outcome, State, Training};
-pub use settings::{Inputs, Protocol, Recipe, Settings, Weights};
+pub use settings::{Inputs, Protocol, Recipe, Settings, Validation, Weights};
 pub use step::Step;
 pub use task::{Task, evaluate};

@@ -16,8 +16,8 @@ pub struct FoldRecord {
     pub split: Split,
     /// Epoch of the weights kept, from 0: the best on the validation speakers, the earliest of equals.
     pub best_epoch: usize,
-    /// Its UAR on the validation speakers.
-    pub validation_uar: f64,
+    /// Its UAR on the validation speakers, where they stand apart.
+    pub validation_uar: Option<f64>,
     /// UAR on the test speakers.
     pub test_uar: f64,
     /// Class predicted for each clip of the test speakers, in the order of the data.
@@ -38,21 +38,18 @@ pub struct FoldRecord {
 pub struct Epochs {
     /// Mean training loss, in nats a clip, to four significant digits.
     pub loss: Vec<f64>,
-    /// UAR on the validation speakers, exact.
+    /// UAR on the validation speakers, exact; empty where they do not stand apart.
     pub validation_uar: Vec<f64>,
     /// Seconds of training alone, to two significant digits.
     pub seconds: Vec<f64>,
 }
 
 impl Epochs {
-    /// Of a training that somebody validated.
-    ///
-    /// # Panics
-    /// If nobody did.
+    /// Of a training.
     pub fn of(history: &[EpochRecord]) -> Self {
         Epochs {
             loss: history.iter().map(|epoch| rounded(epoch.loss, 4)).collect(),
-            validation_uar: history.iter().map(|epoch| epoch.validation_uar.expect("a validated epoch")).collect(),
+            validation_uar: history.iter().filter_map(|epoch| epoch.validation_uar).collect(),
             seconds: history.iter().map(|epoch| rounded(epoch.seconds, 2)).collect(),
         }
     }
@@ -108,7 +105,8 @@ pub struct OtherScore {
 }
 
 impl RunResult {
-    /// Of the folds of one run, whose confusion matrices are added up before anything is scored.
+    /// Of the folds of one run, whose confusion matrices are added up before anything is scored. What else is predicted counts
+    /// where every fold does so.
     pub fn pool(
         run: usize,
         settings: &Settings,
@@ -120,13 +118,16 @@ impl RunResult {
     ) -> Self {
         let mut confusion = Confusion::new(labels.len());
         folds.iter().for_each(|fold| confusion.add(&fold.confusion));
-        let others = folds.first().map_or(&[][..], |fold| &fold.others);
-        let others = others.iter().enumerate().map(|(way, other)| {
+        let ways = folds.first().map_or(&[][..], |fold| &fold.others).iter().map(|other| other.name.clone());
+        let pooled = |name: String| {
+            let all = folds.iter().map(|fold| fold.others.iter().find(|other| other.name == name));
+            let all = all.collect::<Option<Vec<&Other>>>()?;
             let mut confusion = Confusion::new(labels.len());
-            folds.iter().for_each(|fold| confusion.add(&fold.others[way].confusion));
-            OtherScore { name: other.name.clone(), parameters: other.models * parameters, uar: confusion.uar() }
-        });
-        let others = others.collect();
+            all.iter().for_each(|other| confusion.add(&other.confusion));
+            let models = all.iter().map(|other| other.models).max().unwrap_or(0);
+            Some(OtherScore { name, parameters: models * parameters, uar: confusion.uar() })
+        };
+        let others = ways.filter_map(pooled).collect();
         RunResult {
             run,
             settings: settings.clone(),

@@ -69,8 +69,10 @@ pub struct Training<'a> {
 pub struct Outcome {
     /// The weights that are kept; of the last epoch where the best is wanted and nobody validates.
     pub model: Model<f32>,
-    /// The epoch they are of, from 0, for an average the last, and their validation UAR; `None` where nobody validates.
-    pub best: Option<(usize, f64)>,
+    /// The epoch they are of, from 0; for an average the last.
+    pub epoch: usize,
+    /// Their UAR on the validation speakers, where there are any.
+    pub validation_uar: Option<f64>,
     /// One record an epoch.
     pub history: Vec<EpochRecord>,
     /// The class predicted for each test clip, in the task's order; the test speakers are looked at once, here.
@@ -186,8 +188,8 @@ impl<'a> Training<'a> {
         let mut others = Vec::new();
         let validated = history.last().and_then(|epoch| epoch.validation_uar);
         let final_epoch = history.len().saturating_sub(1);
-        let (model, best) = match (settings.weights, best) {
-            (Weights::Best, Some(best)) => (best.model, Some((best.epoch, best.validation_uar))),
+        let (model, epoch, validation_uar) = match (settings.weights, best) {
+            (Weights::Best, Some(best)) => (best.model, best.epoch, Some(best.validation_uar)),
             (Weights::Average, _) => {
                 let model = mean(&snapshots);
                 if !task.test.is_empty() {
@@ -196,9 +198,9 @@ impl<'a> Training<'a> {
                 }
                 let validated = (!task.validation.is_empty())
                     .then(|| evaluate(&model, settings, &task.examples, &task.validation, &mut scratch).uar());
-                (model, validated.map(|uar| (final_epoch, uar)))
+                (model, final_epoch, validated)
             }
-            (_, _) => (last, validated.map(|uar| (final_epoch, uar))),
+            (_, _) => (last, final_epoch, validated),
         };
         let predictions = predict(&model, settings, &task.examples, &task.test, &mut scratch);
         let confusion = count(&predictions);
@@ -207,7 +209,7 @@ impl<'a> Training<'a> {
             Other { name: name.into(), models, predictions, confusion }
         };
         let others = others.into_iter().map(other).collect();
-        Outcome { model, best, history, predictions, confusion, last_confusion, others }
+        Outcome { model, epoch, validation_uar, history, predictions, confusion, last_confusion, others }
     }
 }
 

@@ -118,6 +118,23 @@ impl Weights {
 
 named!(Weights, "weights");
 
+/// What a fold's validation speakers do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Validation {
+    /// They stand apart and judge: they choose the epoch, and fit the temperature.
+    #[default]
+    Apart,
+    /// They are learned from like the training speakers, where nobody is needed to choose an epoch.
+    Train,
+}
+
+impl Validation {
+    const ALL: [(&'static str, Validation); 2] = [("apart", Validation::Apart), ("train", Validation::Train)];
+}
+
+named!(Validation, "validation");
+
 /// The settings of a training, as a person writes them; [`Recipe::check`] makes [`Settings`] of them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -146,6 +163,9 @@ pub struct Recipe {
     /// Which weights are kept.
     #[serde(skip_serializing_if = "is_default")]
     pub weights: Weights,
+    /// What the validation speakers do.
+    #[serde(skip_serializing_if = "is_default")]
+    pub validation: Validation,
     /// How every epoch hears the clips.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub augment: Option<Augment>,
@@ -165,6 +185,7 @@ impl Default for Recipe {
             seed: 0,
             inputs: Inputs::Paper,
             weights: Weights::Best,
+            validation: Validation::Apart,
             augment: None,
         }
     }
@@ -203,6 +224,8 @@ impl Recipe {
             let problem = "augment: expected none under published, which repeats what the paper did, got some";
             require_that(self.protocol == Protocol::Strict, problem)?;
         }
+        let problem = "validation: expected apart, as the best epoch on the validation speakers is kept, got train";
+        require_that(self.validation == Validation::Apart || self.weights != Weights::Best, problem)?;
         let cycles = self.weights != Weights::Average || self.snapshots().next().is_some();
         require_that(
             cycles,
@@ -256,5 +279,8 @@ mod tests {
         refused(|r| r.weight_decay = -1.0, "weight-decay");
         refused(|r| r.dropout = 1.0, "dropout");
         refused(|r| r.t0 = 0, "t0");
+        refused(|r| r.validation = Validation::Train, "validation");
+        let last = Recipe { validation: Validation::Train, weights: Weights::Last, ..Recipe::default() };
+        assert!(last.check().is_ok());
     }
 }

@@ -1,7 +1,7 @@
 //! What one training learns from, and is judged by: normalised clips, and who stands on which side.
 
 use super::metrics::Confusion;
-use super::settings::{Protocol, Settings};
+use super::settings::{Protocol, Settings, Validation};
 use crate::data::batch::{Batch, Example, batches};
 use crate::data::folds::Split;
 use crate::data::normalise::Normaliser;
@@ -38,19 +38,22 @@ pub struct Task {
 }
 
 impl Task {
-    /// The sides of `split`. Statistics come from the training speakers (strict) or from everybody (published).
+    /// The sides of `split`; with [`Validation::Train`] the validation speakers are on the training side. Statistics come from
+    /// the training speakers (strict) or from everybody (published).
     ///
     /// # Errors
     /// [`Kind::Data`] if a speaker is not in the data, or there are fewer than two clips to train on.
-    pub fn for_split(dataset: &Dataset, split: &Split, protocol: Protocol) -> Result<Self> {
+    pub fn for_split(dataset: &Dataset, split: &Split, settings: &Settings) -> Result<Self> {
         split.check_speakers(&dataset.speakers())?;
-        let train = dataset.clips_of(split.train());
-        let seen = match protocol {
+        let (train, validation) = match settings.validation {
+            Validation::Apart => (dataset.clips_of(split.train()), dataset.clips_of(split.validation())),
+            Validation::Train => (dataset.clips_of(&[split.train(), split.validation()].concat()), Vec::new()),
+        };
+        let seen = match settings.protocol {
             Protocol::Strict => train.clone(),
             Protocol::Published => (0..dataset.clips().len()).collect(),
         };
-        let (validation, test) = (dataset.clips_of(split.validation()), dataset.clips_of(split.test()));
-        Self::new(dataset, &seen, train, validation, test)
+        Self::new(dataset, &seen, train, validation, dataset.clips_of(split.test()))
     }
 
     /// Everybody trains; nobody is left to validate or test.

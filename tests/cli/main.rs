@@ -7,6 +7,7 @@ mod corpora;
 mod explaining;
 mod figures;
 mod live;
+mod nesting;
 mod paper;
 mod reporting;
 mod resuming;

@@ -44,6 +44,15 @@ fn voices_are_varied_and_weights_averaged_the_same_on_any_number_of_threads() {
     assert_eq!(room.read("mine/summary.json"), room.read("one/summary.json"));
     room.does("train ../speech -o all.safetensors --all --arch lstm-sa-h4 --epochs 4 --t0 2 --weights average");
 
+    // With the validation speakers in training nobody judges the epochs, and other weights come out.
+    room.does(&format!("{line} -o more --validation train"));
+    let fold = &room.json("more/runs/run0.json")["folds"][0];
+    assert_eq!((&fold["validation_uar"], &fold["epochs"]["validation_uar"]), (&Value::Null, &serde_json::json!([])));
+    assert_ne!(room.read("more/models/run0-fold2.safetensors"), room.read("one/models/run0-fold2.safetensors"));
+    room.does("figure learning-curves more -o curves.svg");
+    let svg = String::from_utf8(room.read("curves.svg")).unwrap();
+    assert!(svg.contains("training loss") && !svg.contains("validation UAR"));
+
     room.write("bad.toml", "speeds = [3.0]\n");
     room.write("odd.toml", "pitch = 2\n");
     for (change, message) in [
@@ -51,6 +60,7 @@ fn voices_are_varied_and_weights_averaged_the_same_on_any_number_of_threads() {
         ("--augment odd.toml", "augment: odd.toml: unknown field `pitch`"),
         ("--augment none.toml", "augment: none.toml: No such file"),
         ("--augment voices --protocol published", "augment: expected none under published"),
+        ("--validation train", "validation: expected apart, as the best epoch"),
         ("--weights mean", "expected weights best, last or average, got 'mean'"),
         ("--weights average --t0 50", "weights: expected a cycle to end in the second half"),
     ] {

@@ -18,7 +18,7 @@ use reslstm::report::augmentation::{self, Heard};
 use reslstm::report::embeddings::{self, Embeddings};
 use reslstm::report::{Figure, signal_flow};
 use reslstm::rng::Stream;
-use reslstm::train::augment::{Augment, add_noise, stretch};
+use reslstm::train::augment::{Augment, add_noise, change_channel, stretch};
 use std::path::PathBuf;
 
 /// The longest clip of a signal flow: beyond it a frame is narrower than a pixel, and the picture grows without end.
@@ -74,7 +74,7 @@ Example: reslstm figure augmentation clip.wav -o augmentation.svg")]
 pub struct Augmentation {
     /// A recording (.wav)
     audio: PathBuf,
-    /// What is drawn: voices, or a TOML file with speeds, stretch and noise
+    /// What is drawn: voices, or a TOML file with speeds, stretch, channel and noise
     #[arg(long, value_name = "NAME|FILE.toml", default_value = "voices")]
     augment: String,
     /// Which noise is drawn
@@ -99,7 +99,7 @@ impl Augmentation {
     }
 }
 
-/// The clip as recorded, at the slowest and the fastest speed, shortest and longest, and with noise.
+/// The clip as recorded, at the slowest and the fastest speed, shortest and longest, through another channel, and with noise.
 fn ways(recording: &Recording, augment: &Augment, seed: u64) -> Result<Vec<Heard>> {
     let mut front_end = FrontEnd::new(FeatureSettings::default(), recording.sample_rate)?;
     let recorded = front_end.features(&recording.samples)?;
@@ -121,6 +121,11 @@ fn ways(recording: &Recording, augment: &Augment, seed: u64) -> Result<Vec<Heard
         let mut features = Matrix::default();
         stretch(&recorded, (recorded.rows() as f64 * factor).round() as usize, &mut features);
         ways.push(Heard { how: format!("stretched to {factor} of its frames"), features });
+    }
+    if augment.channel > 0.0 {
+        let mut features = recorded.clone();
+        change_channel(augment.channel, &mut Stream::new(seed, "augment", 1), &mut features);
+        ways.push(Heard { how: format!("through a channel of {} standard deviations", augment.channel), features });
     }
     if augment.noise > 0.0 {
         let mut features = recorded;

@@ -53,7 +53,7 @@ impl Trained {
         observe: &mut dyn FnMut(usize, &EpochRecord),
     ) -> Result<Self> {
         let split = job.work.split.as_ref().expect("a sweep trains folds");
-        let task = Task::for_split(source.dataset, split, job.work.settings.protocol)?;
+        let task = Task::for_split(source.dataset, split, &job.work.settings)?;
         let outcome = fit(&job.work, &task, checkpoint, stop, observe)?;
         let labels = source.dataset.labels().names().to_vec();
         let parameters = outcome.model.parameter_count();
