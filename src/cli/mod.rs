@@ -7,6 +7,7 @@ mod audit;
 mod bench;
 mod clip;
 mod commands;
+mod compare;
 mod completions;
 mod cv;
 mod demo;
@@ -64,6 +65,7 @@ enum Command {
     Cv(cv::Cv),
     Sweep(sweep::Sweep),
     Tune(tune::Tune),
+    Compare(compare::Compare),
     Nested(nested::NestedCommand),
     Paper(paper::Paper),
     Eval(eval::Eval),
@@ -99,6 +101,7 @@ pub fn run() -> ExitCode {
         Command::Cv(command) => command.run(),
         Command::Sweep(command) => command.run(),
         Command::Tune(command) => command.run(),
+        Command::Compare(command) => command.run(),
         Command::Nested(command) => command.run(),
         Command::Paper(command) => command.run(),
         Command::Eval(command) => command.run(),

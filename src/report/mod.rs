@@ -22,7 +22,7 @@
 //! | [`results_page`]         | cross-validations, and the paper's tables of them                                  |
 //! | [`study_page`]           | a search for hyper-parameters, with the figures of `study_figures`                 |
 //!
-//! [`principal_components`] has the mathematics of Fig. 5, [`published`] the numbers of the paper.
+//! [`comparison`] and [`table1`] are tables; [`principal_components`] has the mathematics of Fig. 5, [`published`] the numbers of the paper.
 //!
 //! Figures are drawn as SVG that reads on light and dark paper alike: no background, text and axes in a grey that both carry, colours
 //! that both carry and that colour-blind readers tell apart; shapes say again what colours say.
@@ -30,6 +30,7 @@
 pub mod augmentation;
 mod base64;
 mod colours;
+pub mod comparison;
 pub mod confusion;
 mod drawing;
 pub mod embeddings;

@@ -11,7 +11,6 @@ use crate::train::statistics::{Interval, bootstrap, compare_over_seeds, compare_
 use crate::train::{Confusion, Protocol, Results, Settings, Spread};
 use serde::Serialize;
 use serde_json::json;
-use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// The models of the table: the paper's, whose LSTM-SA-h128 has two attention vectors by its number of parameters, and the one
@@ -283,12 +282,7 @@ fn gain(first: &Results, second: &Results) -> Option<Gain> {
 
 /// The clips of each speaker who was tested, counted over some runs; in the order of the speakers' names.
 fn speakers(results: &Results, runs: &[&RunResult]) -> Vec<Confusion> {
-    let mut speakers: BTreeMap<&str, Confusion> = BTreeMap::new();
-    for (clip, predicted) in runs.iter().flat_map(|run| &run.folds).flat_map(|fold| results.predictions(fold)) {
-        let confusion = speakers.entry(&clip.speaker).or_insert_with(|| Confusion::new(results.labels().len()));
-        confusion.count(clip.label, predicted);
-    }
-    speakers.into_values().collect()
+    results.by_speaker(runs, None).into_values().collect()
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use crate::data::{Clip, Dataset};
 use crate::error::{Error, Kind, Result};
 use crate::files::{read_json, write_json};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// What the folder was begun with.
@@ -137,6 +138,27 @@ impl Results {
     /// The test clips of one fold of a run, in the order of the data, each with the class predicted for it.
     pub fn predictions<'a>(&'a self, fold: &'a FoldRecord) -> impl Iterator<Item = (&'a ClipRecord, usize)> {
         self.tested(fold).zip(fold.predictions.iter().copied())
+    }
+
+    /// The clips of each speaker who was tested, counted over some runs; by the weights that were kept, or in another of the ways
+    /// their folds predict.
+    ///
+    /// # Panics
+    /// If a fold does not predict in this way.
+    pub fn by_speaker(&self, runs: &[&RunResult], way: Option<&str>) -> BTreeMap<String, Confusion> {
+        let mut speakers = BTreeMap::new();
+        for fold in runs.iter().flat_map(|run| &run.folds) {
+            let predictions = match way {
+                None => &fold.predictions,
+                Some(name) => &fold.others.iter().find(|other| other.name == name).expect("a way there is").predictions,
+            };
+            for (clip, &predicted) in self.tested(fold).zip(predictions) {
+                let confusion =
+                    speakers.entry(clip.speaker.clone()).or_insert_with(|| Confusion::new(self.labels().len()));
+                confusion.count(clip.label, predicted);
+            }
+        }
+        speakers
     }
 
     fn tested<'a>(&'a self, fold: &'a FoldRecord) -> impl Iterator<Item = &'a ClipRecord> {
