@@ -168,7 +168,7 @@ mod tests {
     const RATE: u32 = 16_000;
 
     fn settings(n_fft: usize, hop: usize) -> FeatureSettings {
-        FeatureSettings { n_fft, hop, mel_bands: 32, mfcc: 13, chroma: 12, deltas: 0 }
+        FeatureSettings { n_fft, hop, mel_bands: 32, mfcc: 13, chroma: 12, pitch: 2, deltas: 0 }
     }
 
     /// Voices at changing pitch, and a loudness that rises and falls by 100 dB, so that floor and tuning move.
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn deltas_live_are_those_of_the_mfcc_that_were_given() {
-        let settings = FeatureSettings { chroma: 0, deltas: 4, ..settings(256, 96) };
+        let settings = FeatureSettings { chroma: 0, pitch: 0, deltas: 4, ..settings(256, 96) };
         let mut front_end = LiveFrontEnd::new(settings, RATE).unwrap();
         // Twice: nothing of the first recording may stay behind.
         for _ in 0..2 {
@@ -262,6 +262,7 @@ mod tests {
             (0..clip.rows()).filter(|&t| frames[t][columns.clone()] != clip.row(t)[columns.clone()]).count()
         };
         assert!(differ(0..13) > 0 && differ(13..25) > 0, "the recording moves both");
+        assert_eq!(differ(25..27), 0, "pitch is of the frame alone");
 
         // A click that is louder than all the rest comes first: the floor is the clip's from the beginning.
         let mut clicked = samples.clone();

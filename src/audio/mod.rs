@@ -4,7 +4,8 @@
 //!  samples [n] ──stft──▶ power [T,B] ──mel──▶ mel bands [T,128] ──decibels──▶ ──cosine transform──▶ MFCC [T,34]
 //!                            │
 //!                            ├──tuning──▶ one number ─┐
-//!                            └──────────────────────chroma──────────────────────────────────────▶ chroma [T,12]
+//!                            ├──────────────────────chroma──────────────────────────────────────▶ chroma [T,12]
+//!                            └───────────────────────pitch──────────────────────────────────────▶ voicing, pitch [T,2]
 //! ```
 //!
 //! | step                                    | file        | librosa 0.11                                      |
@@ -15,12 +16,13 @@
 //! | loudness as an ear hears it, its shape  | `mfcc.rs`   | `power_to_db`, `feature.mfcc(n_mfcc=34)`          |
 //! | how far the voice is off concert pitch  | `tuning.rs` | `estimate_tuning` on the power spectrogram        |
 //! | which of twelve pitch classes sound     | `chroma.rs` | `filters.chroma`, `feature.chroma_stft`           |
+//! | how high the voice is, if voiced        | `pitch.rs`  | none (Boersma 1993); not among the paper's        |
 //! | how fast the first MFCC change          | `delta.rs`  | like `feature.delta`; not among the paper's       |
 //!
 //! `live.rs` does the same while the sound is still coming.
 //!
-//! MFCC carry the colour of a voice, chroma its melody. One spectrogram serves both. The numbers are librosa's, up to
-//! rounding: the golden test `tests/golden_features.rs` compares them.
+//! MFCC carry the colour of a voice, chroma its melody whatever the octave. Pitch, which knows octaves, and deltas are there
+//! when asked for. One spectrogram serves all. The numbers of the paper's 46 are librosa's, up to rounding: the golden test `tests/golden_features.rs` compares them.
 //!
 //! ```
 //! use reslstm::audio::{FeatureSettings, FrontEnd};
@@ -41,6 +43,7 @@ mod delta;
 mod live;
 mod mel;
 mod mfcc;
+mod pitch;
 mod settings;
 mod stft;
 mod tuning;
@@ -53,6 +56,7 @@ pub use wav::{Recording, write_wav16};
 use chroma::ChromaBank;
 use mel::MelBank;
 use mfcc::{CosineTransform, NOTHING_HEARD, decibels};
+use pitch::PitchEstimator;
 use stft::Stft;
 use tuning::TuningEstimator;
 
@@ -73,6 +77,8 @@ pub struct FrontEnd {
     tuning_estimator: TuningEstimator,
     /// A bank for each tuning met so far: an estimate is one of a hundred values, so they soon recur.
     chroma_banks: Vec<ChromaBank>,
+    /// None where pitch was not asked for.
+    pitch_estimator: Option<PitchEstimator>,
     /// `[T,B]`
     power: Matrix<f32>,
     /// `[T,mel_bands]`
@@ -95,6 +101,7 @@ impl FrontEnd {
             cosine_transform: CosineTransform::new(&settings),
             tuning_estimator: TuningEstimator::new(&settings, sample_rate),
             chroma_banks: Vec::new(),
+            pitch_estimator: (settings.pitch > 0).then(|| PitchEstimator::new(&settings, sample_rate)),
             power: Matrix::default(),
             mel: Matrix::default(),
             loudest: NOTHING_HEARD,
@@ -114,7 +121,7 @@ impl FrontEnd {
     }
 
     /// Features of one clip, not normalised: `samples` `[n]` to `[T,width]` with `T = 1 + n / hop`, MFCC in the first columns,
-    /// then chroma from C upwards, then deltas. Chroma is tuned to the clip's own [`tuning`](Self::tuning).
+    /// then chroma from C upwards, then voicing and pitch, then deltas. Chroma is tuned to the clip's own [`tuning`](Self::tuning).
     ///
     /// # Errors
     /// [`Kind::Audio`] if there are no samples, or some are NaN, infinite or beyond 2³¹ in size.
@@ -171,6 +178,9 @@ impl FrontEnd {
         if self.settings.chroma > 0 {
             let bank = self.chroma_bank(tuning);
             self.chroma_banks[bank].apply(&self.power, &mut features, self.settings.mfcc);
+        }
+        if let Some(estimator) = &mut self.pitch_estimator {
+            estimator.apply(&self.power, &mut features, self.settings.mfcc + self.settings.chroma);
         }
         features
     }
@@ -263,9 +273,11 @@ mod tests {
 
     #[test]
     fn tunings_of_the_callers_own_do_not_pile_up() {
-        let mut front_end =
-            FrontEnd::new(FeatureSettings { n_fft: 64, hop: 32, mel_bands: 8, mfcc: 4, chroma: 12, deltas: 0 }, 8_000)
-                .unwrap();
+        let mut front_end = FrontEnd::new(
+            FeatureSettings { n_fft: 64, hop: 32, mel_bands: 8, mfcc: 4, chroma: 12, pitch: 0, deltas: 0 },
+            8_000,
+        )
+        .unwrap();
         for i in 0..250 {
             front_end.features_with_tuning(&[0.5; 10], f64::from(i) / 1000.0).unwrap();
         }

@@ -30,6 +30,9 @@ pub struct FeatureSettings {
     pub mfcc: usize,
     /// Number of chroma bins in an octave: 12, 24, 36 or 48; 0 for none.
     pub chroma: usize,
+    /// Number of pitch columns, voicing and pitch: 0 or 2.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub pitch: usize,
     /// Number of deltas, the slopes of the first MFCC: 0 to `mfcc`.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub deltas: usize,
@@ -41,19 +44,19 @@ fn is_zero(number: &usize) -> bool {
 
 impl Default for FeatureSettings {
     fn default() -> Self {
-        FeatureSettings { n_fft: 4096, hop: 2048, mel_bands: 128, mfcc: 34, chroma: 12, deltas: 0 }
+        FeatureSettings { n_fft: 4096, hop: 2048, mel_bands: 128, mfcc: 34, chroma: 12, pitch: 0, deltas: 0 }
     }
 }
 
 impl FeatureSettings {
-    /// Number of feature columns: MFCC first, then chroma, then deltas.
+    /// Number of feature columns: MFCC first, then chroma, then pitch, then deltas.
     pub fn width(&self) -> usize {
-        self.mfcc + self.chroma + self.deltas
+        self.mfcc + self.chroma + self.pitch + self.deltas
     }
 
     /// Kinds of columns in their order, and how many there are of each, at least one.
     pub fn kinds(&self) -> impl Iterator<Item = (&'static str, usize)> {
-        let all = [("MFCC", self.mfcc), ("chroma", self.chroma), ("delta", self.deltas)];
+        let all = [("MFCC", self.mfcc), ("chroma", self.chroma), ("pitch", self.pitch), ("delta", self.deltas)];
         all.into_iter().filter(|&(_, count)| count > 0)
     }
 
@@ -77,9 +80,11 @@ impl FeatureSettings {
         in_range("mel_bands", self.mel_bands, 1, MOST_BANDS.min(self.n_fft / 2))?;
         in_range("mfcc", self.mfcc, 1, self.mel_bands)?;
         in_range("chroma", self.chroma, 0, 48)?;
+        in_range("pitch", self.pitch, 0, super::pitch::COLUMNS)?;
         in_range("deltas", self.deltas, 0, self.mfcc)?;
         multiple_of("n_fft", self.n_fft, 2)?;
-        multiple_of("chroma", self.chroma, 12)
+        multiple_of("chroma", self.chroma, 12)?;
+        multiple_of("pitch", self.pitch, super::pitch::COLUMNS)
     }
 }
 
@@ -129,6 +134,8 @@ mod tests {
             (FeatureSettings { mfcc: 129, ..good() }, "mfcc", "1 to 128"),
             (FeatureSettings { chroma: 13, ..good() }, "chroma", "a multiple of 12"),
             (FeatureSettings { chroma: 60, ..good() }, "chroma", "0 to 48"),
+            (FeatureSettings { pitch: 1, ..good() }, "pitch", "a multiple of 2"),
+            (FeatureSettings { pitch: 4, ..good() }, "pitch", "0 to 2"),
             (FeatureSettings { deltas: 35, ..good() }, "deltas", "0 to 34"),
         ] {
             let error = settings.validate().unwrap_err();

@@ -26,7 +26,8 @@ pub struct Features {
     /// Folder for the feature files
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
-    /// What of a frame: paper (34 MFCC, 12 chroma), deltas (34 MFCC, 12 deltas) or all of these
+    /// What of a frame: paper (34 MFCC, 12 chroma), deltas (34 MFCC, 12 deltas), all (these three),
+    /// pitch (these, voicing and pitch) or voice (the same without chroma)
     #[arg(long = "inputs", value_name = "NAME", default_value_t)]
     kinds: Inputs,
     /// npy (float32) or csv

@@ -47,7 +47,8 @@ pub struct TrainingOptions {
     /// Epochs of a cosine cycle [5]
     #[arg(long, value_name = "EPOCHS")]
     t0: Option<usize>,
-    /// What the model reads of a frame: paper (34 MFCC, 12 chroma), deltas (34 MFCC, 12 deltas) or all of these [paper]
+    /// What the model reads of a frame: paper (34 MFCC, 12 chroma), deltas (34 MFCC, 12 deltas), all
+    /// (these three), pitch (these, voicing and pitch) or voice (the same without chroma) [paper]
     #[arg(long, value_name = "NAME")]
     inputs: Option<String>,
     /// Which weights are kept: best (on the validation speakers), last, or average (over the restarts of the second half) [best]

@@ -62,8 +62,8 @@ impl Cache {
             .bytes(&status.len().to_le_bytes())
             .bytes(&modified.to_le_bytes())
             .bytes(&FRONT_END_VERSION.to_le_bytes());
-        let FeatureSettings { n_fft, hop, mel_bands, mfcc, chroma, deltas } = *settings;
-        for setting in [n_fft, hop, mel_bands, mfcc, chroma, deltas] {
+        let FeatureSettings { n_fft, hop, mel_bands, mfcc, chroma, pitch, deltas } = *settings;
+        for setting in [n_fft, hop, mel_bands, mfcc, chroma, pitch, deltas] {
             hash.bytes(&(setting as u64).to_le_bytes());
         }
         if speed != 1.0 {
@@ -137,6 +137,8 @@ mod tests {
             FeatureSettings { mel_bands: 64, ..settings.clone() },
             FeatureSettings { mfcc: 35, ..settings.clone() },
             FeatureSettings { chroma: 24, ..settings.clone() },
+            FeatureSettings { pitch: 2, ..settings.clone() },
+            FeatureSettings { deltas: 2, ..settings.clone() },
         ] {
             assert!(cache.get(&cache.key(&clip, &other, 1.0).unwrap()).is_none(), "{other:?}");
         }

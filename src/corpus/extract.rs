@@ -217,7 +217,7 @@ mod tests {
     static GO: AtomicBool = AtomicBool::new(false);
 
     fn settings() -> FeatureSettings {
-        FeatureSettings { n_fft: 256, hop: 128, mel_bands: 16, mfcc: 5, chroma: 12, deltas: 0 }
+        FeatureSettings { n_fft: 256, hop: 128, mel_bands: 16, mfcc: 5, chroma: 12, pitch: 0, deltas: 0 }
     }
 
     fn work<'a>(settings: &'a FeatureSettings, cache: Option<&'a Cache>) -> Work<'a> {

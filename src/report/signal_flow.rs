@@ -109,7 +109,7 @@ fn draw_heat_map(canvas: &Canvas<'_>, panel: &Panel, name: &str, values: &Matrix
     panel.heading(canvas, &what)
 }
 
-/// The rows are MFCC, with chroma and deltas above them.
+/// The rows are MFCC, with chroma, pitch and deltas above them.
 pub(super) fn draw_features(canvas: &Canvas<'_>, panel: &Panel, settings: &FeatureSettings) -> Drawn {
     let mut first = -0.5;
     for (name, count) in settings.kinds() {
@@ -195,7 +195,8 @@ mod tests {
     }
 
     fn metadata() -> Metadata {
-        let features = FeatureSettings { n_fft: 512, hop: 2000, mel_bands: 16, mfcc: 3, chroma: 2, deltas: 0 };
+        let features =
+            FeatureSettings { n_fft: 512, hop: 2000, mel_bands: 16, mfcc: 3, chroma: 2, pitch: 0, deltas: 0 };
         Metadata::new("lstm-sa-h2".into(), vec!["a".into(), "b".into(), "c".into()], 4000, features)
     }
 

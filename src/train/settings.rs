@@ -77,11 +77,20 @@ pub enum Inputs {
     Deltas,
     /// 34 MFCC, 12 chroma and 12 deltas: 58.
     All,
+    /// 34 MFCC, 12 chroma, voicing and pitch, and 12 deltas: 60.
+    Pitch,
+    /// 34 MFCC, voicing and pitch, and 12 deltas, without chroma: 48.
+    Voice,
 }
 
 impl Inputs {
-    const ALL: [(&'static str, Inputs); 3] =
-        [("paper", Inputs::Paper), ("deltas", Inputs::Deltas), ("all", Inputs::All)];
+    const ALL: [(&'static str, Inputs); 5] = [
+        ("paper", Inputs::Paper),
+        ("deltas", Inputs::Deltas),
+        ("all", Inputs::All),
+        ("pitch", Inputs::Pitch),
+        ("voice", Inputs::Voice),
+    ];
 
     /// What the front end is to compute.
     pub fn features(self) -> FeatureSettings {
@@ -90,6 +99,8 @@ impl Inputs {
             Inputs::Paper => paper,
             Inputs::Deltas => FeatureSettings { chroma: 0, deltas: 12, ..paper },
             Inputs::All => FeatureSettings { deltas: 12, ..paper },
+            Inputs::Pitch => FeatureSettings { pitch: 2, deltas: 12, ..paper },
+            Inputs::Voice => FeatureSettings { chroma: 0, pitch: 2, deltas: 12, ..paper },
         }
     }
 }
@@ -261,6 +272,17 @@ impl Deref for Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn inputs_have_the_widths_they_promise() {
+        for (name, width) in [("paper", 46), ("deltas", 46), ("all", 58), ("pitch", 60), ("voice", 48)] {
+            let inputs: Inputs = name.parse().unwrap();
+            let features = inputs.features();
+            features.validate().unwrap();
+            assert_eq!((features.width(), inputs.to_string().as_str()), (width, name));
+            assert_eq!(serde_json::to_string(&inputs).unwrap(), format!("\"{name}\""));
+        }
+    }
 
     #[test]
     fn each_setting_is_checked() {
