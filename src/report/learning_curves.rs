@@ -17,7 +17,7 @@ const HEIGHT: i32 = 220;
 const BETWEEN: i32 = 40;
 
 /// The figure, as SVG text: training loss above validation UAR (where somebody validates), over the epochs of `run`, of every fold or of `fold` alone. Where the
-/// learning rate starts again, the upper edge has a tick; a large mark is the epoch whose weights were kept.
+/// learning rate starts again, the upper edge has a tick; large marks are the epochs whose weights were kept, or averaged.
 pub fn svg(title: &str, run: &RunResult, fold: Option<usize>) -> String {
     let folds: Vec<&FoldRecord> = chosen(run, fold).collect();
     let names = folds.iter().map(|fold| (mark(fold), format!("fold {}", fold.split.fold()))).collect();
@@ -32,10 +32,14 @@ pub fn svg(title: &str, run: &RunResult, fold: Option<usize>) -> String {
         y,
     };
     let curves = |of: fn(&Epochs) -> &Vec<f64>| folds.iter().map(|fold| &of(&fold.epochs)[..]).collect::<Vec<_>>();
-    let mut panels = vec![(curves(|epochs| &epochs.loss), "nats", "training loss; ticks above: warm restarts")];
+    let mut panels = vec![(
+        curves(|epochs| &epochs.loss),
+        "nats",
+        "training loss; ticks above: warm restarts, large marks: epochs whose weights are kept",
+    )];
     let uars = curves(|epochs| &epochs.validation_uar);
     if uars.iter().all(|curve| !curve.is_empty()) {
-        panels.push((uars, "UAR", "validation UAR; large marks: the epochs kept"));
+        panels.push((uars, "UAR", "validation UAR"));
     }
     let top = |number: usize| TOP + number as i32 * (HEIGHT + BETWEEN);
     let bottom = top(panels.len() - 1) + HEIGHT;
@@ -49,7 +53,7 @@ pub fn svg(title: &str, run: &RunResult, fold: Option<usize>) -> String {
             panel.frame(canvas)?;
             draw_restarts(canvas, &panel, run)?;
             for (fold, curve) in folds.iter().zip(curves) {
-                draw_curve(canvas, &panel, fold, curve)?;
+                draw_curve(canvas, &panel, fold, curve, &kept(run, fold))?;
             }
         }
         panel(bottom - HEIGHT, 0.0..1.0).x_axis(canvas, &whole_ticks(&(0.5..epochs + 0.5), 12), "epoch")
@@ -86,11 +90,17 @@ fn restarts(run: &RunResult, epoch: usize) -> bool {
     epoch > 0 && epoch.is_multiple_of(run.settings.t0)
 }
 
-fn draw_curve(canvas: &Canvas<'_>, panel: &Panel, fold: &FoldRecord, curve: &[f64]) -> Drawn {
+/// The epochs, from 0, whose weights were kept, or averaged.
+fn kept(run: &RunResult, fold: &FoldRecord) -> Vec<usize> {
+    let averaged: Vec<usize> = run.settings.snapshots().collect();
+    if averaged.is_empty() { vec![fold.best_epoch] } else { averaged }
+}
+
+fn draw_curve(canvas: &Canvas<'_>, panel: &Panel, fold: &FoldRecord, curve: &[f64], kept: &[usize]) -> Drawn {
     let pixel = |(epoch, &value): (usize, &f64)| panel.at(epoch as f64 + 1.0, value);
     let pixels: Vec<(i32, i32)> = curve.iter().enumerate().map(pixel).collect();
     line(canvas, pixels.clone(), mark(fold).colour.stroke_width(2))?;
-    mark(fold).draw(canvas, pixels[fold.best_epoch], 6.0)
+    kept.iter().try_for_each(|&epoch| mark(fold).draw(canvas, pixels[epoch], 6.0))
 }
 
 /// The figure's data as CSV text, a line an epoch of a fold: `fold,epoch,learning_rate,restart,loss,validation_uar,kept`; epochs count
@@ -106,7 +116,7 @@ pub fn csv(run: &RunResult, fold: Option<usize>) -> String {
             restarts(run, epoch).to_string(),
             fold.epochs.loss[epoch].to_string(),
             fold.epochs.validation_uar.get(epoch).map(f64::to_string).unwrap_or_default(),
-            (epoch == fold.best_epoch).to_string(),
+            kept(run, fold).contains(&epoch).to_string(),
         ]
     };
     let rows = chosen(run, fold).flat_map(|fold| (0..fold.epochs.count()).map(move |epoch| row(fold, epoch)));

@@ -1,5 +1,6 @@
 //! What cross-validations found, as a page: one of them, or the paper's tables and every one below them.
 
+use super::comparison::{self, Comparison};
 use super::groups::{self, groups};
 use super::sheet::Sheet;
 use super::table1::{GAINS_NOTE, Row, SCORES_NOTE, Table1, name};
@@ -9,7 +10,7 @@ use crate::error::Result;
 use crate::train::cross_validate::Plan;
 use crate::train::results::{FoldRecord, ModelSummary, RunResult};
 use crate::train::statistics::Interval;
-use crate::train::{Protocol, Results, Spread};
+use crate::train::{Augment, Protocol, Results, Spread, Validation, Weights};
 use std::collections::BTreeSet;
 
 /// What the results do not say themselves.
@@ -99,6 +100,7 @@ fn detail(sheet: &mut Sheet, results: &Results, about: About<'_>) {
     let summary = ModelSummary::of(&results.runs);
     sheet.heading("Scores");
     runs_table(sheet, results, &summary);
+    ways_table(sheet, results);
     let title = format!("{}, {}", summary.arch, summary.protocol);
     sheet.figure(
         &seeds::svg(&title, &results.runs),
@@ -145,6 +147,31 @@ fn runs_table(sheet: &mut Sheet, results: &Results, summary: &ModelSummary) {
     sheet.table("Test speakers. A run is one seed, scored over its pooled folds; under each fold its own UAR, in the last row the mean.", &header, &rows);
 }
 
+/// A row a way to predict, where there are others than by the weights that are kept.
+fn ways_table(sheet: &mut Sheet, results: &Results) {
+    let ways =
+        Comparison::of(&[("the weights that are kept".into(), results.clone())]).expect("one contradicts no other");
+    if ways.rows.len() == 1 {
+        return;
+    }
+    let row = |row: &comparison::Row| {
+        let more = row.more.as_ref().map(|more| &more.speakers);
+        let more =
+            more.map(|more| format!("{:+.4} [{:+.4}, {:+.4}]", more.difference, more.interval.low, more.interval.high));
+        vec![
+            row.way.as_ref().unwrap_or(&row.name).clone(),
+            row.parameters.to_string(),
+            spread_text(&row.uar),
+            score(row.uar.max),
+            interval_text(&row.interval),
+            more.unwrap_or_default(),
+        ]
+    };
+    let header = strings(["way to predict", "parameters", "UAR", "max", "95 % interval", "more than the kept"]);
+    let rows: Vec<_> = ways.rows.iter().map(row).collect();
+    sheet.table("The same trainings, predicting in other ways; intervals over draws of speakers.", &header, &rows);
+}
+
 /// Recall of every class, and what it is taken for most often.
 fn classes_table(sheet: &mut Sheet, summary: &ModelSummary) {
     let ModelSummary { confusion, labels, .. } = summary;
@@ -174,6 +201,18 @@ fn settings_facts(sheet: &mut Sheet, results: &Results, summary: &ModelSummary) 
             .map(|run| format!("{} on {}, {}", run.made.program, run.made.host, run.made.date))
             .collect(),
     );
+    let kept = match settings.weights {
+        Weights::Best => "those of the epoch that is best on the validation speakers".to_string(),
+        Weights::Last => "those of the last epoch".into(),
+        Weights::Average => {
+            let epochs: Vec<usize> = settings.snapshots().map(|epoch| epoch + 1).collect();
+            format!("the mean of those after epochs {}", numbers(&epochs))
+        }
+    };
+    let heard = settings.augment.as_ref().map_or("as recorded".into(), |augment| {
+        let Augment { speeds, stretch, channel, noise } = augment;
+        format!("at speeds {speeds:?}, stretched by up to {stretch}, channel {channel}, noise {noise}")
+    });
     sheet.facts(&[
         ("model", format!("{}, {} parameters", settings.arch, summary.parameters)),
         ("protocol", settings.protocol.to_string()),
@@ -182,6 +221,9 @@ fn settings_facts(sheet: &mut Sheet, results: &Results, summary: &ModelSummary) 
         ("learning rate", format!("{}, cosine cycles of {} epochs", settings.lr, settings.t0)),
         ("weight decay", settings.weight_decay.to_string()),
         ("dropout", settings.dropout.to_string()),
+        ("inputs", settings.inputs.to_string()),
+        ("clips are heard", heard),
+        ("weights kept", kept),
         ("seed", settings.seed.to_string()),
         ("runs", format!("{} of {}", results.runs.len(), results.plan.runs)),
         ("folds", format!("{}: {}", results.plan.folds, numbers(&summary.folds))),
@@ -198,7 +240,11 @@ fn folds_table(sheet: &mut Sheet, results: &Results) {
     };
     let rows: Vec<_> = results.runs[0].folds.iter().map(row).collect();
     let header = strings(["fold", "test speakers", "validation speakers"]);
-    sheet.table("Every other speaker trains. The epoch is chosen on the validation speakers.", &header, &rows);
+    let note = match results.plan.settings.validation {
+        Validation::Apart => "Every other speaker trains; the validation speakers judge every epoch.",
+        Validation::Train => "Every other speaker trains, and so do the validation speakers.",
+    };
+    sheet.table(note, &header, &rows);
 }
 
 fn table_1(sheet: &mut Sheet, table: &Table1) {
