@@ -5,7 +5,7 @@
 //! | speed   | one of a few playing speeds of the recording, its features made anew   | another speaker: pitch, formants and tempo move together |
 //! | stretch | a factor by which the sequence of frames is made longer or shorter     | the same voice, speaking slower or faster |
 //! | channel | a normal number for every normalised feature, added all through the clip | another vocal tract, another microphone: a filter multiplies spectra, and so adds to MFCC |
-//! | noise   | a normal number added to every normalised feature of every frame        | another room, another day              |
+//! | noise   | a random number added to every normalised feature of every frame        | another room, another day              |
 //!
 //! Every draw comes from a stream named by seed, epoch and clip: nothing has to be saved, and neither the order of the
 //! clips nor the number of threads changes a draw.
@@ -136,10 +136,10 @@ pub fn change_channel(strength: f64, stream: &mut Stream, x: &mut Matrix<f32>) {
     }
 }
 
-/// Adds to every value of `x` a normal number of mean 0 and standard deviation `strength`.
+/// Adds to every value of `x` a [nearly normal](Stream::nearly_normal) number of mean 0 and standard deviation `strength`.
 pub fn add_noise(strength: f64, stream: &mut Stream, x: &mut Matrix<f32>) {
     for value in x.as_mut_slice() {
-        *value += (strength * stream.normal()) as f32;
+        *value += strength as f32 * stream.nearly_normal();
     }
 }
 
