@@ -5,7 +5,7 @@ use reslstm::data::folds::FoldPlan;
 use reslstm::error::{Error, Kind, Result};
 use reslstm::models::Architecture;
 use reslstm::sweep::plan::MOST_JOBS;
-use reslstm::train::{Protocol, Recipe, Settings};
+use reslstm::train::{Augment, Inputs, Protocol, Recipe, Settings, Validation, Weights};
 use serde::de::{Deserializer, Error as _, IntoDeserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -40,6 +40,11 @@ struct File {
     weight_decay: Option<Axis<f64>>,
     dropout: Option<Axis<f64>>,
     t0: Option<Axis<usize>>,
+    weights: Option<Axis<Weights>>,
+    validation: Option<Axis<Validation>>,
+    // What is read of a clip is the same for all rows, as the data are loaded once.
+    inputs: Inputs,
+    augment: Option<Augment>,
 }
 
 impl Grid {
@@ -59,7 +64,7 @@ impl Grid {
 
 impl File {
     fn check(self) -> Result<Grid> {
-        let mut rows = vec![Recipe::default()];
+        let mut rows = vec![Recipe { inputs: self.inputs, augment: self.augment.clone(), ..Recipe::default() }];
         let archs = self.architectures()?;
         cross(&mut rows, "arch", archs, |recipe, value| recipe.arch = value)?;
         cross(&mut rows, "protocol", self.protocol, |recipe, value| recipe.protocol = value)?;
@@ -69,6 +74,8 @@ impl File {
         cross(&mut rows, "weight-decay", self.weight_decay, |recipe, value| recipe.weight_decay = value)?;
         cross(&mut rows, "dropout", self.dropout, |recipe, value| recipe.dropout = value)?;
         cross(&mut rows, "t0", self.t0, |recipe, value| recipe.t0 = value)?;
+        cross(&mut rows, "weights", self.weights, |recipe, value| recipe.weights = value)?;
+        cross(&mut rows, "validation", self.validation, |recipe, value| recipe.validation = value)?;
         cross(&mut rows, "seed", self.seed, |recipe, value| recipe.seed = value)?;
         let rows: Vec<Settings> = rows.into_iter().map(Recipe::check).collect::<Result<_>>()?;
         let runs = self.runs.unwrap_or(1);
@@ -189,6 +196,10 @@ mod tests {
         assert_eq!(row(7), ("reslstm-sa-h64".into(), 1.0, 0.0, Recipe::default().epochs));
         let plain = grid("arch = 'lstm-sa-h128-2vectors'\nprotocol = ['strict', 'published']\nfolds = 'k=4'").unwrap();
         assert_eq!((plain.rows.len(), plain.runs, plain.folds), (2, 1, "k=4".parse().unwrap()));
+        let voices = "weights = ['last', 'average']\nvalidation = 'train'\ninputs = 'pitch'\naugment = { noise = 0.5 }";
+        let rows = grid(voices).unwrap().rows;
+        assert_eq!((rows.len(), rows[1].weights, rows[0].validation), (2, Weights::Average, Validation::Train));
+        assert!(rows.iter().all(|row| row.inputs == Inputs::Pitch && row.augment.as_ref().unwrap().noise == 0.5));
         assert_eq!(grid("hidden = 32").unwrap().rows[0].arch.to_string(), "reslstm-sa-h32");
     }
 
@@ -207,6 +218,10 @@ mod tests {
             ("model = 'gru'", "got 'gru-h64'"),
             ("arch = 'lstm-sa-h4'\nhidden = 4", "expected arch, or model and hidden, got both"),
             ("protocol = 'lenient'", "unknown variant `lenient`"),
+            ("weights = ['best', 'mean']", "unknown variant `mean`"),
+            ("validation = 'train'", "validation: expected apart"),
+            ("inputs = ['paper', 'all']", "inputs"),
+            ("augment = { noise = -1.0 }", "augment.noise: expected 0 to 10"),
             ("runs = 0", "runs: expected 1 to 100000 for 1 rows, got 0"),
             ("folds = [7]", "expected folds from 0 to 4, got 7"),
             ("lr = [0.1", "TOML parse error"),

@@ -10,7 +10,6 @@ use super::{Done, Outcome, cv, print_line};
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use grid::Grid;
-use reslstm::audio::FeatureSettings;
 use reslstm::error::{Error, Kind};
 use reslstm::files::{self, Existing};
 use reslstm::sweep::{Copies, Folder, State};
@@ -28,6 +27,7 @@ GRID.toml holds the settings of cv, each with a value or a list; every combinati
   protocol = ['strict', 'published']
   runs = 3                              # seeds of each row, derived from `seed`
   folds = 'all'
+inputs and augment = { speeds = [0.9, 1.0, 1.1], noise = 0.5 } have one value for all rows, as every clip is read once.
 
 Example: planned, trained by two processes at once, and the table
   reslstm sweep plan grid.toml ravdess -o sweep
@@ -93,7 +93,7 @@ impl Plan {
         let splits = corpus.splits(&grid.folds)?;
         Folder::<Identity>::check(&self.output)?;
         let threads = super::options::all_cores();
-        let data = corpus.load(FeatureSettings::default(), self.cache.as_deref(), threads).map_err(resumable)?;
+        let data = corpus.load_for(&grid.rows[0], self.cache.as_deref(), threads).map_err(resumable)?;
         let place = emit::absolute(&self.data)?;
         let plan = training::plan(&grid, &splits, &place, data.fingerprint());
         let plan = plan.with_context(|| self.grid.display().to_string())?;

@@ -7,7 +7,6 @@ use super::resumable;
 use super::training::{Trained, Training};
 use clap::Args;
 use indicatif::ProgressBar;
-use reslstm::audio::FeatureSettings;
 use reslstm::error::{Error, Kind, Result};
 use reslstm::sweep::{self, Event, Execution, Folder, Shard};
 use reslstm::train::{EpochRecord, Identity};
@@ -114,7 +113,7 @@ impl Run {
         let advice = "--data names their folder on this machine";
         let found =
             Found::open(&path).map_err(|error| if self.data.is_none() { error.advice(advice) } else { error })?;
-        let data = found.load(FeatureSettings::default(), self.cache.as_deref(), threads)?;
+        let data = found.load_for(&folder.plan().jobs[0].work.settings, self.cache.as_deref(), threads)?;
         let (expected, got) = (&folder.plan().jobs[0].work.data, data.fingerprint());
         if expected != got {
             let plan = self.dir.display();
