@@ -4,7 +4,7 @@ use super::inputs::{self, Input};
 use super::{Outcome, interrupt, progress};
 use clap::{Args, ValueEnum};
 use reslstm::audio::FeatureSettings;
-use reslstm::corpus::{self, ClipFeatures, Work, npy};
+use reslstm::corpus::{self, ClipFeatures, Condition, Work, npy};
 use reslstm::error::{Error, Kind};
 use reslstm::files::{self, Existing};
 use reslstm::matrix::Matrix;
@@ -63,7 +63,7 @@ impl Features {
         let bar = progress::bar(inputs.len() as u64, "features");
         let settings = self.kinds.features();
         let (progress, stop) = (&|_, _| bar.inc(1), interrupt::stop_flag());
-        let work = Work { settings: &settings, speed: 1.0, cache: None, progress, stop };
+        let work = Work { settings: &settings, condition: Condition::AsRecorded, cache: None, progress, stop };
         let write = |index: usize, clip: ClipFeatures| {
             let bytes = match self.format {
                 Format::Npy => npy::to_bytes(&clip.features),

@@ -2,9 +2,9 @@
 
 use super::{interrupt, progress};
 use reslstm::audio::FeatureSettings;
-use reslstm::corpus::{self, Cache, Corpus, Loaded, Work};
-use reslstm::data::Dataset;
+use reslstm::corpus::{self, Cache, Condition, Corpus, Loaded, Work};
 use reslstm::data::folds::{FoldPlan, Split};
+use reslstm::data::{Dataset, Played};
 use reslstm::error::{Error, Kind, Result};
 use reslstm::train::Recipe;
 use reslstm::train::cross_validate::Source;
@@ -93,7 +93,7 @@ impl Found {
         let bar = progress::bar((self.corpus.entries().len() * (1 + speeds.len())) as u64, "features");
         let work = Work {
             settings: &features,
-            speed: 1.0,
+            condition: Condition::AsRecorded,
             cache: cache.as_ref(),
             progress: &|_, _| bar.inc(1),
             stop: interrupt::stop_flag(),
@@ -102,7 +102,10 @@ impl Found {
         let pool = pool.map_err(|error| Error::new(Kind::Io, error.to_string()).at("threads"))?;
         let loaded = pool.install(|| {
             let mut loaded = corpus::load_dataset(&self.corpus, &work)?;
-            let played = |&speed: &f64| corpus::load_played(&self.corpus, &Work { speed, ..work });
+            let played = |&speed: &f64| {
+                let features = corpus::load_heard(&self.corpus, &Work { condition: Condition::Speed(speed), ..work })?;
+                Ok(Played { speed, features })
+            };
             loaded.dataset = loaded.dataset.with_played(speeds.iter().map(played).collect::<Result<_>>()?);
             Ok(loaded)
         });

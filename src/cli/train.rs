@@ -31,6 +31,10 @@ pub struct Train {
     /// Train on every speaker and keep the last epoch: for use, not for scores
     #[arg(long, conflicts_with = "folds")]
     all: bool,
+    /// Divide the scores by this, so that probabilities hold: with --all nobody is left to fit it on. `reslstm robustness` prints the
+    /// mean of those that a cross-validation with the same settings fitted on its validation speakers
+    #[arg(long, value_name = "T", requires = "all", value_parser = temperature)]
+    temperature: Option<f64>,
     /// Print scores and epochs as JSON
     #[arg(long)]
     json: bool,
@@ -56,7 +60,8 @@ impl Train {
         let data = corpus.load_for(settings, options.cache.as_deref(), threads).map_err(interrupt::resumable)?;
         let identity = Identity::new(settings, 0, split.as_ref(), data.fingerprint());
         if self.output.is_file() {
-            let metadata = finished(&self.output, &identity).map_err(|error| error.at(self.output.display()))?;
+            let metadata =
+                finished(&self.output, &identity, self.temperature).map_err(|error| error.at(self.output.display()))?;
             files::remove(&checkpoint)?;
             eprintln!("{}: finished already, nothing to do", self.output.display());
             return self.report(&metadata, &[]);
@@ -73,7 +78,11 @@ impl Train {
         };
         let outcome = fit(&identity, &task, &checkpoint, interrupt::stop_flag(), &mut observe);
         bar.finish_and_clear();
-        let outcome = outcome.map_err(interrupt::resumable)?;
+        let mut outcome = outcome.map_err(interrupt::resumable)?;
+        if let Some(temperature) = self.temperature {
+            outcome.model.divide_scores(temperature);
+            outcome.temperature = Some(temperature);
+        }
         let epochs = outcome.history.clone();
         let record = split.as_ref().map(|split| fold_record(split, &outcome));
         let model = model_file(&data.source(), settings, record.as_ref().map(|record| (0, record)), &task, outcome)?;
@@ -122,10 +131,12 @@ fn only_split(corpus: &Found, folds: &FoldPlan) -> Result<Split> {
 }
 
 /// What the model file of this very training says; any other is not written over.
-fn finished(path: &Path, identity: &Identity) -> Result<Metadata> {
+fn finished(path: &Path, identity: &Identity, temperature: Option<f64>) -> Result<Metadata> {
     let (_, metadata) = ModelFile::from_bytes(&files::read(path)?)?.into_parts();
     let earlier = metadata.as_ref().and_then(Identity::of_model);
+    let same = |metadata: &Metadata| temperature.is_none() || temperature == metadata.temperature;
     let difference = match &earlier {
+        Some(_) if !metadata.as_ref().is_some_and(same) => Some("its temperature is not the one asked for".into()),
         Some(earlier) => identity.difference(earlier),
         None => Some("it does not say with which".into()),
     };
@@ -136,4 +147,9 @@ fn finished(path: &Path, identity: &Identity) -> Result<Metadata> {
             Err(Error::new(Kind::Settings, problem).advice("choose another name"))
         }
     }
+}
+
+fn temperature(text: &str) -> std::result::Result<f64, String> {
+    let temperature = text.parse().ok().filter(|temperature: &f64| (0.01..=100.0).contains(temperature));
+    temperature.ok_or_else(|| "expected 0.01 to 100".into())
 }

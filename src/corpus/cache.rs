@@ -8,6 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
+use super::condition::Condition;
 use super::extract::ClipFeatures;
 use super::npy;
 use crate::audio::FeatureSettings;
@@ -50,7 +51,7 @@ impl Cache {
 
     /// The key of a clip, taken before it is read: a clip that changes while it is read then has another key the next time.
     /// None if the file cannot be looked at.
-    pub(super) fn key(&self, clip: &Path, settings: &FeatureSettings, speed: f64) -> Option<Key> {
+    pub(super) fn key(&self, clip: &Path, settings: &FeatureSettings, condition: Condition) -> Option<Key> {
         let path = std::path::absolute(clip).ok()?;
         let status = fs::metadata(&path).ok()?;
         let modified = match status.modified().ok()?.duration_since(UNIX_EPOCH) {
@@ -66,8 +67,8 @@ impl Cache {
         for setting in [n_fft, hop, mel_bands, mfcc, chroma, pitch, deltas] {
             hash.bytes(&(setting as u64).to_le_bytes());
         }
-        if speed != 1.0 {
-            hash.bytes(&speed.to_le_bytes());
+        if condition != Condition::AsRecorded {
+            hash.field(condition.to_string().as_bytes());
         }
         Some(Key(hash.finish()))
     }
@@ -125,11 +126,11 @@ mod tests {
         let clip = folder.path().join("clip.wav");
         fs::write(&clip, b"four").unwrap();
         let settings = FeatureSettings::default();
-        let key = cache.key(&clip, &settings, 1.0).unwrap();
+        let key = cache.key(&clip, &settings, Condition::AsRecorded).unwrap();
         assert!(cache.get(&key).is_none());
         cache.put(&key, &features());
         assert_eq!(cache.get(&key).unwrap(), features());
-        assert_eq!(cache.get(&cache.key(&clip, &settings, 1.0).unwrap()).unwrap(), features());
+        assert_eq!(cache.get(&cache.key(&clip, &settings, Condition::AsRecorded).unwrap()).unwrap(), features());
 
         for other in [
             FeatureSettings { n_fft: 2048, ..settings.clone() },
@@ -140,25 +141,28 @@ mod tests {
             FeatureSettings { pitch: 2, ..settings.clone() },
             FeatureSettings { deltas: 2, ..settings.clone() },
         ] {
-            assert!(cache.get(&cache.key(&clip, &other, 1.0).unwrap()).is_none(), "{other:?}");
+            assert!(cache.get(&cache.key(&clip, &other, Condition::AsRecorded).unwrap()).is_none(), "{other:?}");
+        }
+        for condition in [Condition::Speed(0.9), Condition::Speed(1.1), Condition::Telephone] {
+            assert!(cache.get(&cache.key(&clip, &settings, condition).unwrap()).is_none(), "{condition}");
         }
         let copy = folder.path().join("copy.wav");
         fs::copy(&clip, &copy).unwrap();
-        assert!(cache.get(&cache.key(&copy, &settings, 1.0).unwrap()).is_none());
+        assert!(cache.get(&cache.key(&copy, &settings, Condition::AsRecorded).unwrap()).is_none());
 
         // As long and an instant later, then longer at the same time.
         let file = fs::File::options().write(true).open(&clip).unwrap();
         let time = file.metadata().unwrap().modified().unwrap();
         file.set_modified(time + std::time::Duration::from_micros(1)).unwrap();
-        assert!(cache.get(&cache.key(&clip, &settings, 1.0).unwrap()).is_none());
+        assert!(cache.get(&cache.key(&clip, &settings, Condition::AsRecorded).unwrap()).is_none());
         file.set_len(5).unwrap();
         file.set_modified(time).unwrap();
-        assert!(cache.get(&cache.key(&clip, &settings, 1.0).unwrap()).is_none());
+        assert!(cache.get(&cache.key(&clip, &settings, Condition::AsRecorded).unwrap()).is_none());
         file.set_len(4).unwrap();
         file.set_modified(time).unwrap();
-        assert_eq!(cache.get(&cache.key(&clip, &settings, 1.0).unwrap()).unwrap(), features());
+        assert_eq!(cache.get(&cache.key(&clip, &settings, Condition::AsRecorded).unwrap()).unwrap(), features());
 
-        assert!(cache.key(&folder.path().join("missing.wav"), &settings, 1.0).is_none());
+        assert!(cache.key(&folder.path().join("missing.wav"), &settings, Condition::AsRecorded).is_none());
     }
 
     #[test]

@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
+use super::condition::Condition;
 use super::folders::Corpus;
-use super::resample::at_speed;
 use super::{Cache, all_faults};
 use crate::audio::{FeatureSettings, FrontEnd, Recording};
-use crate::data::{Clip, Dataset, Played};
+use crate::data::{Clip, Dataset};
 use crate::error::{Error, Kind, Result};
 use crate::hash::Hash;
 use crate::matrix::Matrix;
@@ -28,8 +28,8 @@ pub struct ClipFeatures {
 pub struct Work<'a> {
     /// What the front end is to compute.
     pub settings: &'a FeatureSettings,
-    /// How fast the recordings are played: 1 as they are, more for faster and higher ([`at_speed`]).
-    pub speed: f64,
+    /// How the recordings are heard.
+    pub condition: Condition,
     /// Where features are kept, if anywhere.
     pub cache: Option<&'a Cache>,
     /// Told how many clips are done, and of how many, after each. Several threads call it: numbers may overtake each other.
@@ -97,14 +97,13 @@ pub fn load_dataset(corpus: &Corpus, work: &Work) -> Result<Loaded> {
     Ok(Loaded { dataset, sample_rate, fingerprint })
 }
 
-/// Reads every clip of a corpus, played at `work.speed`.
+/// Features `[T,D]` of every clip of a corpus, heard in `work.condition`.
 ///
 /// # Errors
 /// Those of [`load_dataset`].
-pub fn load_played(corpus: &Corpus, work: &Work) -> Result<Played> {
-    let (dataset, _) = read_clips(corpus, work).map_err(|error| error.at(format!("played at speed {}", work.speed)))?;
-    let features = dataset.into_clips().into_iter().map(|clip| clip.features).collect();
-    Ok(Played { speed: work.speed, features })
+pub fn load_heard(corpus: &Corpus, work: &Work) -> Result<Vec<Matrix<f32>>> {
+    let (dataset, _) = read_clips(corpus, work).map_err(|error| error.at(work.condition))?;
+    Ok(dataset.into_clips().into_iter().map(|clip| clip.features).collect())
 }
 
 /// The clips, checked, and the sample rate of them all.
@@ -148,17 +147,13 @@ struct Worker<'a> {
 impl Worker<'_> {
     fn features(&mut self, path: &Path) -> Result<ClipFeatures> {
         let kept =
-            self.work.cache.and_then(|cache| Some((cache, cache.key(path, self.work.settings, self.work.speed)?)));
+            self.work.cache.and_then(|cache| Some((cache, cache.key(path, self.work.settings, self.work.condition)?)));
         if let Some(clip) = kept.as_ref().and_then(|(cache, key)| cache.get(key)) {
             return Ok(clip);
         }
         // Not `files::read`: the path is added once, to every error of the clip.
         let bytes = std::fs::read(path).map_err(|error| Error::new(Kind::Io, error.to_string()))?;
-        let mut recording = Recording::from_wav(&bytes)?;
-        if self.work.speed != 1.0 {
-            recording = at_speed(&recording, self.work.speed)?;
-        }
-        let Recording { sample_rate, samples } = recording;
+        let Recording { sample_rate, samples } = self.work.condition.heard(Recording::from_wav(&bytes)?)?;
         let features = self.front_end(sample_rate)?.features(&samples)?;
         let clip = ClipFeatures { features, sample_rate };
         if let Some((cache, key)) = kept {
@@ -221,7 +216,7 @@ mod tests {
     }
 
     fn work<'a>(settings: &'a FeatureSettings, cache: Option<&'a Cache>) -> Work<'a> {
-        Work { settings, speed: 1.0, cache, progress: &|_, _| {}, stop: &GO }
+        Work { settings, condition: Condition::AsRecorded, cache, progress: &|_, _| {}, stop: &GO }
     }
 
     fn samples(clip: usize) -> Vec<f32> {

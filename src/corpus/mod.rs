@@ -10,18 +10,21 @@
 //! |-----------------|-------------------------------------------------------------------------|
 //! | [`folders`]     | which clips there are: a RAVDESS folder, or a manifest                   |
 //! | [`mod@extract`] | their features, on all cores                                            |
+//! | [`condition`]   | recordings as a telephone, noise or another voice would have them       |
 //! | [`cache`]       | features of clips that have not changed are not computed again          |
 //! | [`npy`]         | features as NumPy reads and writes them                                 |
-//! | [`resample`]    | recordings at another rate, or played at another speed                    |
+//! | [`resample`]    | recordings at another rate, or played at another speed                  |
 
 pub mod cache;
+pub mod condition;
 pub mod extract;
 pub mod folders;
 pub mod npy;
 pub mod resample;
 
 pub use cache::Cache;
-pub use extract::{ClipFeatures, Loaded, Work, extract, load_dataset, load_played};
+pub use condition::Condition;
+pub use extract::{ClipFeatures, Loaded, Work, extract, load_dataset, load_heard};
 pub use folders::{Corpus, Entry, SYNTHETIC_NOTE, Source, find_audio};
 
 use crate::error::{Error, Kind};

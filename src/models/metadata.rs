@@ -60,6 +60,10 @@ pub struct Metadata {
     /// Scores by name, 0 to 1: `validation_uar`, `test_uar`, …
     #[serde(default)]
     pub scores: BTreeMap<String, f64>,
+    /// By which the last layer was divided after training, so that probabilities hold for speakers who were not learned from; none if
+    /// it was left as it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f64>,
     /// The settings of the training, as its configuration file would say them.
     #[serde(default)]
     pub settings: serde_json::Value,
@@ -98,6 +102,7 @@ impl Metadata {
             validation_speakers: Vec::new(),
             test_speakers: Vec::new(),
             scores: BTreeMap::new(),
+            temperature: None,
             settings: serde_json::Value::Null,
             data_fingerprint: String::new(),
             program_version: env!("CARGO_PKG_VERSION").into(),
@@ -171,6 +176,11 @@ impl Metadata {
                 let expected = "expected a finite mean and a positive standard deviation";
                 return wrong(format!("column {column}: {expected}, got {mean} and {std}"));
             }
+        }
+        if let Some(temperature) =
+            self.temperature.filter(|temperature| !(temperature.is_finite() && *temperature > 0.0))
+        {
+            return wrong(format!("expected a temperature above 0, got {temperature}"));
         }
         if let Some((name, score)) = self.scores.iter().find(|(_, score)| !score.is_finite()) {
             return wrong(format!("score {name}: expected a number, got {score}"));

@@ -115,6 +115,17 @@ impl<S: Scalar> Model<S> {
         }
     }
 
+    /// Divides all scores by `temperature`, by dividing the layer that makes them: labels stay, probabilities become softer (above 1)
+    /// or sharper (below).
+    pub fn divide_scores(&mut self, temperature: f64) {
+        let fc = match self {
+            Model::LstmSa(model) => &mut model.fc,
+            Model::ResLstmSa(model) => &mut model.top.fc,
+        };
+        let temperature = S::from_f64(temperature);
+        fc.weight.as_mut_slice().iter_mut().chain(&mut fc.bias).for_each(|w| *w = *w / temperature);
+    }
+
     /// Moves batch norm's running statistics to those of the last training forward.
     pub fn update_running(&mut self, tape: &Tape<S>) {
         match self {
@@ -204,6 +215,22 @@ mod tests {
             for padding in [Padding::Ignored, Padding::Counted] {
                 let layout = Packed::new(&[5, 3, 2], padding);
                 assert_gradients(&ModelSubject::new(name.parse().unwrap(), layout, 7, 4, 0.3));
+            }
+        }
+    }
+
+    #[test]
+    fn divided_scores_are_the_scores_divided() {
+        for name in ["lstm-sa-h3", "reslstm-sa-h3"] {
+            let mut model = Model::<f64>::init(name.parse().unwrap(), 5, 4, &mut rng::Stream::new(1, "init", 0));
+            let x = Matrix::from_vec(6, 5, (0..30).map(|n| f64::from(n % 7) - 3.0).collect());
+            let (layout, mut tape) = (Packed::new(&[6], Padding::Ignored), Tape::default());
+            model.forward_eval(&layout, &x, &mut tape);
+            let scores = tape.top.logits.clone();
+            model.divide_scores(2.5);
+            model.forward_eval(&layout, &x, &mut tape);
+            for (got, score) in tape.top.logits.as_slice().iter().zip(scores.as_slice()) {
+                approx::assert_abs_diff_eq!(*got, score / 2.5, epsilon = 1e-14);
             }
         }
     }

@@ -316,6 +316,7 @@ pub fn model_file(
     metadata.settings = serde_json::to_value(settings).expect("plain values become JSON");
     metadata.data_fingerprint = source.fingerprint.to_string();
     metadata.licence = source.licence.to_string();
+    metadata.temperature = outcome.temperature;
     match fold {
         Some((run, record)) => {
             metadata.run = run;

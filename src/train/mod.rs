@@ -12,12 +12,14 @@
 //! | [`fit`]            | one training from start to end, saved on the way                          |
 //! | [`cross_validate`] | folds × runs, on all cores, resumable                                     |
 //! | [`nested`]         | settings chosen without the test speakers                                  |
+//! | [`calibration`]    | probabilities that hold                                                    |
 //! | [`results`]        | what is left in files                                                     |
 //! | [`folder`]         | the folder of a cross-validation, read back                               |
 //! | [`metrics`]        | confusion matrix, UAR, WAR, F1                                             |
 //! | [`statistics`]     | how far scores hold for other speakers and seeds                          |
 
 pub mod augment;
+pub mod calibration;
 pub mod checkpoint;
 pub mod cross_validate;
 pub mod fit;

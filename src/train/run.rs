@@ -1,6 +1,7 @@
 //! One training: one model, one task, epoch after epoch.
 
 use super::augment::Augment;
+use super::calibration::fit_temperature;
 use super::metrics::Confusion;
 use super::settings::{Settings, Weights};
 use super::step::Step;
@@ -73,6 +74,8 @@ pub struct Outcome {
     pub epoch: usize,
     /// Their UAR on the validation speakers, where there are any.
     pub validation_uar: Option<f64>,
+    /// The temperature that the validation speakers fitted, where there are any; the model's scores are divided by it.
+    pub temperature: Option<f64>,
     /// One record an epoch.
     pub history: Vec<EpochRecord>,
     /// The class predicted for each test clip, in the task's order; the test speakers are looked at once, here.
@@ -188,7 +191,7 @@ impl<'a> Training<'a> {
         let mut others = Vec::new();
         let validated = history.last().and_then(|epoch| epoch.validation_uar);
         let final_epoch = history.len().saturating_sub(1);
-        let (model, epoch, validation_uar) = match (settings.weights, best) {
+        let (mut model, epoch, validation_uar) = match (settings.weights, best) {
             (Weights::Best, Some(best)) => (best.model, best.epoch, Some(best.validation_uar)),
             (Weights::Average, _) => {
                 let model = mean(&snapshots);
@@ -202,6 +205,12 @@ impl<'a> Training<'a> {
             }
             (_, _) => (last, final_epoch, validated),
         };
+        let temperature = (!task.validation.is_empty()).then(|| {
+            let scores = scores(&model, settings, &task.examples, &task.validation, &mut scratch);
+            let labels: Vec<usize> = task.validation.iter().map(|&clip| task.examples[clip].label).collect();
+            fit_temperature(&scores, &labels)
+        });
+        temperature.into_iter().for_each(|temperature| model.divide_scores(temperature));
         let predictions = predict(&model, settings, &task.examples, &task.test, &mut scratch);
         let confusion = count(&predictions);
         let other = |(name, models, predictions): (&str, usize, Vec<usize>)| {
@@ -209,7 +218,7 @@ impl<'a> Training<'a> {
             Other { name: name.into(), models, predictions, confusion }
         };
         let others = others.into_iter().map(other).collect();
-        Outcome { model, epoch, validation_uar, history, predictions, confusion, last_confusion, others }
+        Outcome { model, epoch, validation_uar, temperature, history, predictions, confusion, last_confusion, others }
     }
 }
 

@@ -202,6 +202,29 @@ fn train_says_its_scores_and_keeps_its_hands_off_other_files() {
     let bytes = room.read("m.safetensors");
     room.refuses_saying(&line, &["m.safetensors: expected a name that is free"]);
 
+    // Its probabilities were fitted to the validation speakers; after --all nobody is left for that, but a number can be given.
+    let told = |model: &str| -> Value { serde_json::from_str(&room.does(&format!("info {model} --json"))).unwrap() };
+    assert!(told("m.safetensors")["metadata"]["temperature"].as_f64().unwrap() > 0.0);
+    room.does(&format!("train ../speech -o all.safetensors --all --temperature 2.5 {SMALL}"));
+    room.does(&format!("train ../speech -o plain.safetensors --all {SMALL}"));
+    assert_eq!(told("all.safetensors")["metadata"]["temperature"], 2.5);
+    assert_eq!(told("plain.safetensors")["metadata"]["temperature"], Value::Null);
+    let probabilities = |model: &str| -> Value {
+        serde_json::from_str(
+            room.does(&format!("predict ../speech/Actor_01 --model {model} --json")).lines().next().unwrap(),
+        )
+        .unwrap()
+    };
+    let (soft, sharp) = (probabilities("all.safetensors"), probabilities("plain.safetensors"));
+    assert_eq!(soft["label"], sharp["label"]);
+    assert_ne!(soft["probabilities"], sharp["probabilities"]);
+    let resumed = format!("train ../speech -o all.safetensors --all --temperature 2 --resume {SMALL}");
+    room.refuses_saying(&resumed, &["all.safetensors", "its temperature is not the one asked for"]);
+    room.refuses_saying("train ../speech -o x.safetensors --temperature 2", &["--all"]);
+    for name in ["all", "plain"] {
+        std::fs::remove_file(room.path(&format!("{name}.safetensors"))).unwrap();
+    }
+
     // Finished already: nothing is trained again, nothing else written over.
     let ran = room.run(&format!("{line} --resume"));
     assert!(ran.code == 0 && ran.stderr.contains("finished already"), "{}", ran.stderr);

@@ -1,0 +1,253 @@
+//! How a recording is heard: as it was made, or as a telephone, a small loudspeaker, noise or another voice would have it. Every
+//! condition is a function of the recording alone: the same bits every time.
+
+use super::resample::{at_speed, to_rate};
+use crate::audio::Recording;
+use crate::error::Result;
+use crate::hash::Hash;
+use crate::rng::Stream;
+use std::f64::consts::{PI, SQRT_2};
+use std::fmt;
+
+/// Below this a telephone lets nothing through, Hz.
+const TELEPHONE_LOW_HZ: f64 = 300.0;
+/// Samples a second of a telephone.
+const TELEPHONE_RATE: u32 = 8_000;
+/// What a loudspeaker of a few centimetres gives back, Hz.
+const SMALL_SPEAKER_HZ: (f64, f64) = (500.0, 8_000.0);
+/// Where samples are cut off, of the loudest one: amplified by 12 dB too much.
+const CLIPPED_AT: f32 = 0.25;
+
+/// One way to hear a recording.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Condition {
+    /// As it was made.
+    #[default]
+    AsRecorded,
+    /// Played so many times as fast: pitch, formants and tempo together, as if somebody else spoke ([`at_speed`]).
+    Speed(f64),
+    /// With white noise. It is `snr` decibels below the mean power of the whole recording, pauses included.
+    Noise {
+        /// Signal-to-noise ratio, dB.
+        snr: f64,
+    },
+    /// Sampled 8,000 times a second, so that nothing above 4 kHz is left, and without what is below 300 Hz.
+    Telephone,
+    /// From a small loudspeaker: what is below 500 Hz falls by 24 dB an octave, what is above 8 kHz by 12 dB.
+    SmallSpeaker,
+    /// Recorded too loud by 12 dB: cut off at a quarter of its loudest sample.
+    Clipped,
+}
+
+impl Condition {
+    /// Those that `reslstm robustness` reports.
+    pub const REPORTED: [Condition; 11] = [
+        Condition::AsRecorded,
+        Condition::Noise { snr: 20.0 },
+        Condition::Noise { snr: 10.0 },
+        Condition::Noise { snr: 0.0 },
+        Condition::Telephone,
+        Condition::SmallSpeaker,
+        Condition::Clipped,
+        Condition::Speed(0.8),
+        Condition::Speed(0.9),
+        Condition::Speed(1.1),
+        Condition::Speed(1.25),
+    ];
+
+    /// The recording as it is heard, at its own sample rate.
+    ///
+    /// # Errors
+    /// [`Kind::Audio`](crate::error::Kind::Audio) if it cannot be resampled.
+    pub fn heard(self, recording: Recording) -> Result<Recording> {
+        let Recording { sample_rate, mut samples } = recording;
+        match self {
+            Condition::AsRecorded => {}
+            Condition::Speed(speed) => return at_speed(&Recording { sample_rate, samples }, speed),
+            Condition::Noise { snr } => add_noise(&mut samples, snr),
+            Condition::Telephone => {
+                let narrow = to_rate(Recording { sample_rate, samples }, TELEPHONE_RATE)?;
+                samples = to_rate(narrow, sample_rate)?.samples;
+                Biquad::high_pass(TELEPHONE_LOW_HZ, sample_rate).filter(&mut samples);
+            }
+            Condition::SmallSpeaker => {
+                let (low, high) = SMALL_SPEAKER_HZ;
+                Biquad::high_pass(low, sample_rate).filter(&mut samples);
+                Biquad::high_pass(low, sample_rate).filter(&mut samples);
+                if 2.0 * high < f64::from(sample_rate) {
+                    Biquad::low_pass(high, sample_rate).filter(&mut samples);
+                }
+            }
+            Condition::Clipped => {
+                let most = CLIPPED_AT * samples.iter().fold(0.0f32, |most, x| most.max(x.abs()));
+                samples.iter_mut().for_each(|x| *x = x.clamp(-most, most));
+            }
+        }
+        Ok(Recording { sample_rate, samples })
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Condition::AsRecorded => f.write_str("as recorded"),
+            Condition::Speed(speed) => write!(f, "speed {speed}"),
+            Condition::Noise { snr } => write!(f, "noise, SNR {snr} dB"),
+            Condition::Telephone => f.write_str("telephone"),
+            Condition::SmallSpeaker => f.write_str("small speaker"),
+            Condition::Clipped => f.write_str("clipped"),
+        }
+    }
+}
+
+/// Adds white noise. Its random numbers come from the samples themselves: one recording, one noise.
+fn add_noise(samples: &mut [f32], snr: f64) {
+    let power = samples.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>() / samples.len().max(1) as f64;
+    let deviation = (power / 10f64.powf(snr / 10.0)).sqrt();
+    let mut hash = Hash::new();
+    samples.iter().for_each(|x| {
+        hash.bytes(&x.to_bits().to_le_bytes());
+    });
+    let mut stream = Stream::new(hash.finish64(), "noise", 0);
+    samples.iter_mut().for_each(|x| *x += (deviation * stream.normal()) as f32);
+}
+
+/// A recursive filter of second order.
+///
+/// # Formula
+/// ```text
+/// y[n] = b₀·x[n] + b₁·x[n−1] + b₂·x[n−2] − a₁·y[n−1] − a₂·y[n−2]
+/// ```
+struct Biquad {
+    b: [f64; 3],
+    a: [f64; 2],
+}
+
+impl Biquad {
+    /// Butterworth: as flat as a filter of this order can be, and 3 dB down at `cutoff` Hz.
+    ///
+    /// # Derivation
+    /// The analogue low-pass `1/(s² + √2·s + 1)` has its cutoff at 1. The bilinear transform `s = (1 − z⁻¹)/(w·(1 + z⁻¹))` with
+    /// `w = tan(π·cutoff/rate)` brings that to `cutoff`; numerator and denominator times `w²·(1 + z⁻¹)²`, over `d = 1 + √2·w + w²`:
+    /// ```text
+    /// b = w²/d · (1, 2, 1)          a₁ = 2·(w² − 1)/d          a₂ = (1 − √2·w + w²)/d
+    /// ```
+    fn low_pass(cutoff: f64, sample_rate: u32) -> Self {
+        let (w, d, a) = Self::poles(cutoff, sample_rate);
+        let gain = w * w / d;
+        Biquad { b: [gain, 2.0 * gain, gain], a }
+    }
+
+    /// The same, of the analogue high-pass `s²/(s² + √2·s + 1)`: `b = 1/d · (1, −2, 1)`.
+    fn high_pass(cutoff: f64, sample_rate: u32) -> Self {
+        let (_, d, a) = Self::poles(cutoff, sample_rate);
+        Biquad { b: [1.0 / d, -2.0 / d, 1.0 / d], a }
+    }
+
+    fn poles(cutoff: f64, sample_rate: u32) -> (f64, f64, [f64; 2]) {
+        let w = (PI * cutoff / f64::from(sample_rate)).tan();
+        let d = 1.0 + SQRT_2 * w + w * w;
+        (w, d, [2.0 * (w * w - 1.0) / d, (1.0 - SQRT_2 * w + w * w) / d])
+    }
+
+    fn filter(&self, samples: &mut [f32]) {
+        let ([b0, b1, b2], [a1, a2]) = (self.b, self.a);
+        let (mut x1, mut x2, mut y1, mut y2) = (0.0, 0.0, 0.0, 0.0);
+        for sample in samples {
+            let x = f64::from(*sample);
+            let y = b0 * x + b1 * x1 + b2 * x2 - a1 * y1 - a2 * y2;
+            (x1, x2, y1, y2) = (x, x1, y, y1);
+            *sample = y as f32;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RATE: u32 = 48_000;
+
+    fn tone(hz: f64) -> Recording {
+        let sample = |n: u32| (0.5 * (std::f64::consts::TAU * hz * f64::from(n) / f64::from(RATE)).sin()) as f32;
+        Recording { sample_rate: RATE, samples: (0..RATE).map(sample).collect() }
+    }
+
+    /// Decibels by which a tone is louder after than before, in its second half, when filters have settled.
+    fn gain(condition: Condition, hz: f64) -> f64 {
+        let power = |recording: &Recording| {
+            let middle = &recording.samples[recording.samples.len() / 2..recording.samples.len() * 9 / 10];
+            middle.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / middle.len() as f64
+        };
+        let heard = condition.heard(tone(hz)).unwrap();
+        assert_eq!((heard.sample_rate, heard.samples.len()), (RATE, RATE as usize));
+        10.0 * (power(&heard) / power(&tone(hz))).log10()
+    }
+
+    #[test]
+    fn noise_has_the_power_asked_for_and_the_same_bits_every_time() {
+        for snr in [20.0, 10.0, 0.0] {
+            let heard = Condition::Noise { snr }.heard(tone(440.0)).unwrap();
+            let noise: Vec<f32> = heard.samples.iter().zip(tone(440.0).samples).map(|(got, x)| got - x).collect();
+            let power = noise.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / f64::from(RATE);
+            // The tone has 1/8; a standard error of the mean of 48,000 squares is 0.028 dB.
+            let got = 10.0 * (0.125 / power).log10();
+            assert!((got - snr).abs() < 0.14, "{got} {snr}");
+            assert_eq!(heard, Condition::Noise { snr }.heard(tone(440.0)).unwrap());
+        }
+        let other = Condition::Noise { snr: 0.0 }.heard(tone(441.0)).unwrap();
+        let one = Condition::Noise { snr: 0.0 }.heard(tone(440.0)).unwrap();
+        let same = |n: &usize| {
+            (one.samples[*n] - tone(440.0).samples[*n] - other.samples[*n] + tone(441.0).samples[*n]).abs() < 1e-3
+        };
+        assert!((0..1000).filter(same).count() < 20, "another recording has another noise");
+    }
+
+    #[test]
+    fn a_butterworth_filter_is_3_db_down_at_its_cutoff_and_falls_by_12_db_an_octave() {
+        let high_pass = |hz: f64| {
+            let mut samples = tone(hz).samples;
+            Biquad::high_pass(500.0, RATE).filter(&mut samples);
+            20.0 * f64::from(samples[RATE as usize / 2..].iter().fold(0.0f32, |most, x| most.max(x.abs())) / 0.5)
+                .log10()
+        };
+        let expected = |hz: f64| -10.0 * (1.0 + (500.0 / hz).powi(4)).log10();
+        for hz in [62.5, 125.0, 250.0, 500.0, 1_000.0, 4_000.0] {
+            // The analogue filter's formula; the bilinear transform bends it a little at 4 kHz.
+            assert!((high_pass(hz) - expected(hz)).abs() < 0.05, "{hz}: {} {}", high_pass(hz), expected(hz));
+        }
+    }
+
+    #[test]
+    fn what_a_telephone_and_a_small_speaker_let_through() {
+        let near = |got: f64, expected: f64| assert!((got - expected).abs() < 0.3, "{got}, expected {expected}");
+        near(gain(Condition::Telephone, 1_000.0), 0.0);
+        near(gain(Condition::Telephone, 300.0), -3.0);
+        near(gain(Condition::Telephone, 150.0), -12.3);
+        assert!(gain(Condition::Telephone, 6_000.0) < -60.0);
+        near(gain(Condition::SmallSpeaker, 2_000.0), 0.0);
+        near(gain(Condition::SmallSpeaker, 500.0), -6.0);
+        near(gain(Condition::SmallSpeaker, 250.0), -24.6);
+        near(gain(Condition::SmallSpeaker, 8_000.0), -3.0);
+    }
+
+    #[test]
+    fn clipping_cuts_at_a_quarter_and_nothing_else() {
+        let heard = Condition::Clipped.heard(tone(440.0)).unwrap();
+        let quarter = 0.25 * tone(440.0).samples.iter().fold(0.0f32, |most, x| most.max(x.abs()));
+        for (got, x) in heard.samples.iter().zip(&tone(440.0).samples) {
+            assert_eq!(*got, x.clamp(-quarter, quarter));
+        }
+    }
+
+    #[test]
+    fn silence_stays_silence_and_as_recorded_is_as_recorded() {
+        let silence = Recording { sample_rate: RATE, samples: vec![0.0; 9_000] };
+        for condition in Condition::REPORTED {
+            let heard = condition.heard(silence.clone()).unwrap();
+            assert!(heard.samples.iter().all(|&x| x == 0.0), "{condition}");
+        }
+        assert_eq!(Condition::AsRecorded.heard(tone(99.0)).unwrap(), tone(99.0));
+        assert_eq!(Condition::Speed(1.25).heard(tone(99.0)).unwrap().samples.len(), 38_400);
+    }
+}

@@ -1,0 +1,191 @@
+//! Calibration: whether a model that says "80 %" is right in four cases of five, and one number that makes it so.
+//!
+//! Guo, Pleiss, Sun and Weinberger, *On Calibration of Modern Neural Networks*, 2017.
+
+use crate::matrix::Matrix;
+use serde::{Deserialize, Serialize};
+
+/// Where the inverse temperature is looked for: models ten times as sure as they should be, or as unsure, lie well within.
+const BETAS: (f64, f64) = (0.05, 20.0);
+/// Far more halvings than doubles have digits.
+const MOST_STEPS: usize = 200;
+
+/// The temperature `T` that makes `softmax(scores / T)` fit best: `scores` `[N,K]` of clips that took no part in training, and their
+/// `labels` `[N]`.
+///
+/// # Formula
+/// ```text
+/// T = 1/β,  β the minimum of  L(β) = −(1/N) Σ_n ln p[n, y[n]],   p = softmax(β·s)
+/// ```
+/// # Derivation
+/// With `ln p[y] = β·s[y] − ln Σ_k e^(β·s[k])`, and the derivative of the logarithm being the mean of `s` under `p`,
+/// ```text
+/// dL/dβ   = (1/N) Σ_n ( Σ_k p[n,k]·s[n,k] − s[n, y[n]] )
+/// d²L/dβ² = (1/N) Σ_n variance of s[n] under p[n]            never negative: L is convex
+/// ```
+/// Newton's step where it stays between the bounds known so far, else their middle. `β` stays within 0.05 and 20: where every clip is
+/// recognised, `L` falls for ever and the upper bound is the answer.
+///
+/// # Panics
+/// If there is no clip, or not one label a clip.
+pub fn fit_temperature(scores: &Matrix<f32>, labels: &[usize]) -> f64 {
+    assert!(scores.rows() == labels.len() && !labels.is_empty(), "a label a clip");
+    let (mut low, mut high) = BETAS;
+    let mut beta = 1.0;
+    for _ in 0..MOST_STEPS {
+        let (slope, curvature) = slope_and_curvature(scores, labels, beta);
+        if slope > 0.0 {
+            high = beta;
+        } else {
+            low = beta;
+        }
+        let newton = beta - slope / curvature;
+        let next = if newton > low && newton < high { newton } else { 0.5 * (low + high) };
+        let done = (next - beta).abs() <= 1e-12 * beta;
+        beta = next;
+        if done {
+            break;
+        }
+    }
+    1.0 / beta
+}
+
+/// Of the loss at `beta`.
+fn slope_and_curvature(scores: &Matrix<f32>, labels: &[usize], beta: f64) -> (f64, f64) {
+    let (mut slope, mut curvature) = (0.0, 0.0);
+    for (row, &label) in scores.iter_rows().zip(labels) {
+        let s = |k: usize| f64::from(row[k]);
+        let most = row.iter().fold(f32::NEG_INFINITY, |most, &s| most.max(s));
+        let weights: Vec<f64> = (0..row.len()).map(|k| (beta * (s(k) - f64::from(most))).exp()).collect();
+        let total: f64 = weights.iter().sum();
+        let mean = weights.iter().enumerate().map(|(k, w)| w * s(k)).sum::<f64>() / total;
+        slope += mean - s(label);
+        curvature += weights.iter().enumerate().map(|(k, w)| w * (s(k) - mean).powi(2)).sum::<f64>() / total;
+    }
+    (slope / labels.len() as f64, curvature / labels.len() as f64)
+}
+
+/// Predictions sorted by how sure they were.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reliability {
+    /// Fifteen bins of equal width, from 0 to 1.
+    pub bins: Vec<Bin>,
+}
+
+/// Predictions that were about as sure.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Bin {
+    /// How many.
+    pub count: u64,
+    /// Mean probability of the class predicted; 0 without any.
+    pub confidence: f64,
+    /// Share that was right; 0 without any.
+    pub accuracy: f64,
+}
+
+impl Reliability {
+    /// Number of bins, as Guo and others have them.
+    pub const BINS: usize = 15;
+
+    /// Of predictions: the probability of the class predicted, and whether it was right.
+    pub fn of(predictions: impl IntoIterator<Item = (f64, bool)>) -> Self {
+        let mut sums = vec![(0u64, 0.0, 0u64); Self::BINS];
+        for (confidence, right) in predictions {
+            // Of equal width, and open below: a prediction that is quite sure belongs to the last.
+            let bin = ((confidence * Self::BINS as f64).ceil() as usize).clamp(1, Self::BINS) - 1;
+            let (count, sure, correct) = &mut sums[bin];
+            (*count, *sure, *correct) = (*count + 1, *sure + confidence, *correct + u64::from(right));
+        }
+        let bin = |(count, sure, correct): (u64, f64, u64)| match count {
+            0 => Bin::default(),
+            n => Bin { count, confidence: sure / n as f64, accuracy: correct as f64 / n as f64 },
+        };
+        Reliability { bins: sums.into_iter().map(bin).collect() }
+    }
+
+    /// Expected calibration error: how far confidence and accuracy are apart, mean over predictions.
+    ///
+    /// # Formula
+    /// ```text
+    /// ECE = Σ_b count[b]/N · |accuracy[b] − confidence[b]|
+    /// ```
+    pub fn ece(&self) -> f64 {
+        let total: u64 = self.bins.iter().map(|bin| bin.count).sum();
+        let gap = |bin: &Bin| bin.count as f64 * (bin.accuracy - bin.confidence).abs();
+        self.bins.iter().map(gap).sum::<f64>() / total.max(1) as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::Stream;
+
+    /// Scores whose softmax is the truth, and labels drawn from it.
+    fn honest(clips: usize) -> (Matrix<f32>, Vec<usize>) {
+        let mut stream = Stream::new(4, "scores", 0);
+        let scores = Matrix::from_vec(clips, 5, (0..clips * 5).map(|_| (1.5 * stream.normal()) as f32).collect());
+        let draw = |row: &[f32]| {
+            let weights: Vec<f64> = row.iter().map(|&s| f64::from(s).exp()).collect();
+            let mut left = stream.uniform() * weights.iter().sum::<f64>();
+            weights.iter().position(|w| {
+                left -= w;
+                left < 0.0
+            })
+        };
+        let labels = scores.iter_rows().map(draw).map(|label| label.unwrap_or(4)).collect();
+        (scores, labels)
+    }
+
+    fn loss(scores: &Matrix<f32>, labels: &[usize], temperature: f64) -> f64 {
+        let of = |(row, &label): (&[f32], &usize)| {
+            let sum: f64 = row.iter().map(|&s| (f64::from(s) / temperature).exp()).sum();
+            sum.ln() - f64::from(row[label]) / temperature
+        };
+        scores.iter_rows().zip(labels).map(of).sum::<f64>() / labels.len() as f64
+    }
+
+    #[test]
+    fn a_model_that_is_too_sure_by_a_factor_gets_it_back() {
+        let (scores, labels) = honest(4000);
+        let (_, curvature) = slope_and_curvature(&scores, &labels, 1.0);
+        let deviation = (1.0 / (4000.0 * curvature)).sqrt();
+        for factor in [0.4f32, 1.0, 2.5] {
+            let scaled = Matrix::from_vec(4000, 5, scores.as_slice().iter().map(|s| s * factor).collect());
+            let temperature = fit_temperature(&scaled, &labels) / f64::from(factor);
+            assert!((1.0 / temperature - 1.0).abs() < 5.0 * deviation, "{temperature} {deviation}");
+        }
+    }
+
+    #[test]
+    fn it_is_the_lowest_of_the_loss() {
+        let (scores, labels) = honest(50);
+        let best = fit_temperature(&scores, &labels);
+        for other in [0.5, 0.9, 0.99, 1.01, 1.1, 2.0] {
+            assert!(loss(&scores, &labels, best) < loss(&scores, &labels, best * other), "{best}, times {other}");
+        }
+    }
+
+    #[test]
+    fn where_the_loss_has_no_minimum_a_bound_is_the_answer() {
+        let scores = Matrix::from_rows(&[[0.1, 0.0], [0.0, 0.1]]);
+        approx::assert_abs_diff_eq!(fit_temperature(&scores, &[0, 1]), 0.05, epsilon = 1e-9);
+        approx::assert_abs_diff_eq!(fit_temperature(&scores, &[1, 0]), 20.0, epsilon = 1e-6);
+        // Scores that say nothing fit at any temperature.
+        assert!(fit_temperature(&Matrix::from_rows(&[[0.0, 0.0]]), &[0]).is_finite());
+    }
+
+    #[test]
+    fn the_error_worked_by_hand() {
+        // Two of the last bin, one right: 0.95 and 0.5. Three of the bin (0.4, 0.467], all right.
+        let predictions = [(0.9375, true), (0.9625, false), (0.45, true), (0.45, true), (0.45, true)];
+        let reliability = Reliability::of(predictions);
+        let last = &reliability.bins[14];
+        assert_eq!((last.count, last.accuracy), (2, 0.5));
+        approx::assert_abs_diff_eq!(last.confidence, 0.95, epsilon = 1e-12);
+        assert_eq!((reliability.bins[6].count, reliability.bins[6].accuracy), (3, 1.0));
+        approx::assert_abs_diff_eq!(reliability.ece(), (2.0 * 0.45 + 3.0 * 0.55) / 5.0, epsilon = 1e-12);
+        assert_eq!(Reliability::of([(1.0, true), (0.0, false)]).ece(), 0.0);
+        assert_eq!(Reliability::of([]).ece(), 0.0);
+    }
+}
