@@ -26,6 +26,7 @@ mod paper;
 mod predict;
 mod progress;
 mod report;
+mod robustness;
 mod rows;
 mod source;
 mod sweep;
@@ -66,6 +67,7 @@ enum Command {
     Sweep(sweep::Sweep),
     Tune(tune::Tune),
     Compare(compare::Compare),
+    Robustness(robustness::RobustnessCommand),
     Nested(nested::NestedCommand),
     Paper(paper::Paper),
     Eval(eval::Eval),
@@ -102,6 +104,7 @@ pub fn run() -> ExitCode {
         Command::Sweep(command) => command.run(),
         Command::Tune(command) => command.run(),
         Command::Compare(command) => command.run(),
+        Command::Robustness(command) => command.run(),
         Command::Nested(command) => command.run(),
         Command::Paper(command) => command.run(),
         Command::Eval(command) => command.run(),

@@ -6,6 +6,7 @@ use reslstm::corpus::{self, Cache, Condition, Corpus, Loaded, Work};
 use reslstm::data::folds::{FoldPlan, Split};
 use reslstm::data::{Dataset, Played};
 use reslstm::error::{Error, Kind, Result};
+use reslstm::matrix::Matrix;
 use reslstm::train::Recipe;
 use reslstm::train::cross_validate::Source;
 use std::path::{Path, PathBuf};
@@ -36,6 +37,13 @@ impl Licensed {
     /// Of the recordings, in Hz.
     pub fn sample_rate(&self) -> u32 {
         self.loaded.sample_rate
+    }
+
+    /// Features `[T,D]` of every clip, heard in a condition, on the threads of the pool this is called in.
+    pub fn heard(&self, condition: Condition) -> Result<Vec<Matrix<f32>>> {
+        let stop = interrupt::stop_flag();
+        let work = Work { settings: &self.features, condition, cache: None, progress: &|_, _| {}, stop };
+        corpus::load_heard(&self.corpus, &work)
     }
 
     /// What training takes.

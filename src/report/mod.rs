@@ -11,6 +11,7 @@
 //! | [`seeds`]                | UAR of every fold of every run                                                     |
 //! | [`groups`]               | recall by emotion, sex and intensity                                               |
 //! | [`parameters`]           | UAR against the size of the model, beside the paper's tables                       |
+//! | [`robustness`]           | UAR in other conditions, and whether probabilities hold                            |
 //! | [`augmentation`]         | what augmentation does to one clip                                                 |
 //! | [`gradient_flow`]        | how far the gradient reaches                                                       |
 //!
@@ -43,6 +44,7 @@ pub mod parameters;
 pub mod principal_components;
 pub mod published;
 pub mod results_page;
+pub mod robustness;
 pub mod seeds;
 mod sheet;
 pub mod signal_flow;

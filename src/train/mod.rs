@@ -13,6 +13,7 @@
 //! | [`cross_validate`] | folds × runs, on all cores, resumable                                     |
 //! | [`nested`]         | settings chosen without the test speakers                                  |
 //! | [`calibration`]    | probabilities that hold                                                    |
+//! | [`robustness`]     | the test speakers heard in other conditions                                |
 //! | [`results`]        | what is left in files                                                     |
 //! | [`folder`]         | the folder of a cross-validation, read back                               |
 //! | [`metrics`]        | confusion matrix, UAR, WAR, F1                                             |
@@ -28,6 +29,7 @@ pub mod identity;
 pub mod metrics;
 pub mod nested;
 pub mod results;
+pub mod robustness;
 pub mod run;
 pub mod settings;
 pub mod statistics;

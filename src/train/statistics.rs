@@ -18,7 +18,7 @@
 
 use super::metrics::Confusion;
 use crate::rng::Stream;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Samples of a bootstrap.
 pub const DRAWS: usize = 10_000;
@@ -36,7 +36,7 @@ const FLIPS: usize = 100_000;
 const ROUNDING: f64 = 1e-12;
 
 /// The middle 95 % of the draws of a bootstrap.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
     /// As many draws lie below it as above `high`.
     pub low: f64,

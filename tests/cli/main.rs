@@ -3,6 +3,7 @@
 mod auditing;
 mod bad_input;
 mod browser;
+mod conditions;
 mod corpora;
 mod explaining;
 mod figures;

@@ -38,6 +38,8 @@ enum Kind {
     Seeds(of_results::Seeds),
     Groups(of_results::Groups),
     Parameters(of_results::Parameters),
+    Robustness(of_results::RobustnessFigure),
+    Reliability(of_results::Reliability),
 }
 
 impl Figure {
@@ -51,6 +53,8 @@ impl Figure {
             Kind::Seeds(figure) => figure.run(),
             Kind::Groups(figure) => figure.run(),
             Kind::Parameters(figure) => figure.run(),
+            Kind::Robustness(figure) => figure.run(),
+            Kind::Reliability(figure) => figure.run(),
         }
     }
 }

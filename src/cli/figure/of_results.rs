@@ -1,13 +1,15 @@
-//! Figures of what `cv` made: `figure confusion`, `learning-curves`, `seeds`, `groups`, `parameters`.
+//! Figures of what `cv` made: `figure confusion`, `learning-curves`, `seeds`, `groups`, `parameters`; of what `robustness`
+//! made of it: `robustness`, `reliability`.
 
 use super::super::{Done, Outcome};
 use super::Output;
 use clap::Args;
 use reslstm::error::{Error, Kind, Result};
 use reslstm::files::read_json;
-use reslstm::report::{Figure, confusion, groups, learning_curves, parameters, seeds, title};
+use reslstm::report::{Figure, confusion, groups, learning_curves, parameters, robustness, seeds, title};
 use reslstm::train::Results;
 use reslstm::train::results::{ModelSummary, RunResult, Summary};
+use reslstm::train::robustness::Robustness;
 use std::path::{Path, PathBuf};
 
 /// Reads a folder made by cv, and says where a run is missing.
@@ -141,6 +143,58 @@ impl Groups {
 pub fn draw_groups(results: &Results, paper: bool) -> Figure {
     let groups = groups::groups(results);
     Figure { svg: groups::svg(&title(results), &groups, paper), csv: groups::csv(&groups, &results.runs) }
+}
+
+/// Reads what robustness wrote.
+fn read_robustness(path: &Path) -> Result<Robustness> {
+    let found: Robustness = read_json(path)?;
+    if found.conditions.is_empty() {
+        let problem = "expected the result of robustness, found no condition in it";
+        return Err(Error::new(Kind::Data, problem).at(path.display()));
+    }
+    Ok(found)
+}
+
+/// UAR of speakers never heard, in every condition.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: reslstm robustness cv-h64 ravdess -o robustness.json
+         reslstm figure robustness robustness.json -o robustness.svg")]
+pub struct RobustnessFigure {
+    /// What robustness -o wrote
+    result: PathBuf,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl RobustnessFigure {
+    pub fn run(self) -> Outcome {
+        self.output.check()?;
+        let found = read_robustness(&self.result)?;
+        let (svg, csv) = (robustness::conditions_svg(&found), robustness::conditions_csv(&found));
+        self.output.write(&Figure { svg, csv })?;
+        Ok(Done::Everything)
+    }
+}
+
+/// Whether models are as right as they are sure: the reliability diagram, as recorded.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: reslstm robustness cv-h64 ravdess -o robustness.json
+         reslstm figure reliability robustness.json -o reliability.svg")]
+pub struct Reliability {
+    /// What robustness -o wrote
+    result: PathBuf,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl Reliability {
+    pub fn run(self) -> Outcome {
+        self.output.check()?;
+        let found = read_robustness(&self.result)?;
+        let (svg, csv) = (robustness::reliability_svg(&found), robustness::reliability_csv(&found));
+        self.output.write(&Figure { svg, csv })?;
+        Ok(Done::Everything)
+    }
 }
 
 /// UAR against the number of parameters, beside the paper's Tables I and II.
