@@ -13,6 +13,7 @@ use reslstm::models::ModelFile;
 use reslstm::train::calibration::Reliability;
 use reslstm::train::results::program;
 use reslstm::train::robustness::{Heard, Member, Robustness, Said};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
@@ -50,6 +51,7 @@ impl RobustnessCommand {
         if let Some(output) = &self.output {
             files::check_writable(output, Existing::Replace)?;
         }
+        interrupt::stop_flag_saying("\nstopping; nothing is written");
         let models = models(&self.folder)?;
         let threads = self.threads.map_or_else(all_cores, usize::from);
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
@@ -76,6 +78,8 @@ impl RobustnessCommand {
             let member = Member::new(file, data.dataset(), data.fingerprint());
             members.push(member.map_err(|error| error.at(path.display()))?);
         }
+        let members = groups.iter().flat_map(|(_, _, members)| members);
+        check_runs(members).map_err(|error| error.at(self.folder.display()))?;
         Ok(groups.into_iter().map(|(_, data, members)| (data, members)).collect())
     }
 
@@ -109,13 +113,32 @@ impl RobustnessCommand {
     }
 }
 
+/// That every run has the models of the same folds: scores of a run are pooled over them.
+fn check_runs<'a>(members: impl Iterator<Item = &'a Member>) -> Result<()> {
+    let mut runs: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
+    members.for_each(|member| {
+        runs.entry(member.run).or_default().insert(member.fold);
+    });
+    let all: BTreeSet<usize> = runs.values().flatten().copied().collect();
+    match runs.iter().find(|(_, folds)| **folds != all) {
+        None => Ok(()),
+        Some((run, folds)) => {
+            let problem = format!("expected the models of folds {all:?} of every run, got {folds:?} of run {run}");
+            Err(Error::new(Kind::Data, problem).advice("the cv command that made it, with --resume, finishes it"))
+        }
+    }
+}
+
 /// The models of a cross-validation, by name.
 fn models(folder: &Path) -> Result<Vec<(PathBuf, ModelFile)>> {
     let models = folder.join("models");
-    let mut paths: Vec<PathBuf> = match models.read_dir() {
-        Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),
-        Err(_) => Vec::new(),
-    };
+    let mut paths: Vec<PathBuf> = Vec::new();
+    if models.exists() {
+        let failed = |error| Error::io(models.display(), &error);
+        for entry in models.read_dir().map_err(failed)? {
+            paths.push(entry.map_err(failed)?.path());
+        }
+    }
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "safetensors"));
     paths.sort();
     if paths.is_empty() {

@@ -66,8 +66,11 @@ impl Condition {
             Condition::Speed(speed) => return at_speed(&Recording { sample_rate, samples }, speed),
             Condition::Noise { snr } => add_noise(&mut samples, snr),
             Condition::Telephone => {
+                let length = samples.len();
                 let narrow = to_rate(Recording { sample_rate, samples }, TELEPHONE_RATE)?;
                 samples = to_rate(narrow, sample_rate)?.samples;
+                // Resampling rounds the length up, there and back.
+                samples.truncate(length);
                 Biquad::high_pass(TELEPHONE_LOW_HZ, sample_rate).filter(&mut samples);
             }
             Condition::SmallSpeaker => {
@@ -229,6 +232,16 @@ mod tests {
         near(gain(Condition::SmallSpeaker, 500.0), -6.0);
         near(gain(Condition::SmallSpeaker, 250.0), -24.6);
         near(gain(Condition::SmallSpeaker, 8_000.0), -3.0);
+    }
+
+    #[test]
+    fn all_but_speed_keep_the_length() {
+        for length in [1, 999, 48_001] {
+            let recording = Recording { sample_rate: RATE, samples: tone(440.0).samples.repeat(2)[..length].to_vec() };
+            for condition in Condition::REPORTED.into_iter().filter(|it| !matches!(it, Condition::Speed(_))) {
+                assert_eq!(condition.heard(recording.clone()).unwrap().samples.len(), length, "{condition}");
+            }
+        }
     }
 
     #[test]

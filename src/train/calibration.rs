@@ -34,6 +34,9 @@ pub fn fit_temperature(scores: &Matrix<f32>, labels: &[usize]) -> f64 {
     let mut beta = 1.0;
     for _ in 0..MOST_STEPS {
         let (slope, curvature) = slope_and_curvature(scores, labels, beta);
+        if slope == 0.0 {
+            break;
+        }
         if slope > 0.0 {
             high = beta;
         } else {
@@ -172,7 +175,7 @@ mod tests {
         approx::assert_abs_diff_eq!(fit_temperature(&scores, &[0, 1]), 0.05, epsilon = 1e-9);
         approx::assert_abs_diff_eq!(fit_temperature(&scores, &[1, 0]), 20.0, epsilon = 1e-6);
         // Scores that say nothing fit at any temperature.
-        assert!(fit_temperature(&Matrix::from_rows(&[[0.0, 0.0]]), &[0]).is_finite());
+        assert_eq!(fit_temperature(&Matrix::from_rows(&[[0.0, 0.0]]), &[0]), 1.0);
     }
 
     #[test]

@@ -33,6 +33,9 @@ fn models_are_asked_of_their_own_test_speakers_in_every_condition() {
         assert!(String::from_utf8(room.read(&format!("{kind}.svg"))).unwrap().contains("cv: "));
         room.refuses_saying(&format!("figure {kind} cv/summary.json -o other.svg"), &["cv/summary.json"]);
     }
+    std::fs::remove_file(room.path("cv/models/run1-fold2.safetensors")).unwrap();
+    let half = "cv: expected the models of folds {0, 1, 2} of every run, got {0, 1} of run 1";
+    room.refuses_saying("robustness cv ../speech", &[half]);
     room.refuses_saying(
         "robustness ../speech ../speech",
         &["models: expected models of a cross-validation, found none"],
