@@ -104,7 +104,7 @@ impl PitchEstimator {
     /// ```text
     /// strength = ρ − 0.01·log₂(τ)        at the peaks of ρ with 60 Hz ≤ sample_rate/τ ≤ 600 Hz,  τ ≤ N/3
     /// ```
-    /// (Boersma's equation 26, which counts octaves from the lowest pitch: the same for all peaks.)
+    /// (Boersma's equation 24, which counts octaves from the lowest pitch: the same for all peaks.)
     fn best_peak(&mut self, power: &[f32]) -> Option<Peak> {
         if self.lags.is_empty() || !self.correlate(power) {
             return None;
@@ -120,7 +120,7 @@ impl PitchEstimator {
     /// Normalised autocorrelation of the frame with power `[B]`, into `self.correlation`; false in silence.
     ///
     /// # Formula
-    /// With `r_x` that of the windowed frame and `r_w` that of the Hann window (Boersma's equations 6 to 9),
+    /// With `r_x` that of the windowed frame and `r_w` that of the Hann window (Boersma's equation 9),
     /// ```text
     /// ρ[τ] = (r_x[τ] / r_x[0]) / (r_w[τ] / r_w[0])
     /// r_x[τ] = Σ_k P[k]·cos(2πkτ/N)                   k = 0 … N−1, but for the bins that the mean of the frame is in
@@ -166,8 +166,10 @@ struct Peak {
 }
 
 impl Peak {
-    /// The vertex of the parabola through ρ at `lag` and its two neighbours, if `lag` is the highest (Boersma's equations 23
-    /// and 24; derived in `tuning.rs`).
+    /// The vertex of the parabola through ρ at `lag` and its two neighbours, if `lag` is the highest; derived in `tuning.rs`.
+    ///
+    /// Boersma goes on to interpolate by sin x / x. A voice has little above a quarter of the sample rate, and then the
+    /// parabola is as good; of a pulse as sharp as half the sample rate allows it misses the top, and a longer lag may win.
     fn between(lag: usize, [l, c, r]: [f32; 3]) -> Option<Self> {
         if c <= l || c < r {
             return None;
