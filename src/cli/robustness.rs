@@ -10,10 +10,10 @@ use reslstm::corpus::Condition;
 use reslstm::error::{Error, Kind, Result};
 use reslstm::files::{self, Existing};
 use reslstm::models::ModelFile;
+use reslstm::train::Results;
 use reslstm::train::calibration::Reliability;
-use reslstm::train::results::program;
+use reslstm::train::results::{RunResult, program};
 use reslstm::train::robustness::{Heard, Member, Robustness, Said};
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
@@ -78,8 +78,6 @@ impl RobustnessCommand {
             let member = Member::new(file, data.dataset(), data.fingerprint());
             members.push(member.map_err(|error| error.at(path.display()))?);
         }
-        let members = groups.iter().flat_map(|(_, _, members)| members);
-        check_runs(members).map_err(|error| error.at(self.folder.display()))?;
         Ok(groups.into_iter().map(|(_, data, members)| (data, members)).collect())
     }
 
@@ -109,47 +107,25 @@ impl RobustnessCommand {
         let temperatures: Option<Vec<f64>> = members().map(|member| member.metadata().temperature).collect();
         let mean = |values: Vec<f64>| values.iter().sum::<f64>() / values.len() as f64;
         let name = self.folder.file_name().unwrap_or(self.folder.as_os_str()).to_string_lossy().into_owned();
-        Ok(Robustness { name, program: program(), temperature: temperatures.map(mean), conditions })
+        let labels = labels.to_vec();
+        Ok(Robustness { name, program: program(), labels, temperature: temperatures.map(mean), conditions })
     }
 }
 
-/// That every run has the models of the same folds: scores of a run are pooled over them.
-fn check_runs<'a>(members: impl Iterator<Item = &'a Member>) -> Result<()> {
-    let mut runs: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
-    members.for_each(|member| {
-        runs.entry(member.run).or_default().insert(member.fold);
-    });
-    let all: BTreeSet<usize> = runs.values().flatten().copied().collect();
-    match runs.iter().find(|(_, folds)| **folds != all) {
-        None => Ok(()),
-        Some((run, folds)) => {
-            let problem = format!("expected the models of folds {all:?} of every run, got {folds:?} of run {run}");
-            Err(Error::new(Kind::Data, problem).advice("the cv command that made it, with --resume, finishes it"))
-        }
-    }
-}
-
-/// The models of a cross-validation, by name.
+/// The models of the finished runs of a cross-validation, all of them.
 fn models(folder: &Path) -> Result<Vec<(PathBuf, ModelFile)>> {
-    let models = folder.join("models");
-    let mut paths: Vec<PathBuf> = Vec::new();
-    if models.exists() {
-        let failed = |error| Error::io(models.display(), &error);
-        for entry in models.read_dir().map_err(failed)? {
-            paths.push(entry.map_err(failed)?.path());
+    let results = Results::read(folder)?;
+    let folds = |run: &RunResult| run.folds.iter().map(|fold| (run.run, fold.split.fold())).collect::<Vec<_>>();
+    let read = |(run, fold)| {
+        let path = folder.join(format!("models/run{run}-fold{fold}.safetensors"));
+        if !path.exists() {
+            let problem = "expected the model of every fold of every finished run, but this one is missing";
+            return Err(Error::new(Kind::Data, problem).at(path.display()).advice("cv DATA -o DIR makes them"));
         }
-    }
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "safetensors"));
-    paths.sort();
-    if paths.is_empty() {
-        let problem = "expected models of a cross-validation, found none";
-        return Err(Error::new(Kind::Data, problem).at(models.display()).advice("cv DATA -o DIR makes them"));
-    }
-    let read = |path: PathBuf| {
         let file = ModelFile::from_bytes(&files::read(&path)?).map_err(|error| error.at(path.display()))?;
         Ok((path, file))
     };
-    paths.into_iter().map(read).collect()
+    results.runs.iter().flat_map(folds).map(read).collect()
 }
 
 /// A line a condition.

@@ -162,7 +162,13 @@ mod tests {
             uncalibrated: temperature.map(|_| Reliability::of([(0.95, true), (0.95, false), (0.99, true)])),
         };
         let conditions = vec![heard("as recorded", 0.7), heard("telephone", 0.4)];
-        Robustness { name: "cv".into(), program: "p".into(), temperature, conditions }
+        Robustness {
+            name: "cv".into(),
+            program: "p".into(),
+            labels: vec!["a".into(), "b".into()],
+            temperature,
+            conditions,
+        }
     }
 
     #[test]

@@ -94,7 +94,9 @@ pub struct Robustness {
     pub name: String,
     /// Program and version.
     pub program: String,
-    /// Mean over models of the temperature their scores were divided by; none where they were left as they are.
+    /// Class names, in the order of the confusion matrices.
+    pub labels: Vec<String>,
+    /// Mean over models of the temperature their scores were divided by; none unless all have one.
     pub temperature: Option<f64>,
     /// As recorded first.
     pub conditions: Vec<Heard>,

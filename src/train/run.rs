@@ -74,7 +74,7 @@ pub struct Outcome {
     pub epoch: usize,
     /// Their UAR on the validation speakers, where there are any.
     pub validation_uar: Option<f64>,
-    /// The temperature that the validation speakers fitted, where there are any; the model's scores are divided by it.
+    /// The temperature that the validation speakers fitted, where there are any and one fits; the model's scores are divided by it.
     pub temperature: Option<f64>,
     /// One record an epoch.
     pub history: Vec<EpochRecord>,
@@ -210,6 +210,7 @@ impl<'a> Training<'a> {
             let labels: Vec<usize> = task.validation.iter().map(|&clip| task.examples[clip].label).collect();
             fit_temperature(&scores, &labels)
         });
+        let temperature = temperature.flatten();
         temperature.into_iter().for_each(|temperature| model.divide_scores(temperature));
         let predictions = predict(&model, settings, &task.examples, &task.test, &mut scratch);
         let confusion = count(&predictions);
