@@ -13,7 +13,7 @@ use reslstm::models::ModelFile;
 use reslstm::train::Results;
 use reslstm::train::calibration::Reliability;
 use reslstm::train::results::{RunResult, program};
-use reslstm::train::robustness::{Heard, Member, Robustness, Said};
+use reslstm::train::robustness::{Heard, Member, Robustness, Said, mean_temperature};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
@@ -104,11 +104,9 @@ impl RobustnessCommand {
             conditions.push(Heard::of(&condition.to_string(), &said, clips, labels));
         }
         bar.finish_and_clear();
-        let temperatures: Option<Vec<f64>> = members().map(|member| member.metadata().temperature).collect();
-        let mean = |values: Vec<f64>| values.iter().sum::<f64>() / values.len() as f64;
         let name = self.folder.file_name().unwrap_or(self.folder.as_os_str()).to_string_lossy().into_owned();
         let labels = labels.to_vec();
-        Ok(Robustness { name, program: program(), labels, temperature: temperatures.map(mean), conditions })
+        Ok(Robustness { name, program: program(), labels, temperature: mean_temperature(members()), conditions })
     }
 }
 

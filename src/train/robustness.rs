@@ -73,6 +73,11 @@ impl Member {
         self.file.metadata().expect("a member has metadata")
     }
 
+    /// By what its scores were divided: 1 where they were left as they are.
+    pub fn temperature(&self) -> f64 {
+        self.metadata().temperature.unwrap_or(1.0)
+    }
+
     /// What it says of its test clips, whose features are among those of all clips, `[T,D]` each.
     ///
     /// # Errors
@@ -96,7 +101,7 @@ pub struct Robustness {
     pub program: String,
     /// Class names, in the order of the confusion matrices.
     pub labels: Vec<String>,
-    /// Mean over models of the temperature their scores were divided by; none unless all have one.
+    /// Mean over models of the temperature their scores were divided by; none where no model has one.
     pub temperature: Option<f64>,
     /// As recorded first.
     pub conditions: Vec<Heard>,
@@ -117,7 +122,7 @@ pub struct Heard {
     pub confusion: Confusion,
     /// How sure the models are, and how right.
     pub reliability: Reliability,
-    /// The same, were their scores not divided by their temperature; none where they have none.
+    /// The same, were their scores not divided by their temperature; none where no model has one.
     pub uncalibrated: Option<Reliability>,
 }
 
@@ -144,7 +149,6 @@ impl Heard {
                 (f64::from(confidence), predicted == clip.label)
             }))
         };
-        let calibrated = said.iter().all(|said| said.member.metadata().temperature.is_some());
         Heard {
             condition: condition.into(),
             uar: Spread::of(runs.values().map(Confusion::uar).collect()),
@@ -152,8 +156,9 @@ impl Heard {
             recall: Scores::of(&all, labels).recall,
             confusion: all,
             reliability: reliability(&|_| 1.0),
-            uncalibrated: calibrated
-                .then(|| reliability(&|member| member.metadata().temperature.expect("every member has one"))),
+            uncalibrated: mean_temperature(said.iter().map(|said| said.member))
+                .is_some()
+                .then(|| reliability(&Member::temperature)),
         }
     }
 }
@@ -172,6 +177,13 @@ impl Said<'_> {
         let rows: Vec<Vec<f32>> = probabilities.iter_rows().map(<[f32]>::to_vec).collect();
         self.member.test.iter().zip(rows).map(|(&clip, row)| (&clips[clip], row, self.member.run))
     }
+}
+
+/// Mean over members of their temperature; `None` where nobody has one.
+pub fn mean_temperature<'a>(members: impl Iterator<Item = &'a Member> + Clone) -> Option<f64> {
+    let some = members.clone().any(|member| member.metadata().temperature.is_some());
+    let count = members.clone().count() as f64;
+    some.then(|| members.map(Member::temperature).sum::<f64>() / count)
 }
 
 /// The most probable class, the first of equals, and its probability.

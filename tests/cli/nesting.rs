@@ -80,7 +80,7 @@ fn every_fold_chooses_among_its_own_speakers_and_is_tested_with_its_choice() {
     // Another candidate would be chosen with the test scores in view.
     room.write(
         "candidates.toml",
-        &CANDIDATES.replace("idle = { lr = 1e-9 }", "idle = { lr = 1e-9 }\nother = { lr = 0.01 }"),
+        CANDIDATES.replace("idle = { lr = 1e-9 }", "idle = { lr = 1e-9 }\nother = { lr = 0.01 }"),
     );
     room.refuses_saying(&format!("{line} --resume --runs 2"), &["the test speakers came in after another choice"]);
 }

@@ -162,7 +162,7 @@ fn a_state_dict_from_pytorch_loads() {
 fn a_later_field_is_skipped_and_a_later_format_refused() {
     let mut parts = Parts::of(&small());
     let json = parts.metadata.clone().unwrap();
-    parts.metadata = Some(json.replacen('{', "{\"temperature\":1.5,", 1));
+    parts.metadata = Some(json.replacen('{', "{\"mood\":1.5,", 1));
     assert_eq!(ModelFile::from_bytes(&parts.bytes()).unwrap(), small());
     parts.metadata = Some(json.replace("\"format\":1", "\"format\":2"));
     let message = parts.refusal();
