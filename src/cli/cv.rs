@@ -49,11 +49,7 @@ impl Cv {
 pub fn run_plan(data: &Licensed, plan: &Plan, out: &Path, threads: usize, resume: bool) -> Result<Summary> {
     let folds = plan.folds.splits(&data.dataset().speakers())?.len();
     let bar = progress::bar((plan.runs * folds * plan.settings.epochs) as u64, &plan.settings.arch.to_string());
-    let observe = |_: &Settings, event: Event<'_>| match event {
-        Event::Epoch => bar.inc(1),
-        Event::Found(epochs) => progress::found(&bar, epochs as u64),
-        Event::Run(_) => {}
-    };
+    let observe = |_: &Settings, event: Event<'_>| progress::epochs(&bar, 1, &event);
     let execution = Execution { threads, resume, stop: interrupt::stop_flag(), observe: &observe };
     let summary = cross_validate(&data.source(), &[(plan.clone(), out.to_path_buf())], &execution);
     bar.finish_and_clear();

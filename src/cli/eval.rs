@@ -46,7 +46,7 @@ impl Eval {
     pub fn run(self) -> Outcome {
         let file = ModelFile::from_bytes(&files::read(&self.model)?).map_err(|error| error.at(self.model.display()))?;
         let metadata = described(&file).map_err(|error| error.at(self.model.display()))?;
-        let settings = settings_of(metadata).map_err(|error| error.at(self.model.display()))?;
+        let settings = Settings::of_model(metadata).map_err(|error| error.at(self.model.display()))?;
         let data = Found::open(&self.data)?.load(metadata.features.clone(), self.cache.as_deref(), all_cores())?;
         check_fit(metadata, &data).map_err(|error| error.at(self.data.display()))?;
         let clips = self.clips_to_score(metadata, &data);
@@ -180,12 +180,6 @@ pub(super) fn described(file: &ModelFile) -> Result<&Metadata> {
         let problem = "expected a model that says how features are made and normalised, but this file has no metadata";
         Error::new(Kind::Model, problem).advice("a plain state dict can be given features (.npy) with predict")
     })
-}
-
-/// The settings the model was trained with; the protocol decides how it is evaluated.
-fn settings_of(metadata: &Metadata) -> Result<Settings> {
-    serde_json::from_value(metadata.settings.clone())
-        .map_err(|error| Error::new(Kind::Model, format!("settings in the metadata: {error}")))
 }
 
 /// That the data are what the model was made for.

@@ -1,6 +1,6 @@
 //! `nested DATA -o DIR --candidates FILE.toml`
 
-use super::options::all_cores;
+use super::options::WorkOptions;
 use super::source::Found;
 use super::{Done, Outcome, cv, interrupt, progress};
 use anyhow::Context;
@@ -60,15 +60,8 @@ pub struct NestedCommand {
     /// Stop when every fold has chosen, before any test speaker comes in
     #[arg(long)]
     choose_only: bool,
-    /// Trainings at a time [all cores]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    threads: Option<u16>,
-    /// Go on with earlier work, or start where there is none
-    #[arg(long)]
-    resume: bool,
-    /// Folder of the feature cache [reslstm in the user's cache folder, or none where that cannot be written]
-    #[arg(long, value_name = "DIR")]
-    cache: Option<PathBuf>,
+    #[command(flatten)]
+    work: WorkOptions,
     /// Print the choices, then the summary, as JSON
     #[arg(long)]
     json: bool,
@@ -77,10 +70,11 @@ pub struct NestedCommand {
 impl NestedCommand {
     pub fn run(self) -> Outcome {
         let nested = self.plan()?;
-        if !self.resume {
+        if !self.work.resume {
             check_new(&self.output)?;
         }
-        self.train(&nested.choosing(&self.output), "choosing")?;
+        let corpus = Found::open(&self.data)?;
+        self.train(&corpus, &nested.choosing(&self.output), "choosing")?;
         let choices = nested.choices(&self.output)?;
         self.keep(&choices)?;
         match self.json {
@@ -91,7 +85,7 @@ impl NestedCommand {
             return Ok(Done::Everything);
         }
         let finals = nested.finals(&choices, self.runs, self.seed, &self.output);
-        self.train(&finals, "final")?;
+        self.train(&corpus, &finals, "final")?;
         let parts: Vec<PathBuf> = finals.into_iter().map(|(_, _, folder)| folder).collect();
         cv::print(&join(&parts, &self.output.join("tested"))?, self.json)?;
         Ok(Done::Everything)
@@ -120,33 +114,29 @@ impl NestedCommand {
     }
 
     /// Cross-validates, those that read the same of a clip together, with one bar whose steps are multiply-adds.
-    fn train(&self, plans: &[(&Candidate, Plan, PathBuf)], what: &str) -> Result<()> {
-        let threads = self.threads.map_or_else(all_cores, usize::from);
-        plans.iter().try_for_each(|(_, plan, folder)| check_folder(folder, plan, self.resume))?;
+    fn train(&self, corpus: &Found, plans: &[(&Candidate, Plan, PathBuf)], what: &str) -> Result<()> {
+        let threads = self.work.threads();
+        plans.iter().try_for_each(|(_, plan, folder)| check_folder(folder, plan, self.work.resume))?;
         let reads = |settings: &Settings| (settings.inputs.features(), settings.other_speeds());
         let width = |settings: &Settings| settings.inputs.features().width();
         let epoch = |settings: &Settings| settings.arch.multiply_adds(width(settings)) as u64;
-        let corpus = Found::open(&self.data)?;
         let mut total = 0;
         for (_, plan, _) in plans {
             let trainings = plan.runs * corpus.splits(&plan.folds)?.len();
             total += (trainings * plan.settings.epochs) as u64 * epoch(&plan.settings);
         }
         let bar = progress::share_bar(total, what);
-        let observe = |settings: &Settings, event: Event<'_>| match event {
-            Event::Epoch => bar.inc(epoch(settings)),
-            Event::Found(epochs) => progress::found(&bar, epochs as u64 * epoch(settings)),
-            Event::Run(_) => {}
-        };
+        let observe = |settings: &Settings, event: Event<'_>| progress::epochs(&bar, epoch(settings), &event);
         let mut left: Vec<&(&Candidate, Plan, PathBuf)> = plans.iter().collect();
         while let Some((_, first, _)) = left.first() {
             let same = |(_, plan, _): &&&(&Candidate, Plan, PathBuf)| reads(&plan.settings) == reads(&first.settings);
             let now: Vec<(Plan, PathBuf)> =
                 left.iter().filter(same).map(|(_, plan, folder)| (plan.clone(), folder.clone())).collect();
             let later = left.iter().filter(|plan| !same(plan)).copied().collect();
-            let data = Found::open(&self.data)?.load_for(&first.settings, self.cache.as_deref(), threads);
+            let data = corpus.clone().load_for(&first.settings, self.work.cache.as_deref(), threads);
             let data = data.map_err(interrupt::resumable)?;
-            let execution = Execution { threads, resume: self.resume, stop: interrupt::stop_flag(), observe: &observe };
+            let execution =
+                Execution { threads, resume: self.work.resume, stop: interrupt::stop_flag(), observe: &observe };
             cross_validate(&data.source(), &now, &execution).map_err(interrupt::resumable)?;
             left = later;
         }
@@ -200,7 +190,6 @@ fn merged(all: toml::Value, own: toml::Value) -> toml::Value {
 
 /// A line a candidate, a column a fold: its mean UAR among the fold's training and validation speakers, with a star where it was chosen.
 fn table(nested: &Nested, choices: &[Choice]) -> String {
-    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
     let width = nested.candidates.iter().map(|candidate| candidate.name.len()).max().unwrap_or(0).max(9);
     let mut text = format!("{:width$}", "candidate");
     for choice in choices {
@@ -211,10 +200,10 @@ fn table(nested: &Nested, choices: &[Choice]) -> String {
         write!(text, "{name:width$}").expect("writing to a string");
         for choice in choices {
             let star = if choice.chosen == *name { '*' } else { ' ' };
-            write!(text, "  {:.4}{star}", mean(&choice.uar[name])).expect("writing to a string");
+            write!(text, "  {:.4}{star}", choice.mean(name)).expect("writing to a string");
         }
-        let over_folds: Vec<f64> = choices.iter().map(|choice| mean(&choice.uar[name])).collect();
-        writeln!(text, "  {:.4}", mean(&over_folds)).expect("writing to a string");
+        let total: f64 = choices.iter().map(|choice| choice.mean(name)).sum();
+        writeln!(text, "  {:.4}", total / choices.len() as f64).expect("writing to a string");
     }
     text
 }

@@ -147,6 +147,27 @@ impl TrainingOptions {
     }
 }
 
+/// How long work that consists of many trainings is done; nothing here changes a result.
+#[derive(Args, Clone, Debug)]
+pub struct WorkOptions {
+    /// Trainings at a time [all cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+    /// Go on with earlier work, or start where there is none
+    #[arg(long)]
+    pub resume: bool,
+    /// Folder of the feature cache [reslstm in the user's cache folder, or none where that cannot be written]
+    #[arg(long, value_name = "DIR")]
+    pub cache: Option<PathBuf>,
+}
+
+impl WorkOptions {
+    /// Trainings at a time.
+    pub fn threads(&self) -> usize {
+        self.threads.map_or_else(all_cores, usize::from)
+    }
+}
+
 /// A preset, or what a TOML file says.
 pub fn augment(name: &str) -> Result<Augment> {
     if let Some(preset) = Augment::preset(name) {

@@ -1,6 +1,7 @@
 //! Progress with time left, on stderr, for a terminal only.
 
 use indicatif::{ProgressBar, ProgressStyle};
+use reslstm::train::cross_validate::Event;
 use std::time::Duration;
 
 /// A bar over `total` steps; shown from half a second on, and not at all where stderr is no terminal.
@@ -19,6 +20,15 @@ fn styled(total: u64, what: &str, style: &str) -> ProgressBar {
         .with_message(what.to_string());
     bar.enable_steady_tick(Duration::from_millis(500));
     bar
+}
+
+/// Moves a bar by what happened in a cross-validation, an epoch being `steps` of the bar.
+pub fn epochs(bar: &ProgressBar, steps: u64, event: &Event<'_>) {
+    match event {
+        Event::Epoch => bar.inc(steps),
+        Event::Found(epochs) => found(bar, *epochs as u64 * steps),
+        Event::Run(_) => {}
+    }
 }
 
 /// Counts steps that an earlier session did: they took this one no time, so the time left does not go by them.

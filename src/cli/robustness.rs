@@ -12,6 +12,7 @@ use reslstm::files::{self, Existing};
 use reslstm::models::ModelFile;
 use reslstm::train::Results;
 use reslstm::train::calibration::Reliability;
+use reslstm::train::folder::model_path;
 use reslstm::train::results::{RunResult, program};
 use reslstm::train::robustness::{Heard, Member, Robustness, Said, mean_temperature};
 use std::fmt::Write;
@@ -67,11 +68,12 @@ impl RobustnessCommand {
 
     /// The models with the data they read: those that read the same together.
     fn groups(&self, models: Vec<(PathBuf, ModelFile)>, threads: usize) -> Result<Vec<(Licensed, Vec<Member>)>> {
+        let corpus = Found::open(&self.data)?;
         let mut groups: Vec<(FeatureSettings, Licensed, Vec<Member>)> = Vec::new();
         for (path, file) in models {
             let features = file.metadata().map(|metadata| metadata.features.clone()).unwrap_or_default();
             if !groups.iter().any(|(known, ..)| *known == features) {
-                let data = Found::open(&self.data)?.load(features.clone(), self.cache.as_deref(), threads)?;
+                let data = corpus.clone().load(features.clone(), self.cache.as_deref(), threads)?;
                 groups.push((features.clone(), data, Vec::new()));
             }
             let (_, data, members) = groups.iter_mut().find(|(known, ..)| *known == features).expect("just made");
@@ -82,8 +84,8 @@ impl RobustnessCommand {
     }
 
     fn ask(&self, groups: &[(Licensed, Vec<Member>)]) -> Result<Robustness> {
-        let members = || groups.iter().flat_map(|(_, members)| members);
-        let bar = progress::bar((members().count() * Condition::REPORTED.len()) as u64, "listening");
+        let members: Vec<&Member> = groups.iter().flat_map(|(_, members)| members).collect();
+        let bar = progress::bar((members.len() * Condition::REPORTED.len()) as u64, "listening");
         let (first, _) = groups.first().expect("there are models");
         let (clips, labels) = (first.dataset().clips(), first.dataset().labels().names());
         let mut conditions = Vec::new();
@@ -106,7 +108,7 @@ impl RobustnessCommand {
         bar.finish_and_clear();
         let name = self.folder.file_name().unwrap_or(self.folder.as_os_str()).to_string_lossy().into_owned();
         let labels = labels.to_vec();
-        Ok(Robustness { name, program: program(), labels, temperature: mean_temperature(members()), conditions })
+        Ok(Robustness { name, program: program(), labels, temperature: mean_temperature(&members), conditions })
     }
 }
 
@@ -115,7 +117,7 @@ fn models(folder: &Path) -> Result<Vec<(PathBuf, ModelFile)>> {
     let results = Results::read(folder)?;
     let folds = |run: &RunResult| run.folds.iter().map(|fold| (run.run, fold.split.fold())).collect::<Vec<_>>();
     let read = |(run, fold)| {
-        let path = folder.join(format!("models/run{run}-fold{fold}.safetensors"));
+        let path = model_path(folder, run, fold);
         if !path.exists() {
             let problem = "expected the model of every fold of every finished run, but this one is missing";
             return Err(Error::new(Kind::Data, problem).at(path.display()).advice("cv DATA -o DIR makes them"));
@@ -139,10 +141,8 @@ fn table(robustness: &Robustness) -> String {
         let (uar, interval) = (&heard.uar, &heard.interval);
         write!(
             text,
-            "{:width$}  {:>15}  {:<16}  {:>+7.4}  {:>17.4}",
+            "{:width$}  {uar:>15}  {interval:<16}  {:>+7.4}  {:>17.4}",
             heard.condition,
-            format!("{:.4} ± {:.4}", uar.mean, uar.std),
-            format!("[{:.4}, {:.4}]", interval.low, interval.high),
             uar.mean - conditions[0].uar.mean,
             heard.reliability.ece()
         )

@@ -59,6 +59,7 @@ impl Licensed {
 }
 
 /// `DATA` as it is found, before the work of reading every clip.
+#[derive(Clone)]
 pub struct Found {
     corpus: Corpus,
     path: PathBuf,

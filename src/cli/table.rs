@@ -1,6 +1,6 @@
 //! Tables for people: scores over runs, and the confusion matrix.
 
-use reslstm::train::metrics::{Confusion, Spread};
+use reslstm::train::metrics::Confusion;
 use reslstm::train::results::{ModelSummary, OtherSpread, Summary};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
@@ -15,17 +15,15 @@ pub fn scores(summary: &Summary) -> String {
     );
     text += if differing.is_empty() { "\n" } else { "  settings\n" };
     for model in &summary.models {
-        let Spread { mean, std, max, values } = &model.uar;
-        let spread = format!("{mean:.4} ± {std:.4}");
+        let uar = &model.uar;
         write!(
             text,
-            "{:<24} {:<10} {:>10} {:>4} {:>17} {:>7.4} {:>7.4} {:>9.4}",
+            "{:<24} {:<10} {:>10} {:>4} {uar:>17} {:>7.4} {:>7.4} {:>9.4}",
             model.arch.to_string(),
             model.protocol.to_string(),
             model.parameters,
-            values.len(),
-            spread,
-            max,
+            uar.values.len(),
+            uar.max,
             model.war.mean,
             model.macro_f1.mean
         )
@@ -42,8 +40,7 @@ pub fn scores(summary: &Summary) -> String {
         }
         text.push('\n');
         for OtherSpread { name, parameters, uar } in &model.others {
-            let spread = format!("{:.4} ± {:.4}", uar.mean, uar.std);
-            writeln!(text, "  {name:<33} {parameters:>10} {:>4} {spread:>17} {:>7.4}", uar.values.len(), uar.max)
+            writeln!(text, "  {name:<33} {parameters:>10} {:>4} {uar:>17} {:>7.4}", uar.values.len(), uar.max)
                 .expect("writing to a string");
         }
     }

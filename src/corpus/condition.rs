@@ -75,8 +75,9 @@ impl Condition {
             }
             Condition::SmallSpeaker => {
                 let (low, high) = SMALL_SPEAKER_HZ;
-                Biquad::high_pass(low, sample_rate).filter(&mut samples);
-                Biquad::high_pass(low, sample_rate).filter(&mut samples);
+                let high_pass = Biquad::high_pass(low, sample_rate);
+                high_pass.filter(&mut samples);
+                high_pass.filter(&mut samples);
                 if 2.0 * high < f64::from(sample_rate) {
                     Biquad::low_pass(high, sample_rate).filter(&mut samples);
                 }

@@ -93,20 +93,19 @@ impl Comparison {
             "p seeds"
         );
         for row in &self.rows {
-            let Row { parameters, uar: Spread { mean, std, max, values }, interval, more, .. } = row;
+            let Row { parameters, uar, interval, more, .. } = row;
             write!(
                 text,
-                "{:width$} {parameters:>10} {:>4}  {:>15} {max:>7.4}  {:<16}",
+                "{:width$} {parameters:>10} {:>4}  {uar:>15} {:>7.4}  {interval:<16}",
                 title(row),
-                values.len(),
-                format!("{mean:.4} ± {std:.4}"),
-                format!("[{:.4}, {:.4}]", interval.low, interval.high)
+                uar.values.len(),
+                uar.max
             )
             .expect("writing to a string");
             if let Some(More { speakers: statistics::Comparison { difference, interval, p }, p_seeds }) = more {
-                let interval = format!("[{:+.4}, {:+.4}]", interval.low, interval.high);
                 let seeds = p_seeds.map_or("–".into(), |p| format!("{p:.4}"));
-                write!(text, "  {difference:>+7.4}  {interval:<18} {p:>10.4} {seeds:>8}").expect("writing to a string");
+                write!(text, "  {difference:>+7.4}  {interval:<+18} {p:>10.4} {seeds:>8}")
+                    .expect("writing to a string");
             }
             text.push('\n');
         }

@@ -68,10 +68,10 @@ pub struct Figure {
 /// What results are of, in a line: model, protocol, score, runs.
 pub fn title(results: &Results) -> String {
     let settings = &results.plan.settings;
-    let Spread { mean, std, values, .. } = Spread::of(results.runs.iter().map(|run| run.scores.uar).collect());
-    let score = if values.len() > 1 { format!("{mean:.4} ± {std:.4}") } else { format!("{mean:.4}") };
+    let uar = Spread::of(results.runs.iter().map(|run| run.scores.uar).collect());
+    let score = if uar.values.len() > 1 { uar.to_string() } else { format!("{:.4}", uar.mean) };
     let several = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
-    let (runs, folds) = (several(values.len(), "run"), several(results.runs[0].folds.len(), "fold"));
+    let (runs, folds) = (several(uar.values.len(), "run"), several(results.runs[0].folds.len(), "fold"));
     format!("{}, {} protocol: UAR {score}, {runs} of {folds}", settings.arch, settings.protocol)
 }
 

@@ -136,7 +136,7 @@ fn runs_table(sheet: &mut Sheet, results: &Results, summary: &ModelSummary) {
     };
     let mut rows: Vec<Vec<String>> = results.runs.iter().map(row).collect();
     if results.runs.len() > 1 {
-        let spreads = [&summary.uar, &summary.war, &summary.macro_f1].map(spread_text);
+        let spreads = [&summary.uar, &summary.war, &summary.macro_f1].map(Spread::to_string);
         let over_runs = |fold: usize| {
             let of = |run: &RunResult| run.folds[fold].test_uar;
             score(Spread::of(results.runs.iter().map(of).collect()).mean)
@@ -156,12 +156,11 @@ fn ways_table(sheet: &mut Sheet, results: &Results) {
     }
     let row = |row: &comparison::Row| {
         let more = row.more.as_ref().map(|more| &more.speakers);
-        let more =
-            more.map(|more| format!("{:+.4} [{:+.4}, {:+.4}]", more.difference, more.interval.low, more.interval.high));
+        let more = more.map(|more| format!("{:+.4} {:+}", more.difference, more.interval));
         vec![
             row.way.as_ref().unwrap_or(&row.name).clone(),
             row.parameters.to_string(),
-            spread_text(&row.uar),
+            row.uar.to_string(),
             score(row.uar.max),
             interval_text(&row.interval),
             more.unwrap_or_default(),
@@ -257,7 +256,7 @@ fn table_1(sheet: &mut Sheet, table: &Table1) {
             ours.protocol.to_string(),
             ours.parameters.to_string(),
             format!("{}/{runs_planned}", ours.uar.values.len()),
-            spread_text(&ours.uar),
+            ours.uar.to_string(),
             score(ours.uar.max),
             interval_text(interval),
             or_dash(paper),
@@ -269,13 +268,12 @@ fn table_1(sheet: &mut Sheet, table: &Table1) {
     sheet.text(SCORES_NOTE);
     let gain = |row: &Row| {
         let gain = row.gain.as_ref()?;
-        let Interval { low, high } = gain.interval;
         Some(vec![
             row.ours.arch.to_string(),
             row.ours.protocol.to_string(),
             gain.seeds.to_string(),
             format!("{:+.4}", gain.difference),
-            format!("[{low:+.4}, {high:+.4}]"),
+            format!("{:+}", gain.interval),
             score(gain.p_speakers),
             score(gain.p_seeds),
         ])
@@ -303,10 +301,6 @@ fn table_2(sheet: &mut Sheet, table: &Table2) {
 
 fn score(score: f64) -> String {
     format!("{score:.4}")
-}
-
-fn spread_text(spread: &Spread) -> String {
-    format!("{} ± {}", score(spread.mean), score(spread.std))
 }
 
 fn interval_text(interval: &Interval) -> String {

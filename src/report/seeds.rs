@@ -28,13 +28,14 @@ pub fn svg(title: &str, runs: &[RunResult]) -> String {
     picture(width, TOP + HEIGHT + 56 + legend.height, |canvas| {
         write(canvas, title, (12, 10), TITLE, (HPos::Left, VPos::Top))?;
         legend.draw(canvas, (LEFT, TOP + HEIGHT + 48))?;
-        let Spread { mean, std, .. } = pooled(runs);
+        let spread = pooled(runs);
+        let Spread { mean, std, .. } = spread;
         let corners = [(panel.left, panel.up(mean + std)), (panel.right, panel.up(mean - std))];
         canvas.draw(&Rectangle::new(corners, VERMILLION.mix(0.15).filled()))?;
         line(canvas, [panel.at(panel.x.start, mean), panel.at(panel.x.end, mean)], VERMILLION)?;
         let pooled = match runs.len() {
             1 => vec!["pooled over folds:".to_string(), format!("{mean:.4}")],
-            _ => vec!["pooled over folds,".into(), "mean ± std over runs:".into(), format!("{mean:.4} ± {std:.4}")],
+            _ => vec!["pooled over folds,".into(), "mean ± std over runs:".into(), spread.to_string()],
         };
         for (row, text) in pooled.iter().enumerate() {
             let at = (panel.right + 10, panel.up(mean) + 16 * (row as i32 - 1));

@@ -8,7 +8,7 @@ use crate::train::cross_validate::Plan;
 use crate::train::identity::first_difference;
 use crate::train::results::{ModelSummary, RunResult};
 use crate::train::statistics::{Interval, bootstrap, compare_over_seeds, compare_over_speakers};
-use crate::train::{Confusion, Protocol, Results, Settings, Spread};
+use crate::train::{Confusion, Protocol, Results, Settings};
 use serde::Serialize;
 use serde_json::json;
 use std::fmt::Write;
@@ -105,23 +105,21 @@ impl Table1 {
             "model", "protocol", "parameters", "runs", "mean ± std", "max", "95 % interval", "paper's", "max"
         );
         for Row { ours, runs_planned, interval, published, .. } in &self.rows {
-            let Spread { mean, std, max, values } = &ours.uar;
-            let runs = match values.len() {
+            let uar = &ours.uar;
+            let runs = match uar.values.len() {
                 all if all == *runs_planned => all.to_string(),
                 some => format!("{some}/{runs_planned}"),
             };
-            let spread = |mean: f64, std: f64| format!("{mean:.4} ± {std:.4}");
             let or_dash = |text: Option<String>| text.unwrap_or("–".into());
-            let theirs = or_dash(published.and_then(|row| Some(spread(row.uar, row.std?))));
+            let theirs = or_dash(published.and_then(|row| Some(format!("{:.4} ± {:.4}", row.uar, row.std?))));
             let their_max = or_dash(published.and_then(|row| Some(format!("{:.4}", row.max?))));
             writeln!(
                 text,
-                "{:<22} {:<9} {:>10} {runs:>5}  {:>15} {max:>7.4}  {:<16}  {theirs:>15} {their_max:>7}",
+                "{:<22} {:<9} {:>10} {runs:>5}  {uar:>15} {:>7.4}  {interval:<16}  {theirs:>15} {their_max:>7}",
                 ours.arch.to_string(),
                 ours.protocol.to_string(),
                 ours.parameters,
-                spread(*mean, *std),
-                interval_text(interval)
+                uar.max
             )
             .expect("writing to a string");
         }
@@ -156,7 +154,7 @@ impl Table1 {
                 ours.protocol.to_string(),
                 gain.seeds,
                 gain.difference,
-                format!("[{:+.4}, {:+.4}]", gain.interval.low, gain.interval.high),
+                format!("{:+}", gain.interval),
                 gain.p_speakers,
                 gain.p_seeds
             )
@@ -218,10 +216,6 @@ pub(super) const GAINS_NOTE: &str = "\
 sign, given these models. p seeds: exact sign-flip test over the pairs of seeds. A small p: for these speakers, the sign is
 not an accident of initial weights, order and dropout. Both are two-sided, and not corrected for the number of comparisons.
 ";
-
-fn interval_text(interval: &Interval) -> String {
-    format!("[{:.4}, {:.4}]", interval.low, interval.high)
-}
 
 /// Where results, and a plan for some data, differ in what all rows of a table have in common.
 pub fn difference(results: &Results, plan: &Plan, data: &str) -> Option<String> {

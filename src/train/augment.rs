@@ -10,6 +10,7 @@
 //! Every draw comes from a stream named by seed, epoch and clip: nothing has to be saved, and neither the order of the
 //! clips nor the number of threads changes a draw.
 
+use super::settings::is_default;
 use crate::error::{Error, Kind, Result};
 use crate::matrix::Matrix;
 use crate::rng::Stream;
@@ -24,14 +25,10 @@ pub struct Augment {
     /// The sequence is stretched by a factor between `1 − stretch` and `1 + stretch`.
     pub stretch: f64,
     /// Standard deviation of what is added to a feature all through a clip, in standard deviations of the feature.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "is_default")]
     pub channel: f64,
     /// Standard deviation of the noise, in standard deviations of a feature.
     pub noise: f64,
-}
-
-fn is_zero(strength: &f64) -> bool {
-    *strength == 0.0
 }
 
 impl Default for Augment {

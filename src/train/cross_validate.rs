@@ -11,7 +11,7 @@
 //! [`Results`](super::folder::Results) reads it back.
 
 use super::fit::fit;
-use super::folder::{Begun, plan_path, run_path, write_clips};
+use super::folder::{Begun, model_path, plan_path, run_path, write_clips};
 use super::identity::{Identity, first_difference};
 use super::results::{Epochs, FoldRecord, Made, ModelSummary, RunResult, Summary};
 use super::run::{EpochRecord, Outcome};
@@ -247,7 +247,7 @@ impl<'a> Folder<'a> {
             .map_err(|error| error.at(format!("{}: run {run}, fold {fold}", self.root.display())))?;
         let record = fold_record(split, &outcome);
         let model = model_file(self.source, settings, Some((run, &record)), &task, outcome)?;
-        files::write_atomically(&self.root.join(format!("models/run{run}-fold{fold}.safetensors")), &model.to_bytes())?;
+        files::write_atomically(&model_path(self.root, run, fold), &model.to_bytes())?;
         write_json(&record_path, &record)?;
         remove(&checkpoint)
     }

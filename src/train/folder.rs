@@ -16,7 +16,7 @@ pub(super) fn plan_path(folder: &Path) -> PathBuf {
 }
 
 /// Every clip of the data.
-const CLIPS: &str = "clips.json";
+pub(super) const CLIPS: &str = "clips.json";
 
 /// `clips.json` of a folder: its own, or that of the one above.
 fn clips_path(folder: &Path) -> Option<PathBuf> {
@@ -26,6 +26,11 @@ fn clips_path(folder: &Path) -> Option<PathBuf> {
 /// The result of a run.
 pub(super) fn run_path(folder: &Path, run: usize) -> PathBuf {
     folder.join(format!("runs/run{run}.json"))
+}
+
+/// The model of a fold of a run.
+pub fn model_path(folder: &Path, run: usize, fold: usize) -> PathBuf {
+    folder.join(format!("models/run{run}-fold{fold}.safetensors"))
 }
 
 /// `plan.json`

@@ -35,7 +35,7 @@ impl Identity {
 
     /// Of the training that left a model; `None` if its file does not say.
     pub fn of_model(metadata: &Metadata) -> Option<Self> {
-        let settings = serde_json::from_value(metadata.settings.clone()).ok()?;
+        let settings = Settings::of_model(metadata).ok()?;
         let split = match metadata.fold {
             Some(fold) => {
                 let sides = [&metadata.train_speakers, &metadata.validation_speakers, &metadata.test_speakers];

@@ -1,6 +1,7 @@
 //! Scores: the confusion matrix, and what is read off it.
 
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// How often each class was taken for each: `[K,K]`, rows are the truth, columns the prediction.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,6 +97,13 @@ impl Spread {
         let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / values.len() as f64;
         let max = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         Spread { mean, std: variance.sqrt(), max, values }
+    }
+}
+
+/// `0.6893 ± 0.0093`
+impl fmt::Display for Spread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&format!("{:.4} ± {:.4}", self.mean, self.std))
     }
 }
 

@@ -10,7 +10,7 @@
 //! Varma and Simon, *Bias in error estimation when using cross-validation for model selection*, 2006.
 
 use super::cross_validate::Plan;
-use super::folder::{Begun, Results, plan_path, run_path};
+use super::folder::{Begun, CLIPS, Results, plan_path, run_path};
 use super::results::{FoldRecord, ModelSummary, RunResult, Summary};
 use super::settings::{Recipe, Settings};
 use crate::data::folds::FoldPlan;
@@ -72,15 +72,11 @@ pub struct Choice {
 impl Nested {
     /// What is to be cross-validated before anything is chosen: every candidate for every fold, each in a folder of its own.
     pub fn choosing(&self, root: &Path) -> Vec<(&Candidate, Plan, PathBuf)> {
-        let plan = |fold: usize, candidate: &Candidate| Plan {
-            settings: candidate.settings.clone(),
-            runs: self.inner_runs,
-            folds: FoldPlan::Within { fold, folds: self.inner },
-        };
         let of_fold = |&fold: &usize| {
             self.candidates.iter().map(move |candidate| {
-                let folder = root.join(format!("choosing/fold{fold}")).join(&candidate.name);
-                (candidate, plan(fold, candidate), folder)
+                let folds = FoldPlan::Within { fold, folds: self.inner };
+                let plan = Plan { settings: candidate.settings.clone(), runs: self.inner_runs, folds };
+                (candidate, plan, choosing_folder(root, fold, candidate))
             })
         };
         self.folds.iter().flat_map(of_fold).collect()
@@ -91,44 +87,53 @@ impl Nested {
     /// # Errors
     /// Those of [`Results::read`].
     pub fn choices(&self, root: &Path) -> Result<Vec<Choice>> {
-        let mut choices: Vec<Choice> = Vec::new();
-        let mut best = f64::NEG_INFINITY;
-        for (candidate, plan, folder) in self.choosing(root) {
-            let FoldPlan::Within { fold, .. } = plan.folds else { unreachable!("the plan of a choice") };
-            if choices.last().is_none_or(|choice| choice.fold != fold) {
-                choices.push(Choice { fold, chosen: String::new(), uar: BTreeMap::new() });
-                best = f64::NEG_INFINITY;
-            }
-            let choice = choices.last_mut().expect("one was pushed");
-            let uar: Vec<f64> = Results::read(&folder)?.runs.iter().map(|run| run.scores.uar).collect();
-            let mean = uar.iter().sum::<f64>() / uar.len() as f64;
-            if mean > best {
-                (best, choice.chosen) = (mean, candidate.name.clone());
-            }
+        self.folds.iter().map(|&fold| self.choice(root, fold)).collect()
+    }
+
+    fn choice(&self, root: &Path, fold: usize) -> Result<Choice> {
+        let mut choice = Choice { fold, chosen: String::new(), uar: BTreeMap::new() };
+        for candidate in &self.candidates {
+            let results = Results::read(&choosing_folder(root, fold, candidate))?;
+            let uar = results.runs.iter().map(|run| run.scores.uar).collect();
             choice.uar.insert(candidate.name.clone(), uar);
+            if choice.chosen.is_empty() || choice.mean(&candidate.name) > choice.mean(&choice.chosen) {
+                choice.chosen = candidate.name.clone();
+            }
         }
-        Ok(choices)
+        Ok(choice)
     }
 
     /// What is to be cross-validated after the choice: every chosen candidate on the folds that chose it, with `runs` seeds that
     /// come from `seed`.
     pub fn finals(&self, choices: &[Choice], runs: usize, seed: u64, root: &Path) -> Vec<(&Candidate, Plan, PathBuf)> {
-        let plan = |candidate: &'_ Candidate| {
+        let mut finals = Vec::new();
+        for candidate in &self.candidates {
             let chose = choices.iter().filter(|choice| choice.chosen == candidate.name);
             let folds: Vec<usize> = chose.map(|choice| choice.fold).collect();
-            let recipe = Recipe { seed, ..Recipe::clone(&candidate.settings) };
-            let settings = recipe.check().expect("another seed is as good");
-            (!folds.is_empty()).then_some(Plan { settings, runs, folds: FoldPlan::Standard(folds) })
-        };
-        let of = |candidate: &'_ Candidate| (plan(candidate), root.join("final").join(&candidate.name));
-        self.candidates
-            .iter()
-            .filter_map(|candidate| {
-                let (plan, folder) = of(candidate);
-                Some((candidate, plan?, folder))
-            })
-            .collect()
+            if !folds.is_empty() {
+                let recipe = Recipe { seed, ..Recipe::clone(&candidate.settings) };
+                let settings = recipe.check().expect("another seed is as good");
+                let plan = Plan { settings, runs, folds: FoldPlan::Standard(folds) };
+                finals.push((candidate, plan, root.join("final").join(&candidate.name)));
+            }
+        }
+        finals
     }
+}
+
+impl Choice {
+    /// Mean UAR of a candidate over its seeds.
+    ///
+    /// # Panics
+    /// If there is none of this name.
+    pub fn mean(&self, candidate: &str) -> f64 {
+        let uar = &self.uar[candidate];
+        uar.iter().sum::<f64>() / uar.len() as f64
+    }
+}
+
+fn choosing_folder(root: &Path, fold: usize, candidate: &Candidate) -> PathBuf {
+    root.join(format!("choosing/fold{fold}")).join(&candidate.name)
 }
 
 /// Puts cross-validations of different folds together, into a folder as `cv` leaves. Its settings are those that most folds were
@@ -155,7 +160,7 @@ pub fn join(parts: &[PathBuf], out: &Path) -> Result<Summary> {
         std::fs::create_dir_all(&folder).map_err(|error| Error::io(folder.display(), &error))?;
     }
     write_json(&plan_path(out), &Begun { plan, data: runs[0].data.clone() })?;
-    write_json(&out.join("clips.json"), &all[0].clips)?;
+    write_json(&out.join(CLIPS), &all[0].clips)?;
     runs.iter().try_for_each(|run| write_json(&run_path(out, run.run), run))?;
     for models in parts.iter().map(|folder| folder.join("models")) {
         let failed = |error| Error::io(models.display(), &error);

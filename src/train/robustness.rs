@@ -6,7 +6,7 @@ use super::metrics::{Confusion, Spread};
 use super::results::Scores;
 use super::settings::Settings;
 use super::statistics::{Interval, bootstrap};
-use super::task::{Scratch, scores};
+use super::task::{Scratch, largest, scores};
 use crate::data::batch::Example;
 use crate::data::normalise::Normaliser;
 use crate::data::{Clip, Dataset};
@@ -56,12 +56,10 @@ impl Member {
             let problem = format!("expected the data the model was trained on, {theirs}, got others, {fingerprint}");
             return Err(Error::new(Kind::Data, problem).advice("give the data that cv was given"));
         }
-        let settings = serde_json::from_value(metadata.settings.clone())
-            .map_err(|error| Error::new(Kind::Model, format!("settings in the metadata: {error}")))?;
         Ok(Member {
             run: metadata.run,
             fold,
-            settings,
+            settings: Settings::of_model(metadata)?,
             normaliser: Normaliser::new(metadata.mean.clone(), metadata.std.clone())?,
             test: dataset.clips_of(&metadata.test_speakers),
             file,
@@ -132,63 +130,48 @@ impl Heard {
     /// # Panics
     /// If nobody says anything.
     pub fn of(condition: &str, said: &[Said<'_>], clips: &[Clip], labels: &[String]) -> Self {
-        let mut runs: BTreeMap<usize, Confusion> = BTreeMap::new();
-        let mut speakers: BTreeMap<&str, Confusion> = BTreeMap::new();
-        let mut all = Confusion::new(labels.len());
-        for (clip, probabilities, run) in said.iter().flat_map(|said| said.probabilities(clips, 1.0)) {
-            let (predicted, _) = surest(&probabilities);
-            let new = || Confusion::new(labels.len());
-            runs.entry(run).or_insert_with(new).count(clip.label, predicted);
-            speakers.entry(&clip.speaker).or_insert_with(new).count(clip.label, predicted);
-            all.count(clip.label, predicted);
+        let new = || Confusion::new(labels.len());
+        let (mut runs, mut speakers, mut all) = (BTreeMap::new(), BTreeMap::new(), new());
+        for said in said {
+            for (clip, predicted, _) in said.surest(clips, 1.0) {
+                runs.entry(said.member.run).or_insert_with(new).count(clip.label, predicted);
+                speakers.entry(&clip.speaker).or_insert_with(new).count(clip.label, predicted);
+                all.count(clip.label, predicted);
+            }
         }
-        let reliability = |temperature: &dyn Fn(&Member) -> f64| {
-            let said = said.iter().flat_map(|said| said.probabilities(clips, temperature(said.member)));
-            Reliability::of(said.map(|(clip, probabilities, _)| {
-                let (predicted, confidence) = surest(&probabilities);
-                (f64::from(confidence), predicted == clip.label)
-            }))
+        let reliability = |temperature: fn(&Member) -> f64| {
+            let said = said.iter().flat_map(|said| said.surest(clips, temperature(said.member)));
+            Reliability::of(said.map(|(clip, predicted, confidence)| (f64::from(confidence), predicted == clip.label)))
         };
+        let calibrated = said.iter().any(|said| said.member.metadata().temperature.is_some());
         Heard {
             condition: condition.into(),
             uar: Spread::of(runs.values().map(Confusion::uar).collect()),
             interval: bootstrap(&speakers.into_values().collect::<Vec<_>>()),
             recall: Scores::of(&all, labels).recall,
             confusion: all,
-            reliability: reliability(&|_| 1.0),
-            uncalibrated: mean_temperature(said.iter().map(|said| said.member))
-                .is_some()
-                .then(|| reliability(&Member::temperature)),
+            reliability: reliability(|_| 1.0),
+            uncalibrated: calibrated.then(|| reliability(Member::temperature)),
         }
     }
 }
 
 impl Said<'_> {
-    /// The probabilities of every test clip, its scores times `factor`, and the run.
-    fn probabilities<'a>(
-        &'a self,
-        clips: &'a [Clip],
-        factor: f64,
-    ) -> impl Iterator<Item = (&'a Clip, Vec<f32>, usize)> {
-        let mut scores = self.scores.clone();
+    /// Of every test clip, were the scores `factor` times as large: the clip, the most probable class and its probability.
+    fn surest<'a>(&self, clips: &'a [Clip], factor: f64) -> Vec<(&'a Clip, usize, f32)> {
+        let (mut scores, mut probabilities) = (self.scores.clone(), Matrix::default());
         scores.as_mut_slice().iter_mut().for_each(|score| *score *= factor as f32);
-        let mut probabilities = Matrix::default();
         softmax(&scores, &mut probabilities);
-        let rows: Vec<Vec<f32>> = probabilities.iter_rows().map(<[f32]>::to_vec).collect();
-        self.member.test.iter().zip(rows).map(|(&clip, row)| (&clips[clip], row, self.member.run))
+        let surest = |(&clip, row): (&usize, &[f32])| {
+            let class = largest(row);
+            (&clips[clip], class, row[class])
+        };
+        self.member.test.iter().zip(probabilities.iter_rows()).map(surest).collect()
     }
 }
 
 /// Mean over members of their temperature; `None` where nobody has one.
-pub fn mean_temperature<'a>(members: impl Iterator<Item = &'a Member> + Clone) -> Option<f64> {
-    let some = members.clone().any(|member| member.metadata().temperature.is_some());
-    let count = members.clone().count() as f64;
-    some.then(|| members.map(Member::temperature).sum::<f64>() / count)
-}
-
-/// The most probable class, the first of equals, and its probability.
-fn surest(probabilities: &[f32]) -> (usize, f32) {
-    let class =
-        (1..probabilities.len()).fold(0, |best, k| if probabilities[k] > probabilities[best] { k } else { best });
-    (class, probabilities[class])
+pub fn mean_temperature(members: &[&Member]) -> Option<f64> {
+    let some = members.iter().any(|member| member.metadata().temperature.is_some());
+    some.then(|| members.iter().map(|member| member.temperature()).sum::<f64>() / members.len() as f64)
 }

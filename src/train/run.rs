@@ -205,13 +205,15 @@ impl<'a> Training<'a> {
             }
             (_, _) => (last, final_epoch, validated),
         };
-        let temperature = (!task.validation.is_empty()).then(|| {
+        let mut temperature = None;
+        if !task.validation.is_empty() {
             let scores = scores(&model, settings, &task.examples, &task.validation, &mut scratch);
             let labels: Vec<usize> = task.validation.iter().map(|&clip| task.examples[clip].label).collect();
-            fit_temperature(&scores, &labels)
-        });
-        let temperature = temperature.flatten();
-        temperature.into_iter().for_each(|temperature| model.divide_scores(temperature));
+            temperature = fit_temperature(&scores, &labels);
+        }
+        if let Some(temperature) = temperature {
+            model.divide_scores(temperature);
+        }
         let predictions = predict(&model, settings, &task.examples, &task.test, &mut scratch);
         let confusion = count(&predictions);
         let other = |(name, models, predictions): (&str, usize, Vec<usize>)| {

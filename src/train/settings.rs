@@ -3,7 +3,7 @@
 use super::augment::Augment;
 use crate::audio::FeatureSettings;
 use crate::error::{Error, Kind, Result};
-use crate::models::Architecture;
+use crate::models::{Architecture, Metadata};
 use crate::packed::Padding;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -36,7 +36,7 @@ macro_rules! named {
 }
 
 /// Whether a setting may stay unwritten.
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
@@ -254,6 +254,17 @@ fn require_that(holds: bool, problem: &str) -> Result<()> {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Recipe")]
 pub struct Settings(Recipe);
+
+impl Settings {
+    /// Those that a model was trained with, as its file says.
+    ///
+    /// # Errors
+    /// [`Kind::Model`] if it does not say, or what cannot be.
+    pub fn of_model(metadata: &Metadata) -> Result<Self> {
+        serde_json::from_value(metadata.settings.clone())
+            .map_err(|error| Error::new(Kind::Model, format!("settings in the metadata: {error}")))
+    }
+}
 
 impl TryFrom<Recipe> for Settings {
     type Error = Error;

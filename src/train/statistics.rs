@@ -19,6 +19,7 @@
 use super::metrics::Confusion;
 use crate::rng::Stream;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// Samples of a bootstrap.
 pub const DRAWS: usize = 10_000;
@@ -51,6 +52,15 @@ impl Interval {
         draws.sort_by(f64::total_cmp);
         let outside = (draws.len() as f64 * LEFT_OUT / 2.0).round() as usize;
         Interval { low: draws[outside - 1], high: draws[draws.len() - outside] }
+    }
+}
+
+/// `[0.6481, 0.7292]`, with `+` signs and all: `[+0.0054, +0.0195]`
+impl fmt::Display for Interval {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Interval { low, high } = self;
+        let text = if f.sign_plus() { format!("[{low:+.4}, {high:+.4}]") } else { format!("[{low:.4}, {high:.4}]") };
+        f.pad(&text)
     }
 }
 

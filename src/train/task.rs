@@ -193,6 +193,6 @@ pub fn evaluate(
 }
 
 /// Index of the largest score, the first of equals.
-fn largest(scores: &[f32]) -> usize {
+pub(super) fn largest(scores: &[f32]) -> usize {
     (1..scores.len()).fold(0, |best, k| if scores[k] > scores[best] { k } else { best })
 }

@@ -14,6 +14,7 @@ use reslstm::models::{ModelFile, Predictor};
 use reslstm::report::published::MODEL;
 use reslstm::report::table1::name;
 use reslstm::train::Results;
+use reslstm::train::folder::model_path;
 use reslstm::train::results::ModelSummary;
 use std::path::{Path, PathBuf};
 
@@ -42,7 +43,7 @@ pub fn draw_results(out: &Path) -> Result<()> {
 /// What the model of the first run and fold of a row computes: for one test clip, and for all of them.
 pub fn draw_model(out: &Path, row: &str, split: &Split, data: &Licensed) -> Result<()> {
     let path = |what: &str| Ok(folder(out)?.join(format!("{row}-{what}.svg")));
-    let file = out.join(row).join(format!("models/run0-fold{}.safetensors", split.fold()));
+    let file = model_path(&out.join(row), 0, split.fold());
     let draw = || {
         let model = ModelFile::from_bytes(&files::read(&file)?)?;
         write(&path("pca")?, &draw_embeddings(&model, described(&model)?, data)?)?;

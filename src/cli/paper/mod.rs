@@ -4,7 +4,7 @@ mod figures;
 mod hyperparameters;
 mod tables;
 
-use super::options::all_cores;
+use super::options::WorkOptions;
 use super::source::{Found, Licensed};
 use super::{Done, Outcome, interrupt, print_line, progress};
 use clap::{Args, ValueEnum};
@@ -62,15 +62,8 @@ pub struct Paper {
     /// [reslstm-sa.published] [data/hyperparameters.toml of the sources]
     #[arg(long, value_name = "FILE.toml")]
     hyperparameters: Option<PathBuf>,
-    /// Trainings at a time [all cores]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    threads: Option<u16>,
-    /// Go on with earlier work, or start where there is none
-    #[arg(long)]
-    resume: bool,
-    /// Folder of the feature cache [reslstm in the user's cache folder, or none where that cannot be written]
-    #[arg(long, value_name = "DIR")]
-    cache: Option<PathBuf>,
+    #[command(flatten)]
+    work: WorkOptions,
     /// Print the tables as JSON
     #[arg(long)]
     json: bool,
@@ -108,15 +101,15 @@ impl Paper {
 
     fn train(&self, data: &Path) -> anyhow::Result<()> {
         let plans = self.plans()?;
-        let threads = self.threads.map_or_else(all_cores, usize::from);
+        let threads = self.work.threads();
         let corpus = Found::open(data)?;
         let splits = corpus.splits(&self.folds)?;
-        if !self.resume {
+        if !self.work.resume {
             check_new(&self.output)?;
         }
-        plans.iter().try_for_each(|(plan, folder)| check_folder(folder, plan, self.resume))?;
+        plans.iter().try_for_each(|(plan, folder)| check_folder(folder, plan, self.work.resume))?;
         Tables::check_writable(&self.output)?;
-        let data = corpus.load(FeatureSettings::default(), self.cache.as_deref(), threads);
+        let data = corpus.load(FeatureSettings::default(), self.work.cache.as_deref(), threads);
         let data = data.map_err(interrupt::resumable)?;
         for there in Results::read_all(&self.output)? {
             if let Some(difference) = difference(&there, &plans[0].0, data.fingerprint()) {
@@ -163,21 +156,19 @@ impl Paper {
         let all = |plan: &Plan| (plan.runs * folds * plan.settings.epochs) as u64 * epoch(&plan.settings);
         let bar = progress::share_bar(plans.iter().map(|(plan, _)| all(plan)).sum(), "paper");
         let writing = Mutex::new(());
-        let observe = |settings: &Settings, event: Event<'_>| match event {
-            Event::Epoch => bar.inc(epoch(settings)),
-            Event::Found(epochs) => progress::found(&bar, epochs as u64 * epoch(settings)),
-            Event::Run(result) => {
-                let (arch, protocol, run, uar) = (settings.arch, settings.protocol, result.run, result.scores.uar);
-                bar.suspend(|| eprintln!("{arch} {protocol} run {run}: UAR {uar:.4}"));
-                let _one_at_a_time = writing.lock().expect("no writer panics");
-                // The work goes on where a table cannot be written; whether the last one can is seen at the end.
-                if let Err(error) = Tables::of(&self.output).and_then(|tables| tables.write(&self.output)) {
-                    bar.suspend(|| eprintln!("warning: the tables are not up to date: {error}"));
-                }
+        let observe = |settings: &Settings, event: Event<'_>| {
+            progress::epochs(&bar, epoch(settings), &event);
+            let Event::Run(result) = event else { return };
+            let (arch, protocol, run, uar) = (settings.arch, settings.protocol, result.run, result.scores.uar);
+            bar.suspend(|| eprintln!("{arch} {protocol} run {run}: UAR {uar:.4}"));
+            let _one_at_a_time = writing.lock().expect("no writer panics");
+            // The work goes on where a table cannot be written; whether the last one can is seen at the end.
+            if let Err(error) = Tables::of(&self.output).and_then(|tables| tables.write(&self.output)) {
+                bar.suspend(|| eprintln!("warning: the tables are not up to date: {error}"));
             }
         };
         let stop = interrupt::stop_flag();
-        let execution = Execution { threads, resume: self.resume, stop, observe: &observe };
+        let execution = Execution { threads, resume: self.work.resume, stop, observe: &observe };
         let summary = cross_validate(&data.source(), plans, &execution);
         bar.finish_and_clear();
         summary.map(|_| ())
