@@ -10,7 +10,6 @@
 //! Every draw comes from a stream named by seed, epoch and clip: nothing has to be saved, and neither the order of the
 //! clips nor the number of threads changes a draw.
 
-use super::settings::is_default;
 use crate::error::{Error, Kind, Result};
 use crate::matrix::Matrix;
 use crate::rng::Stream;
@@ -29,6 +28,11 @@ pub struct Augment {
     pub channel: f64,
     /// Standard deviation of the noise, in standard deviations of a feature.
     pub noise: f64,
+}
+
+/// Whether a setting may stay unwritten.
+pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Default for Augment {

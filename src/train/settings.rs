@@ -1,6 +1,6 @@
 //! What to train and how: checked once, before any work.
 
-use super::augment::Augment;
+use super::augment::{Augment, is_default};
 use crate::audio::FeatureSettings;
 use crate::error::{Error, Kind, Result};
 use crate::models::{Architecture, Metadata};
@@ -33,11 +33,6 @@ macro_rules! named {
             }
         }
     };
-}
-
-/// Whether a setting may stay unwritten.
-pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
 }
 
 /// How honest a score is.
