@@ -117,7 +117,7 @@ impl NestedCommand {
     fn train(&self, corpus: &Found, plans: &[(&Candidate, Plan, PathBuf)], what: &str) -> Result<()> {
         let threads = self.work.threads();
         plans.iter().try_for_each(|(_, plan, folder)| check_folder(folder, plan, self.work.resume))?;
-        let reads = |settings: &Settings| (settings.inputs.features(), settings.other_speeds());
+        let reads = |settings: &Settings| (settings.inputs.features(), settings.other_conditions());
         let width = |settings: &Settings| settings.inputs.features().width();
         let epoch = |settings: &Settings| settings.arch.multiply_adds(width(settings)) as u64;
         let mut total = 0;

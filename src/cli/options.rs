@@ -57,7 +57,8 @@ pub struct TrainingOptions {
     /// What a fold's validation speakers do: apart (they judge the epochs), or train as well, with last or average weights [apart]
     #[arg(long, value_name = "NAME")]
     validation: Option<String>,
-    /// Clips heard differently every epoch: voices, or a TOML file with speeds, stretch, channel and noise [none]
+    /// Clips heard differently every epoch: voices, anywhere (these, over a telephone and in noise too), or a TOML file with speeds,
+    /// conditions, stretch, channel and noise [none]
     #[arg(long, value_name = "NAME|FILE.toml")]
     augment: Option<String>,
     /// Trainings at a time [all cores]

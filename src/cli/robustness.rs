@@ -6,7 +6,7 @@ use super::{Done, Outcome, interrupt, print_line, progress};
 use clap::Args;
 use rayon::prelude::*;
 use reslstm::audio::FeatureSettings;
-use reslstm::corpus::Condition;
+use reslstm::data::condition::Condition;
 use reslstm::error::{Error, Kind, Result};
 use reslstm::files::{self, Existing};
 use reslstm::models::ModelFile;

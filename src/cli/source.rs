@@ -2,9 +2,10 @@
 
 use super::{interrupt, progress};
 use reslstm::audio::FeatureSettings;
-use reslstm::corpus::{self, Cache, Condition, Corpus, Loaded, Work};
+use reslstm::corpus::{self, Cache, Corpus, Loaded, Work};
+use reslstm::data::condition::Condition;
 use reslstm::data::folds::{FoldPlan, Split};
-use reslstm::data::{Dataset, Played};
+use reslstm::data::{Dataset, Heard};
 use reslstm::error::{Error, Kind, Result};
 use reslstm::matrix::Matrix;
 use reslstm::train::Recipe;
@@ -86,20 +87,20 @@ impl Found {
         self.load_at(features, &[], cache, threads)
     }
 
-    /// [`load`](Self::load) of what a recipe trains with: its inputs, at all its speeds.
+    /// [`load`](Self::load) of what a recipe trains with: its inputs, in all its conditions.
     pub fn load_for(self, recipe: &Recipe, cache: Option<&Path>, threads: usize) -> Result<Licensed> {
-        self.load_at(recipe.inputs.features(), &recipe.other_speeds(), cache, threads)
+        self.load_at(recipe.inputs.features(), &recipe.other_conditions(), cache, threads)
     }
 
     fn load_at(
         self,
         features: FeatureSettings,
-        speeds: &[f64],
+        others: &[Condition],
         cache: Option<&Path>,
         threads: usize,
     ) -> Result<Licensed> {
         let cache = open_cache(cache)?;
-        let bar = progress::bar((self.corpus.entries().len() * (1 + speeds.len())) as u64, "features");
+        let bar = progress::bar((self.corpus.entries().len() * (1 + others.len())) as u64, "features");
         let work = Work {
             settings: &features,
             condition: Condition::AsRecorded,
@@ -111,11 +112,11 @@ impl Found {
         let pool = pool.map_err(|error| Error::new(Kind::Io, error.to_string()).at("threads"))?;
         let loaded = pool.install(|| {
             let mut loaded = corpus::load_dataset(&self.corpus, &work)?;
-            let played = |&speed: &f64| {
-                let features = corpus::load_heard(&self.corpus, &Work { condition: Condition::Speed(speed), ..work })?;
-                Ok(Played { speed, features })
+            let heard = |&condition: &Condition| {
+                let features = corpus::load_heard(&self.corpus, &Work { condition, ..work })?;
+                Ok(Heard { condition, features })
             };
-            loaded.dataset = loaded.dataset.with_played(speeds.iter().map(played).collect::<Result<_>>()?);
+            loaded.dataset = loaded.dataset.with_heard(others.iter().map(heard).collect::<Result<_>>()?);
             Ok(loaded)
         });
         bar.finish_and_clear();

@@ -8,10 +8,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use super::condition::Condition;
 use super::extract::ClipFeatures;
 use super::npy;
 use crate::audio::FeatureSettings;
+use crate::data::condition::Condition;
 use crate::error::Result;
 use crate::files::{self, Existing};
 use crate::hash::Hash;

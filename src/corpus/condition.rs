@@ -1,13 +1,13 @@
-//! How a recording is heard: as it was made, or as a telephone, a small loudspeaker, noise or another voice would have it. Every
-//! condition is a function of the recording alone: the same bits every time.
+//! What a telephone, a small loudspeaker, noise or another speed does to a recording. Every [`Condition`] is a function of the
+//! recording alone: the same bits every time.
 
 use super::resample::{at_speed, to_rate};
 use crate::audio::Recording;
+use crate::data::condition::Condition;
 use crate::error::Result;
 use crate::hash::Hash;
 use crate::rng::Stream;
 use std::f64::consts::{PI, SQRT_2};
-use std::fmt;
 
 /// Below this a telephone lets nothing through, Hz.
 const TELEPHONE_LOW_HZ: f64 = 300.0;
@@ -18,90 +18,39 @@ const SMALL_SPEAKER_HZ: (f64, f64) = (500.0, 8_000.0);
 /// Where samples are cut off, of the loudest one: amplified by 12 dB too much.
 const CLIPPED_AT: f32 = 0.25;
 
-/// One way to hear a recording.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub enum Condition {
-    /// As it was made.
-    #[default]
-    AsRecorded,
-    /// Played so many times as fast: pitch, formants and tempo together, as if somebody else spoke ([`at_speed`]).
-    Speed(f64),
-    /// With white noise. It is `snr` decibels below the mean power of the whole recording, pauses included.
-    Noise {
-        /// Signal-to-noise ratio, dB.
-        snr: f64,
-    },
-    /// Sampled 8,000 times a second, so that nothing above 4 kHz is left, and without what is below 300 Hz.
-    Telephone,
-    /// From a small loudspeaker: what is below 500 Hz falls by 24 dB an octave, what is above 8 kHz by 12 dB.
-    SmallSpeaker,
-    /// Recorded too loud by 12 dB: cut off at a quarter of its loudest sample.
-    Clipped,
-}
-
-impl Condition {
-    /// Those that `reslstm robustness` reports.
-    pub const REPORTED: [Condition; 11] = [
-        Condition::AsRecorded,
-        Condition::Noise { snr: 20.0 },
-        Condition::Noise { snr: 10.0 },
-        Condition::Noise { snr: 0.0 },
-        Condition::Telephone,
-        Condition::SmallSpeaker,
-        Condition::Clipped,
-        Condition::Speed(0.8),
-        Condition::Speed(0.9),
-        Condition::Speed(1.1),
-        Condition::Speed(1.25),
-    ];
-
-    /// The recording as it is heard, at its own sample rate.
-    ///
-    /// # Errors
-    /// [`Kind::Audio`](crate::error::Kind::Audio) if it cannot be resampled.
-    pub fn heard(self, recording: Recording) -> Result<Recording> {
-        let Recording { sample_rate, mut samples } = recording;
-        match self {
-            Condition::AsRecorded => {}
-            Condition::Speed(speed) => return at_speed(&Recording { sample_rate, samples }, speed),
-            Condition::Noise { snr } => add_noise(&mut samples, snr),
-            Condition::Telephone => {
-                let length = samples.len();
-                let narrow = to_rate(Recording { sample_rate, samples }, TELEPHONE_RATE)?;
-                samples = to_rate(narrow, sample_rate)?.samples;
-                // Resampling rounds the length up, there and back.
-                samples.truncate(length);
-                Biquad::high_pass(TELEPHONE_LOW_HZ, sample_rate).filter(&mut samples);
-            }
-            Condition::SmallSpeaker => {
-                let (low, high) = SMALL_SPEAKER_HZ;
-                let high_pass = Biquad::high_pass(low, sample_rate);
-                high_pass.filter(&mut samples);
-                high_pass.filter(&mut samples);
-                if 2.0 * high < f64::from(sample_rate) {
-                    Biquad::low_pass(high, sample_rate).filter(&mut samples);
-                }
-            }
-            Condition::Clipped => {
-                let most = CLIPPED_AT * samples.iter().fold(0.0f32, |most, x| most.max(x.abs()));
-                samples.iter_mut().for_each(|x| *x = x.clamp(-most, most));
+/// The recording as it is heard in a condition, at its own sample rate.
+///
+/// # Errors
+/// [`Kind::Audio`](crate::error::Kind::Audio) if it cannot be resampled.
+pub fn heard(condition: Condition, recording: Recording) -> Result<Recording> {
+    let Recording { sample_rate, mut samples } = recording;
+    match condition {
+        Condition::AsRecorded => {}
+        Condition::Speed(speed) => return at_speed(&Recording { sample_rate, samples }, speed),
+        Condition::Noise { snr } => add_noise(&mut samples, snr),
+        Condition::Telephone => {
+            let length = samples.len();
+            let narrow = to_rate(Recording { sample_rate, samples }, TELEPHONE_RATE)?;
+            samples = to_rate(narrow, sample_rate)?.samples;
+            // Resampling rounds the length up, there and back.
+            samples.truncate(length);
+            Biquad::high_pass(TELEPHONE_LOW_HZ, sample_rate).filter(&mut samples);
+        }
+        Condition::SmallSpeaker => {
+            let (low, high) = SMALL_SPEAKER_HZ;
+            let high_pass = Biquad::high_pass(low, sample_rate);
+            high_pass.filter(&mut samples);
+            high_pass.filter(&mut samples);
+            if 2.0 * high < f64::from(sample_rate) {
+                Biquad::low_pass(high, sample_rate).filter(&mut samples);
             }
         }
-        Ok(Recording { sample_rate, samples })
-    }
-}
-
-impl fmt::Display for Condition {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Condition::AsRecorded => f.write_str("as recorded"),
-            Condition::Speed(speed) => write!(f, "speed {speed}"),
-            Condition::Noise { snr } => write!(f, "noise, SNR {snr} dB"),
-            Condition::Telephone => f.write_str("telephone"),
-            Condition::SmallSpeaker => f.write_str("small speaker"),
-            Condition::Clipped => f.write_str("clipped"),
+        Condition::Clipped => {
+            let most = CLIPPED_AT * samples.iter().fold(0.0f32, |most, x| most.max(x.abs()));
+            samples.iter_mut().for_each(|x| *x = x.clamp(-most, most));
         }
     }
+    Ok(Recording { sample_rate, samples })
 }
 
 /// Adds white noise. Its random numbers come from the samples themselves: one recording, one noise.
@@ -183,7 +132,7 @@ mod tests {
             let middle = &recording.samples[recording.samples.len() / 2..recording.samples.len() * 9 / 10];
             middle.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / middle.len() as f64
         };
-        let heard = condition.heard(tone(hz)).unwrap();
+        let heard = heard(condition, tone(hz)).unwrap();
         assert_eq!((heard.sample_rate, heard.samples.len()), (RATE, RATE as usize));
         10.0 * (power(&heard) / power(&tone(hz))).log10()
     }
@@ -191,16 +140,16 @@ mod tests {
     #[test]
     fn noise_has_the_power_asked_for_and_the_same_bits_every_time() {
         for snr in [20.0, 10.0, 0.0] {
-            let heard = Condition::Noise { snr }.heard(tone(440.0)).unwrap();
-            let noise: Vec<f32> = heard.samples.iter().zip(tone(440.0).samples).map(|(got, x)| got - x).collect();
+            let once = heard(Condition::Noise { snr }, tone(440.0)).unwrap();
+            let noise: Vec<f32> = once.samples.iter().zip(tone(440.0).samples).map(|(got, x)| got - x).collect();
             let power = noise.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / f64::from(RATE);
             // The tone has 1/8; a standard error of the mean of 48,000 squares is 0.028 dB.
             let got = 10.0 * (0.125 / power).log10();
             assert!((got - snr).abs() < 0.14, "{got} {snr}");
-            assert_eq!(heard, Condition::Noise { snr }.heard(tone(440.0)).unwrap());
+            assert_eq!(once, heard(Condition::Noise { snr }, tone(440.0)).unwrap());
         }
-        let other = Condition::Noise { snr: 0.0 }.heard(tone(441.0)).unwrap();
-        let one = Condition::Noise { snr: 0.0 }.heard(tone(440.0)).unwrap();
+        let other = heard(Condition::Noise { snr: 0.0 }, tone(441.0)).unwrap();
+        let one = heard(Condition::Noise { snr: 0.0 }, tone(440.0)).unwrap();
         let same = |n: &usize| {
             (one.samples[*n] - tone(440.0).samples[*n] - other.samples[*n] + tone(441.0).samples[*n]).abs() < 1e-3
         };
@@ -241,14 +190,14 @@ mod tests {
         for length in [1, 999, 48_001] {
             let recording = Recording { sample_rate: RATE, samples: tone(440.0).samples.repeat(2)[..length].to_vec() };
             for condition in Condition::REPORTED.into_iter().filter(|it| !matches!(it, Condition::Speed(_))) {
-                assert_eq!(condition.heard(recording.clone()).unwrap().samples.len(), length, "{condition}");
+                assert_eq!(heard(condition, recording.clone()).unwrap().samples.len(), length, "{condition}");
             }
         }
     }
 
     #[test]
     fn clipping_cuts_at_a_quarter_and_nothing_else() {
-        let heard = Condition::Clipped.heard(tone(440.0)).unwrap();
+        let heard = heard(Condition::Clipped, tone(440.0)).unwrap();
         let quarter = 0.25 * tone(440.0).samples.iter().fold(0.0f32, |most, x| most.max(x.abs()));
         for (got, x) in heard.samples.iter().zip(&tone(440.0).samples) {
             assert_eq!(*got, x.clamp(-quarter, quarter));
@@ -259,10 +208,10 @@ mod tests {
     fn silence_stays_silence_and_as_recorded_is_as_recorded() {
         let silence = Recording { sample_rate: RATE, samples: vec![0.0; 9_000] };
         for condition in Condition::REPORTED {
-            let heard = condition.heard(silence.clone()).unwrap();
+            let heard = heard(condition, silence.clone()).unwrap();
             assert!(heard.samples.iter().all(|&x| x == 0.0), "{condition}");
         }
-        assert_eq!(Condition::AsRecorded.heard(tone(99.0)).unwrap(), tone(99.0));
-        assert_eq!(Condition::Speed(1.25).heard(tone(99.0)).unwrap().samples.len(), 38_400);
+        assert_eq!(heard(Condition::AsRecorded, tone(99.0)).unwrap(), tone(99.0));
+        assert_eq!(heard(Condition::Speed(1.25), tone(99.0)).unwrap().samples.len(), 38_400);
     }
 }

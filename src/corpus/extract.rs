@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
-use super::condition::Condition;
+use super::condition::heard;
 use super::folders::Corpus;
 use super::{Cache, all_faults};
 use crate::audio::{FeatureSettings, FrontEnd, Recording};
+use crate::data::condition::Condition;
 use crate::data::{Clip, Dataset};
 use crate::error::{Error, Kind, Result};
 use crate::hash::Hash;
@@ -153,7 +154,7 @@ impl Worker<'_> {
         }
         // Not `files::read`: the path is added once, to every error of the clip.
         let bytes = std::fs::read(path).map_err(|error| Error::new(Kind::Io, error.to_string()))?;
-        let Recording { sample_rate, samples } = self.work.condition.heard(Recording::from_wav(&bytes)?)?;
+        let Recording { sample_rate, samples } = heard(self.work.condition, Recording::from_wav(&bytes)?)?;
         let features = self.front_end(sample_rate)?.features(&samples)?;
         let clip = ClipFeatures { features, sample_rate };
         if let Some((cache, key)) = kept {

@@ -10,7 +10,7 @@
 //! |-----------------|-------------------------------------------------------------------------|
 //! | [`folders`]     | which clips there are: a RAVDESS folder, or a manifest                   |
 //! | [`mod@extract`] | their features, on all cores                                            |
-//! | [`condition`]   | recordings as a telephone, noise or another voice would have them       |
+//! | [`condition`]   | what a telephone, noise or another speed does to a recording            |
 //! | [`cache`]       | features of clips that have not changed are not computed again          |
 //! | [`npy`]         | features as NumPy reads and writes them                                 |
 //! | [`resample`]    | recordings at another rate, or played at another speed                  |
@@ -23,7 +23,6 @@ pub mod npy;
 pub mod resample;
 
 pub use cache::Cache;
-pub use condition::Condition;
 pub use extract::{ClipFeatures, Loaded, Work, extract, load_dataset, load_heard};
 pub use folders::{Corpus, Entry, SYNTHETIC_NOTE, Source, find_audio};
 

@@ -3,6 +3,7 @@
 //! | file           | what                                                                               |
 //! |----------------|------------------------------------------------------------------------------------|
 //! | [`labels`]     | the class names; RAVDESS's file names                                              |
+//! | [`condition`]  | ways to hear a recording: in noise, over a telephone, faster                       |
 //! | `manifest`     | a corpus described by a table `path,label,speaker` (with the feature `cli`)        |
 //! | [`batch`]      | clips gathered into the packed layout                                              |
 //! | [`folds`]      | which speakers train, validate and test                                            |
@@ -12,6 +13,7 @@
 //! Nothing here opens a file: folders are walked, and features made and cached, by whoever calls.
 
 pub mod batch;
+pub mod condition;
 pub mod folds;
 pub mod labels;
 #[cfg(feature = "cli")]
@@ -26,6 +28,7 @@ pub use labels::Labels;
 
 use crate::error::{Error, Kind, Result};
 use crate::matrix::Matrix;
+use condition::Condition;
 
 /// One utterance: its features, what is felt in it, and who speaks.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,11 +43,11 @@ pub struct Clip {
     pub features: Matrix<f32>,
 }
 
-/// Every clip of a [`Dataset`], played at another speed.
+/// Every clip of a [`Dataset`], heard otherwise than recorded.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Played {
-    /// How fast, 1 being as recorded.
-    pub speed: f64,
+pub struct Heard {
+    /// How.
+    pub condition: Condition,
     /// Features of every clip, `[T,D]` each, not normalised.
     pub features: Vec<Matrix<f32>>,
 }
@@ -55,7 +58,7 @@ pub struct Dataset {
     labels: Labels,
     clips: Vec<Clip>,
     /// Shared, not copied, by every training.
-    played: Arc<[Played]>,
+    heard: Arc<[Heard]>,
 }
 
 impl Dataset {
@@ -94,24 +97,24 @@ impl Dataset {
             };
             return Err(problem.at(format!("clip `{}`", clip.name)));
         }
-        Ok(Dataset { labels, clips, played: Arc::default() })
+        Ok(Dataset { labels, clips, heard: Arc::default() })
     }
 
-    /// The same clips at other speeds too.
+    /// The same clips, heard in other conditions too.
     ///
     /// # Panics
     /// If one of them has not the clips of the dataset, or not their width.
-    pub fn with_played(self, played: Vec<Played>) -> Self {
-        for Played { features, .. } in &played {
-            assert_eq!(features.len(), self.clips.len(), "every clip at every speed");
+    pub fn with_heard(self, heard: Vec<Heard>) -> Self {
+        for Heard { features, .. } in &heard {
+            assert_eq!(features.len(), self.clips.len(), "every clip in every condition");
             assert!(features.iter().all(|clip| clip.cols() == self.width()), "features of one width");
         }
-        Dataset { played: played.into(), ..self }
+        Dataset { heard: heard.into(), ..self }
     }
 
-    /// The clips at other speeds.
-    pub fn played(&self) -> &Arc<[Played]> {
-        &self.played
+    /// The clips, heard in other conditions.
+    pub fn heard(&self) -> &Arc<[Heard]> {
+        &self.heard
     }
 
     /// The clips themselves.

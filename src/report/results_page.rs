@@ -209,8 +209,9 @@ fn settings_facts(sheet: &mut Sheet, results: &Results, summary: &ModelSummary) 
         }
     };
     let heard = settings.augment.as_ref().map_or("as recorded".into(), |augment| {
-        let Augment { speeds, stretch, channel, noise } = augment;
-        format!("at speeds {speeds:?}, stretched by up to {stretch}, channel {channel}, noise {noise}")
+        let Augment { speeds, conditions, stretch, channel, noise } = augment;
+        let conditions: String = conditions.iter().map(|condition| format!("{condition}; ")).collect();
+        format!("at speeds {speeds:?}; {conditions}stretched by up to {stretch}, channel {channel}, noise {noise}")
     });
     sheet.facts(&[
         ("model", format!("{}, {} parameters", settings.arch, summary.parameters)),

@@ -3,6 +3,7 @@
 //! | kind    | what is drawn, clip by clip and epoch by epoch                        | what it stands for                    |
 //! |---------|-----------------------------------------------------------------------|---------------------------------------|
 //! | speed   | one of a few playing speeds of the recording, its features made anew   | another speaker: pitch, formants and tempo move together |
+//! | condition | instead of a speed, one of a few other [ways to hear it](Condition)  | a telephone, a small loudspeaker, a noisy room |
 //! | stretch | a factor by which the sequence of frames is made longer or shorter     | the same voice, speaking slower or faster |
 //! | channel | a normal number for every normalised feature, added all through the clip | another vocal tract, another microphone: a filter multiplies spectra, and so adds to MFCC |
 //! | noise   | a random number added to every normalised feature of every frame        | another room, another day              |
@@ -10,6 +11,7 @@
 //! Every draw comes from a stream named by seed, epoch and clip: nothing has to be saved, and neither the order of the
 //! clips nor the number of threads changes a draw.
 
+use crate::data::condition::Condition;
 use crate::error::{Error, Kind, Result};
 use crate::matrix::Matrix;
 use crate::rng::Stream;
@@ -21,6 +23,9 @@ use serde::{Deserialize, Serialize};
 pub struct Augment {
     /// Playing speeds, each as likely as the others; 1 is the recording as it is.
     pub speeds: Vec<f64>,
+    /// Other conditions, each as likely as a speed; the recording is then played at its own.
+    #[serde(skip_serializing_if = "is_default")]
+    pub conditions: Vec<Condition>,
     /// The sequence is stretched by a factor between `1 − stretch` and `1 + stretch`.
     pub stretch: f64,
     /// Standard deviation of what is added to a feature all through a clip, in standard deviations of the feature.
@@ -37,23 +42,25 @@ pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 
 impl Default for Augment {
     fn default() -> Self {
-        Augment { speeds: vec![1.0], stretch: 0.0, channel: 0.0, noise: 0.0 }
+        Augment { speeds: vec![1.0], conditions: Vec::new(), stretch: 0.0, channel: 0.0, noise: 0.0 }
     }
 }
 
 impl Augment {
     /// Names of the presets.
-    pub const PRESETS: [&'static str; 1] = ["voices"];
+    pub const PRESETS: [&'static str; 2] = ["voices", "anywhere"];
 
-    /// A preset by name. `voices`: five speeds from 0.84 to 1.19, stretch 0.2, noise 0.5.
+    /// A preset by name. `voices`: five speeds from 0.84 to 1.19, stretch 0.2, noise 0.5. `anywhere`: the same, and over a telephone,
+    /// from a small loudspeaker, and in white noise at 20 and 10 dB.
     pub fn preset(name: &str) -> Option<Self> {
+        let voices =
+            Augment { speeds: vec![0.84, 0.92, 1.0, 1.09, 1.19], stretch: 0.2, noise: 0.5, ..Augment::default() };
+        let [quiet, loud] = [20.0, 10.0].map(|snr| Condition::Noise { snr });
         match name {
-            "voices" => Some(Augment {
-                speeds: vec![0.84, 0.92, 1.0, 1.09, 1.19],
-                stretch: 0.2,
-                noise: 0.5,
-                ..Augment::default()
-            }),
+            "voices" => Some(voices),
+            "anywhere" => {
+                Some(Augment { conditions: vec![Condition::Telephone, Condition::SmallSpeaker, quiet, loud], ..voices })
+            }
             _ => None,
         }
     }
@@ -69,6 +76,16 @@ impl Augment {
         if self.speeds.is_empty() || self.speeds.iter().any(|speed| !(0.5..=2.0).contains(speed)) {
             return wrong("speeds", "at least one, each from 0.5 to 2", &self.speeds);
         }
+        let possible = |condition: &Condition| match condition {
+            Condition::AsRecorded | Condition::Speed(_) => false,
+            Condition::Noise { snr } => (-100.0..=100.0).contains(snr),
+            Condition::Telephone | Condition::SmallSpeaker | Condition::Clipped => true,
+        };
+        if let Some(condition) = self.conditions.iter().find(|condition| !possible(condition)) {
+            let expected =
+                "telephone, small-speaker, clipped, or noise with an snr of -100 to 100 dB (speeds has the others)";
+            return wrong("conditions", expected, condition);
+        }
         if !(0.0..=0.5).contains(&self.stretch) {
             return wrong("stretch", "0 to 0.5", &self.stretch);
         }
@@ -80,17 +97,32 @@ impl Augment {
         Ok(())
     }
 
-    /// The speeds other than 1, at which features are needed too.
-    pub fn other_speeds(&self) -> Vec<f64> {
+    /// The speeds other than 1, from the slowest on.
+    pub fn other_speeds(&self) -> Vec<Condition> {
         let mut speeds: Vec<f64> = self.speeds.iter().copied().filter(|&speed| speed != 1.0).collect();
         speeds.sort_by(f64::total_cmp);
         speeds.dedup();
-        speeds
+        speeds.into_iter().map(Condition::Speed).collect()
     }
 
-    /// One clip as this epoch hears it, into `out`: `at_speed` gives its normalised features at a speed, `stream` the draws.
-    pub fn vary<'a>(&self, at_speed: impl FnOnce(f64) -> &'a Matrix<f32>, stream: &mut Stream, out: &mut Matrix<f32>) {
-        let frames = at_speed(self.speeds[stream.below(self.speeds.len())]);
+    /// The conditions, other than as recorded, in which features are needed too.
+    pub fn other_conditions(&self) -> Vec<Condition> {
+        [self.other_speeds(), self.conditions.clone()].concat()
+    }
+
+    /// One clip as this epoch hears it, into `out`: `heard` gives its normalised features in a condition, `stream` the draws.
+    pub fn vary<'a>(
+        &self,
+        heard: impl FnOnce(Condition) -> &'a Matrix<f32>,
+        stream: &mut Stream,
+        out: &mut Matrix<f32>,
+    ) {
+        let drawn = stream.below(self.speeds.len() + self.conditions.len());
+        let frames = heard(match self.speeds.get(drawn) {
+            Some(1.0) => Condition::AsRecorded,
+            Some(&speed) => Condition::Speed(speed),
+            None => self.conditions[drawn - self.speeds.len()],
+        });
         let factor = stream.between(1.0 - self.stretch, 1.0 + self.stretch);
         stretch(frames, ((frames.rows() as f64 * factor).round() as usize).max(1), out);
         if self.channel > 0.0 {
@@ -205,18 +237,20 @@ mod tests {
     }
 
     #[test]
-    fn every_speed_and_length_is_drawn() {
-        let clips: Vec<Matrix<f32>> = (0..3).map(|clip| Matrix::from_vec(100, 1, vec![clip as f32; 100])).collect();
-        let augment = Augment { speeds: vec![0.9, 1.0, 1.1], stretch: 0.2, ..Augment::default() };
-        let (mut heard, mut lengths, mut out) = ([0; 3], Vec::new(), Matrix::default());
-        for clip in 0..3000 {
-            let at_speed = |speed: f64| &clips[((speed - 0.9) * 10.0).round() as usize];
-            augment.vary(at_speed, &mut Stream::new(2, "augment", clip), &mut out);
+    fn every_speed_condition_and_length_is_drawn() {
+        let clips: Vec<Matrix<f32>> = (0..4).map(|clip| Matrix::from_vec(100, 1, vec![clip as f32; 100])).collect();
+        let (speeds, conditions) = (vec![0.9, 1.0, 1.1], vec![Condition::Clipped]);
+        let ways = [Condition::Speed(0.9), Condition::AsRecorded, Condition::Speed(1.1), Condition::Clipped];
+        let augment = Augment { speeds, conditions, stretch: 0.2, ..Augment::default() };
+        let (mut heard, mut lengths, mut out) = ([0; 4], Vec::new(), Matrix::default());
+        for clip in 0..4000 {
+            let frames = |condition| &clips[ways.iter().position(|&way| way == condition).unwrap()];
+            augment.vary(frames, &mut Stream::new(2, "augment", clip), &mut out);
             heard[out[(0, 0)] as usize] += 1;
             lengths.push(out.rows());
         }
-        // 1000 expected, standard deviation 26.
-        assert!(heard.iter().all(|&n| (870..1130).contains(&n)), "{heard:?}");
+        // 1000 expected, standard deviation 27.
+        assert!(heard.iter().all(|&n| (860..1140).contains(&n)), "{heard:?}");
         assert_eq!((lengths.iter().min(), lengths.iter().max()), (Some(&80), Some(&120)));
         let same = Augment::default();
         same.vary(|_| &clips[1], &mut Stream::new(2, "augment", 0), &mut out);
@@ -229,6 +263,11 @@ mod tests {
         for (augment, name) in [
             (Augment { speeds: vec![], ..Augment::default() }, "augment.speeds"),
             (Augment { speeds: vec![1.0, 2.5], ..Augment::default() }, "augment.speeds"),
+            (Augment { conditions: vec![Condition::Speed(0.9)], ..Augment::default() }, "augment.conditions"),
+            (
+                Augment { conditions: vec![Condition::Noise { snr: f64::NAN }], ..Augment::default() },
+                "augment.conditions",
+            ),
             (Augment { stretch: -0.1, ..Augment::default() }, "augment.stretch"),
             (Augment { channel: -0.1, ..Augment::default() }, "augment.channel"),
             (Augment { noise: f64::NAN, ..Augment::default() }, "augment.noise"),
@@ -236,6 +275,9 @@ mod tests {
             let error = augment.check().unwrap_err();
             assert!(error.kind() == Kind::Settings && error.to_string().starts_with(name), "{error}");
         }
-        assert_eq!(Augment::preset("voices").unwrap().other_speeds(), [0.84, 0.92, 1.09, 1.19]);
+        let anywhere = Augment::preset("anywhere").unwrap();
+        assert!(anywhere.check().is_ok());
+        assert_eq!(anywhere.other_speeds(), [0.84, 0.92, 1.09, 1.19].map(Condition::Speed));
+        assert_eq!(anywhere.other_conditions().len(), 4 + 4);
     }
 }

@@ -1,5 +1,5 @@
 //! Robustness: what the models of a cross-validation make of the speakers they never heard, when these are heard in other
-//! [conditions](crate::corpus::Condition) than recorded, and whether what they say is as sure as it is right.
+//! [conditions](crate::data::condition::Condition) than recorded, and whether what they say is as sure as it is right.
 
 use super::calibration::Reliability;
 use super::metrics::{Confusion, Spread};

@@ -255,10 +255,11 @@ fn together(
     let mut of_mean = all(mean, &task.examples, &task.test);
     let mut of_snapshots = all(snapshots, &task.examples, &task.test);
     let mut others = vec![("snapshots together", snapshots.len(), predict_together(&of_snapshots))];
-    let speeds = settings.other_speeds();
+    let speeds = settings.augment.as_ref().map(Augment::other_speeds).unwrap_or_default();
     for &speed in &speeds {
         let mut scratch = Matrix::default();
-        let heard: Vec<Example<f32>> = task.test.iter().map(|&clip| task.heard_at(clip, speed, &mut scratch)).collect();
+        let heard: Vec<Example<f32>> =
+            task.test.iter().map(|&clip| task.example_in(speed, clip, &mut scratch)).collect();
         let clips: Vec<usize> = (0..heard.len()).collect();
         of_mean.extend(all(mean, &heard, &clips));
         of_snapshots.extend(all(snapshots, &heard, &clips));
@@ -284,7 +285,7 @@ impl Heard {
         examples.resize_with(picks.len().max(examples.len()), || Example { frames: Matrix::default(), label: 0 });
         for (example, &clip) in examples.iter_mut().zip(picks) {
             let mut stream = Stream::new(seed, "clip", clip as u64);
-            augment.vary(|speed| task.at_speed(clip, speed, scratch), &mut stream, &mut example.frames);
+            augment.vary(|condition| task.frames_in(condition, clip, scratch), &mut stream, &mut example.frames);
             example.label = task.examples[clip].label;
         }
         order.clear();

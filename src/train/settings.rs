@@ -2,6 +2,7 @@
 
 use super::augment::{Augment, is_default};
 use crate::audio::FeatureSettings;
+use crate::data::condition::Condition;
 use crate::error::{Error, Kind, Result};
 use crate::models::{Architecture, Metadata};
 use crate::packed::Padding;
@@ -205,9 +206,9 @@ impl Recipe {
         (1..=epochs / t0).map(move |cycle| cycle * t0 - 1).filter(move |epoch| average && 2 * (epoch + 1) > epochs)
     }
 
-    /// The playing speeds other than 1 at which the clips' features are needed.
-    pub fn other_speeds(&self) -> Vec<f64> {
-        self.augment.as_ref().map(Augment::other_speeds).unwrap_or_default()
+    /// The conditions, other than as recorded, in which the clips' features are needed.
+    pub fn other_conditions(&self) -> Vec<Condition> {
+        self.augment.as_ref().map(Augment::other_conditions).unwrap_or_default()
     }
 
     /// Every value within its range.

@@ -3,9 +3,10 @@
 use super::metrics::Confusion;
 use super::settings::{Protocol, Settings, Validation};
 use crate::data::batch::{Batch, Example, batches};
+use crate::data::condition::Condition;
 use crate::data::folds::Split;
 use crate::data::normalise::Normaliser;
-use crate::data::{Dataset, Played};
+use crate::data::{Dataset, Heard};
 use crate::error::{Error, Kind, Result};
 use crate::layers::PackedFor;
 use crate::layers::softmax_cross_entropy::softmax;
@@ -21,8 +22,8 @@ const EVALUATION_BATCH: usize = 32;
 pub struct Task {
     /// Every clip of the corpus, normalised.
     pub examples: Vec<Example<f32>>,
-    /// The clips at other speeds, not normalised.
-    pub played: Arc<[Played]>,
+    /// The clips in other conditions, not normalised.
+    pub heard: Arc<[Heard]>,
     /// Clips to learn from.
     pub train: Vec<usize>,
     /// Clips that choose the best epoch; empty where every speaker trains.
@@ -82,25 +83,25 @@ impl Task {
             |clip: &crate::data::Clip| Ok(Example { frames: normaliser.apply(&clip.features)?, label: clip.label });
         let examples = clips.iter().map(example).collect::<Result<_>>()?;
         let (inputs, classes) = (dataset.width(), dataset.labels().count());
-        let played = dataset.played().clone();
-        Ok(Task { examples, played, train, validation, test, normaliser, inputs, classes })
+        let heard = dataset.heard().clone();
+        Ok(Task { examples, heard, train, validation, test, normaliser, inputs, classes })
     }
 
-    /// A clip as it is heard at a speed.
-    pub fn heard_at(&self, clip: usize, speed: f64, scratch: &mut Matrix<f32>) -> Example<f32> {
-        Example { frames: self.at_speed(clip, speed, scratch).clone(), label: self.examples[clip].label }
+    /// A clip as it is heard in a condition.
+    pub fn example_in(&self, condition: Condition, clip: usize, scratch: &mut Matrix<f32>) -> Example<f32> {
+        Example { frames: self.frames_in(condition, clip, scratch).clone(), label: self.examples[clip].label }
     }
 
-    /// Normalised features of a clip at a speed: its own, or made in `scratch`.
+    /// Normalised features of a clip in a condition: its own, or made in `scratch`.
     ///
     /// # Panics
-    /// If the clips were not played at this speed.
-    pub fn at_speed<'a>(&'a self, clip: usize, speed: f64, scratch: &'a mut Matrix<f32>) -> &'a Matrix<f32> {
-        if speed == 1.0 {
+    /// If the clips were not heard in this condition.
+    pub fn frames_in<'a>(&'a self, condition: Condition, clip: usize, scratch: &'a mut Matrix<f32>) -> &'a Matrix<f32> {
+        if condition == Condition::AsRecorded {
             return &self.examples[clip].frames;
         }
-        let played = self.played.iter().find(|played| played.speed == speed);
-        let features = &played.unwrap_or_else(|| panic!("features at speed {speed} were not made")).features[clip];
+        let heard = self.heard.iter().find(|heard| heard.condition == condition);
+        let features = &heard.unwrap_or_else(|| panic!("features, {condition}, were not made")).features[clip];
         self.normaliser.apply_into(features, scratch);
         scratch
     }

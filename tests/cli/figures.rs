@@ -56,17 +56,19 @@ fn number(row: &BTreeMap<String, String>, column: &str) -> f64 {
 #[test]
 fn augmentation_is_shown_at_both_ends() {
     let room = Room::new("augmentation");
-    let (svg, rows) = draw(&room, &format!("augmentation {CLIP}"));
+    let (svg, rows) = draw(&room, &format!("augmentation {CLIP} --augment anywhere"));
     let frames = |start: &str| rows.iter().filter(|row| row["way"].starts_with(start)).count();
     let recorded = frames("as recorded");
     room.does(&format!("features {CLIP} -o features --format csv"));
     let table = String::from_utf8(room.read(&format!("features/{}", room.list("features")[0]))).unwrap();
     assert_eq!(recorded, table.lines().count() - 1);
     for (start, factor) in [
-        ("played at 0.84", 1.0 / 0.84),
-        ("played at 1.19", 1.0 / 1.19),
+        ("speed 0.84", 1.0 / 0.84),
+        ("speed 1.19", 1.0 / 1.19),
         ("stretched to 0.8", 0.8),
         ("stretched to 1.2", 1.2),
+        ("telephone", 1.0),
+        ("noise, SNR 10 dB", 1.0),
         ("with noise of 0.5", 1.0),
     ] {
         let expected = recorded as f64 * factor;
@@ -79,7 +81,7 @@ fn augmentation_is_shown_at_both_ends() {
     }
     room.write("still.toml", "stretch = 0.1\n");
     let (_, rows) = draw(&room, &format!("augmentation {CLIP} --augment still.toml"));
-    assert_eq!(rows.iter().filter(|row| row["way"].starts_with("played")).count(), 0);
+    assert_eq!(rows.iter().filter(|row| row["way"].starts_with("speed")).count(), 0);
 }
 
 #[test]

@@ -42,6 +42,15 @@ fn voices_are_varied_and_weights_averaged_the_same_on_any_number_of_threads() {
     room.write("mine.toml", "speeds = [0.84, 0.92, 1.0, 1.09, 1.19]\nstretch = 0.2\nnoise = 0.5\n");
     room.does(&format!("{} -o mine", line.replace("voices", "mine.toml")));
     assert_eq!(room.read("mine/summary.json"), room.read("one/summary.json"));
+
+    // Where no speed is asked for, there are no rows that average over them.
+    room.write("phone.toml", "conditions = ['telephone', { noise = { snr = 20 } }]\n");
+    room.does(&format!("{} -o phone", line.replace("voices", "phone.toml")));
+    let rows =
+        |folder: &str| room.json(&format!("{folder}/summary.json"))["models"][0]["others"].as_array().unwrap().len();
+    assert_eq!((rows("phone"), rows("plain"), rows("one")), (2, 2, 4));
+    assert_ne!(room.read("phone/models/run0-fold0.safetensors"), room.read("plain/models/run0-fold0.safetensors"));
+
     room.does("train ../speech -o all.safetensors --all --arch lstm-sa-h4 --epochs 4 --t0 2 --weights average");
 
     // With the validation speakers in training nobody judges the epochs, and other weights come out.
@@ -54,9 +63,11 @@ fn voices_are_varied_and_weights_averaged_the_same_on_any_number_of_threads() {
     assert!(svg.contains("training loss") && !svg.contains("validation UAR"));
 
     room.write("bad.toml", "speeds = [3.0]\n");
+    room.write("faster.toml", "conditions = [{ speed = 1.1 }]\n");
     room.write("odd.toml", "pitch = 2\n");
     for (change, message) in [
         ("--augment bad.toml", "augment.speeds: expected at least one, each from 0.5 to 2, got [3.0]"),
+        ("--augment faster.toml", "augment.conditions: expected telephone, small-speaker, clipped, or noise"),
         ("--augment odd.toml", "augment: odd.toml: unknown field `pitch`"),
         ("--augment none.toml", "augment: none.toml: No such file"),
         ("--augment voices --protocol published", "augment: expected none under published"),

@@ -8,7 +8,7 @@ use super::super::{Done, Outcome, clip};
 use super::Output;
 use clap::Args;
 use reslstm::audio::{FeatureSettings, FrontEnd, Recording};
-use reslstm::corpus::resample::at_speed;
+use reslstm::corpus::condition::heard;
 use reslstm::data::Clip;
 use reslstm::data::normalise::Normaliser;
 use reslstm::error::{Error, Kind, Result};
@@ -74,7 +74,7 @@ Example: reslstm figure augmentation clip.wav -o augmentation.svg")]
 pub struct Augmentation {
     /// A recording (.wav)
     audio: PathBuf,
-    /// What is drawn: voices, or a TOML file with speeds, stretch, channel and noise
+    /// What is drawn: voices, anywhere, or a TOML file with speeds, conditions, stretch, channel and noise
     #[arg(long, value_name = "NAME|FILE.toml", default_value = "voices")]
     augment: String,
     /// Which noise is drawn
@@ -99,7 +99,8 @@ impl Augmentation {
     }
 }
 
-/// The clip as recorded, at the slowest and the fastest speed, shortest and longest, through another channel, and with noise.
+/// The clip as recorded, at the slowest and the fastest speed, in the other conditions, shortest and longest, through another channel,
+/// and with noise.
 fn ways(recording: &Recording, augment: &Augment, seed: u64) -> Result<Vec<Heard>> {
     let mut front_end = FrontEnd::new(FeatureSettings::default(), recording.sample_rate)?;
     let recorded = front_end.features(&recording.samples)?;
@@ -111,11 +112,11 @@ fn ways(recording: &Recording, augment: &Augment, seed: u64) -> Result<Vec<Heard
     let recorded = normaliser.apply(&recorded)?;
     let mut ways = vec![Heard { how: "as recorded".into(), features: recorded.clone() }];
     let speeds = augment.other_speeds();
-    let ends = [speeds.first(), speeds.last()];
-    for &speed in ends.into_iter().flatten().take(speeds.len()) {
-        let features = normaliser.apply(&front_end.features(&at_speed(recording, speed)?.samples)?)?;
-        let what = if speed < 1.0 { "lower and longer" } else { "higher and shorter" };
-        ways.push(Heard { how: format!("played at {speed} of its speed: {what}"), features });
+    let ends = [speeds.first(), speeds.last()].into_iter().flatten().take(speeds.len());
+    for &condition in ends.chain(&augment.conditions) {
+        let heard = heard(condition, recording.clone())?;
+        let features = normaliser.apply(&front_end.features(&heard.samples)?)?;
+        ways.push(Heard { how: condition.to_string(), features });
     }
     for factor in [1.0 - augment.stretch, 1.0 + augment.stretch].into_iter().filter(|&factor| factor != 1.0) {
         let mut features = Matrix::default();
