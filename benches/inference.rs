@@ -1,24 +1,26 @@
-//! Speed of a trained model in use: one clip at once, a stream frame by frame, sound to a label. ResLSTM-SA-h64, as bundled
-//! with the command.
+//! Speed of a model in use: one clip at once and a stream frame by frame, by ResLSTM-SA-h64 of the paper's 46 inputs; sound to a
+//! label, by the model bundled with the command.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use reslstm::audio::{Recording, write_wav16};
 use reslstm::data::synth::{SAMPLE_RATE, synthesise};
 use reslstm::matrix::Matrix;
-use reslstm::models::{LivePredictor, ModelFile, Predictor, Stream, Tape};
+use reslstm::models::{LivePredictor, Model, ModelFile, Predictor, Stream, Tape};
 use reslstm::packed::{Packed, Padding};
 use reslstm::rng;
 use std::hint::black_box;
 use std::time::Duration;
 
-/// Features a frame, and frames of a clip: RAVDESS's mean.
+/// Features a frame, frames of a clip in the mean, and classes: RAVDESS's.
 const INPUTS: usize = 46;
 const FRAMES: usize = 87;
+const CLASSES: usize = 8;
 
-const MODEL: &[u8] = include_bytes!("../data/reslstm-sa-h64-ravdess.safetensors");
+const BUNDLED: &[u8] = include_bytes!("../data/reslstm-sa-h64-ravdess.safetensors");
 
-fn file() -> ModelFile {
-    ModelFile::from_bytes(MODEL).expect("the bundled weights")
+fn model() -> Model<f32> {
+    let arch = "reslstm-sa-h64".parse().expect("a valid name");
+    Model::init(arch, INPUTS, CLASSES, &mut rng::Stream::new(0, "init", 0))
 }
 
 fn clip() -> Matrix<f32> {
@@ -28,14 +30,15 @@ fn clip() -> Matrix<f32> {
 
 /// 87 frames of features, normalised, to scores; to probabilities and a label from features as they are.
 fn whole_clip(c: &mut Criterion) {
-    let (file, x, mut tape) = (file(), clip(), Tape::default());
+    let (model, x, mut tape) = (model(), clip(), Tape::default());
     let layout = Packed::new(&[FRAMES], Padding::Ignored);
-    let mut predictor = Predictor::new(file.clone()).expect("the bundled weights");
+    let file = ModelFile::new(model.clone(), None).expect("a model");
+    let mut predictor = Predictor::new(file).expect("a model");
     let mut group = c.benchmark_group("one clip of 87 frames, features given");
     group.throughput(Throughput::Elements(FRAMES as u64));
     group.bench_function("forward", |b| {
         b.iter(|| {
-            file.model().forward_eval(&layout, black_box(&x), &mut tape);
+            model.forward_eval(&layout, black_box(&x), &mut tape);
             tape.top.logits[(0, 0)]
         });
     });
@@ -45,7 +48,7 @@ fn whole_clip(c: &mut Criterion) {
 
 /// One frame in, probabilities out.
 fn streaming(c: &mut Criterion) {
-    let (x, mut stream, mut t) = (clip(), Stream::new(file().model()), 0);
+    let (x, mut stream, mut t) = (clip(), Stream::new(&model()), 0);
     let mut group = c.benchmark_group("streaming");
     group.throughput(Throughput::Elements(1));
     group.bench_function("one frame", |b| {
@@ -61,8 +64,9 @@ fn streaming(c: &mut Criterion) {
 fn sound(c: &mut Criterion) {
     let samples = synthesise(0, &"03-01-05-02-01-01-01".parse().expect("a valid name")).samples;
     let wav = write_wav16(&samples, SAMPLE_RATE);
-    let mut predictor = Predictor::new(file()).expect("the bundled weights");
-    let mut live = LivePredictor::new(&file()).expect("the bundled weights");
+    let file = ModelFile::from_bytes(BUNDLED).expect("the bundled weights");
+    let mut predictor = Predictor::new(file.clone()).expect("the bundled weights");
+    let mut live = LivePredictor::new(&file).expect("the bundled weights");
     let predict = |predictor: &mut Predictor| {
         predictor.predict_recording(&Recording::from_wav(black_box(&wav)).unwrap()).unwrap()
     };
@@ -70,7 +74,7 @@ fn sound(c: &mut Criterion) {
     group.throughput(Throughput::Elements(samples.len() as u64)).sample_size(40);
     group.bench_function("a WAV file", |b| b.iter(|| predict(&mut predictor)));
     group.bench_function("a WAV file, the model loaded for it", |b| {
-        b.iter(|| predict(&mut Predictor::from_bytes(MODEL).unwrap()));
+        b.iter(|| predict(&mut Predictor::from_bytes(BUNDLED).unwrap()));
     });
     group.bench_function("live", |b| {
         b.iter(|| {

@@ -60,7 +60,7 @@ impl Bench {
             bar.inc(1);
             Data { clips, us_a_frame: 1e6 * training.seconds / training.frames as f64 }
         });
-        let inference = Inference::measure(BUNDLED)?;
+        let inference = Inference::measure(arch, BUNDLED)?;
         bar.finish_and_clear();
         let report = Report {
             version: env!("CARGO_PKG_VERSION"),
@@ -154,9 +154,10 @@ impl Display for Report {
         line(f, "µs a frame", self.data.iter().map(|data| format!("{:.2}", data.us_a_frame)))?;
 
         let Inference { clip_us, frame_us, live_frame_us, features_ms, wav_seconds, wav_ms, load_ms } = inference;
-        writeln!(f, "\nthe bundled model in use")?;
-        writeln!(f, "  a clip of 87 frames, features given        {clip_us:>8.1} µs")?;
+        writeln!(f, "\n{arch} in use, features given")?;
+        writeln!(f, "  a clip of 87 frames                        {clip_us:>8.1} µs")?;
         writeln!(f, "  streaming, a frame in, probabilities out   {frame_us:>8.2} µs")?;
+        writeln!(f, "the bundled model in use")?;
         writeln!(f, "  live, the samples of a frame in            {live_frame_us:>8.1} µs")?;
         writeln!(f, "  features of a second of sound              {features_ms:>8.3} ms")?;
         writeln!(f, "  a WAV of {wav_seconds:.1} s to its label               {wav_ms:>8.2} ms")?;

@@ -26,7 +26,7 @@ pub(super) const BUNDLED: &[u8] = include_bytes!("../../data/reslstm-sa-h64-ravd
 
 Examples:
   reslstm predict interview.wav --window 3 --step 1 --csv > emotions.csv
-  reslstm features clip.wav -o f && reslstm predict f/clip.npy --json
+  reslstm features clip.wav --inputs pitch -o f && reslstm predict f/clip.npy --json
   arecord -f S16_LE -r 48000 -d 4 | reslstm predict -
   arecord -t raw -f S16_LE -r 48000 | reslstm predict --live --step 0.5
 
