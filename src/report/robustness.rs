@@ -96,7 +96,7 @@ pub fn reliability_svg(robustness: &Robustness) -> String {
 fn panels(robustness: &Robustness) -> Vec<(String, &Reliability)> {
     let heard = &robustness.conditions[0];
     let with = match robustness.temperature {
-        Some(temperature) => format!("scores divided by the temperature ({temperature:.2})"),
+        Some(temperature) => format!("scores divided by {temperature:.2}"),
         None => "as the models say".into(),
     };
     let without = heard.uncalibrated.as_ref().map(|it| ("scores as trained".to_string(), it));
@@ -104,7 +104,7 @@ fn panels(robustness: &Robustness) -> Vec<(String, &Reliability)> {
 }
 
 fn draw_reliability(canvas: &Canvas<'_>, panel: &Panel, name: &str, reliability: &Reliability) -> Drawn {
-    panel.heading(canvas, name)?;
+    panel.heading(canvas, &format!("{name}: calibration error {:.3}", reliability.ece()))?;
     panel.y_axis(canvas, &ticks(&panel.y, 5), "share right")?;
     panel.x_axis(canvas, &ticks(&panel.x, 5), "probability of the class predicted")?;
     let total: u64 = reliability.bins.iter().map(|bin| bin.count).sum();
@@ -119,9 +119,7 @@ fn draw_reliability(canvas: &Canvas<'_>, panel: &Panel, name: &str, reliability:
         canvas.draw(&Rectangle::new([(left, panel.top), (right, panel.top + strip)], INK.mix(0.5).filled()))?;
     }
     line(canvas, [panel.at(0.0, 0.0), panel.at(1.0, 1.0)], VERMILLION.stroke_width(2))?;
-    panel.frame(canvas)?;
-    let ece = format!("calibration error {:.3}", reliability.ece());
-    write(canvas, &ece, (panel.left + 10, panel.top + 8), LABEL, (HPos::Left, VPos::Top))
+    panel.frame(canvas)
 }
 
 /// The same as CSV text, a line a bin: `scores,from,to,count,confidence,accuracy`.
@@ -185,7 +183,7 @@ mod tests {
         let one = reliability_svg(&found(None));
         assert!(one.contains("as the models say") && one.matches("calibration error").count() == 1);
         let two = reliability_svg(&found(Some(2.0)));
-        assert!(two.contains("scores as trained") && two.contains("temperature (2.00)"));
+        assert!(two.contains("scores as trained") && two.contains("scores divided by 2.00"));
         assert_eq!(reliability_csv(&found(Some(2.0))).lines().count(), 1 + 2 * Reliability::BINS);
         // 0.95 said of two, one right; 0.99 of one, right: all in the last bin, (2·0.95 + 0.99)/3 against 2/3.
         assert!(two.contains("calibration error 0.297"), "{two}");
