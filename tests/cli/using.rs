@@ -111,8 +111,15 @@ fn the_bundled_weights_know_ravdesss_emotions_and_their_licence() {
     )
     .unwrap();
     let info: Value = serde_json::from_str(&room.does("info --json bundled.safetensors")).unwrap();
-    assert_eq!((&info["arch"], &info["parameters"]), (&"reslstm-sa-h64".into(), &46_772.into()));
+    assert_eq!((&info["arch"], &info["parameters"]), (&"reslstm-sa-h64".into(), &62_368.into()));
     assert_eq!(info["labels"], serde_json::json!(RAVDESS));
+    assert!(info["metadata"]["temperature"].as_f64().unwrap() > 1.0, "its probabilities are calibrated");
+    // What it reads of a frame, as the help says, gives what the recording gives.
+    room.does(&format!("features {CLIP} --inputs pitch -o f"));
+    let of_features = predictions(&room.does("predict --json f/03-01-05-01-01-01-02.npy"));
+    assert_eq!(of_features[0]["probabilities"], predicted[0]["probabilities"]);
+    room.does(&format!("features {CLIP} -o paper"));
+    room.refuses_saying("predict paper/03-01-05-01-01-01-02.npy", &["60", "46"]);
     assert_eq!(info["metadata"]["train_speakers"].as_array().unwrap().len(), 24);
     assert!(room.does("info bundled.safetensors").contains("CC BY-NC-SA"));
     assert!(room.does("predict --help").contains("CC BY-NC-SA"));
