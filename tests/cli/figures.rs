@@ -174,8 +174,8 @@ fn a_clip_s_way_through_a_model() {
     // From its features the same.
     let (_, again) = draw(&room, &format!("signal-flow features/{} --model {}", room.list("features")[0], model()));
     assert_eq!(again, frames);
-    // The bundled weights have another architecture.
-    assert_eq!(draw(&room, &format!("signal-flow {CLIP}")).1[0].len(), 3 + 46 + 46 + 64);
+    // The bundled weights have another architecture, and 60 inputs.
+    assert_eq!(draw(&room, &format!("signal-flow {CLIP}")).1[0].len(), 3 + 60 + 60 + 64);
 }
 
 #[test]
