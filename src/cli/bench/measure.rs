@@ -77,6 +77,11 @@ impl Training {
     }
 }
 
+/// A model of the paper's inputs before any training.
+fn untrained(arch: Architecture) -> Model<f32> {
+    Model::init(arch, INPUTS, CLASSES, &mut rng::Stream::new(0, "init", 0))
+}
+
 /// A training on random features.
 struct Work {
     examples: Vec<Example<f32>>,
@@ -90,7 +95,7 @@ struct Work {
 
 impl Work {
     fn new(arch: Architecture, clips: usize) -> Self {
-        let model = Model::init(arch, INPUTS, CLASSES, &mut rng::Stream::new(0, "init", 0));
+        let model = untrained(arch);
         // As many clips in memory as there are to be, but the same few over and over: drawing them would take longer than
         // training on them.
         let few: Vec<_> = (0..clips.min(48)).map(|n| features(FRAMES - 12 + n % 24, n)).collect();
@@ -146,7 +151,7 @@ pub struct Inference {
 impl Inference {
     /// Of features by a model of the paper's inputs, of sound by the model that is in `bundled`.
     pub fn measure(arch: Architecture, bundled: &[u8]) -> Result<Self> {
-        let model = Model::init(arch, INPUTS, CLASSES, &mut rng::Stream::new(0, "init", 0));
+        let model = untrained(arch);
         let file = ModelFile::from_bytes(bundled)?;
         let mut predictor = Predictor::new(file.clone())?;
         let mut of_features = Predictor::new(ModelFile::new(model.clone(), None)?)?;
