@@ -36,6 +36,7 @@ pub use dense::dense_product;
 pub use level::{Level, simd};
 pub use outer::add_outer;
 pub use panels::Panels;
-pub use product::{Start, Term, product};
+pub use product::{Start, Term, product, product_from};
+pub use tile::Side;
 pub use units::map_units;
 pub use vector::{add_column_sums, add_scaled, dot};

@@ -1,7 +1,7 @@
 //! `out += Aᵀ·B`: the gradient of a weight, a sum of one outer product per frame.
 
 use super::lanes::{LANES, Lanes, vector_start};
-use super::tile::{Tiled, cover};
+use super::tile::{Side, Tiled, cover};
 use super::{Level, Panels, simd};
 use crate::scalar::Scalar;
 
@@ -25,7 +25,7 @@ pub fn add_outer<S: Scalar>(a: &[S], b: &Panels<S>, out: &mut [S]) {
 
 #[inline(always)]
 fn add_outer_at<S: Scalar>(level: Level, a: &[S], rows: usize, b: &Panels<S>, out: &mut [S]) {
-    cover(level, rows, b.columns(), &Job { level, a, rows, b }, out);
+    cover(level, rows, b.columns(), Side::Left, &Job { level, a, rows, b }, out);
 }
 
 struct Job<'a, S> {

@@ -1,7 +1,7 @@
 //! `out = start + A₁·B₁ + A₂·B₂ + …`: several products into one result, without anything in between.
 
 use super::lanes::{LANES, Lanes, vector_start};
-use super::tile::{Tiled, cover};
+use super::tile::{Side, Tiled, cover};
 use super::{Level, Panels, simd};
 use crate::scalar::Scalar;
 
@@ -29,8 +29,17 @@ pub enum Start<'a, S> {
 ///
 /// # Panics
 /// If a term's shape does not fit `out`, `[rows, columns]`.
-#[inline(never)] // one copy of all its tiles, not one a caller
+#[inline]
 pub fn product<S: Scalar>(start: Start<'_, S>, terms: &[Term<'_, S>], out: &mut [S]) {
+    product_from(Side::Left, start, terms, out);
+}
+
+/// [`product()`], the same bits, its columns begun on one side or the other.
+///
+/// # Panics
+/// As [`product()`].
+#[inline(never)] // one copy of all its tiles, not one a caller
+pub fn product_from<S: Scalar>(side: Side, start: Start<'_, S>, terms: &[Term<'_, S>], out: &mut [S]) {
     let columns = terms[0].b.columns();
     let rows = out.len() / columns;
     assert_eq!(out.len(), rows * columns, "the result has whole rows of {columns} columns");
@@ -43,7 +52,7 @@ pub fn product<S: Scalar>(start: Start<'_, S>, terms: &[Term<'_, S>], out: &mut 
     }
     simd(
         #[inline(always)]
-        |level| product_at(level, rows, columns, start, terms, out),
+        |level| product_at(level, rows, columns, side, start, terms, out),
     );
 }
 
@@ -52,14 +61,15 @@ pub(super) fn product_at<S: Scalar>(
     level: Level,
     rows: usize,
     columns: usize,
+    side: Side,
     start: Start<'_, S>,
     terms: &[Term<'_, S>],
     out: &mut [S],
 ) {
     // Two compilations of the tile: one that may go on with a sum is slower where none does.
     match start {
-        Start::Held => cover(level, rows, columns, &Job::<S, true> { level, columns, start, terms }, out),
-        _ => cover(level, rows, columns, &Job::<S, false> { level, columns, start, terms }, out),
+        Start::Held => cover(level, rows, columns, side, &Job::<S, true> { level, columns, start, terms }, out),
+        _ => cover(level, rows, columns, side, &Job::<S, false> { level, columns, start, terms }, out),
     }
 }
 
@@ -160,12 +170,12 @@ mod tests {
             p2.pack_transposed(&transposed, 31);
             let expected = naive(&bias, &[(&a1, &b1, 5), (&a2, &b2, 31)], rows, columns);
             let terms = [Term { a: &a1, b: &p1 }, Term { a: &a2, b: &p2 }];
-            for level in available_levels() {
+            for (level, side) in available_levels().flat_map(|level| [(level, Side::Left), (level, Side::Right)]) {
                 let mut out = vec![f32::NAN; rows * columns];
                 simd_at(
                     level,
                     #[inline(always)]
-                    |level| product_at(level, rows, columns, Start::Row(&bias), &terms, &mut out),
+                    |level| product_at(level, rows, columns, side, Start::Row(&bias), &terms, &mut out),
                 );
                 if level.fused() {
                     assert_eq!(out, expected, "{level:?} [{rows}, {columns}]");
@@ -191,8 +201,12 @@ mod tests {
             let (mut whole, mut parts) = (vec![f32::NAN; rows * columns], vec![f32::NAN; rows * columns]);
             product(Start::Zero, &terms, &mut whole);
             product(Start::Zero, &terms[..1], &mut parts);
-            product(Start::Held, &terms[1..], &mut parts);
-            assert_eq!(parts, whole, "[{rows}, {columns}]");
+            let begun = parts.clone();
+            for side in [Side::Left, Side::Right] {
+                parts.copy_from_slice(&begun);
+                product_from(side, Start::Held, &terms[1..], &mut parts);
+                assert_eq!(parts, whole, "[{rows}, {columns}] from the {side:?}");
+            }
         }
     }
 

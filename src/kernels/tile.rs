@@ -10,15 +10,33 @@ pub(super) trait Tiled<S: Scalar> {
     fn tile<const R: usize, const V: usize>(&self, row: usize, v: usize, out: &mut [S]);
 }
 
+/// Where the columns of a result are begun; the numbers are the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The first columns first.
+    Left,
+    /// The last columns first. When one right-hand side serves many products in turn and is larger than the nearest cache, every
+    /// other product begins here: with the strips that the one before it read last.
+    Right,
+}
+
 /// Covers a `[rows, columns]` result with tiles of up to twelve vectors: 6 rows × 2 vectors or 4 × 3 of the 32 registers of
 /// AVX-512, 6 × 1 of the 16 registers of AVX2 (two a vector). Twelve sums hide the latency of an addition; with more the
 /// compiler keeps some of them in memory, at a third of the speed. A single row (one clip, one frame) takes up to 4 vectors.
 #[inline(always)]
-pub(super) fn cover<S: Scalar>(level: Level, rows: usize, columns: usize, job: &impl Tiled<S>, out: &mut [S]) {
+pub(super) fn cover<S: Scalar>(
+    level: Level,
+    rows: usize,
+    columns: usize,
+    from: Side,
+    job: &impl Tiled<S>,
+    out: &mut [S],
+) {
     if rows == 1 {
         return share_evenly(
             columns.div_ceil(LANES),
             4,
+            from,
             #[inline(always)]
             |v, width| match width {
                 4 => job.tile::<1, 4>(0, v, out),
@@ -32,6 +50,7 @@ pub(super) fn cover<S: Scalar>(level: Level, rows: usize, columns: usize, job: &
     share_evenly(
         columns.div_ceil(LANES),
         most,
+        from,
         #[inline(always)]
         |v, width| match (level, width) {
             (Level::Avx512, 3) => cover_rows::<S, 3>(rows, v, job, out),
@@ -47,6 +66,7 @@ fn cover_rows<S: Scalar, const V: usize>(rows: usize, v: usize, job: &impl Tiled
     share_evenly(
         rows,
         most,
+        Side::Left,
         #[inline(always)]
         |row, height| match height {
             6 if V < 3 => job.tile::<6, V>(row, v, out),
@@ -62,13 +82,14 @@ fn cover_rows<S: Scalar, const V: usize>(rows: usize, v: usize, job: &impl Tiled
 /// Calls `tile(first, size)` so that `0..total` is covered by tiles of at most `most`, all of nearly the same size:
 /// seven rows become four and three, not six and one.
 #[inline(always)]
-fn share_evenly(total: usize, most: usize, mut tile: impl FnMut(usize, usize)) {
+fn share_evenly(total: usize, most: usize, from: Side, mut tile: impl FnMut(usize, usize)) {
     let tiles = total.div_ceil(most);
-    let mut first = 0;
+    let mut done = 0;
     for t in 0..tiles {
         let size = total / tiles + usize::from(t < total % tiles);
+        let first = if from == Side::Left { done } else { total - done - size };
         tile(first, size);
-        first += size;
+        done += size;
     }
 }
 
@@ -78,14 +99,15 @@ mod tests {
 
     #[test]
     fn tiles_share_evenly() {
-        let tiles = |total, most| {
+        let tiles = |total, most, from| {
             let mut all = Vec::new();
-            share_evenly(total, most, |first, size| all.push((first, size)));
+            share_evenly(total, most, from, |first, size| all.push((first, size)));
             all
         };
-        assert_eq!(tiles(7, 6), [(0, 4), (4, 3)]);
-        assert_eq!(tiles(12, 6), [(0, 6), (6, 6)]);
-        assert_eq!(tiles(0, 6), []);
-        assert_eq!(tiles(1, 3), [(0, 1)]);
+        assert_eq!(tiles(7, 6, Side::Left), [(0, 4), (4, 3)]);
+        assert_eq!(tiles(7, 6, Side::Right), [(3, 4), (0, 3)]);
+        assert_eq!(tiles(12, 6, Side::Left), [(0, 6), (6, 6)]);
+        assert_eq!(tiles(0, 6, Side::Left), []);
+        assert_eq!(tiles(1, 3, Side::Right), [(0, 1)]);
     }
 }

@@ -159,7 +159,7 @@
 //!
 //! Proof: [where the proof is](super#where-the-proof-is). Next: [lesson 6](super::residual).
 
-use crate::kernels::{Panels, Start, Term, add_column_sums, add_outer, product};
+use crate::kernels::{Panels, Side, Start, Term, add_column_sums, add_outer, product, product_from};
 use crate::matrix::Matrix;
 use crate::packed::Packed;
 use crate::params::parameters;
@@ -368,7 +368,9 @@ impl<S: Scalar> Lstm<S> {
                         product(Start::Row(&tape.bias), &[input], activation);
                     }
                     let frame = &mut activation[t % BLOCK_FRAMES * 4 * hidden..][..4 * hidden];
-                    product(Start::Held, &[Term { a: h_prev, b: &tape.stacked_hh }], frame);
+                    // From left and right in turn, too.
+                    let side = if t % 2 == 0 { Side::Left } else { Side::Right };
+                    product_from(side, Start::Held, &[Term { a: h_prev, b: &tape.stacked_hh }], frame);
                     &*frame
                 }
             };
