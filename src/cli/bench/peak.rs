@@ -1,27 +1,46 @@
 //! The peak of a core: multiply-adds that wait neither for memory nor for each other.
 
 use super::measure::fastest;
-use reslstm::kernels::{Panels, Start, Term, product};
+use reslstm::kernels::lanes::{LANES, Lanes};
+use reslstm::kernels::{Level, simd};
 use std::hint::black_box;
 use std::time::Duration;
 
-/// One tile of the product kernel, sums that stay in registers, over operands that stay in the cache, so deep that beginning and
-/// end do not count.
-const ROWS: usize = 6;
-const COLUMNS: usize = 32;
-const DEPTH: usize = 1024;
+/// Multiply-adds to each sum in a round, so many that beginning and end do not count.
+const DEPTH: usize = 100_000;
 
-/// GFLOP/s of `f32` on this thread, a multiply-add being two of them.
+/// GFLOP/s of `f32` on this thread, a multiply-add being two of them. Not by the product kernel, which has to load what it
+/// multiplies: by sums that stay in registers, as do the factors.
 pub fn multiply_adds() -> f64 {
-    let a = vec![black_box(0.5f32); ROWS * DEPTH];
-    let mut b = Panels::default();
-    b.pack(&vec![black_box(1e-3f32); DEPTH * COLUMNS], COLUMNS);
-    let mut out = vec![0.0; ROWS * COLUMNS];
-    let rounds = 200;
+    // Twelve registers of sums, more than a core has multiply-adds under way.
+    let sums = match Level::current() {
+        Level::Avx512 => 12,
+        Level::Avx2 => 6,
+        Level::Baseline => 3,
+    };
     let seconds = fastest(Duration::from_millis(300), || {
-        for _ in 0..rounds {
-            product(Start::Zero, &[Term { a: &a, b: &b }], black_box(&mut out));
-        }
+        simd(
+            #[inline(always)]
+            |level| match level {
+                Level::Avx512 => round::<6, 2>(level),
+                Level::Avx2 => round::<6, 1>(level),
+                Level::Baseline => round::<3, 1>(level),
+            },
+        );
     });
-    (2 * ROWS * COLUMNS * DEPTH * rounds) as f64 / seconds / 1e9
+    (2 * sums * LANES * DEPTH) as f64 / seconds / 1e9
+}
+
+#[inline(always)]
+fn round<const R: usize, const V: usize>(level: Level) {
+    let (scale, x) = (black_box(0.5f32), black_box([Lanes([1e-3f32; LANES]); V]));
+    let mut sums = [[Lanes::ZERO; V]; R];
+    for _ in 0..DEPTH {
+        for r in 0..R {
+            for v in 0..V {
+                sums[r][v].add_scaled(level, scale, &x[v]);
+            }
+        }
+    }
+    black_box(sums);
 }
