@@ -32,6 +32,7 @@ pub fn multiply_adds() -> f64 {
 }
 
 #[inline(always)]
+#[allow(clippy::needless_range_loop)] // the shape that the compiler keeps in registers
 fn round<const R: usize, const V: usize>(level: Level) {
     let (scale, x) = (black_box(0.5f32), black_box([Lanes([1e-3f32; LANES]); V]));
     let mut sums = [[Lanes::ZERO; V]; R];
