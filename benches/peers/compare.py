@@ -7,22 +7,24 @@ Every figure of the other tools is printed with every figure of ours, in the ord
 import json, os, re, shutil, statistics, subprocess, sys, tempfile, time
 from datetime import datetime
 
+if len(sys.argv) not in (3, 4):
+    sys.exit(__doc__)
 reslstm, ravdess = map(os.path.abspath, sys.argv[1:3])
 rounds = int(sys.argv[3]) if len(sys.argv) > 3 else 2
 peers = os.path.dirname(os.path.abspath(__file__))
-work = tempfile.mkdtemp(prefix="reslstm-compare-")
-os.chdir(work)
+scratch = tempfile.TemporaryDirectory(prefix="reslstm-compare-")  # removed at the end, after an error too
+os.chdir(scratch.name)
 
 
 def run(*command):
     """Runs a command to its end: what it printed, its seconds and its peak memory in MB."""
     start = time.perf_counter()
     with open("stdout", "w+") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(command, stdout=out)
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - start
         if status:
-            sys.exit(f"{' '.join(command)}: exit status {status}")
+            sys.exit(f"{' '.join(command)}: exit status {os.waitstatus_to_exitcode(status)}")
         out.seek(0)
         return out.read(), seconds, usage.ru_maxrss / 1024
 
@@ -117,4 +119,3 @@ for batch in (8, 16, 64):
 in_use()
 cores()
 process()
-shutil.rmtree(work)
