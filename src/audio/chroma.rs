@@ -1,6 +1,7 @@
 //! Chroma: how much power falls on each of the twelve pitch classes, whatever the octave (`librosa.feature.chroma_stft`).
 
 use super::FeatureSettings;
+use crate::kernels::lanes::LANES;
 use crate::kernels::{Panels, Start, Term, product};
 use crate::matrix::Matrix;
 
@@ -11,10 +12,12 @@ const CENTRE_OCTAVE: f64 = 5.0;
 /// Standard deviation of the weight of octaves, in octaves.
 const OCTAVE_WIDTH: f64 = 2.0;
 
-/// The filters for one tuning, a column for each pitch class, C first: `[B,chroma]`, packed once for all clips of that tuning.
+/// The filters for one tuning, a column for each pitch class, C first, and columns of zeros to a full vector: `[B,≥chroma]`, packed
+/// once for all clips of that tuning.
 #[derive(Clone, Debug)]
 pub(super) struct ChromaBank {
     tuning: f64,
+    classes: usize,
     filters: Panels<f32>,
 }
 
@@ -22,8 +25,10 @@ impl ChromaBank {
     /// The [`filters`] for `tuning`, in chroma bins.
     pub(super) fn new(settings: &FeatureSettings, sample_rate: u32, tuning: f64) -> Self {
         let mut packed = Panels::default();
-        packed.pack_transposed(filters(settings, sample_rate, tuning).as_slice(), settings.bins());
-        ChromaBank { tuning, filters: packed }
+        let mut rows = filters(settings, sample_rate, tuning).as_slice().to_vec();
+        rows.resize(settings.chroma.next_multiple_of(LANES) * settings.bins(), 0.0);
+        packed.pack_transposed(&rows, settings.bins());
+        ChromaBank { tuning, classes: settings.chroma, filters: packed }
     }
 
     /// The tuning the bank was built for, in chroma bins.
@@ -35,12 +40,11 @@ impl ChromaBank {
     /// of a frame 1. A silent frame stays 0: where the largest is no normal number, there is nothing to divide by
     /// (`librosa.util.normalize`).
     pub(super) fn apply(&self, power: &Matrix<f32>, features: &mut Matrix<f32>, first: usize) {
-        let classes = self.filters.columns();
-        let mut sums = Matrix::zeros(power.rows(), classes);
+        let mut sums = Matrix::zeros(power.rows(), self.filters.columns());
         product(Start::Zero, &[Term { a: power.as_slice(), b: &self.filters }], sums.as_mut_slice());
         for t in 0..features.rows() {
-            let chroma = &mut features.row_mut(t)[first..first + classes];
-            chroma.copy_from_slice(sums.row(t));
+            let chroma = &mut features.row_mut(t)[first..first + self.classes];
+            chroma.copy_from_slice(&sums.row(t)[..self.classes]);
             let largest = chroma.iter().copied().fold(0.0, f32::max);
             if largest >= f32::MIN_POSITIVE {
                 for value in chroma {

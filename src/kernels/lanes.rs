@@ -15,9 +15,19 @@ impl<S: Scalar> Lanes<S> {
     /// Sixteen zeros.
     pub const ZERO: Self = Lanes([S::ZERO; LANES]);
 
-    /// The first sixteen numbers of `from`; where there are fewer, zeros follow.
+    /// The first sixteen numbers of `from`.
+    ///
+    /// # Panics
+    /// If there are fewer.
     #[inline(always)]
     pub fn load(from: &[S]) -> Self {
+        Lanes(*from.first_chunk().expect("sixteen numbers"))
+    }
+
+    /// The first sixteen numbers of `from`; where there are fewer, zeros follow. Not for the sums of a tile: a length known only
+    /// at run time keeps them in memory, at half the speed.
+    #[inline(always)]
+    pub fn load_padded(from: &[S]) -> Self {
         match from.first_chunk() {
             Some(full) => Lanes(*full),
             None => {
@@ -30,30 +40,35 @@ impl<S: Scalar> Lanes<S> {
         }
     }
 
-    /// Writes as many lanes as fit.
+    /// Writes the lanes to the first sixteen numbers of `to`.
+    ///
+    /// # Panics
+    /// If there are fewer.
     #[inline(always)]
     pub fn store(self, to: &mut [S]) {
-        match to.first_chunk_mut() {
-            Some(full) => *full = self.0,
-            None => {
-                for (x, &lane) in to.iter_mut().zip(&self.0) {
-                    *x = lane;
-                }
-            }
+        *to.first_chunk_mut().expect("sixteen numbers") = self.0;
+    }
+
+    /// Writes the lanes from `first` on; those before keep what `to` holds.
+    ///
+    /// # Panics
+    /// If `to` has fewer than sixteen numbers.
+    #[inline(always)]
+    pub fn store_from(self, first: usize, to: &mut [S]) {
+        // All lanes are written, and what they wrote over put back: storing from a place known only at run time would keep them
+        // out of the registers, a choice lane by lane would take them apart.
+        let before = Self::load(to);
+        self.store(to);
+        if first > 0 {
+            before.put_back(first, to);
         }
     }
 
-    /// Writes the lanes from `first` on, as many as fit; those before keep what `to` holds.
-    #[inline(always)]
-    pub fn store_from(self, first: usize, to: &mut [S]) {
-        if first == 0 {
-            return self.store(to);
-        }
-        // All lanes are written, and what they wrote over put back: storing from a place known only at run time would keep them
-        // out of the registers, a choice lane by lane would take them apart.
-        let kept = Self::load(to);
-        self.store(to);
-        to[..first].copy_from_slice(&kept.0[..first]);
+    /// Writes the first `n` lanes.
+    #[cold]
+    #[inline(never)]
+    fn put_back(self, n: usize, to: &mut [S]) {
+        to[..n].copy_from_slice(&self.0[..n]);
     }
 
     /// `self += scale · other`, lane by lane: one rounding where the level has fused multiply-add, two where not.

@@ -1,14 +1,17 @@
 //! `out += Aᵀ·B`: the gradient of a weight, a sum of one outer product per frame.
 
+use super::Panels;
 use super::lanes::{LANES, Lanes, vector_start};
-use super::tile::{Side, Tiled, cover};
-use super::{Level, Panels, simd};
+use super::level::{Level, simd_at};
+use super::tile::{Side, Tiled, cover, share_evenly};
 use crate::scalar::Scalar;
+
+/// Frames that every tile of the result takes before the next ones come: so few that they stay in the nearest cache.
+const BLOCK_FRAMES: usize = 96;
 
 /// `out[p,q] += Σ_f a[f,p]·b[f,q]`, frames in their order, continuing the sum that `out` holds.
 ///
-/// `a` is `[frames, P]`, `b` `[frames, Q]`, packed, `out` `[P, Q]`. Give it a few hundred frames at a time, so that they stay
-/// in the cache while every tile of `out` reads them.
+/// `a` is `[frames, P]`, `b` `[frames, Q]`, packed, `out` `[P, Q]`.
 ///
 /// # Panics
 /// If the shapes do not fit.
@@ -17,15 +20,46 @@ pub fn add_outer<S: Scalar>(a: &[S], b: &Panels<S>, out: &mut [S]) {
     let rows = out.len() / b.columns();
     assert_eq!(out.len(), rows * b.columns(), "whole rows of {} columns", b.columns());
     assert_eq!(a.len(), b.depth() * rows, "A and B have a row a frame");
-    simd(
+    add_outer_at(Level::current(), a, rows, b, out);
+}
+
+fn add_outer_at<S: Scalar>(level: Level, a: &[S], rows: usize, b: &Panels<S>, out: &mut [S]) {
+    if b.columns() < LANES {
+        return add_narrow_outer(level, a, rows, b, out);
+    }
+    simd_at(
+        level,
         #[inline(always)]
-        |level| add_outer_at(level, a, rows, b, out),
+        |level| {
+            share_evenly(
+                b.depth(),
+                BLOCK_FRAMES,
+                Side::Left,
+                #[inline(always)]
+                |first, frames| {
+                    let a = &a[first * rows..][..frames * rows];
+                    cover(level, rows, b.columns(), Side::Left, &Job { level, a, rows, b, first, frames }, out);
+                },
+            );
+        },
     );
 }
 
-#[inline(always)]
-fn add_outer_at<S: Scalar>(level: Level, a: &[S], rows: usize, b: &Panels<S>, out: &mut [S]) {
-    cover(level, rows, b.columns(), Side::Left, &Job { level, a, rows, b }, out);
+/// [`add_outer`] of fewer than sixteen columns, row by row, as in a narrow [product](super::product()).
+fn add_narrow_outer<S: Scalar>(level: Level, a: &[S], rows: usize, b: &Panels<S>, out: &mut [S]) {
+    simd_at(
+        level,
+        #[inline(always)]
+        |level| {
+            for (p, out) in out.chunks_exact_mut(b.columns()).enumerate() {
+                let mut sums = Lanes::load_padded(out);
+                for (a, lanes) in a.chunks_exact(rows).zip(b.strip(0)) {
+                    sums.add_scaled(level, a[p], lanes);
+                }
+                out.copy_from_slice(&sums.0[..b.columns()]);
+            }
+        },
+    );
 }
 
 struct Job<'a, S> {
@@ -33,13 +67,15 @@ struct Job<'a, S> {
     a: &'a [S],
     rows: usize,
     b: &'a Panels<S>,
+    first: usize,
+    frames: usize,
 }
 
 impl<S: Scalar> Tiled<S> for Job<'_, S> {
-    /// `R` rows × `V` vectors of the result, in registers while all frames pass.
+    /// `R` rows × `V` vectors of the result, in registers while the frames of a block pass.
     #[inline(always)]
     fn tile<const R: usize, const V: usize>(&self, p: usize, v: usize, out: &mut [S]) {
-        let (frames, columns) = (self.b.depth(), self.b.columns());
+        let columns = self.b.columns();
         let mut sums = [[Lanes::ZERO; V]; R];
         for r in 0..R {
             let row = &out[(p + r) * columns..][..columns];
@@ -49,9 +85,9 @@ impl<S: Scalar> Tiled<S> for Job<'_, S> {
         }
         let b: [&[Lanes<S>]; V] = std::array::from_fn(
             #[inline(always)]
-            |w| &self.b.strip(v + w)[..frames],
+            |w| &self.b.strip(v + w)[self.first..][..self.frames],
         );
-        for (f, a) in self.a.chunks_exact(self.rows).enumerate().take(frames) {
+        for (f, a) in self.a.chunks_exact(self.rows).enumerate().take(self.frames) {
             let a = &a[p..p + R];
             let lanes: [Lanes<S>; V] = std::array::from_fn(
                 #[inline(always)]
@@ -78,7 +114,7 @@ impl<S: Scalar> Tiled<S> for Job<'_, S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::level::{available_levels, simd_at};
+    use crate::kernels::level::available_levels;
     use crate::rng::Stream;
 
     #[test]
@@ -100,11 +136,7 @@ mod tests {
             packed.pack(&b, columns);
             for level in available_levels() {
                 let mut out = before.clone();
-                simd_at(
-                    level,
-                    #[inline(always)]
-                    |level| add_outer_at(level, &a, rows, &packed, &mut out),
-                );
+                add_outer_at(level, &a, rows, &packed, &mut out);
                 if level.fused() {
                     assert_eq!(out, expected, "{level:?} [{frames}, {rows}, {columns}]");
                 } else {

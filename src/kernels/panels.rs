@@ -35,7 +35,7 @@ impl<S: Scalar> Panels<S> {
         for (v, strip) in self.strips.chunks_exact_mut(self.depth).enumerate() {
             let start = vector_start(v, self.columns);
             for (lanes, row) in strip[first..first + rows].iter_mut().zip(b.chunks_exact(self.columns)) {
-                *lanes = Lanes::load(&row[start..]);
+                *lanes = Lanes::load_padded(&row[start..]);
             }
         }
     }

@@ -1,8 +1,9 @@
 //! `out = start + A₁·B₁ + A₂·B₂ + …`: several products into one result, without anything in between.
 
+use super::Panels;
 use super::lanes::{LANES, Lanes, vector_start};
+use super::level::{Level, simd_at};
 use super::tile::{Side, Tiled, cover};
-use super::{Level, Panels, simd};
 use crate::scalar::Scalar;
 
 /// One product `A·B` of the sum.
@@ -50,14 +51,10 @@ pub fn product_from<S: Scalar>(side: Side, start: Start<'_, S>, terms: &[Term<'_
         assert_eq!(term.b.columns(), columns, "all terms have the columns of the result");
         assert_eq!(term.a.len(), rows * term.b.depth(), "A has a row per row of the result, as long as B is deep");
     }
-    simd(
-        #[inline(always)]
-        |level| product_at(level, rows, columns, side, start, terms, out),
-    );
+    product_at(Level::current(), rows, columns, side, start, terms, out);
 }
 
-#[inline(always)]
-pub(super) fn product_at<S: Scalar>(
+fn product_at<S: Scalar>(
     level: Level,
     rows: usize,
     columns: usize,
@@ -66,40 +63,71 @@ pub(super) fn product_at<S: Scalar>(
     terms: &[Term<'_, S>],
     out: &mut [S],
 ) {
-    // Two compilations of the tile: one that may go on with a sum is slower where none does.
-    match start {
-        Start::Held => cover(level, rows, columns, side, &Job::<S, true> { level, columns, start, terms }, out),
-        _ => cover(level, rows, columns, side, &Job::<S, false> { level, columns, start, terms }, out),
+    if columns < LANES {
+        return narrow_product(level, columns, start, terms, out);
     }
+    simd_at(
+        level,
+        #[inline(always)]
+        |level| cover(level, rows, columns, side, &Job { level, columns, start, terms }, out),
+    );
 }
 
-struct Job<'a, S, const HELD: bool> {
+/// [`product()`] of fewer than sixteen columns, row by row. Apart from the tiles: sums whose length is known only at run time stay in
+/// memory, and take those of the tiles with them.
+fn narrow_product<S: Scalar>(level: Level, columns: usize, start: Start<'_, S>, terms: &[Term<'_, S>], out: &mut [S]) {
+    simd_at(
+        level,
+        #[inline(always)]
+        |level| {
+            for (row, out) in out.chunks_exact_mut(columns).enumerate() {
+                let mut sums = match start {
+                    Start::Zero => Lanes::ZERO,
+                    Start::Row(bias) => Lanes::load_padded(bias),
+                    Start::Held => Lanes::load_padded(out),
+                };
+                for term in terms {
+                    let depth = term.b.depth();
+                    for (&a, lanes) in term.a[row * depth..][..depth].iter().zip(term.b.strip(0)) {
+                        sums.add_scaled(level, a, lanes);
+                    }
+                }
+                out.copy_from_slice(&sums.0[..columns]);
+            }
+        },
+    );
+}
+
+struct Job<'a, S> {
     level: Level,
     columns: usize,
     start: Start<'a, S>,
     terms: &'a [Term<'a, S>],
 }
 
-impl<S: Scalar, const HELD: bool> Tiled<S> for Job<'_, S, HELD> {
+impl<S: Scalar> Tiled<S> for Job<'_, S> {
     /// `R` rows × `V` vectors of the result, held in registers from their start to their last term.
     #[inline(always)]
     fn tile<const R: usize, const V: usize>(&self, row: usize, v: usize, out: &mut [S]) {
+        let columns = self.columns;
         let mut sums = [[Lanes::ZERO; V]; R];
         for r in 0..R {
             for w in 0..V {
-                let first = vector_start(v + w, self.columns);
+                let first = vector_start(v + w, columns);
                 match self.start {
+                    Start::Zero => {}
                     Start::Row(bias) => sums[r][w] = Lanes::load(&bias[first..]),
-                    _ if HELD => sums[r][w] = Lanes::load(&out[(row + r) * self.columns..][..self.columns][first..]),
-                    _ => {}
+                    Start::Held => sums[r][w] = Lanes::load(&out[(row + r) * columns..][..columns][first..]),
                 }
             }
         }
         for term in self.terms {
+            // Rows and strips are sliced to one length before the inner loop: none of its bounds is left to check.
             let depth = term.b.depth();
-            // Rows and strips are sliced before the inner loop, the rows as one slice: an array of slices per row led the
-            // compiler to vectorise across rows, at a third of the speed.
-            let a = &term.a[row * depth..][..R * depth];
+            let a: [&[S]; R] = std::array::from_fn(
+                #[inline(always)]
+                |r| &term.a[(row + r) * depth..][..depth],
+            );
             let b: [&[Lanes<S>]; V] = std::array::from_fn(
                 #[inline(always)]
                 |w| &term.b.strip(v + w)[..depth],
@@ -111,18 +139,19 @@ impl<S: Scalar, const HELD: bool> Tiled<S> for Job<'_, S, HELD> {
                 );
                 for r in 0..R {
                     for w in 0..V {
-                        sums[r][w].add_scaled(self.level, a[r * depth + k], &lanes[w]);
+                        sums[r][w].add_scaled(self.level, a[r][k], &lanes[w]);
                     }
                 }
             }
         }
+        let goes_on = matches!(self.start, Start::Held);
         for r in 0..R {
-            let out = &mut out[(row + r) * self.columns..][..self.columns];
+            let out = &mut out[(row + r) * columns..][..columns];
             for w in 0..V {
-                let first = vector_start(v + w, self.columns);
+                let first = vector_start(v + w, columns);
                 // Where the last vector overlaps the one before, both hold the same sums, unless a sum went on that another tile
                 // has written already: then these lanes are left alone.
-                let fresh = if HELD && w == 0 { v * LANES - first } else { 0 };
+                let fresh = if goes_on && w == 0 { v * LANES - first } else { 0 };
                 sums[r][w].store_from(fresh, &mut out[first..]);
             }
         }
@@ -132,7 +161,7 @@ impl<S: Scalar, const HELD: bool> Tiled<S> for Job<'_, S, HELD> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::level::{available_levels, simd_at};
+    use crate::kernels::level::available_levels;
     use crate::rng::Stream;
 
     fn random(n: usize, stream: &mut Stream) -> Vec<f32> {
@@ -172,11 +201,7 @@ mod tests {
             let terms = [Term { a: &a1, b: &p1 }, Term { a: &a2, b: &p2 }];
             for (level, side) in available_levels().flat_map(|level| [(level, Side::Left), (level, Side::Right)]) {
                 let mut out = vec![f32::NAN; rows * columns];
-                simd_at(
-                    level,
-                    #[inline(always)]
-                    |level| product_at(level, rows, columns, side, Start::Row(&bias), &terms, &mut out),
-                );
+                product_at(level, rows, columns, side, Start::Row(&bias), &terms, &mut out);
                 if level.fused() {
                     assert_eq!(out, expected, "{level:?} [{rows}, {columns}]");
                 } else {

@@ -20,9 +20,8 @@ pub enum Side {
     Right,
 }
 
-/// Covers a `[rows, columns]` result with tiles of up to twelve vectors: 6 rows × 2 vectors or 4 × 3 of the 32 registers of
-/// AVX-512, 6 × 1 of the 16 registers of AVX2 (two a vector). Twelve sums hide the latency of an addition; with more the
-/// compiler keeps some of them in memory, at a third of the speed. A single row (one clip, one frame) takes up to 4 vectors.
+/// Covers a `[rows, columns]` result with tiles of up to twelve registers of sums, which hide the latency of an addition: 6 rows ×
+/// 2 vectors or 4 × 3 of the 32 registers of AVX-512, 6 × 1 of the 16 registers of AVX2 (two a vector). Few rows take more vectors.
 #[inline(always)]
 pub(super) fn cover<S: Scalar>(
     level: Level,
@@ -32,29 +31,24 @@ pub(super) fn cover<S: Scalar>(
     job: &impl Tiled<S>,
     out: &mut [S],
 ) {
-    if rows == 1 {
-        return share_evenly(
-            columns.div_ceil(LANES),
-            4,
-            from,
-            #[inline(always)]
-            |v, width| match width {
-                4 => job.tile::<1, 4>(0, v, out),
-                3 => job.tile::<1, 3>(0, v, out),
-                2 => job.tile::<1, 2>(0, v, out),
-                _ => job.tile::<1, 1>(0, v, out),
-            },
-        );
-    }
-    let most = if level == Level::Avx512 { 3 } else { 1 };
+    let most = match (level, rows) {
+        (_, 1) => 4,
+        (Level::Avx512, _) => 3,
+        (Level::Avx2, 2) => 2,
+        _ => 1,
+    };
     share_evenly(
         columns.div_ceil(LANES),
         most,
         from,
         #[inline(always)]
-        |v, width| match (level, width) {
-            (Level::Avx512, 3) => cover_rows::<S, 3>(rows, v, job, out),
-            (Level::Avx512, 2) => cover_rows::<S, 2>(rows, v, job, out),
+        |v, width| match (level, rows, width) {
+            (_, 1, 4) => job.tile::<1, 4>(0, v, out),
+            (_, 1, 3) => job.tile::<1, 3>(0, v, out),
+            (_, 1, 2) => job.tile::<1, 2>(0, v, out),
+            (Level::Avx2, 2, 2) => job.tile::<2, 2>(0, v, out),
+            (Level::Avx512, _, 3) => cover_rows::<S, 3>(rows, v, job, out),
+            (Level::Avx512, _, 2) => cover_rows::<S, 2>(rows, v, job, out),
             _ => cover_rows::<S, 1>(rows, v, job, out),
         },
     );
@@ -82,7 +76,7 @@ fn cover_rows<S: Scalar, const V: usize>(rows: usize, v: usize, job: &impl Tiled
 /// Calls `tile(first, size)` so that `0..total` is covered by tiles of at most `most`, all of nearly the same size:
 /// seven rows become four and three, not six and one.
 #[inline(always)]
-fn share_evenly(total: usize, most: usize, from: Side, mut tile: impl FnMut(usize, usize)) {
+pub(super) fn share_evenly(total: usize, most: usize, from: Side, mut tile: impl FnMut(usize, usize)) {
     let tiles = total.div_ceil(most);
     let mut done = 0;
     for t in 0..tiles {

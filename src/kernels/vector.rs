@@ -14,7 +14,7 @@ pub fn dot<S: Scalar>(level: Level, a: &[S], b: &[S]) -> S {
     let mut sums = Lanes::ZERO;
     let (a, b) = (a.chunks(LANES), b.chunks(LANES));
     for (a, b) in a.zip(b) {
-        let (a, b) = (Lanes::load(a), Lanes::load(b));
+        let (a, b) = (Lanes::load_padded(a), Lanes::load_padded(b));
         for lane in 0..LANES {
             let sum = &mut sums.0[lane];
             *sum = if level.fused() { a.0[lane].mul_add(b.0[lane], *sum) } else { a.0[lane] * b.0[lane] + *sum };
