@@ -4,7 +4,7 @@ usage: compare.py RESLSTM RAVDESS [ROUNDS]      RESLSTM: the release binary; RAV
 
 Every figure of the other tools is printed with every figure of ours, in the order they were measured.
 """
-import json, os, re, shutil, statistics, subprocess, sys, tempfile, time
+import json, os, re, statistics, subprocess, sys, tempfile, time
 from datetime import datetime
 
 if len(sys.argv) not in (3, 4):
@@ -42,15 +42,15 @@ def listed(figures, digits):
 
 
 def features():
-    """Every WAV read once before, so that its file lies in the page cache for both."""
+    """Every WAV read once before, so that its file lies in the page cache for both. A new folder each time: where files have just
+    been deleted, ext4 makes new ones at half the speed."""
     for folder, _, names in os.walk(ravdess):
         for name in names:
             open(os.path.join(folder, name), "rb").read()
     ours, other = [], []
     for _ in range(rounds):
         for _ in range(5):
-            ours.append(run(reslstm, "features", ravdess, "-o", "features")[1])
-            shutil.rmtree("features")
+            ours.append(run(reslstm, "features", ravdess, "-o", f"features-{len(ours)}")[1])
         other.append(float(re.search(r"total ([\d.]+)s", peer("librosa_features.py", ravdess, "features.npz"))[1]))
     median, best = statistics.median(ours), min(ours)
     row(f"features, 2 threads, median of {len(ours)}", f"{median:.3f} s ({best:.3f} to {max(ours):.3f})",
@@ -83,18 +83,17 @@ def in_use():
             f"peak {listed((bench['peak_gflops'] for bench in benches), 1)} GFLOP/s",
             listed((100 * step["of_peak"] for step in steps), 1) + " %")
     clip = [bench["inference"]["clip_us"] for bench in benches]
-    for name, other in (("ONNX Runtime", onnx), ("PyTorch", torch)):
-        row("one clip of 87 frames", f"{listed(clip, 0)} µs", f"{name} {listed(other, 0)} µs",
-            listed((t / o for o, t in zip(clip, other)), 2))
+    row("one clip of 87 frames", f"{listed(clip, 0)} µs", f"ONNX Runtime {listed(onnx, 0)}, PyTorch {listed(torch, 0)} µs",
+        " and ".join(listed((t / o for o, t in zip(clip, other)), 2) for other in (onnx, torch)))
     row("streaming, one frame", f"{listed((bench['inference']['frame_us'] for bench in benches), 2)} µs", "", "")
 
 
 def cores():
     seconds, memory = {1: [], 2: []}, []
-    for _ in range(rounds):
+    for attempt in range(rounds):
         for threads in (2, 1):
-            _, taken, peak = run(reslstm, "cv", ravdess, "-o", "cv", "--runs", "2", "--epochs", "10", "--threads", str(threads))
-            shutil.rmtree("cv")
+            _, taken, peak = run(reslstm, "cv", ravdess, "-o", f"cv-{attempt}-{threads}", "--runs", "2", "--epochs", "10",
+                                 "--threads", str(threads))
             seconds[threads].append(taken)
             if threads == 2:
                 memory.append(peak)

@@ -6,8 +6,8 @@ use crate::scalar::Scalar;
 /// A `[depth, columns]` matrix stored as vertical strips of sixteen columns, each strip row after row: a product reads
 /// every strip from its first number to its last. Packed once, read by every tile of the product.
 ///
-/// The last strip is moved back to end with the last column ([`vector_start`]); with fewer than sixteen columns the one
-/// strip is filled up with zeros.
+/// The last strip is moved back to end with the last column ([`vector_start`]); of fewer than sixteen columns there is one
+/// strip, whose last lanes nothing reads.
 #[derive(Clone, Debug, Default)]
 pub struct Panels<S> {
     depth: usize,
@@ -81,10 +81,7 @@ impl<S: Scalar> Panels<S> {
     /// If it has no rows or no columns.
     pub fn reshape(&mut self, depth: usize, columns: usize) {
         assert!(depth > 0 && columns > 0, "a product needs rows and columns");
-        if (depth, columns) != (self.depth, self.columns) {
-            (self.depth, self.columns) = (depth, columns);
-            self.strips.clear();
-            self.strips.resize(depth * columns.div_ceil(LANES), Lanes::ZERO);
-        }
+        (self.depth, self.columns) = (depth, columns);
+        self.strips.resize(depth * columns.div_ceil(LANES), Lanes::ZERO);
     }
 }

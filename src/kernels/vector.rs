@@ -12,13 +12,12 @@ use crate::scalar::Scalar;
 pub fn dot<S: Scalar>(level: Level, a: &[S], b: &[S]) -> S {
     assert_eq!(a.len(), b.len(), "a dot product takes two vectors of one length");
     let mut sums = Lanes::ZERO;
-    let (a, b) = (a.chunks(LANES), b.chunks(LANES));
-    for (a, b) in a.zip(b) {
-        let (a, b) = (Lanes::load_padded(a), Lanes::load_padded(b));
-        for lane in 0..LANES {
-            let sum = &mut sums.0[lane];
-            *sum = if level.fused() { a.0[lane].mul_add(b.0[lane], *sum) } else { a.0[lane] * b.0[lane] + *sum };
-        }
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks(), b.as_chunks());
+    for (a, b) in a.iter().zip(b) {
+        add_products(level, a, b, &mut sums);
+    }
+    if !a_rest.is_empty() {
+        add_products(level, &Lanes::load_padded(a_rest).0, &Lanes::load_padded(b_rest).0, &mut sums);
     }
     let mut half = LANES / 2;
     while half > 0 {
@@ -28,6 +27,15 @@ pub fn dot<S: Scalar>(level: Level, a: &[S], b: &[S]) -> S {
         half /= 2;
     }
     sums.0[0]
+}
+
+/// `sums[lane] += a[lane]·b[lane]`
+#[inline(always)]
+fn add_products<S: Scalar>(level: Level, a: &[S; LANES], b: &[S; LANES], sums: &mut Lanes<S>) {
+    for lane in 0..LANES {
+        let sum = &mut sums.0[lane];
+        *sum = if level.fused() { a[lane].mul_add(b[lane], *sum) } else { a[lane] * b[lane] + *sum };
+    }
 }
 
 /// `y[i] += scale·x[i]`

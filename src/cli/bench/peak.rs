@@ -12,14 +12,10 @@ const DEPTH: usize = 100_000;
 /// GFLOP/s of `f32` on this thread, a multiply-add being two of them. Not by the product kernel, which has to load what it
 /// multiplies: by sums that stay in registers, as do the factors.
 pub fn multiply_adds() -> f64 {
-    // Twelve registers of sums, more than a core has multiply-adds under way.
-    let sums = match Level::current() {
-        Level::Avx512 => 12,
-        Level::Avx2 => 6,
-        Level::Baseline => 3,
-    };
+    let mut sums = 0;
     let seconds = fastest(Duration::from_millis(300), || {
-        simd(
+        // Twelve registers of sums, more than a core has multiply-adds under way.
+        sums = simd(
             #[inline(always)]
             |level| match level {
                 Level::Avx512 => round::<6, 2>(level),
@@ -31,9 +27,10 @@ pub fn multiply_adds() -> f64 {
     (2 * sums * LANES * DEPTH) as f64 / seconds / 1e9
 }
 
+/// Multiplies and adds `DEPTH` times to `R·V` vectors of sums, and says how many they are.
 #[inline(always)]
 #[allow(clippy::needless_range_loop)] // the shape that the compiler keeps in registers
-fn round<const R: usize, const V: usize>(level: Level) {
+fn round<const R: usize, const V: usize>(level: Level) -> usize {
     let (scale, x) = (black_box(0.5f32), black_box([Lanes([1e-3f32; LANES]); V]));
     let mut sums = [[Lanes::ZERO; V]; R];
     for _ in 0..DEPTH {
@@ -44,4 +41,5 @@ fn round<const R: usize, const V: usize>(level: Level) {
         }
     }
     black_box(sums);
+    R * V
 }
