@@ -20,8 +20,9 @@ pub enum Side {
     Right,
 }
 
-/// Covers a `[rows, columns]` result with tiles of up to twelve registers of sums, which hide the latency of an addition: 6 rows ×
-/// 2 vectors or 4 × 3 of the 32 registers of AVX-512, 6 × 1 of the 16 registers of AVX2 (two a vector). Few rows take more vectors.
+/// Covers a `[rows, columns]` result with tiles of 6 rows × 4 vectors, 24 of the 32 registers of AVX-512, or 6 × 1, 12 of the 16 of
+/// AVX2 (two a vector): as many sums as leave room for what is multiplied. Eight or more hide the latency of an addition, so few rows
+/// take more vectors.
 #[inline(always)]
 pub(super) fn cover<S: Scalar>(
     level: Level,
@@ -32,8 +33,7 @@ pub(super) fn cover<S: Scalar>(
     out: &mut [S],
 ) {
     let most = match (level, rows) {
-        (_, 1) => 4,
-        (Level::Avx512, _) => 3,
+        (Level::Avx512, _) | (_, 1) => 4,
         (Level::Avx2, 2) => 2,
         _ => 1,
     };
@@ -47,6 +47,7 @@ pub(super) fn cover<S: Scalar>(
             (_, 1, 3) => job.tile::<1, 3>(0, v, out),
             (_, 1, 2) => job.tile::<1, 2>(0, v, out),
             (Level::Avx2, 2, 2) => job.tile::<2, 2>(0, v, out),
+            (Level::Avx512, _, 4) => cover_rows::<S, 4>(rows, v, job, out),
             (Level::Avx512, _, 3) => cover_rows::<S, 3>(rows, v, job, out),
             (Level::Avx512, _, 2) => cover_rows::<S, 2>(rows, v, job, out),
             _ => cover_rows::<S, 1>(rows, v, job, out),
@@ -56,15 +57,14 @@ pub(super) fn cover<S: Scalar>(
 
 #[inline(always)]
 fn cover_rows<S: Scalar, const V: usize>(rows: usize, v: usize, job: &impl Tiled<S>, out: &mut [S]) {
-    let most = if V < 3 { 6 } else { 4 };
     share_evenly(
         rows,
-        most,
+        6,
         Side::Left,
         #[inline(always)]
         |row, height| match height {
-            6 if V < 3 => job.tile::<6, V>(row, v, out),
-            5 if V < 3 => job.tile::<5, V>(row, v, out),
+            6 => job.tile::<6, V>(row, v, out),
+            5 => job.tile::<5, V>(row, v, out),
             4 => job.tile::<4, V>(row, v, out),
             3 => job.tile::<3, V>(row, v, out),
             2 => job.tile::<2, V>(row, v, out),
