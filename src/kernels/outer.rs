@@ -120,7 +120,9 @@ mod tests {
     #[test]
     fn every_level_equals_the_naive_sum() {
         let mut stream = Stream::new(1, "outer", 0);
-        for (frames, rows, columns) in [(1, 1, 1), (5, 3, 7), (40, 8, 16), (33, 9, 46), (21, 64, 64), (7, 5, 50)] {
+        for (frames, rows, columns) in
+            [(1, 1, 1), (5, 3, 7), (40, 8, 16), (33, 9, 46), (21, 64, 64), (7, 5, 50), (250, 7, 46)]
+        {
             let mut random = |n: usize| (0..n).map(|_| stream.normal() as f32).collect::<Vec<_>>();
             let (a, b, before) = (random(frames * rows), random(frames * columns), random(rows * columns));
             let mut expected = before.clone();

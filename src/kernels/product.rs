@@ -213,6 +213,30 @@ mod tests {
         }
     }
 
+    /// The tiles of instruction sets that this processor may lack, compiled for one that it has.
+    #[test]
+    fn tiles_of_all_levels_cover_all_shapes() {
+        let mut stream = Stream::new(4, "product", 0);
+        for (rows, columns) in (1..=13).flat_map(|rows| [16, 17, 33, 46, 64, 129].map(|columns| (rows, columns))) {
+            let (a1, b1) = (random(rows * 3, &mut stream), random(3 * columns, &mut stream));
+            let (a2, b2) = (random(rows * 4, &mut stream), random(4 * columns, &mut stream));
+            let bias = random(columns, &mut stream);
+            let (mut p1, mut p2) = (Panels::default(), Panels::default());
+            p1.pack(&b1, columns);
+            p2.pack(&b2, columns);
+            let expected = naive(&bias, &[(&a1, &b1, 3), (&a2, &b2, 4)], rows, columns);
+            for (level, side) in [Level::Avx512, Level::Avx2].into_iter().zip([Side::Left, Side::Right]) {
+                let mut out = vec![f32::NAN; rows * columns];
+                for (start, term) in
+                    [(Start::Row(&bias[..]), Term { a: &a1, b: &p1 }), (Start::Held, Term { a: &a2, b: &p2 })]
+                {
+                    cover(level, rows, columns, side, &Job { level, columns, start, terms: &[term] }, &mut out);
+                }
+                assert_eq!(out, expected, "{level:?} [{rows}, {columns}] from the {side:?}");
+            }
+        }
+    }
+
     #[test]
     fn a_sum_that_goes_on_is_the_sum_in_one() {
         let mut stream = Stream::new(3, "product", 0);
