@@ -40,15 +40,6 @@ impl<S: Scalar> Lanes<S> {
         }
     }
 
-    /// Writes the lanes to the first sixteen numbers of `to`.
-    ///
-    /// # Panics
-    /// If there are fewer.
-    #[inline(always)]
-    pub fn store(self, to: &mut [S]) {
-        *to.first_chunk_mut().expect("sixteen numbers") = self.0;
-    }
-
     /// Writes the lanes from `first` on; those before keep what `to` holds.
     ///
     /// # Panics
@@ -58,7 +49,7 @@ impl<S: Scalar> Lanes<S> {
         // All lanes are written, and what they wrote over put back: storing from a place known only at run time would keep them
         // out of the registers, a choice lane by lane would take them apart.
         let before = Self::load(to);
-        self.store(to);
+        *to.first_chunk_mut().expect("sixteen numbers") = self.0;
         if first > 0 {
             before.put_back(first, to);
         }
