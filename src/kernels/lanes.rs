@@ -1,6 +1,6 @@
 //! Sixteen numbers side by side: an AVX-512 register of `f32`, two AVX2 registers, four of SSE2 or NEON.
 
-use super::Level;
+use super::level::Level;
 use crate::scalar::Scalar;
 
 /// How many numbers stand side by side.

@@ -1,8 +1,8 @@
 //! `out += Aᵀ·B`: the gradient of a weight, a sum of one outer product per frame.
 
-use super::Panels;
 use super::lanes::{LANES, Lanes, vector_start};
 use super::level::{Level, simd_at};
+use super::panels::Panels;
 use super::tile::{Side, Tiled, cover, share_evenly};
 use crate::scalar::Scalar;
 

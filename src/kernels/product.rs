@@ -1,8 +1,8 @@
 //! `out = start + A₁·B₁ + A₂·B₂ + …`: several products into one result, without anything in between.
 
-use super::Panels;
 use super::lanes::{LANES, Lanes, vector_start};
 use super::level::{Level, simd_at};
+use super::panels::Panels;
 use super::tile::{Side, Tiled, cover};
 use crate::scalar::Scalar;
 

@@ -1,7 +1,7 @@
 //! Cutting a result into tiles that fit the registers.
 
-use super::Level;
 use super::lanes::LANES;
+use super::level::Level;
 use crate::scalar::Scalar;
 
 /// Something that computes `R` rows × `V` vectors of a result at a time.

@@ -1,7 +1,7 @@
 //! Sums over vectors: dot product, scaled sum, column sums.
 
 use super::lanes::{LANES, Lanes};
-use super::{Level, simd};
+use super::level::{Level, simd};
 use crate::scalar::Scalar;
 
 /// `Σ_i a[i]·b[i]` in sixteen running sums, lane `i mod 16`, added up pairwise at the end.
