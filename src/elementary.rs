@@ -11,6 +11,13 @@
 //! | `tanh`    | relative 1.9e-7                                                                |
 //!
 //! NaN stays NaN, `±∞` gives the limits.
+//!
+//! Nearly every operation of `sigmoid` and `tanh` waits for the one before it, and a processor looks only some sixty operations
+//! ahead, which is less than two numbers. So both take `N` numbers, and all of them take a step before any takes the next: then
+//! what waits for one can go on with another. The bits are the same for every `N`.
+
+// Loops over the indices of small arrays are what the compiler keeps in registers: their shape is measured.
+#![allow(clippy::needless_range_loop)]
 
 /// `e^r − 1` on `|r| ≤ ln 2 / 2` is `r + r²·(1/2 + r·(C0 + r·(C1 + r·(C2 + r·C3))))`, relative error 1.4e-8:
 /// least squares reweighted until the error was level (Lawson).
@@ -25,14 +32,25 @@ const ROUND: f32 = 12_582_912.0; // 1.5 · 2²³
 
 /// `(e^r − 1, n)` with `x = n·ln 2 + r`, for `|x|` up to a few hundred.
 #[inline(always)]
-fn reduce(x: f32) -> (f32, i32) {
-    let shifted = x * std::f32::consts::LOG2_E + ROUND;
-    let n = shifted - ROUND;
-    let r = (x - n * LN2_HIGH) - n * LN2_LOW;
-    // Estrin's order: fewer operations that wait for one another than Horner's.
-    let r2 = r * r;
-    let tail = (0.5 + r * C[0]) + r2 * ((C[1] + r * C[2]) + r2 * C[3]);
-    (r + r2 * tail, (shifted.to_bits() as i32).wrapping_sub(ROUND.to_bits() as i32))
+fn reduce<const N: usize>(x: [f32; N]) -> ([f32; N], [i32; N]) {
+    let (mut shifted, mut r, mut tail, mut em1, mut n) = ([0.0; N], [0.0; N], [0.0; N], [0.0; N], [0; N]);
+    for k in 0..N {
+        shifted[k] = x[k] * std::f32::consts::LOG2_E + ROUND;
+    }
+    for k in 0..N {
+        let n = shifted[k] - ROUND;
+        r[k] = (x[k] - n * LN2_HIGH) - n * LN2_LOW;
+    }
+    for k in 0..N {
+        // Estrin's order: fewer operations that wait for one another than Horner's.
+        let (r, r2) = (r[k], r[k] * r[k]);
+        tail[k] = (0.5 + r * C[0]) + r2 * ((C[1] + r * C[2]) + r2 * C[3]);
+    }
+    for k in 0..N {
+        em1[k] = r[k] + r[k] * r[k] * tail[k];
+        n[k] = (shifted[k].to_bits() as i32).wrapping_sub(ROUND.to_bits() as i32);
+    }
+    (em1, n)
 }
 
 /// 2ⁿ for `−126 ≤ n ≤ 127`
@@ -56,41 +74,108 @@ fn at_least(x: f32, bound: f32) -> f32 {
 /// e to the power of `x`. 0 below −104, ∞ above 88.73.
 #[inline(always)]
 pub fn exp(x: f32) -> f32 {
-    let (em1, n) = reduce(at_least(at_most(x, 89.0), -104.0));
+    let ([em1], [n]) = reduce([at_least(at_most(x, 89.0), -104.0)]);
     // Two factors, as 2ⁿ itself leaves the range of f32 before the result does.
     let half = n >> 1;
     (1.0 + em1) * power_of_two(half) * power_of_two(n.wrapping_sub(half))
 }
 
-/// [`exp`] of `x ≤ 0`, to the same bit.
+/// [`exp`] of every `x ≤ 0`, to the same bit.
 #[inline(always)]
-fn exp_of_negative(x: f32) -> f32 {
-    let (em1, n) = reduce(at_least(x, -104.0));
-    // The first factor is never out of range, so only the second product rounds.
-    (1.0 + em1) * power_of_two(n.wrapping_add(64)) * (1.0 / 18_446_744_073_709_551_616.0) // 2⁻⁶⁴
+fn exp_of_negative<const N: usize>(mut x: [f32; N]) -> [f32; N] {
+    for x in &mut x {
+        *x = at_least(*x, -104.0);
+    }
+    let (em1, n) = reduce(x);
+    let mut z = [0.0; N];
+    for k in 0..N {
+        // The first factor is never out of range, so only the second product rounds.
+        z[k] = (1.0 + em1[k]) * power_of_two(n[k].wrapping_add(64)) * (1.0 / 18_446_744_073_709_551_616.0); // 2⁻⁶⁴
+    }
+    z
 }
 
 /// Logistic function `1 / (1 + e^−x)`.
 #[inline(always)]
-pub fn sigmoid(x: f32) -> f32 {
+pub fn sigmoid<const N: usize>(x: [f32; N]) -> [f32; N] {
     // e^−|x| never overflows; the numerator puts the sign back: e^x / (1 + e^x) for negative x.
-    let z = exp_of_negative(-x.abs());
-    (if x < 0.0 { z } else { 1.0 }) / (1.0 + z)
+    let (mut z, mut y) = ([0.0; N], [0.0; N]);
+    for k in 0..N {
+        z[k] = -x[k].abs();
+    }
+    let z = exp_of_negative(z);
+    for k in 0..N {
+        y[k] = (if x[k] < 0.0 { z[k] } else { 1.0 }) / (1.0 + z[k]);
+    }
+    y
 }
 
 /// Hyperbolic tangent, as `(e^2|x| − 1) / (e^2|x| + 1)` with the sign of `x`: exact to rounding near zero too.
 #[inline(always)]
-pub fn tanh(x: f32) -> f32 {
+pub fn tanh<const N: usize>(x: [f32; N]) -> [f32; N] {
     // tanh(10) is 1 in f32.
-    let (em1, n) = reduce(at_most(2.0 * x.abs(), 20.0));
-    let scale = power_of_two(n);
-    let numerator = em1 * scale + (scale - 1.0);
-    (numerator / (numerator + 2.0)).copysign(x)
+    let (mut twice, mut y) = ([0.0; N], [0.0; N]);
+    for k in 0..N {
+        twice[k] = at_most(2.0 * x[k].abs(), 20.0);
+    }
+    let (em1, n) = reduce(twice);
+    for k in 0..N {
+        let scale = power_of_two(n[k]);
+        let numerator = em1[k] * scale + (scale - 1.0);
+        y[k] = (numerator / (numerator + 2.0)).copysign(x[k]);
+    }
+    y
+}
+
+/// Numbers that [`for_all`] hands over together: enough that none waits, few enough to stay in the nearest cache.
+const BLOCK: usize = 64;
+
+/// Numbers that lie side by side in a block: a vector register, or a few.
+const VECTOR: usize = 16;
+
+/// `out[u] = f(x[u])` for every `u`, a block at a time, for a loop under [`simd`](crate::kernels::simd).
+///
+/// Where a vector is not full it is moved back to end with the last number, and where a block is not, it ends with copies of that
+/// vector: a few numbers are computed twice, but no code is needed for a rest, which would cost more.
+///
+/// # Panics
+/// If the arrays differ in length.
+#[inline(always)]
+pub fn for_all(x: &[f32], out: &mut [f32], f: impl Fn([f32; BLOCK]) -> [f32; BLOCK]) {
+    assert_eq!(x.len(), out.len(), "as many results as numbers");
+    if x.len() < VECTOR {
+        return for_block(x, out, 0, x.len(), &f);
+    }
+    for v in (0..x.len().div_ceil(VECTOR)).step_by(BLOCK / VECTOR) {
+        for_block(x, out, v, VECTOR, &f);
+    }
+}
+
+/// [`for_all`] of one block, from vector `v` on, `count` numbers a vector.
+#[inline(always)]
+fn for_block(x: &[f32], out: &mut [f32], v: usize, count: usize, f: &impl Fn([f32; BLOCK]) -> [f32; BLOCK]) {
+    let first = |k: usize| ((v + k) * VECTOR).min(x.len() - count);
+    let mut block = [0.0; BLOCK];
+    for (k, vector) in block.chunks_exact_mut(VECTOR).enumerate() {
+        vector[..count].copy_from_slice(&x[first(k)..][..count]);
+    }
+    let block = f(block);
+    for (k, vector) in block.chunks_exact(VECTOR).enumerate() {
+        out[first(k)..][..count].copy_from_slice(&vector[..count]);
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn sigmoid(x: f32) -> f32 {
+        super::sigmoid([x])[0]
+    }
+
+    fn tanh(x: f32) -> f32 {
+        super::tanh([x])[0]
+    }
 
     /// Largest relative error of `f` against `oracle` over every `f32` of `range`; results below the smallest normal
     /// number are held to one unit of the last place of zero instead. Every 61st bit pattern.
@@ -133,7 +218,7 @@ mod tests {
     fn both_exponentials_are_one_function() {
         for bits in (0..=u32::MAX).step_by(61) {
             let x = -f32::from_bits(bits).abs();
-            assert!(exp_of_negative(x).to_bits() == exp(x).to_bits() || x.is_nan(), "{x:e}");
+            assert!(exp_of_negative([x])[0].to_bits() == exp(x).to_bits() || x.is_nan(), "{x:e}");
         }
     }
 
@@ -144,5 +229,17 @@ mod tests {
         assert_eq!((tanh(f32::NEG_INFINITY), tanh(f32::INFINITY), tanh(0.0)), (-1.0, 1.0, 0.0));
         assert!(exp(f32::NAN).is_nan() && sigmoid(f32::NAN).is_nan() && tanh(f32::NAN).is_nan());
         assert!(tanh(-0.0).is_sign_negative());
+    }
+
+    #[test]
+    fn a_number_does_not_depend_on_its_neighbours() {
+        for n in [0, 1, 15, 16, 17, 46, 64, 65, 368] {
+            let x: Vec<f32> = (0..n).map(|k| 20.0 * (k as f32 * 0.7).sin()).collect();
+            let mut y = vec![f32::NAN; n];
+            for_all(&x, &mut y, |x| super::tanh(x));
+            assert_eq!(y, x.iter().map(|&x| tanh(x)).collect::<Vec<_>>(), "tanh of {n}");
+            for_all(&x, &mut y, |x| super::sigmoid(x));
+            assert_eq!(y, x.iter().map(|&x| sigmoid(x)).collect::<Vec<_>>(), "sigmoid of {n}");
+        }
     }
 }

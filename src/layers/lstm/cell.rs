@@ -4,8 +4,7 @@
 use crate::kernels::{map_units, simd};
 use crate::scalar::Scalar;
 
-/// The cell equations of one step, unit by unit, from the gates before their activation, `[4,n,H]`. In two passes, each with
-/// few operations that wait for one another.
+/// The cell equations of one step, unit by unit, from the gates before their activation, `[4,n,H]`.
 pub fn cell_forward<S: Scalar>(
     before_activation: &[S],
     c_prev: &[S],
@@ -20,23 +19,22 @@ pub fn cell_forward<S: Scalar>(
     simd(
         #[inline(always)]
         |_| {
+            S::sigmoid_all(i_before, i);
+            S::sigmoid_all(f_before, f);
+            S::tanh_all(g_before, g);
+            S::sigmoid_all(o_before, o);
             map_units(
-                [i_before, f_before, g_before, c_prev],
-                [i, f, g, &mut *c],
+                [&*i, f, g, c_prev],
+                [&mut *c],
                 #[inline(always)]
-                |[i, f, g, c_prev]| {
-                    let (i, f, g) = (i.sigmoid(), f.sigmoid(), g.tanh());
-                    [i, f, g, f * c_prev + i * g]
-                },
+                |[i, f, g, c_prev]| [f * c_prev + i * g],
             );
+            S::tanh_all(c, tanh_c);
             map_units(
-                [o_before, c],
-                [o, tanh_c, h],
+                [&*o, tanh_c],
+                [h],
                 #[inline(always)]
-                |[o, c]| {
-                    let (o, tanh_c) = (o.sigmoid(), c.tanh());
-                    [o, tanh_c, o * tanh_c]
-                },
+                |[o, tanh_c]| [o * tanh_c],
             );
         },
     );
