@@ -82,11 +82,8 @@ pub fn exp(x: f32) -> f32 {
 
 /// [`exp`] of every `x ≤ 0`, to the same bit.
 #[inline(always)]
-fn exp_of_negative<const N: usize>(mut x: [f32; N]) -> [f32; N] {
-    for x in &mut x {
-        *x = at_least(*x, -104.0);
-    }
-    let (em1, n) = reduce(x);
+fn exp_of_negative<const N: usize>(x: [f32; N]) -> [f32; N] {
+    let (em1, n) = reduce(x.map(|x| at_least(x, -104.0)));
     let mut z = [0.0; N];
     for k in 0..N {
         // The first factor is never out of range, so only the second product rounds.
@@ -99,11 +96,8 @@ fn exp_of_negative<const N: usize>(mut x: [f32; N]) -> [f32; N] {
 #[inline(always)]
 pub fn sigmoid<const N: usize>(x: [f32; N]) -> [f32; N] {
     // e^−|x| never overflows; the numerator puts the sign back: e^x / (1 + e^x) for negative x.
-    let (mut z, mut y) = ([0.0; N], [0.0; N]);
-    for k in 0..N {
-        z[k] = -x[k].abs();
-    }
-    let z = exp_of_negative(z);
+    let z = exp_of_negative(x.map(|x| -x.abs()));
+    let mut y = [0.0; N];
     for k in 0..N {
         y[k] = (if x[k] < 0.0 { z[k] } else { 1.0 }) / (1.0 + z[k]);
     }
@@ -114,11 +108,8 @@ pub fn sigmoid<const N: usize>(x: [f32; N]) -> [f32; N] {
 #[inline(always)]
 pub fn tanh<const N: usize>(x: [f32; N]) -> [f32; N] {
     // tanh(10) is 1 in f32.
-    let (mut twice, mut y) = ([0.0; N], [0.0; N]);
-    for k in 0..N {
-        twice[k] = at_most(2.0 * x[k].abs(), 20.0);
-    }
-    let (em1, n) = reduce(twice);
+    let (em1, n) = reduce(x.map(|x| at_most(2.0 * x.abs(), 20.0)));
+    let mut y = [0.0; N];
     for k in 0..N {
         let scale = power_of_two(n[k]);
         let numerator = em1[k] * scale + (scale - 1.0);
