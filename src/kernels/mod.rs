@@ -9,6 +9,7 @@
 //! | [`mod@product`]   | `out = start + Σ A·B`, several products into one result                          |
 //! | [`outer`]     | `out += Aᵀ·B`, the gradient of a weight                                          |
 //! | [`vector`]    | dot products, scaled sums, column sums                                           |
+//! | [`units`]     | equations that hold unit by unit, a vector of units at a time                    |
 //! | [`dense`]     | `A·Bᵀ` outside a training step, by `matrixmultiply`                              |
 //!
 //! Two promises hold everywhere. **One order**: every element of a result adds its terms in one fixed order, whatever the
