@@ -227,9 +227,9 @@ mod tests {
         for n in [0, 1, 15, 16, 17, 46, 64, 65, 368] {
             let x: Vec<f32> = (0..n).map(|k| 20.0 * (k as f32 * 0.7).sin()).collect();
             let mut y = vec![f32::NAN; n];
-            for_all(&x, &mut y, |x| super::tanh(x));
+            for_all(&x, &mut y, super::tanh);
             assert_eq!(y, x.iter().map(|&x| tanh(x)).collect::<Vec<_>>(), "tanh of {n}");
-            for_all(&x, &mut y, |x| super::sigmoid(x));
+            for_all(&x, &mut y, super::sigmoid);
             assert_eq!(y, x.iter().map(|&x| sigmoid(x)).collect::<Vec<_>>(), "sigmoid of {n}");
         }
     }
