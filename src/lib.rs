@@ -83,3 +83,4 @@ pub mod sweep;
 pub mod train;
 #[cfg(feature = "cli")]
 pub mod tune;
+pub mod vectors;
