@@ -83,4 +83,3 @@ pub mod sweep;
 pub mod train;
 #[cfg(feature = "cli")]
 pub mod tune;
-pub mod vectors;

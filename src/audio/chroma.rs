@@ -1,9 +1,9 @@
 //! Chroma: how much power falls on each of the twelve pitch classes, whatever the octave (`librosa.feature.chroma_stft`).
 
 use super::FeatureSettings;
+use crate::kernels::lanes::LANES;
 use crate::kernels::{Panels, Start, Term, product};
 use crate::matrix::Matrix;
-use crate::vectors::LANES;
 
 /// A = 440 Hz, the concert pitch.
 const A4_HZ: f64 = 440.0;

@@ -6,9 +6,9 @@
 use std::ops::Range;
 
 use super::FeatureSettings;
+use crate::kernels::lanes::LANES;
 use crate::kernels::{dot, simd};
 use crate::matrix::Matrix;
-use crate::vectors::LANES;
 
 /// Hertz in one mel below the corner.
 const HZ_PER_MEL: f64 = 200.0 / 3.0;

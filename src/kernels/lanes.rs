@@ -2,7 +2,9 @@
 
 use super::level::Level;
 use crate::scalar::Scalar;
-use crate::vectors::LANES;
+
+/// How many numbers stand side by side.
+pub const LANES: usize = 16;
 
 /// Sixteen numbers that are added and multiplied together. A small `Copy` type that the compiler keeps in registers.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -66,5 +68,24 @@ impl<S: Scalar> Lanes<S> {
         for (sum, &x) in self.0.iter_mut().zip(&other.0) {
             *sum = if level.fused() { scale.mul_add(x, *sum) } else { scale * x + *sum };
         }
+    }
+}
+
+/// Where vector `v` of a row of `columns` numbers begins: the last vector is moved back so that it ends with the row,
+/// and no code for a rest is needed. Its first lanes then repeat what the vector before it holds.
+#[inline(always)]
+pub fn vector_start(v: usize, columns: usize) -> usize {
+    (v * LANES).min(columns.saturating_sub(LANES))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_vector_ends_with_the_row() {
+        assert_eq!((0..3).map(|v| vector_start(v, 46)).collect::<Vec<_>>(), [0, 16, 30]);
+        assert_eq!((0..4).map(|v| vector_start(v, 64)).collect::<Vec<_>>(), [0, 16, 32, 48]);
+        assert_eq!(vector_start(0, 7), 0);
     }
 }

@@ -1,11 +1,10 @@
 //! `out += Aᵀ·B`: the gradient of a weight, a sum of one outer product per frame.
 
-use super::lanes::Lanes;
+use super::lanes::{LANES, Lanes, vector_start};
 use super::level::{Level, simd_at};
 use super::panels::Panels;
 use super::tile::{Side, Tiled, cover, share_evenly};
 use crate::scalar::Scalar;
-use crate::vectors::{LANES, vector_start};
 
 /// Frames that every tile of the result takes before the next ones come: so few that they stay in the nearest cache.
 const BLOCK_FRAMES: usize = 96;

@@ -1,8 +1,7 @@
 //! The right-hand side of a product, packed as panels of sixteen columns.
 
-use super::lanes::Lanes;
+use super::lanes::{LANES, Lanes, vector_start};
 use crate::scalar::Scalar;
-use crate::vectors::{LANES, vector_start};
 
 /// A `[depth, columns]` matrix stored as vertical strips of sixteen columns, each strip row after row: a product reads
 /// every strip from its first number to its last. Packed once, read by every tile of the product.

@@ -1,11 +1,10 @@
 //! `out = start + A₁·B₁ + A₂·B₂ + …`: several products into one result, without anything in between.
 
-use super::lanes::Lanes;
+use super::lanes::{LANES, Lanes, vector_start};
 use super::level::{Level, simd_at};
 use super::panels::Panels;
 use super::tile::{Side, Tiled, cover};
 use crate::scalar::Scalar;
-use crate::vectors::{LANES, vector_start};
 
 /// One product `A·B` of the sum.
 #[derive(Clone, Copy, Debug)]

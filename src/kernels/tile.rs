@@ -1,8 +1,8 @@
 //! Cutting a result into tiles that fit the registers.
 
+use super::lanes::LANES;
 use super::level::Level;
 use crate::scalar::Scalar;
-use crate::vectors::LANES;
 
 /// Something that computes `R` rows × `V` vectors of a result at a time.
 pub(super) trait Tiled<S: Scalar> {

@@ -1,7 +1,7 @@
 //! Equations that hold unit by unit, over arrays of one length: a vector of sixteen units at a time.
 
+use super::lanes::{LANES, vector_start};
 use crate::scalar::Scalar;
-use crate::vectors::{LANES, vector_start};
 
 /// For every unit `u`: `outputs[..][u] = equation(inputs[..][u])`.
 ///

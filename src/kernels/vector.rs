@@ -1,9 +1,8 @@
 //! Sums over vectors: dot product, scaled sum, column sums.
 
-use super::lanes::Lanes;
+use super::lanes::{LANES, Lanes};
 use super::level::{Level, simd};
 use crate::scalar::Scalar;
-use crate::vectors::LANES;
 
 /// `Σ_i a[i]·b[i]` in sixteen running sums, lane `i mod 16`, added up pairwise at the end.
 ///

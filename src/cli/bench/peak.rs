@@ -1,9 +1,8 @@
 //! The peak of a core: multiply-adds that wait neither for memory nor for each other.
 
 use super::measure::fastest;
-use reslstm::kernels::lanes::Lanes;
+use reslstm::kernels::lanes::{LANES, Lanes};
 use reslstm::kernels::{Level, simd};
-use reslstm::vectors::LANES;
 use std::hint::black_box;
 use std::time::Duration;
 
