@@ -58,15 +58,9 @@
 
 pub mod audio;
 pub mod audit;
-pub mod calendar;
-#[cfg(feature = "cli")]
-pub mod corpus;
 pub mod data;
 pub mod elementary;
 pub mod error;
-pub mod files;
-#[cfg(feature = "cli")]
-mod hash;
 pub mod kernels;
 pub mod layers;
 pub mod matrix;
@@ -74,12 +68,6 @@ pub mod models;
 pub mod optim;
 pub mod packed;
 pub mod params;
-#[cfg(feature = "cli")]
-pub mod report;
 pub mod rng;
 pub mod scalar;
-#[cfg(feature = "cli")]
-pub mod sweep;
 pub mod train;
-#[cfg(feature = "cli")]
-pub mod tune;

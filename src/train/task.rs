@@ -152,7 +152,7 @@ pub fn predict(
     clips: &[usize],
     scratch: &mut Scratch,
 ) -> Vec<usize> {
-    scores(model, settings, examples, clips, scratch).iter_rows().map(largest).collect()
+    scores(model, settings, examples, clips, scratch).iter_rows().map(argmax).collect()
 }
 
 /// The class predicted for each clip by several of its scores, `[N,K]` each, of several models or of several ways to hear it: the
@@ -171,7 +171,7 @@ pub fn predict_together<'a>(all: impl IntoIterator<Item = &'a Matrix<f32>>) -> V
         sum.as_mut_slice().iter_mut().zip(probabilities.as_slice()).for_each(|(sum, &p)| *sum += p);
     }
     assert!(sum.rows() > 0, "at least one model is asked");
-    sum.iter_rows().map(largest).collect()
+    sum.iter_rows().map(argmax).collect()
 }
 
 /// How often each class of `clips` was taken for each, `predictions` being [`predict`]'s.
@@ -194,6 +194,6 @@ pub fn evaluate(
 }
 
 /// Index of the largest score, the first of equals.
-pub(super) fn largest(scores: &[f32]) -> usize {
+pub fn argmax(scores: &[f32]) -> usize {
     (1..scores.len()).fold(0, |best, k| if scores[k] > scores[best] { k } else { best })
 }

@@ -1,0 +1,344 @@
+//! `audit`
+
+use super::predict::model_file;
+use super::{Done, Outcome, clip, print_line, progress};
+use crate::files::{self, Existing};
+use crate::report;
+use clap::{Args, ValueEnum};
+use reslstm::audit::flow::{Connection, Flow, gradient_flow};
+use reslstm::audit::subjects::{LossSubject, ModelSubject};
+use reslstm::audit::{self, Along, DIFFERENCE_BOUND, DUAL_BOUND, Point, Subject, TensorAudit};
+use reslstm::error::{Error, Kind};
+use reslstm::matrix::Matrix;
+use reslstm::models::{Architecture, Model, Predictor};
+use reslstm::packed::{Packed, Padding};
+use reslstm::params::Parameters;
+use reslstm::rng::Stream;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// Frames of the clips in the default audit's batch.
+const LENGTHS: [usize; 3] = [4, 3, 2];
+/// Features a frame and classes there: RAVDESS's.
+const INPUTS: usize = 46;
+const CLASSES: usize = 8;
+/// Share of the features that dropout switches off there.
+const DROPOUT: f64 = 0.3;
+/// Random directions a tensor, where elements are too many.
+const DIRECTIONS: usize = 8;
+
+/// Prove that every gradient is the derivative of its forward.
+///
+/// Three computations of the same derivatives are compared: backward, written by hand; dual numbers carried through the forward code,
+/// exact to rounding; and central differences. Exits with 1 if a tensor exceeds a bound.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Without --audio: random parameters and a random batch of clips of 4, 3 and 2 frames in training mode, every element.
+With --audio: a trained model on a real clip, in evaluation mode (one clip alone has no batch statistics), under cross-entropy,
+along eight random directions a tensor.
+
+Bounds, of a tensor's largest derivative, in f64: 1e-12 against dual numbers, as both sides round at 1e-16 some hundred times;
+1e-7 against differences, whose truncation and cancellation leave about 1e-9. The f32 column says how far a gradient computed in
+training precision is from the one in f64.
+
+Examples:
+  reslstm audit
+  reslstm audit --model model.safetensors --audio clip.wav --label angry
+  reslstm audit --audio clip.wav --label angry --flow flow.svg
+  reslstm audit --audio clip.wav --label angry --flow untrained.svg --arch reslstm-sa-h64")]
+pub struct Audit {
+    /// Models to audit, with H hidden units: lstm-sa-hH or reslstm-sa-hH [lstm-sa-h64 and reslstm-sa-h64]; with --audio one, with
+    /// the weights that a training begins with
+    #[arg(long, value_name = "NAME", conflicts_with = "model")]
+    arch: Vec<Architecture>,
+    /// Where random parameters and inputs come from [0]
+    #[arg(long, value_name = "S", default_value_t = 0, hide_default_value = true)]
+    seed: u64,
+    /// A real clip (.wav, or features as .npy) for a trained model
+    #[arg(long, value_name = "FILE")]
+    audio: Option<PathBuf>,
+    /// The trained model [the bundled weights]
+    #[arg(short, long, value_name = "MODEL.safetensors", requires = "audio")]
+    model: Option<PathBuf>,
+    /// The clip's class [the predicted one]
+    #[arg(long, value_name = "LABEL", requires = "audio")]
+    label: Option<String>,
+    /// What of each tensor to compare [element; with --audio: direction]
+    #[arg(long, value_name = "WHAT")]
+    per: Option<Per>,
+    /// Instead: how far the gradient reaches, frame by frame, with the residual connection and with it cut, as a table and a picture
+    #[arg(long, value_name = "FILE.svg", num_args = 0..=1, default_missing_value = "gradient-flow.svg", requires = "audio",
+          conflicts_with = "per")]
+    flow: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Per {
+    /// Every element of the gradient
+    Element,
+    /// Its product with random directions
+    Direction,
+}
+
+/// One model audited.
+struct Audited {
+    arch: Architecture,
+    parameters: usize,
+    /// What was audited, for people.
+    what: String,
+    tensors: Vec<TensorAudit>,
+    seconds: f64,
+}
+
+impl Audit {
+    pub fn run(self) -> Outcome {
+        if let Some(path) = &self.audio {
+            let clip = self.read_clip(path)?;
+            return match &self.flow {
+                Some(picture) => self.show_flow(&clip, picture),
+                None => self.report(&[self.audit_clip(&clip)]),
+            };
+        }
+        let defaults = || ["lstm-sa-h64", "reslstm-sa-h64"].map(|name| name.parse().expect("a model")).to_vec();
+        let architectures = if self.arch.is_empty() { defaults() } else { self.arch.clone() };
+        let audited: Vec<Audited> = architectures.into_iter().map(|arch| self.audit_batch(arch)).collect();
+        self.report(&audited)
+    }
+
+    /// Random parameters, a random batch, training mode.
+    fn audit_batch(&self, arch: Architecture) -> Audited {
+        let layout = Packed::new(&LENGTHS, Padding::Ignored);
+        let subject = ModelSubject::new(arch, layout, INPUTS, CLASSES, DROPOUT);
+        let point = audit::random_point(&subject, self.seed);
+        let what = format!("random parameters, training mode, clips of 4, 3 and 2 frames, seed {}", self.seed);
+        self.audit(arch, &subject, &point, self.per.unwrap_or(Per::Element), what)
+    }
+
+    /// A trained model, a real clip, evaluation mode.
+    fn audit_clip(&self, clip: &Clip) -> Audited {
+        let [frames, inputs] = clip.x.shape();
+        let (architecture, classes) = (clip.model.architecture(), clip.model.classes());
+        let layout = Packed::new(&[frames], Padding::Ignored);
+        let subject = LossSubject { architecture, layout, inputs, classes, labels: vec![clip.label] };
+        let point = Point { layer: clip.model.clone(), x: clip.x.clone(), dy: Matrix::from_rows(&[[1.0]]) };
+        let what = format!("{}, {frames} frames as {}, evaluation mode", clip.name, clip.label_name);
+        self.audit(architecture, &subject, &point, self.per.unwrap_or(Per::Direction), what)
+    }
+
+    fn audit<A: Subject<Layer<f64> = Model<f64>>>(
+        &self,
+        arch: Architecture,
+        subject: &A,
+        point: &Point<Model<f64>>,
+        per: Per,
+        what: String,
+    ) -> Audited {
+        let (along, compared) = match per {
+            Per::Element => (Along::Elements, "every element"),
+            Per::Direction => (Along::Directions(DIRECTIONS), "eight random directions a tensor"),
+        };
+        let bar = progress::bar(0, &arch.to_string());
+        let start = Instant::now();
+        let tensors = audit::audit(subject, point, along, &|total| {
+            bar.set_length(total as u64);
+            bar.inc(1);
+        });
+        bar.finish_and_clear();
+        let parameters = point.layer.parameter_count();
+        let what = format!("{what}; {compared}");
+        Audited { arch, parameters, what, tensors, seconds: start.elapsed().as_secs_f64() }
+    }
+
+    fn report(&self, audited: &[Audited]) -> Outcome {
+        let passes = |model: &Audited| model.tensors.iter().all(TensorAudit::passes);
+        if self.json {
+            let models: Vec<Value> = audited.iter().map(|model| model.to_json(passes(model))).collect();
+            print_line(json!({ "models": models, "bounds": { "dual": DUAL_BOUND, "differences": DIFFERENCE_BOUND },
+                               "passes": audited.iter().all(passes) }))?;
+        } else {
+            for model in audited {
+                model.print()?;
+            }
+        }
+        if audited.iter().all(passes) {
+            return Ok(Done::Everything);
+        }
+        for model in audited {
+            for tensor in model.tensors.iter().filter(|tensor| !tensor.passes()) {
+                let TensorAudit { name, dual, differences, .. } = tensor;
+                eprintln!(
+                    "error: {} {name}: at {:?} backward says {:e}, dual numbers {:e}; at {:?} {:e}, differences {:e}",
+                    model.arch,
+                    dual.at,
+                    dual.backward,
+                    dual.witness,
+                    differences.at,
+                    differences.backward,
+                    differences.witness
+                );
+            }
+        }
+        Ok(Done::SomeFailed)
+    }
+
+    /// The model and the clip it is audited on.
+    fn read_clip(&self, path: &Path) -> anyhow::Result<Clip> {
+        let mut predictor = Predictor::new(model_file(self.model.as_deref())?)?;
+        let features = clip::features(&mut predictor, path).map_err(|error| error.at(path.display()))?;
+        let predicted = predictor.predict_features(&features).map_err(|error| error.at(path.display()))?.label;
+        let label = match &self.label {
+            None => predicted,
+            Some(name) => clip::class(predictor.labels(), name)?,
+        };
+        let (inputs, classes) = (predictor.model().inputs(), predictor.model().classes());
+        let model = match self.arch[..] {
+            [] => clip::in_f64(predictor.model()),
+            [arch] => Model::init(arch, inputs, classes, &mut Stream::new(self.seed, "init", 0)),
+            [_, another, ..] => {
+                let problem = format!("arch: expected one model for a clip, got {another} too");
+                return Err(Error::new(Kind::Settings, problem).into());
+            }
+        };
+        let seconds =
+            predictor.metadata().map_or(1.0, |metadata| metadata.features.hop as f64 / f64::from(metadata.sample_rate));
+        let label_name = predictor.labels()[label].clone();
+        let x = audit::cast(predictor.normalised(&features)?);
+        Ok(Clip { name: path.display().to_string(), model, x, label, label_name, seconds })
+    }
+
+    fn show_flow(&self, clip: &Clip, picture: &Path) -> Outcome {
+        files::check_writable(picture, Existing::Replace)?;
+        let of = |connection| gradient_flow(&clip.model, &clip.x, clip.label, connection);
+        let arch = clip.model.architecture();
+        let flows = match clip.model {
+            Model::LstmSa(_) => vec![("no residual connection", of(Connection::Residual))],
+            Model::ResLstmSa(_) => vec![
+                ("with the residual connection", of(Connection::Residual)),
+                ("the same weights, connection cut", of(Connection::Cut)),
+            ],
+        };
+        let shown: Vec<(&str, &Flow)> = flows.iter().map(|(name, flow)| (*name, flow)).collect();
+        let file = Path::new(&clip.name).file_name().unwrap_or_default().to_string_lossy();
+        let title = format!("Gradient flow of {arch}: {file} as {}", clip.label_name);
+        let svg = report::gradient_flow::svg(&title, &shown, clip.seconds);
+        files::write_atomically(picture, svg.as_bytes())?;
+        if self.json {
+            print_line(flows_json(clip, &shown))?;
+        } else {
+            print_flows(clip, &shown)?;
+            eprintln!("drawn in {}", picture.display());
+        }
+        Ok(Done::Everything)
+    }
+}
+
+/// A model and a clip, ready to be audited.
+struct Clip {
+    name: String,
+    model: Model<f64>,
+    /// What the model reads, `[T,D]`.
+    x: Matrix<f64>,
+    label: usize,
+    label_name: String,
+    /// From one frame to the next.
+    seconds: f64,
+}
+
+impl Audited {
+    fn to_json(&self, passes: bool) -> Value {
+        let tensor = |tensor: &TensorAudit| {
+            let mut json = json!(tensor);
+            json["elements"] = json!(tensor.elements());
+            json["passes"] = json!(tensor.passes());
+            json
+        };
+        let tensors: Vec<Value> = self.tensors.iter().map(tensor).collect();
+        json!({ "arch": self.arch, "parameters": self.parameters, "what": self.what, "tensors": tensors,
+                "passes": passes, "seconds": self.seconds })
+    }
+
+    fn print(&self) -> anyhow::Result<()> {
+        let (learned, input) = (self.parameters, self.tensors.last().map_or(0, TensorAudit::elements));
+        print_line(format_args!("{}: {learned} parameters and an input of {input} numbers", self.arch))?;
+        print_line(&self.what)?;
+        print_line(format_args!(
+            "{:<22} {:>9} {:>8}  {:>8} {:<10} {:>11} {:<10} {:>8}  verdict",
+            "tensor", "shape", "elements", "dual", "at", "differences", "at", "f32"
+        ))?;
+        let worst = |of: fn(&TensorAudit) -> f64| self.tensors.iter().map(of).fold(0.0, f64::max);
+        for tensor in &self.tensors {
+            let TensorAudit { name, shape, dual, differences, f32_error } = tensor;
+            let shape = shape.iter().map(usize::to_string).collect::<Vec<_>>().join("×");
+            let [dual_at, differences_at] = [&dual.at, &differences.at].map(|at| format!("{at:?}"));
+            print_line(format_args!(
+                "{name:<22} {shape:>9} {:>8}  {:>8.1e} {dual_at:<10} {:>11.1e} {differences_at:<10} {f32_error:>8.1e}  {}",
+                tensor.elements(),
+                dual.scaled_error,
+                differences.scaled_error,
+                verdict(tensor.passes())
+            ))?;
+        }
+        print_line(format_args!(
+            "{:<22} {:>9} {:>8}  {:>8.1e} {:<10} {:>11.1e} {:<10} {:>8.1e}  {} in {:.1} s\n",
+            "all",
+            "",
+            self.tensors.iter().map(TensorAudit::elements).sum::<usize>(),
+            worst(|tensor| tensor.dual.scaled_error),
+            "",
+            worst(|tensor| tensor.differences.scaled_error),
+            "",
+            worst(|tensor| tensor.f32_error),
+            verdict(self.tensors.iter().all(TensorAudit::passes)),
+            self.seconds
+        ))
+    }
+}
+
+fn verdict(passes: bool) -> &'static str {
+    if passes { "ok" } else { "EXCEEDS" }
+}
+
+/// Every quantity of a flow by name, a value a frame.
+fn quantities(flow: &Flow) -> Vec<(String, &[f64])> {
+    let states = flow.lstms.iter().flat_map(|lstm| {
+        [(format!("{}.h", lstm.name), lstm.h.as_slice()), (format!("{}.c", lstm.name), lstm.c.as_slice())]
+    });
+    states.chain([("input".to_string(), flow.input.as_slice())]).collect()
+}
+
+fn flows_json(clip: &Clip, flows: &[(&str, &Flow)]) -> Value {
+    let flow = |(name, flow): &(&str, &Flow)| {
+        let norms: serde_json::Map<String, Value> =
+            quantities(flow).into_iter().map(|(name, norms)| (name, json!(norms))).collect();
+        json!({ "name": name, "loss": flow.loss, "norms": norms })
+    };
+    let flows: Vec<Value> = flows.iter().map(flow).collect();
+    json!({ "clip": clip.name, "label": clip.label_name, "arch": clip.model.architecture(),
+            "seconds_per_frame": clip.seconds, "flows": flows })
+}
+
+/// A row a frame; under each quantity a column a flow.
+fn print_flows(clip: &Clip, flows: &[(&str, &Flow)]) -> anyhow::Result<()> {
+    for (number, (name, flow)) in flows.iter().enumerate() {
+        print_line(format_args!("{}: {name}, loss {:.3e} nats", number + 1, flow.loss))?;
+    }
+    let columns: Vec<(String, &[f64])> = {
+        let all: Vec<Vec<(String, &[f64])>> = flows.iter().map(|(_, flow)| quantities(flow)).collect();
+        let column = |quantity: usize, flow: usize| {
+            let (name, norms) = &all[flow][quantity];
+            (format!("{name} {}", flow + 1), *norms)
+        };
+        (0..all[0].len()).flat_map(|quantity| (0..all.len()).map(move |flow| column(quantity, flow))).collect()
+    };
+    let header: Vec<String> = columns.iter().map(|(name, _)| format!("{name:>10}")).collect();
+    print_line(format_args!("{:>8} {}", "seconds", header.join(" ")))?;
+    for t in 0..clip.x.rows() {
+        let row: Vec<String> = columns.iter().map(|(_, norms)| format!("{:>10.2e}", norms[t])).collect();
+        print_line(format_args!("{:>8.3} {}", clip.seconds * t as f64, row.join(" ")))?;
+    }
+    Ok(())
+}

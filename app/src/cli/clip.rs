@@ -1,0 +1,41 @@
+//! One recording and a trained model, for the commands that look into both.
+
+use super::predict::{is_features, read_input};
+use crate::corpus::npy;
+use crate::corpus::resample::to_rate;
+use reslstm::audio::Recording;
+use reslstm::audit;
+use reslstm::error::{Error, Kind, Result};
+use reslstm::matrix::Matrix;
+use reslstm::models::{Model, Predictor};
+use std::path::Path;
+
+/// The recording at the model's sample rate. Errors are left to be named by the caller.
+pub fn recording(predictor: &mut Predictor, path: &Path) -> Result<Recording> {
+    let rate = predictor.sample_rate()?;
+    to_rate(Recording::from_wav(&read_input(path)?)?, rate)
+}
+
+/// Features `[T,D]` of a recording, or those that a `.npy` file holds. Errors are left to be named by the caller.
+pub fn features(predictor: &mut Predictor, path: &Path) -> Result<Matrix<f32>> {
+    if is_features(path) {
+        return npy::from_bytes(&read_input(path)?);
+    }
+    let recording = recording(predictor, path)?;
+    predictor.features(&recording.samples)
+}
+
+/// The class called `name`.
+pub fn class(labels: &[String], name: &str) -> Result<usize> {
+    labels
+        .iter()
+        .position(|label| label == name)
+        .ok_or_else(|| Error::new(Kind::Settings, format!("label: expected one of {}, got {name}", labels.join(", "))))
+}
+
+/// The model in the precision of audits.
+pub fn in_f64(model: &Model<f32>) -> Model<f64> {
+    let mut precise = Model::zeros(model.architecture(), model.inputs(), model.classes());
+    audit::recast(model, &mut precise);
+    precise
+}

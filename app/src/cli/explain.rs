@@ -1,0 +1,90 @@
+//! `explain AUDIO -o PAGE.html`
+
+use super::predict::model_file;
+use super::{Done, Outcome, clip};
+use crate::files::{self, Existing};
+use crate::report::explain::{Explained, html};
+use clap::Args;
+use reslstm::audio::Recording;
+use reslstm::audit::cast;
+use reslstm::audit::flow::{Connection, gradient_flow};
+use reslstm::error::{Error, Kind, Result};
+use reslstm::models::{Predictor, Trace};
+use std::path::PathBuf;
+
+/// The longest recording: beyond it a frame is narrower than a pixel, and the page grows by a megabyte every three seconds.
+const MOST_SECONDS: f64 = 30.0;
+
+/// Show everything a model computes on one clip, as one page for a projector.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The page shows the sound, the features, gates and states of every LSTM, the attention, the probabilities after \
+                  every frame, the gradient flow and which inputs matter, all on one time axis; and the equations of any unit with \
+                  their numbers. It is one file, needs no network, and holds the recording unless --no-sound is said.
+
+In the page: the pointer or the arrow keys move the frame, a click holds it and chooses a unit, the space bar plays. The address \
+                  may say where to begin: page.html#t=40&lstm=2&unit=7&theme=dark
+
+Example: reslstm explain clip.wav -o page.html --label angry"
+)]
+pub struct Explain {
+    /// A recording (.wav) of at most 30 seconds
+    audio: PathBuf,
+    /// The page to write
+    #[arg(short, long, value_name = "PAGE.html")]
+    output: PathBuf,
+    /// The model [the bundled weights]
+    #[arg(short, long, value_name = "MODEL.safetensors")]
+    model: Option<PathBuf>,
+    /// The clip's class, whose loss the gradients are of [the predicted one]
+    #[arg(long, value_name = "LABEL")]
+    label: Option<String>,
+    /// Leave the recording out of the page
+    #[arg(long)]
+    no_sound: bool,
+}
+
+impl Explain {
+    pub fn run(self) -> Outcome {
+        files::check_writable(&self.output, Existing::Replace)?;
+        let mut predictor = Predictor::new(model_file(self.model.as_deref())?)?;
+        let page = self.page(&mut predictor).map_err(|error| error.at(self.audio.display()))?;
+        files::write_atomically(&self.output, page.as_bytes())?;
+        eprintln!("{}: {:.1} MB, for a browser", self.output.display(), page.len() as f64 / 1e6);
+        Ok(Done::Everything)
+    }
+
+    fn page(&self, predictor: &mut Predictor) -> Result<String> {
+        let recording = clip::recording(predictor, &self.audio)?;
+        check_length(&recording)?;
+        let features = predictor.features(&recording.samples)?;
+        let prediction = predictor.predict_features(&features)?;
+        let label = match &self.label {
+            None => prediction.label,
+            Some(name) => clip::class(predictor.labels(), name)?,
+        };
+        let x = predictor.normalised(&features)?.clone();
+        let trace = Trace::of(predictor.model(), &x);
+        let flow = gradient_flow(&clip::in_f64(predictor.model()), &cast(&x), label, Connection::Residual);
+        Ok(html(&Explained {
+            clip: &self.audio.file_name().unwrap_or_default().to_string_lossy(),
+            recording: &recording,
+            sound: !self.no_sound,
+            metadata: predictor.metadata().expect("a model that hears says how"),
+            x: &x,
+            prediction: &prediction,
+            label,
+            trace: &trace,
+            flow: &flow,
+        }))
+    }
+}
+
+fn check_length(recording: &Recording) -> Result<()> {
+    let seconds = recording.samples.len() as f64 / f64::from(recording.sample_rate);
+    if seconds <= MOST_SECONDS {
+        return Ok(());
+    }
+    let problem = format!("expected a recording of at most {MOST_SECONDS} seconds, got {seconds:.1}");
+    Err(Error::new(Kind::Audio, problem).advice("cut it first, for example with: ffmpeg -i INPUT -ss 12 -t 10 CUT.wav"))
+}

@@ -1,0 +1,193 @@
+//! Figures of what a model computes: `figure signal-flow`, `figure pca`.
+
+use super::super::eval::{Acquaintance, check_fit, described};
+use super::super::options::{self, all_cores};
+use super::super::predict::{model_file, read_input};
+use super::super::source::{Found, Licensed};
+use super::super::{Done, Outcome, clip};
+use super::Output;
+use crate::corpus::condition::heard;
+use crate::report::augmentation::{self, Heard};
+use crate::report::embeddings::{self, Embeddings};
+use crate::report::{Figure, signal_flow};
+use clap::Args;
+use reslstm::audio::{FeatureSettings, FrontEnd, Recording};
+use reslstm::data::Clip;
+use reslstm::data::normalise::Normaliser;
+use reslstm::error::{Error, Kind, Result};
+use reslstm::matrix::Matrix;
+use reslstm::models::{Metadata, ModelFile, Predictor, Trace};
+use reslstm::rng::Stream;
+use reslstm::train::augment::{Augment, add_noise, change_channel, stretch};
+use std::path::PathBuf;
+
+/// The longest clip of a signal flow: beyond it a frame is narrower than a pixel, and the picture grows without end.
+pub const MOST_FRAMES: usize = 700;
+
+/// One clip on its way through a model (Fig. 3): features, outputs of the LSTMs, attention.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: reslstm figure signal-flow clip.wav -o flow.svg")]
+pub struct SignalFlow {
+    /// A recording (.wav), or features (.npy)
+    audio: PathBuf,
+    /// The model [the bundled weights]
+    #[arg(short, long, value_name = "MODEL.safetensors")]
+    model: Option<PathBuf>,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl SignalFlow {
+    pub fn run(self) -> Outcome {
+        self.output.check()?;
+        let mut predictor = Predictor::new(model_file(self.model.as_deref())?)?;
+        let name = self.audio.file_name().unwrap_or_default().to_string_lossy();
+        let features = clip::features(&mut predictor, &self.audio);
+        let drawing = features.and_then(|features| draw_signal_flow(&mut predictor, &features, &name));
+        self.output.write(&drawing.map_err(|error| error.at(self.audio.display()))?)?;
+        Ok(Done::Everything)
+    }
+}
+
+/// Of one clip's features `[T,D]`, not normalised. Errors are left to be named by the caller.
+pub fn draw_signal_flow(predictor: &mut Predictor, features: &Matrix<f32>, name: &str) -> Result<Figure> {
+    let prediction = predictor.predict_features(features)?;
+    if features.rows() > MOST_FRAMES {
+        let problem = format!("expected a clip of at most {MOST_FRAMES} frames, got {}", features.rows());
+        return Err(Error::new(Kind::Features, problem).advice("cut out the part to be shown"));
+    }
+    let x = predictor.normalised(features)?.clone();
+    let trace = Trace::of(predictor.model(), &x);
+    let arch = predictor.model().architecture();
+    let label = &predictor.labels()[prediction.label];
+    let per_cent = 100.0 * prediction.probabilities[prediction.label];
+    let title = format!("{arch}: {name}, recognised as {label} ({per_cent:.0} %)");
+    let metadata = predictor.metadata();
+    Ok(Figure { svg: signal_flow::svg(&title, &x, &trace, metadata), csv: signal_flow::csv(&x, &trace, metadata) })
+}
+
+/// What augmentation does to one clip: its features as recorded, and at the ends of what an epoch may hear.
+#[derive(Debug, Args)]
+#[command(after_help = "Features are normalised by the clip's own statistics as recorded.
+
+Example: reslstm figure augmentation clip.wav -o augmentation.svg")]
+pub struct Augmentation {
+    /// A recording (.wav)
+    audio: PathBuf,
+    /// What is drawn: voices, anywhere, or a TOML file with speeds, conditions, stretch, channel and noise
+    #[arg(long, value_name = "NAME|FILE.toml", default_value = "voices")]
+    augment: String,
+    /// Which noise is drawn
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    seed: u64,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl Augmentation {
+    pub fn run(self) -> Outcome {
+        self.output.check()?;
+        let augment = options::augment(&self.augment)?;
+        augment.check()?;
+        let name = self.audio.file_name().unwrap_or_default().to_string_lossy();
+        let ways = read_input(&self.audio).and_then(|bytes| ways(&Recording::from_wav(&bytes)?, &augment, self.seed));
+        let ways = ways.map_err(|error| error.at(self.audio.display()))?;
+        let title = format!("{name}, as recorded and as an epoch of --augment {} may hear it", self.augment);
+        let svg = augmentation::svg(&title, &ways, &FeatureSettings::default());
+        self.output.write(&Figure { svg, csv: augmentation::csv(&ways) })?;
+        Ok(Done::Everything)
+    }
+}
+
+/// The clip as recorded, at the slowest and the fastest speed, in the other conditions, shortest and longest, through another channel,
+/// and with noise.
+fn ways(recording: &Recording, augment: &Augment, seed: u64) -> Result<Vec<Heard>> {
+    let mut front_end = FrontEnd::new(FeatureSettings::default(), recording.sample_rate)?;
+    let recorded = front_end.features(&recording.samples)?;
+    if recorded.rows() > MOST_FRAMES {
+        let problem = format!("expected a clip of at most {MOST_FRAMES} frames, got {}", recorded.rows());
+        return Err(Error::new(Kind::Features, problem).advice("cut out the part to be shown"));
+    }
+    let normaliser = Normaliser::fit([&recorded])?;
+    let recorded = normaliser.apply(&recorded)?;
+    let mut ways = vec![Heard { how: "as recorded".into(), features: recorded.clone() }];
+    let speeds = augment.other_speeds();
+    let ends = [speeds.first(), speeds.last()].into_iter().flatten().take(speeds.len());
+    for &condition in ends.chain(&augment.conditions) {
+        let heard = heard(condition, recording.clone())?;
+        let features = normaliser.apply(&front_end.features(&heard.samples)?)?;
+        ways.push(Heard { how: condition.to_string(), features });
+    }
+    for factor in [1.0 - augment.stretch, 1.0 + augment.stretch].into_iter().filter(|&factor| factor != 1.0) {
+        let mut features = Matrix::default();
+        stretch(&recorded, (recorded.rows() as f64 * factor).round() as usize, &mut features);
+        ways.push(Heard { how: format!("stretched to {factor} of its frames"), features });
+    }
+    if augment.channel > 0.0 {
+        let mut features = recorded.clone();
+        change_channel(augment.channel, &mut Stream::new(seed, "augment", 1), &mut features);
+        ways.push(Heard { how: format!("through a channel of {} standard deviations", augment.channel), features });
+    }
+    if augment.noise > 0.0 {
+        let mut features = recorded;
+        add_noise(augment.noise, &mut Stream::new(seed, "augment", 0), &mut features);
+        ways.push(Heard { how: format!("with noise of {} standard deviations", augment.noise), features });
+    }
+    Ok(ways)
+}
+
+/// Clips in two dimensions (Fig. 5): a model's embeddings beside averaged features, by emotion.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "An embedding is a clip's context vector, before batch norm; features are normalised as the model sees them and averaged over \
+                  the frames of a clip. Each is shown along its first two principal components. Where the model was trained on \
+                  a fold of the data, its test speakers alone are shown.
+
+Example: reslstm figure pca ravdess --model cv-h64/models/run0-fold0.safetensors -o pca.svg"
+)]
+pub struct Pca {
+    /// A RAVDESS folder, or a manifest .csv with the columns path,label,speaker
+    data: PathBuf,
+    /// The model [the bundled weights]
+    #[arg(short, long, value_name = "MODEL.safetensors")]
+    model: Option<PathBuf>,
+    /// Folder of the feature cache [reslstm in the user's cache folder, or none where that cannot be written]
+    #[arg(long, value_name = "DIR")]
+    cache: Option<PathBuf>,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl Pca {
+    pub fn run(self) -> Outcome {
+        self.output.check()?;
+        let file = model_file(self.model.as_deref())?;
+        let name = self.model.as_ref().map_or("the bundled weights".into(), |path| path.display().to_string());
+        let metadata = described(&file).map_err(|error| error.at(name))?;
+        let data = Found::open(&self.data)?.load(metadata.features.clone(), self.cache.as_deref(), all_cores())?;
+        check_fit(metadata, &data).map_err(|error| error.at(self.data.display()))?;
+        let drawing = draw_embeddings(&file, metadata, &data).map_err(|error| error.at(self.data.display()))?;
+        self.output.write(&drawing)?;
+        Ok(Done::Everything)
+    }
+}
+
+/// Of the clips of the data that the model says most of: its test speakers', where it has any.
+pub fn draw_embeddings(file: &ModelFile, metadata: &Metadata, data: &Licensed) -> Result<Figure> {
+    let acquaintance = Acquaintance::of(metadata, data);
+    let chosen = acquaintance.clips(metadata, data);
+    let clips: Vec<&Clip> = chosen.iter().map(|&clip| &data.dataset().clips()[clip]).collect();
+    let whose = match acquaintance {
+        Acquaintance::Fold(fold) => format!("of the test speakers of fold {fold}"),
+        Acquaintance::Everybody => "it was trained on".into(),
+        Acquaintance::Namesakes => "of speakers whose names it was trained on".into(),
+        Acquaintance::Strangers => "of speakers it never heard".into(),
+    };
+    let title = format!("{}: {} clips {whose}", file.model().architecture(), clips.len());
+    let normaliser = Normaliser::new(metadata.mean.clone(), metadata.std.clone())?;
+    let shown = Embeddings::of(file.model(), &normaliser, &clips)?;
+    Ok(Figure {
+        svg: embeddings::svg(&title, &shown, &metadata.labels),
+        csv: embeddings::csv(&shown, &metadata.labels),
+    })
+}

@@ -1,0 +1,230 @@
+//! Figures of what `cv` made: `figure confusion`, `learning-curves`, `seeds`, `groups`, `parameters`; of what `robustness`
+//! made of it: `robustness`, `reliability`.
+
+use super::super::{Done, Outcome};
+use super::Output;
+use crate::experiment::Results;
+use crate::experiment::results::{ModelSummary, RunResult, Summary};
+use crate::experiment::robustness::Robustness;
+use crate::files::read_json;
+use crate::report::{Figure, confusion, groups, learning_curves, parameters, robustness, seeds, title};
+use clap::Args;
+use reslstm::error::{Error, Kind, Result};
+use std::path::{Path, PathBuf};
+
+/// Reads a folder made by cv, and says where a run is missing.
+fn read(folder: &Path) -> Result<Results> {
+    let results = Results::read(folder)?;
+    let (finished, planned) = (results.runs.len(), results.plan.runs);
+    if finished < planned {
+        eprintln!("note: {}: {finished} of {planned} runs are finished", folder.display());
+    }
+    Ok(results)
+}
+
+/// What each class was taken for (Fig. 4), in per cent, over all runs and folds.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: reslstm figure confusion cv-h64 -o confusion.svg")]
+pub struct Confusion {
+    /// A folder made by cv
+    results: PathBuf,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl Confusion {
+    pub fn run(self) -> Outcome {
+        self.output.check()?;
+        self.output.write(&draw_confusion(&read(&self.results)?))?;
+        Ok(Done::Everything)
+    }
+}
+
+/// Of all runs and folds.
+pub fn draw_confusion(results: &Results) -> Figure {
+    let ModelSummary { confusion, labels, .. } = ModelSummary::of(&results.runs);
+    Figure { svg: confusion::svg(&title(results), &confusion, &labels), csv: confusion::csv(&confusion, &labels) }
+}
+
+/// Loss and validation UAR of a run, epoch by epoch, with warm restarts and the epochs kept.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: reslstm figure learning-curves cv-h64 --run 0 -o curves.svg")]
+pub struct LearningCurves {
+    /// A folder made by cv
+    results: PathBuf,
+    /// Number of the run [0]
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    run: usize,
+    /// Number of a fold [all]
+    #[arg(long, value_name = "N")]
+    fold: Option<usize>,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl LearningCurves {
+    pub fn run(self) -> Outcome {
+        self.output.check()?;
+        let results = read(&self.results)?;
+        let (run, fold) = (self.run, self.fold);
+        let among = |what: &str, numbers: Vec<usize>, got: usize| -> Result<()> {
+            if numbers.contains(&got) {
+                return Ok(());
+            }
+            let numbers: Vec<String> = numbers.iter().map(usize::to_string).collect();
+            let problem = format!("{what}: expected one of {}, got {got}", numbers.join(", "));
+            Err(Error::new(Kind::Settings, problem).at(self.results.display()))
+        };
+        among("run", results.runs.iter().map(|run| run.run).collect(), run)?;
+        let shown = results.runs.iter().find(|result| result.run == run).expect("just found");
+        fold.map_or(Ok(()), |fold| among("fold", shown.folds.iter().map(|fold| fold.split.fold()).collect(), fold))?;
+        self.output.write(&draw_learning_curves(shown, fold))?;
+        Ok(Done::Everything)
+    }
+}
+
+/// Of every fold of a run, or one.
+pub fn draw_learning_curves(run: &RunResult, fold: Option<usize>) -> Figure {
+    let (arch, protocol) = (run.settings.arch, run.settings.protocol);
+    let title = format!("{arch}, {protocol} protocol, run {}: learning curves", run.run);
+    Figure { svg: learning_curves::svg(&title, run, fold), csv: learning_curves::csv(run, fold) }
+}
+
+/// UAR of every fold of every run, and pooled.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: reslstm figure seeds cv-h64 -o seeds.svg")]
+pub struct Seeds {
+    /// A folder made by cv
+    results: PathBuf,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl Seeds {
+    pub fn run(self) -> Outcome {
+        self.output.check()?;
+        self.output.write(&draw_seeds(&read(&self.results)?))?;
+        Ok(Done::Everything)
+    }
+}
+
+/// Of all runs.
+pub fn draw_seeds(results: &Results) -> Figure {
+    Figure { svg: seeds::svg(&title(results), &results.runs), csv: seeds::csv(&results.runs) }
+}
+
+/// Recall by emotion, sex and intensity, with its spread over runs.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Of a sex or an intensity the recall is the UAR over the classes that occur: RAVDESS has no strong neutral. Both are read \
+                  from RAVDESS's names; other corpora are grouped by emotion alone.
+
+Example: reslstm figure groups cv-h64 -o groups.svg"
+)]
+pub struct Groups {
+    /// A folder made by cv
+    results: PathBuf,
+    /// Beside them the recalls that the paper reports in its Fig. 4, of one run of ResLSTM-SA-h64
+    #[arg(long)]
+    paper: bool,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl Groups {
+    pub fn run(self) -> Outcome {
+        self.output.check()?;
+        self.output.write(&draw_groups(&read(&self.results)?, self.paper))?;
+        Ok(Done::Everything)
+    }
+}
+
+/// Of all runs; beside them the recalls of the paper's Fig. 4, or not.
+pub fn draw_groups(results: &Results, paper: bool) -> Figure {
+    let groups = groups::groups(results);
+    Figure { svg: groups::svg(&title(results), &groups, paper), csv: groups::csv(&groups, &results.runs) }
+}
+
+/// Reads what robustness wrote.
+fn read_robustness(path: &Path) -> Result<Robustness> {
+    let found: Robustness = read_json(path)?;
+    if found.conditions.is_empty() {
+        let problem = "expected the result of robustness, found no condition in it";
+        return Err(Error::new(Kind::Data, problem).at(path.display()));
+    }
+    Ok(found)
+}
+
+/// UAR of speakers never heard, in every condition.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: reslstm robustness cv-h64 ravdess -o robustness.json
+         reslstm figure robustness robustness.json -o robustness.svg")]
+pub struct RobustnessFigure {
+    /// What robustness -o wrote
+    result: PathBuf,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl RobustnessFigure {
+    pub fn run(self) -> Outcome {
+        self.output.check()?;
+        let found = read_robustness(&self.result)?;
+        let (svg, csv) = (robustness::conditions_svg(&found), robustness::conditions_csv(&found));
+        self.output.write(&Figure { svg, csv })?;
+        Ok(Done::Everything)
+    }
+}
+
+/// Whether models are as right as they are sure: the reliability diagram, as recorded.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: reslstm robustness cv-h64 ravdess -o robustness.json
+         reslstm figure reliability robustness.json -o reliability.svg")]
+pub struct Reliability {
+    /// What robustness -o wrote
+    result: PathBuf,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl Reliability {
+    pub fn run(self) -> Outcome {
+        self.output.check()?;
+        let found = read_robustness(&self.result)?;
+        let (svg, csv) = (robustness::reliability_svg(&found), robustness::reliability_csv(&found));
+        self.output.write(&Figure { svg, csv })?;
+        Ok(Done::Everything)
+    }
+}
+
+/// UAR against the number of parameters, beside the paper's Tables I and II.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: reslstm figure parameters cv-h32 cv-h64 cv-h128 -o parameters.svg")]
+pub struct Parameters {
+    /// Folders made by cv, or files summary.json
+    #[arg(required = true)]
+    results: Vec<PathBuf>,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl Parameters {
+    pub fn run(self) -> Outcome {
+        self.output.check()?;
+        let mut models = Vec::new();
+        for path in &self.results {
+            match path.is_file() {
+                true => models.extend(read_json::<Summary>(path)?.models),
+                false => models.push(ModelSummary::of(&read(path)?.runs)),
+            }
+        }
+        self.output.write(&draw_parameters(&models))?;
+        Ok(Done::Everything)
+    }
+}
+
+/// Of several models, beside those of the paper.
+pub fn draw_parameters(models: &[ModelSummary]) -> Figure {
+    let svg = parameters::svg("UAR on RAVDESS against the size of the model", models);
+    Figure { svg, csv: parameters::csv(models) }
+}

@@ -1,0 +1,145 @@
+//! The command line: one file a subcommand, and what they share.
+//!
+//! Text for people goes to stderr, data to stdout. Exit codes: 0 done, 1 something went wrong, 2 the call was not understood, 75
+//! stopped on request with everything saved.
+
+mod audit;
+mod bench;
+mod clip;
+mod commands;
+mod compare;
+mod completions;
+mod cv;
+mod demo;
+mod eval;
+mod explain;
+mod features;
+mod figure;
+mod info;
+mod inputs;
+mod interrupt;
+mod live;
+mod nested;
+mod options;
+mod paper;
+mod predict;
+mod progress;
+mod report;
+mod robustness;
+mod rows;
+mod source;
+mod sweep;
+mod synth;
+mod table;
+mod train;
+mod tune;
+
+use clap::{Parser, Subcommand};
+use reslstm::error::{Error, Kind};
+use std::process::ExitCode;
+
+/// Recognise emotion in speech, with a neural engine written by hand.
+#[derive(Debug, Parser)]
+#[command(
+    name = "reslstm",
+    version,
+    max_term_width = 110,
+    arg_required_else_help = true,
+    after_help = "\
+Example: a corpus to play with, a model, a prediction
+  reslstm synth speech
+  reslstm train speech -o model.safetensors --epochs 30
+  reslstm predict --model model.safetensors speech/Actor_02"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Demo(demo::Demo),
+    Synth(synth::Synth),
+    Features(features::Features),
+    Train(train::Train),
+    Cv(cv::Cv),
+    Sweep(sweep::Sweep),
+    Tune(tune::Tune),
+    Compare(compare::Compare),
+    Robustness(robustness::RobustnessCommand),
+    Nested(nested::NestedCommand),
+    Paper(paper::Paper),
+    Eval(eval::Eval),
+    Predict(predict::Predict),
+    Info(info::Info),
+    Audit(audit::Audit),
+    Explain(explain::Explain),
+    Figure(figure::Figure),
+    Report(report::Report),
+    Bench(bench::Bench),
+    Completions(completions::Completions),
+}
+
+/// What a subcommand returns: whether everything asked for was done.
+type Outcome = anyhow::Result<Done>;
+
+/// How a subcommand ended when nothing stopped it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Done {
+    /// All of it.
+    Everything,
+    /// Some inputs failed and were named; the rest is done.
+    SomeFailed,
+}
+
+/// Runs the command of this process.
+pub fn run() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Demo(command) => command.run(),
+        Command::Synth(command) => command.run(),
+        Command::Features(command) => command.run(),
+        Command::Train(command) => command.run(),
+        Command::Cv(command) => command.run(),
+        Command::Sweep(command) => command.run(),
+        Command::Tune(command) => command.run(),
+        Command::Compare(command) => command.run(),
+        Command::Robustness(command) => command.run(),
+        Command::Nested(command) => command.run(),
+        Command::Paper(command) => command.run(),
+        Command::Eval(command) => command.run(),
+        Command::Predict(command) => command.run(),
+        Command::Info(command) => command.run(),
+        Command::Audit(command) => command.run(),
+        Command::Explain(command) => command.run(),
+        Command::Figure(command) => command.run(),
+        Command::Report(command) => command.run(),
+        Command::Bench(command) => command.run(),
+        Command::Completions(command) => command.run(),
+    };
+    match outcome {
+        Ok(Done::Everything) => ExitCode::SUCCESS,
+        Ok(Done::SomeFailed) => ExitCode::FAILURE,
+        Err(error) => complain(&error),
+    }
+}
+
+/// Writes a line of data to stdout. Not `println!`, which panics where the reader has gone, as in `… | head -1`.
+fn print_line(line: impl std::fmt::Display) -> anyhow::Result<()> {
+    use std::io::Write;
+    Ok(writeln!(std::io::stdout(), "{line}")?)
+}
+
+fn complain(error: &anyhow::Error) -> ExitCode {
+    if closed_pipe(error) {
+        return ExitCode::SUCCESS; // whoever read our output has seen enough
+    }
+    eprintln!("error: {error:#}");
+    match error.downcast_ref::<Error>().map(Error::kind) {
+        Some(Kind::Interrupted) => ExitCode::from(75),
+        _ => ExitCode::FAILURE,
+    }
+}
+
+fn closed_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}

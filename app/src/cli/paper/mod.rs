@@ -1,0 +1,178 @@
+//! `paper DATA -o DIR`: the paper's tables and figures from one command.
+
+mod figures;
+mod hyperparameters;
+mod tables;
+
+use super::options::WorkOptions;
+use super::source::{Found, Licensed};
+use super::{Done, Outcome, interrupt, print_line, progress};
+use crate::experiment::Plan;
+use crate::experiment::Results;
+use crate::experiment::cross_validate::{Event, Execution, check_folder, check_new, cross_validate};
+use crate::experiment::folder::write_clips;
+use crate::report::table1::{MODELS, PROTOCOLS, difference, name};
+use clap::{Args, ValueEnum};
+use hyperparameters::Hyperparameters;
+use reslstm::audio::FeatureSettings;
+use reslstm::data::folds::FoldPlan;
+use reslstm::error::{Error, Kind, Result};
+use reslstm::models::Architecture;
+use reslstm::train::{Protocol, Settings};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use tables::Tables;
+
+/// Train the paper's models under both protocols, and make its tables and figures of them.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Each model and protocol is a cross-validation in DIR/MODEL-PROTOCOL, as cv makes it, all with the same seeds. Run 0 of \
+                  every one comes first, then run 1; with each finished run the tables in DIR are made again of what there is; figures \
+                  come last, in DIR/figures. Killed at any moment, the same command with --resume goes on and ends with the same bytes.
+
+Example: the whole of Table I, 700 trainings; and its tables and figures again, without the corpus
+  reslstm paper ravdess -o paper
+  reslstm paper --tables -o paper"
+)]
+pub struct Paper {
+    /// A RAVDESS folder, or a manifest .csv with the columns path,label,speaker
+    #[arg(required_unless_present = "tables")]
+    data: Option<PathBuf>,
+    /// Folder for results, tables and figures
+    #[arg(short, long, value_name = "DIR")]
+    output: PathBuf,
+    /// Train nothing: make tables and figures again of the runs that DIR holds
+    #[arg(long, conflicts_with_all = ["data", "arch", "protocol", "runs", "epochs", "folds", "hyperparameters", "threads", "resume",
+                                      "cache"])]
+    tables: bool,
+    /// Models, with commas or more than once [the seven of Table I]
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    arch: Vec<Architecture>,
+    /// Protocols
+    #[arg(long, value_name = "NAME", default_value = "both")]
+    protocol: Protocols,
+    /// Seeds of each model and protocol, each a run over all folds
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    runs: usize,
+    /// Passes over the training clips
+    #[arg(long, value_name = "E", default_value_t = 100)]
+    epochs: usize,
+    /// all, some as 0,3, k=5 for other divisions, or loso (leave one speaker out)
+    #[arg(long, value_name = "FOLDS", default_value = "all")]
+    folds: FoldPlan,
+    /// Learning rate, weight decay, dropout, T0 and batch of [lstm-sa.strict], [lstm-sa.published], [reslstm-sa.strict] and
+    /// [reslstm-sa.published] [data/hyperparameters.toml of the sources]
+    #[arg(long, value_name = "FILE.toml")]
+    hyperparameters: Option<PathBuf>,
+    #[command(flatten)]
+    work: WorkOptions,
+    /// Print the tables as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+enum Protocols {
+    Strict,
+    Published,
+    Both,
+}
+
+impl Protocols {
+    fn include(self, protocol: Protocol) -> bool {
+        match self {
+            Protocols::Strict => protocol == Protocol::Strict,
+            Protocols::Published => protocol == Protocol::Published,
+            Protocols::Both => true,
+        }
+    }
+}
+
+impl Paper {
+    pub fn run(self) -> Outcome {
+        if let Some(data) = &self.data {
+            self.train(data)?;
+        }
+        let tables = Tables::of(&self.output)?;
+        tables.write(&self.output)?;
+        figures::draw_results(&self.output)?;
+        eprintln!("figures are in {}", self.output.join("figures").display());
+        print_line(if self.json { serde_json::to_string(&tables)? } else { tables.text() })?;
+        Ok(Done::Everything)
+    }
+
+    fn train(&self, data: &Path) -> anyhow::Result<()> {
+        let plans = self.plans()?;
+        let threads = self.work.threads();
+        let corpus = Found::open(data)?;
+        let splits = corpus.splits(&self.folds)?;
+        if !self.work.resume {
+            check_new(&self.output)?;
+        }
+        plans.iter().try_for_each(|(plan, folder)| check_folder(folder, plan, self.work.resume))?;
+        Tables::check_writable(&self.output)?;
+        let data = corpus.load(FeatureSettings::default(), self.work.cache.as_deref(), threads);
+        let data = data.map_err(interrupt::resumable)?;
+        for there in Results::read_all(&self.output)? {
+            if let Some(difference) = difference(&there, &plans[0].0, data.fingerprint()) {
+                let row = name(&there.plan.settings);
+                let problem = format!("{row} would not be of one table with what is asked for: {difference}");
+                let error = Error::new(Kind::Settings, problem).at(self.output.display());
+                return Err(error.advice("repeat what the folder was begun with, or choose another one").into());
+            }
+        }
+        write_clips(&self.output, data.dataset())?;
+        self.cross_validate(&data, &plans, splits.len(), threads).map_err(interrupt::resumable)?;
+        let mut rows = plans.iter().map(|(plan, _)| name(&plan.settings));
+        rows.try_for_each(|row| figures::draw_model(&self.output, &row, &splits[0], &data))?;
+        Ok(())
+    }
+
+    /// Every row of the table, and its folder.
+    fn plans(&self) -> anyhow::Result<Vec<(Plan, PathBuf)>> {
+        let hyperparameters = Hyperparameters::read(self.hyperparameters.as_deref())?;
+        let models = if self.arch.is_empty() {
+            MODELS.map(|name| name.parse().expect("a valid name")).to_vec()
+        } else {
+            self.arch.clone()
+        };
+        let mut plans: Vec<(Plan, PathBuf)> = Vec::new();
+        for protocol in PROTOCOLS.into_iter().filter(|&protocol| self.protocol.include(protocol)) {
+            for &arch in &models {
+                let choice = hyperparameters.choice(arch.family, protocol)?;
+                let settings = choice.settings(arch, protocol, self.epochs)?;
+                let folder = self.output.join(name(&settings));
+                let plan = Plan { settings, runs: self.runs, folds: self.folds.clone() };
+                if !plans.iter().any(|(other, _)| *other == plan) {
+                    eprintln!("{arch} {protocol}: {choice}");
+                    plans.push((plan, folder));
+                }
+            }
+        }
+        Ok(plans)
+    }
+
+    /// Trains, with one bar over everything whose steps are multiply-adds of a frame, so that time left is honest.
+    fn cross_validate(&self, data: &Licensed, plans: &[(Plan, PathBuf)], folds: usize, threads: usize) -> Result<()> {
+        let epoch = |settings: &Settings| settings.arch.multiply_adds(data.dataset().width()) as u64;
+        let all = |plan: &Plan| (plan.runs * folds * plan.settings.epochs) as u64 * epoch(&plan.settings);
+        let bar = progress::share_bar(plans.iter().map(|(plan, _)| all(plan)).sum(), "paper");
+        let writing = Mutex::new(());
+        let observe = |settings: &Settings, event: Event<'_>| {
+            progress::epochs(&bar, epoch(settings), &event);
+            let Event::Run(result) = event else { return };
+            let (arch, protocol, run, uar) = (settings.arch, settings.protocol, result.run, result.scores.uar);
+            bar.suspend(|| eprintln!("{arch} {protocol} run {run}: UAR {uar:.4}"));
+            let _one_at_a_time = writing.lock().expect("no writer panics");
+            // The work goes on where a table cannot be written; whether the last one can is seen at the end.
+            if let Err(error) = Tables::of(&self.output).and_then(|tables| tables.write(&self.output)) {
+                bar.suspend(|| eprintln!("warning: the tables are not up to date: {error}"));
+            }
+        };
+        let stop = interrupt::stop_flag();
+        let execution = Execution { threads, resume: self.work.resume, stop, observe: &observe };
+        let summary = cross_validate(&data.source(), plans, &execution);
+        bar.finish_and_clear();
+        summary.map(|_| ())
+    }
+}

@@ -1,0 +1,210 @@
+//! `predict AUDIO|DIR|FEATURES.npy|-…`
+
+use super::inputs::{self, Input};
+use super::rows::{Format, Place};
+use super::{Outcome, interrupt, live, progress};
+use crate::corpus::npy;
+use crate::corpus::resample::to_rate;
+use crate::files;
+use anyhow::Context;
+use clap::Args;
+use reslstm::audio::Recording;
+use reslstm::error::{Error, Kind, Result};
+use reslstm::models::{ModelFile, Prediction, Predictor};
+use std::collections::BTreeSet;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+/// The weights that come with the command: ResLSTM-SA-h64, trained on all of RAVDESS.
+pub(super) const BUNDLED: &[u8] = include_bytes!("../../data/reslstm-sa-h64-ravdess.safetensors");
+
+/// Recognise the emotion of recordings, or of features.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Without --model: the bundled weights, trained on RAVDESS (acted English speech, CC BY-NC-SA 4.0: not for \
+                  commercial use). A recording at another rate than the model's is resampled.
+
+Examples:
+  reslstm predict interview.wav --window 3 --step 1 --csv > emotions.csv
+  reslstm features clip.wav --inputs pitch -o f && reslstm predict f/clip.npy --json
+  arecord -f S16_LE -r 48000 -d 4 | reslstm predict -
+  arecord -t raw -f S16_LE -r 48000 | reslstm predict --live --step 0.5
+
+Live, a line says what the model makes of everything since the beginning. The quietest level it hears (80 dB below the
+loudest) and the tuning of the pitch classes come from what was heard so far, those of a file from the whole of it."
+)]
+pub struct Predict {
+    /// Recordings (.wav), folders of them, features (.npy, as the features command writes them), or - for a WAV on stdin
+    #[arg(required_unless_present = "live", conflicts_with = "live", value_name = "AUDIO|DIR|FEATURES.npy|-")]
+    inputs: Vec<PathBuf>,
+    /// A model file; a PyTorch state dict saved as safetensors will do
+    #[arg(short, long, value_name = "MODEL.safetensors")]
+    model: Option<PathBuf>,
+    /// One JSON object a line
+    #[arg(long, conflicts_with = "csv")]
+    json: bool,
+    /// A table with a header
+    #[arg(long)]
+    csv: bool,
+    /// Label a long recording over time: windows of S seconds, each a clip of its own
+    #[arg(long, value_name = "S", group = "over_time")]
+    window: Option<f64>,
+    /// Seconds from one window to the next [the window], or with --live from one line to the next [every frame]
+    #[arg(long, value_name = "S", requires = "over_time")]
+    step: Option<f64>,
+    /// Listen to stdin: raw 16-bit little-endian samples of one channel, a line for every frame as it completes
+    #[arg(long, group = "over_time")]
+    live: bool,
+    /// Samples a second on stdin [the model's]
+    #[arg(long, value_name = "HZ", conflicts_with = "inputs")]
+    rate: Option<u32>,
+}
+
+impl Predict {
+    pub fn run(self) -> Outcome {
+        let format = match (self.json, self.csv) {
+            (true, _) => Format::Json,
+            (_, true) => Format::Csv,
+            _ => Format::Text,
+        };
+        if self.live {
+            if let Some(step) = self.step {
+                check_seconds("step", step)?;
+            }
+            return live::run(&model_file(self.model.as_deref())?, format, self.rate, self.step);
+        }
+        let windows = self.windows()?;
+        let mut predictor = Predictor::new(model_file(self.model.as_deref())?)?;
+        let inputs = inputs::recordings(&self.inputs)?;
+        interrupt::stop_flag();
+        let bar = progress::bar(inputs.len() as u64, "predicting");
+        let mut out = std::io::stdout().lock();
+        let place: &[&str] = if windows.is_some() { &["file", "start", "end"] } else { &["file"] };
+        format.write_header(&mut out, place, predictor.labels())?;
+        let (mut failures, mut resampled) = (Vec::new(), BTreeSet::new());
+        for input in &inputs {
+            if interrupt::stopped() {
+                failures.push(Error::new(Kind::Interrupted, "stopped before this one").at(input.path.display()));
+                continue;
+            }
+            let file = input.path.display().to_string();
+            match predict_input(&mut predictor, input, windows, &mut resampled) {
+                Ok(predictions) => bar.suspend(|| -> anyhow::Result<()> {
+                    for (span, prediction) in predictions {
+                        let place = match span {
+                            Some((start, end)) => Place::Window(&file, start, end),
+                            None => Place::File(&file),
+                        };
+                        format.write_row(&mut out, place, predictor.labels(), &prediction)?;
+                    }
+                    Ok(())
+                })?,
+                Err(error) => failures.push(error.at(if file == "-" { "stdin" } else { &file })),
+            }
+            bar.inc(1);
+        }
+        bar.finish_and_clear();
+        out.flush()?;
+        inputs::summarise(failures, inputs.len())
+    }
+
+    /// Window and step, in seconds.
+    fn windows(&self) -> Result<Option<(f64, f64)>> {
+        let Some(window) = self.window else { return Ok(None) };
+        let step = self.step.unwrap_or(window);
+        check_seconds("window", window)?;
+        check_seconds("step", step)?;
+        Ok(Some((window, step)))
+    }
+}
+
+/// That a length of time can be meant.
+fn check_seconds(name: &str, seconds: f64) -> Result<()> {
+    if (0.01..=86_400.0).contains(&seconds) {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Settings, format!("{name}: expected 0.01 to 86,400 seconds, got {seconds}")))
+}
+
+type Predictions = Vec<(Option<(f64, f64)>, Prediction)>;
+
+fn predict_input(
+    predictor: &mut Predictor,
+    input: &Input,
+    windows: Option<(f64, f64)>,
+    resampled: &mut BTreeSet<u32>,
+) -> Result<Predictions> {
+    if is_features(&input.path) {
+        if windows.is_some() {
+            return Err(Error::new(Kind::Settings, "windows are cut from recordings, and this is a feature file"));
+        }
+        let features = npy::from_bytes(&read_input(&input.path)?)?;
+        return Ok(vec![(None, predictor.predict_features(&features)?)]);
+    }
+    let rate = predictor.sample_rate()?;
+    let recording = Recording::from_wav(&read_input(&input.path)?)?;
+    if recording.sample_rate != rate && resampled.insert(recording.sample_rate) {
+        eprintln!("note: {} Hz is resampled to the model's {rate} Hz", recording.sample_rate);
+    }
+    let recording = to_rate(recording, rate)?;
+    let Some((window, step)) = windows else {
+        return Ok(vec![(None, predictor.predict_recording(&recording)?)]);
+    };
+    let samples = &recording.samples;
+    let seconds = |sample: usize| sample as f64 / rate as f64;
+    let cut = |(start, end): (usize, usize)| {
+        Ok((Some((seconds(start), seconds(end))), predictor.predict_samples(&samples[start..end])?))
+    };
+    let to_samples = |seconds: f64| ((seconds * rate as f64).round() as usize).max(1);
+    spans(samples.len(), to_samples(window), to_samples(step)).into_iter().map(cut).collect()
+}
+
+/// The model asked for, or the bundled one.
+pub(super) fn model_file(path: Option<&Path>) -> anyhow::Result<ModelFile> {
+    match path {
+        Some(path) => Ok(ModelFile::from_bytes(&files::read(path)?).map_err(|error| error.at(path.display()))?),
+        None => ModelFile::from_bytes(BUNDLED).context("the bundled weights"),
+    }
+}
+
+/// Whether an input holds features, not sound.
+pub(super) fn is_features(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("npy"))
+}
+
+/// Windows over `total` samples, `step` apart. The last is moved back to end with the recording; a recording shorter than a
+/// window is one window.
+fn spans(total: usize, window: usize, step: usize) -> Vec<(usize, usize)> {
+    if total <= window {
+        return vec![(0, total)];
+    }
+    let mut spans: Vec<_> = (0..=total - window).step_by(step).map(|start| (start, start + window)).collect();
+    if spans.last().is_some_and(|&(_, end)| end < total) {
+        spans.push((total - window, total));
+    }
+    spans
+}
+
+/// All bytes of an input. Its name is added once, to every error of it.
+pub(super) fn read_input(path: &Path) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let read = match path.as_os_str() == "-" {
+        true => std::io::stdin().lock().read_to_end(&mut bytes),
+        false => std::fs::File::open(path).and_then(|mut file| file.read_to_end(&mut bytes)),
+    };
+    read.map_err(|error| Error::new(Kind::Io, error.to_string()))?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::spans;
+
+    #[test]
+    fn windows_cover_the_recording() {
+        assert_eq!(spans(10, 4, 2), [(0, 4), (2, 6), (4, 8), (6, 10)]);
+        assert_eq!(spans(9, 4, 3), [(0, 4), (3, 7), (5, 9)]);
+        assert_eq!(spans(3, 4, 1), [(0, 3)]);
+        assert_eq!(spans(4, 4, 1), [(0, 4)]);
+    }
+}

@@ -1,0 +1,186 @@
+//! `sweep run DIR`
+
+use super::super::options::all_cores;
+use super::super::source::{Found, Licensed};
+use super::super::{Done, Outcome, interrupt, print_line, progress};
+use super::resumable;
+use crate::experiment::job::{Trained, Training};
+use crate::sweep::{self, Event, Execution, Folder, Shard};
+use clap::Args;
+use indicatif::ProgressBar;
+use reslstm::error::{Error, Kind, Result};
+use reslstm::train::{EpochRecord, Identity};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Do a share of the jobs, or all of them.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Safe to run twice, and by two processes at once: each job is done once. Killed at any moment, the same command goes on; asked \
+to stop (Ctrl-C, SIGTERM), it saves and ends with code 75. Without --shard, a task of a Slurm array or of a Kubernetes Indexed \
+Job finds its share in the environment.
+
+Example: reslstm sweep run sweep --shard 2/3")]
+pub struct Run {
+    /// The folder of the plan
+    dir: PathBuf,
+    /// Which share, e.g. 2/3 [what the scheduler says, or 1/1]
+    #[arg(long, value_name = "I/N", conflicts_with = "shards")]
+    shard: Option<Shard>,
+    /// Number of shares, of which the scheduler says which [the length of Slurm's array]
+    #[arg(long, value_name = "N")]
+    shards: Option<usize>,
+    /// Trainings at a time [all cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+    /// Where the data are, if not where the plan was made
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// Folder of the feature cache [reslstm in the user's cache folder, or none where that cannot be written]
+    #[arg(long, value_name = "DIR")]
+    cache: Option<PathBuf>,
+    /// Print events, one JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+impl Run {
+    pub fn run(self) -> Outcome {
+        let shard = self.shard()?;
+        interrupt::stop_flag(); // before anything can be interrupted
+        let threads = self.threads.map_or_else(all_cores, usize::from);
+        let folder = Folder::<Identity>::open(&self.dir)?;
+        let jobs: Vec<&Training> = shard.of(&folder.plan().jobs).collect();
+        let left = jobs.iter().filter(|job| !folder.result_path(job).exists()).count();
+        let done = jobs.len() - left;
+        let plan = folder.plan().fingerprint();
+        self.say(
+            json!({ "event": "shard", "plan": plan, "shard": shard.to_string(), "jobs": jobs.len(), "done": done }),
+        );
+        let failed = if left == 0 { 0 } else { self.work(&folder, shard, &jobs, threads).map_err(resumable)? };
+        let done = jobs.len() - failed;
+        self.say(json!({ "event": "end", "done": done, "failed": failed }));
+        eprintln!("{}: shard {shard}: {done} of {} jobs are done", self.dir.display(), jobs.len());
+        if failed > 0 {
+            eprintln!("{failed} failed: reslstm sweep status says why; the same command tries them again");
+            return Ok(Done::SomeFailed);
+        }
+        Ok(Done::Everything)
+    }
+
+    /// As asked for, or as the scheduler says.
+    fn shard(&self) -> Result<Shard> {
+        if let Some(shard) = self.shard {
+            return Ok(shard);
+        }
+        match (Shard::from_environment(|name| std::env::var(name).ok(), self.shards)?, self.shards) {
+            (Some(shard), _) => Ok(shard),
+            (None, None) => Ok(Shard::WHOLE),
+            (None, Some(shards)) => {
+                let problem =
+                    format!("shards {shards}: expected a scheduler to say which of them, found no {VARIABLES}");
+                Err(Error::new(Kind::Settings, problem).advice("name one, as in --shard 1/3"))
+            }
+        }
+    }
+
+    /// Loads the data, and trains; how many jobs failed.
+    fn work(&self, folder: &Folder<Identity>, shard: Shard, jobs: &[&Training], threads: usize) -> Result<usize> {
+        let data = self.load(folder, threads)?;
+        let screen = Screen {
+            bar: progress::bar(jobs.iter().map(|job| epochs(job)).sum(), &progress_of(0, jobs.len())),
+            jobs: jobs.len(),
+            done: AtomicUsize::new(0),
+        };
+        let observe = |job: &Training, event: Event<'_, Trained>| self.observe(&screen, job, event);
+        let execution = Execution { shard, threads, stop: interrupt::stop_flag(), observe: &observe };
+        let failed = sweep::run(folder, &execution, &|job, checkpoint: &Path| {
+            let mut epoch = |number: usize, record: &EpochRecord| {
+                screen.bar.inc(1);
+                self.say(json!({ "event": "epoch", "job": job.id, "epoch": number + 1, "epochs": epochs(job),
+                                 "loss": record.loss, "validation_uar": record.validation_uar }));
+            };
+            Trained::by(job, &data.source(), checkpoint, threads, execution.stop, &mut epoch)
+        });
+        screen.bar.finish_and_clear();
+        failed
+    }
+
+    /// The data of the plan; no others.
+    fn load(&self, folder: &Folder<Identity>, threads: usize) -> Result<Licensed> {
+        let path = self.data.clone().unwrap_or_else(|| PathBuf::from(&folder.plan().data));
+        let advice = "--data names their folder on this machine";
+        let found =
+            Found::open(&path).map_err(|error| if self.data.is_none() { error.advice(advice) } else { error })?;
+        let data = found.load_for(&folder.plan().jobs[0].work.settings, self.cache.as_deref(), threads)?;
+        let (expected, got) = (&folder.plan().jobs[0].work.data, data.fingerprint());
+        if expected != got {
+            let plan = self.dir.display();
+            let problem = format!("expected the data that {plan} was planned with, {expected}, got others, {got}");
+            return Err(Error::new(Kind::Data, problem).at(path.display()).advice("plan again for other data"));
+        }
+        Ok(data)
+    }
+
+    fn observe(&self, screen: &Screen, job: &Training, event: Event<'_, Trained>) {
+        let id = &job.id;
+        match event {
+            Event::Begun => self.say(json!({ "event": "begun", "job": id })),
+            Event::FoundFinished => {
+                screen.count();
+                progress::found(&screen.bar, epochs(job));
+                self.say(json!({ "event": "found-finished", "job": id }));
+            }
+            Event::Finished(Trained { record, .. }) => {
+                let (count, jobs, uar) = (screen.count(), screen.jobs, record.test_uar);
+                screen.line(format_args!("{count}/{jobs} {id}: test UAR {uar:.4}"));
+                self.say(json!({ "event": "finished", "job": id, "best_epoch": record.best_epoch + 1, "test_uar": uar,
+                                 "validation_uar": record.validation_uar, "seconds": record.seconds }));
+            }
+            Event::Failed(error) => {
+                screen.line(format_args!("error: {id}: {error}"));
+                self.say(json!({ "event": "failed", "job": id, "error": error.to_string() }));
+            }
+        }
+    }
+
+    /// One event for programs. Training goes on where nobody listens any more.
+    fn say(&self, event: Value) {
+        if self.json {
+            let _ = print_line(event);
+        }
+    }
+}
+
+const VARIABLES: &str = "SLURM_ARRAY_TASK_ID or JOB_COMPLETION_INDEX";
+
+/// Progress for people.
+struct Screen {
+    bar: ProgressBar,
+    jobs: usize,
+    done: AtomicUsize,
+}
+
+impl Screen {
+    /// One more job is done; how many are.
+    fn count(&self) -> usize {
+        let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
+        self.bar.set_message(progress_of(done, self.jobs));
+        done
+    }
+
+    /// A line that stays, above the bar.
+    fn line(&self, text: std::fmt::Arguments<'_>) {
+        self.bar.suspend(|| eprintln!("{text}"));
+    }
+}
+
+/// What stands before a bar of epochs.
+fn progress_of(done: usize, jobs: usize) -> String {
+    format!("{done}/{jobs} jobs, epochs")
+}
+
+fn epochs(job: &Training) -> u64 {
+    job.work.settings.epochs as u64
+}

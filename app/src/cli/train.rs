@@ -1,0 +1,155 @@
+//! `train DATA -o MODEL.safetensors`
+
+use super::options::TrainingOptions;
+use super::source::Found;
+use super::{Done, Outcome, interrupt, print_line, progress};
+use crate::experiment::cross_validate::{fold_record, model_file};
+use crate::experiment::fit::fit;
+use crate::files::{self, Existing};
+use clap::Args;
+use reslstm::data::folds::{FoldPlan, Split};
+use reslstm::error::{Error, Kind, Result};
+use reslstm::models::{Metadata, ModelFile};
+use reslstm::train::{EpochRecord, Identity, Task};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// Train one model, of one fold or of every speaker.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Without --folds this is fold 0, whose test speakers stay unseen. Killed at any moment, the same command with \
+                  --resume goes on and ends with the same bytes; where the model is finished, there is nothing to do.
+
+Example: reslstm train ravdess -o angry-or-sad.safetensors --folds 2"
+)]
+pub struct Train {
+    /// A RAVDESS folder, or a manifest .csv with the columns path,label,speaker
+    data: PathBuf,
+    /// The model file
+    #[arg(short, long, value_name = "MODEL.safetensors")]
+    output: PathBuf,
+    /// Train on every speaker and keep the last epoch: for use, not for scores
+    #[arg(long, conflicts_with = "folds")]
+    all: bool,
+    /// Divide the scores by this, so that probabilities hold: with --all nobody is left to fit it on. `reslstm robustness` prints the
+    /// mean of those that a cross-validation with the same settings fitted on its validation speakers
+    #[arg(long, value_name = "T", requires = "all", value_parser = temperature)]
+    temperature: Option<f64>,
+    /// Print scores and epochs as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    options: TrainingOptions,
+}
+
+impl Train {
+    pub fn run(mut self) -> Outcome {
+        let options = std::mem::take(&mut self.options).with_config()?;
+        let (plan, threads) = (options.plan("0")?, options.threads()?);
+        if plan.runs != 1 {
+            let problem = format!("runs: expected one, got {}", plan.runs);
+            return Err(Error::new(Kind::Settings, problem).advice("cv runs several").into());
+        }
+        let settings = &plan.settings;
+        let corpus = Found::open(&self.data)?;
+        let split = if self.all { None } else { Some(only_split(&corpus, &plan.folds)?) };
+        let mut checkpoint = self.output.clone().into_os_string();
+        checkpoint.push(".checkpoint");
+        let checkpoint = PathBuf::from(checkpoint);
+        self.check_output(&checkpoint, options.resume)?;
+        let data = corpus.load_for(settings, options.cache.as_deref(), threads).map_err(interrupt::resumable)?;
+        let identity = Identity::new(settings, 0, split.as_ref(), data.fingerprint());
+        if self.output.is_file() {
+            let metadata =
+                finished(&self.output, &identity, self.temperature).map_err(|error| error.at(self.output.display()))?;
+            files::remove(&checkpoint)?;
+            eprintln!("{}: finished already, nothing to do", self.output.display());
+            return self.report(&metadata, &[]);
+        }
+        let task = match &split {
+            Some(split) => Task::for_split(data.dataset(), split, settings)?,
+            None => Task::for_all(data.dataset())?,
+        };
+        let bar = progress::bar(settings.epochs as u64, &settings.arch.to_string());
+        let mut observe = |epoch: usize, record: &EpochRecord| {
+            let validation = record.validation_uar.map_or(String::new(), |uar| format!(" validation UAR {uar:.3}"));
+            bar.set_message(format!("epoch {} loss {:.3}{validation}", epoch + 1, record.loss));
+            bar.inc(1);
+        };
+        let outcome = fit(&identity, &task, &checkpoint, interrupt::stop_flag(), &mut observe);
+        bar.finish_and_clear();
+        let mut outcome = outcome.map_err(interrupt::resumable)?;
+        if let Some(temperature) = self.temperature {
+            outcome.model.divide_scores(temperature);
+            outcome.temperature = Some(temperature);
+        }
+        let epochs = outcome.history.clone();
+        let record = split.as_ref().map(|split| fold_record(split, &outcome));
+        let model = model_file(&data.source(), settings, record.as_ref().map(|record| (0, record)), &task, outcome)?;
+        files::write_atomically(&self.output, &model.to_bytes())?;
+        files::remove(&checkpoint)?;
+        self.report(model.metadata().expect("a model trained here has metadata"), &epochs)
+    }
+
+    /// Refuses what is there already, unless it is to be gone on with; proves that the model can be written.
+    fn check_output(&self, checkpoint: &Path, resume: bool) -> Result<()> {
+        files::check_writable(&self.output, if resume { Existing::Replace } else { Existing::Refuse })?;
+        if checkpoint.exists() && !resume {
+            let problem = "an earlier training was not finished";
+            let advice = "go on with --resume, or delete the file to start again";
+            return Err(Error::new(Kind::Settings, problem).at(checkpoint.display()).advice(advice));
+        }
+        Ok(())
+    }
+
+    /// Scores for people, or with every epoch for programs. `epochs` is empty where nothing had to be trained.
+    fn report(&self, metadata: &Metadata, epochs: &[EpochRecord]) -> Outcome {
+        let Metadata { best_epoch, scores, test_speakers, .. } = metadata;
+        match (best_epoch, scores.get("validation_uar"), scores.get("test_uar")) {
+            _ if self.json => print_line(json!({ "model": self.output, "best_epoch": best_epoch, "scores": scores,
+                                                 "test_speakers": test_speakers, "epochs": epochs }))?,
+            (Some(epoch), validation, Some(test)) => eprintln!(
+                "{}: weights of epoch {epoch},{} test UAR {test:.4} on speakers {}",
+                self.output.display(),
+                validation.map_or(String::new(), |uar| format!(" validation UAR {uar:.4},")),
+                test_speakers.join(" ")
+            ),
+            _ => eprintln!("{}: trained on every speaker, {} epochs", self.output.display(), metadata.epochs),
+        }
+        Ok(Done::Everything)
+    }
+}
+
+/// The one fold that the plan names.
+fn only_split(corpus: &Found, folds: &FoldPlan) -> Result<Split> {
+    let mut splits = corpus.splits(folds)?;
+    if splits.len() != 1 {
+        let problem = format!("folds `{folds}`: expected one fold, got {}", splits.len());
+        return Err(Error::new(Kind::Settings, problem).advice("name one as in --folds 0, or use cv"));
+    }
+    Ok(splits.remove(0))
+}
+
+/// What the model file of this very training says; any other is not written over.
+fn finished(path: &Path, identity: &Identity, temperature: Option<f64>) -> Result<Metadata> {
+    let (_, metadata) = ModelFile::from_bytes(&files::read(path)?)?.into_parts();
+    let earlier = metadata.as_ref().and_then(Identity::of_model);
+    let same = |metadata: &Metadata| temperature.is_none() || temperature == metadata.temperature;
+    let difference = match &earlier {
+        Some(_) if !metadata.as_ref().is_some_and(same) => Some("its temperature is not the one asked for".into()),
+        Some(earlier) => identity.difference(earlier),
+        None => Some("it does not say with which".into()),
+    };
+    match (metadata, difference) {
+        (Some(metadata), None) => Ok(metadata),
+        (_, difference) => {
+            let problem = format!("a model trained with other settings or data: {}", difference.unwrap_or_default());
+            Err(Error::new(Kind::Settings, problem).advice("choose another name"))
+        }
+    }
+}
+
+fn temperature(text: &str) -> std::result::Result<f64, String> {
+    let temperature = text.parse().ok().filter(|temperature: &f64| (0.01..=100.0).contains(temperature));
+    temperature.ok_or_else(|| "expected 0.01 to 100".into())
+}

@@ -1,0 +1,264 @@
+//! `tune DATA --study FILE --trials N`
+
+use super::options::TrainingOptions;
+use super::source::Found;
+use super::{Done, Outcome, commands, interrupt, print_line, progress};
+use crate::experiment::Plan;
+use crate::experiment::results::Made;
+use crate::experiment::trial::{
+    Objective, Observer, StudyIdentity, caution, check_space, maximised, option_of, settings,
+};
+use crate::files;
+use crate::tune::study::Progress;
+use crate::tune::{Claim, Ending, Journal, Search, Space, Study, optimise};
+use clap::Args;
+use indicatif::ProgressBar;
+use reslstm::error::{Error, Kind, Result};
+use reslstm::train::identity::first_difference;
+use reslstm::train::{EpochRecord, Validation};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard};
+
+/// Search learning rate, weight decay, dropout, cycle and batch size: cross-validate one choice after another.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "FILE is an Optuna journal: optuna-dashboard shows it, Python workers and any number of these commands may work \
+                  on it at the same time. Killed at any moment, the same command goes on; --trials counts what is there already.
+
+A space of one's own: lr = { type = \"float\", low = 1e-4, high = 1e-2, log = true }
+                      t0 = { type = \"int\", low = 1, high = 10 }
+                      batch_size = { type = \"categorical\", choices = [8, 16] }
+
+Example: reslstm tune ravdess --study study.journal --trials 50 --space code"
+)]
+pub struct Tune {
+    /// A RAVDESS folder, or a manifest .csv with the columns path,label,speaker
+    data: PathBuf,
+    /// The journal, new or to be gone on with; unfinished trials lie beside it in FILE.trials
+    #[arg(long, value_name = "FILE")]
+    study: PathBuf,
+    /// Trials wanted in all, those there are already included
+    #[arg(long, value_name = "N")]
+    trials: usize,
+    /// Where to search: paper, code (the wider space of the paper's code) or a TOML file
+    #[arg(long, value_name = "paper|code|FILE.toml", default_value = "paper")]
+    space: String,
+    /// Which study of the journal [the only one, or one called as the file]
+    #[arg(long, value_name = "NAME")]
+    study_name: Option<String>,
+    /// Print events and the result as JSON, a line each
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    options: TrainingOptions,
+}
+
+impl Tune {
+    pub fn run(mut self) -> Outcome {
+        let options = std::mem::take(&mut self.options).with_config()?;
+        let (plan, threads) = (options.plan("all")?, options.threads()?);
+        let space = read_space(&self.space)?;
+        let wrong = |problem: String, advice: &str| Err(Error::new(Kind::Settings, problem).advice(advice));
+        if self.trials == 0 {
+            return Ok(wrong("trials: expected at least 1, got 0".into(), "it is the total wanted")?);
+        }
+        if plan.runs != 1 {
+            return Ok(wrong(format!("runs: expected one, got {}", plan.runs), "a trial is one run over the folds")?);
+        }
+        if plan.settings.validation != Validation::Apart {
+            let problem = "validation: expected apart, got train".to_string();
+            return Ok(wrong(problem, "a search needs validation speakers who judge")?);
+        }
+        if let Some(option) = options.given().find(|option| space.names().any(|name| option_of(name) == Some(option))) {
+            let advice = "leave it away, or search a space without it";
+            return Ok(wrong(format!("--{option}: expected no value, as it is searched"), advice)?);
+        }
+        check_space(&space, &plan.settings)?;
+        let corpus = Found::open(&self.data)?;
+        let splits = corpus.splits(&plan.folds)?;
+        if self.study.is_dir() {
+            let error = Error::new(Kind::Settings, "expected a file to write, found a folder");
+            return Err(error.at(self.study.display()).into());
+        }
+        let made = Made::now(threads);
+        let journal = Journal::open(&self.study, &format!("reslstm-{}-{}", made.host, std::process::id()))?;
+        if let Some(caution) = caution(plan.settings.protocol) {
+            eprintln!("warning: {caution}");
+        }
+        let data = corpus.load_for(&plan.settings, options.cache.as_deref(), threads).map_err(|e| self.resumable(e))?;
+
+        let identity = json!(StudyIdentity::new(data.fingerprint(), &plan.folds, &plan.settings, &space));
+        let accept = |earlier: &Value| match first_difference("", earlier, &identity) {
+            None => Ok(()),
+            Some(difference) => {
+                let problem = format!("this study was begun with other settings or data: {difference}");
+                let advice = "repeat the settings it was begun with, or begin another study";
+                Err(Error::new(Kind::Settings, problem).advice(advice))
+            }
+        };
+        let search = Search { space: space.clone(), seed: plan.settings.seed, trials: self.trials };
+        let study = Study::open(journal, self.study_name.as_deref(), search, &identity, accept)?;
+        let monitor = Monitor::new(&study, self.trials, (splits.len(), plan.settings.epochs), self.json);
+        let base = &plan.settings;
+        let objective = Objective {
+            source: data.source(),
+            base,
+            splits: &splits,
+            space: &space,
+            study: &study,
+            observer: &monitor,
+            stop: interrupt::stop_flag(),
+        };
+        let outcome = optimise(&study, threads, interrupt::stop_flag(), |claim| objective.run(claim));
+        monitor.bar.finish_and_clear();
+        outcome.map_err(|error| self.resumable(error))?;
+        self.report(&study, &space, &plan)
+    }
+
+    /// Says with an interruption how to go on after it.
+    fn resumable(&self, error: Error) -> Error {
+        match error.kind() {
+            Kind::Interrupted => error.advice(format!("go on with: {}", repeat_command(self.trials))),
+            _ => error,
+        }
+    }
+
+    /// The best trial, and what to do with it.
+    fn report(&self, study: &Study, space: &Space, plan: &Plan) -> Outcome {
+        let Progress { complete, pruned, failed, running, best } = study.progress()?;
+        if self.json {
+            let best = best
+                .map(|(trial, value, parameters)| json!({ "trial": trial, "value": value, "parameters": parameters }));
+            print_line(
+                json!({ "event": "done", "study": study.name(), "complete": complete, "pruned": pruned, "failed": failed,
+                               "running": running, "best": best }),
+            )?;
+            return Ok(Done::Everything);
+        }
+        let what = maximised(plan.settings.protocol);
+        if let Some((number, value, parameters)) = &best {
+            print_line(format!(
+                "trial {number}: {what} {value:.4}, the best of {complete} complete and {pruned} pruned trials"
+            ))?;
+            for name in space.names() {
+                print_line(format!("  {name:<12} {}", parameters.get(name).unwrap_or(&Value::Null)))?;
+            }
+            eprintln!("to search on:     {}", repeat_command(self.trials * 2));
+            let settings = settings(space, &plan.settings, parameters)?;
+            let trial = Plan { settings, ..plan.clone() };
+            eprintln!("to train with it: {}", commands::cv(&self.data.display().to_string(), &trial));
+        } else {
+            print_line(format!("no trial is complete, {pruned} are pruned"))?;
+        }
+        if !running.is_empty() {
+            let numbers: Vec<String> = running.iter().map(ToString::to_string).collect();
+            eprintln!("note: others still work on trials {}, or died at it", numbers.join(", "));
+        }
+        Ok(Done::Everything)
+    }
+}
+
+/// A preset, or a file.
+fn read_space(name: &str) -> anyhow::Result<Space> {
+    if let Some(space) = Space::preset(name) {
+        return Ok(space);
+    }
+    let path = Path::new(name);
+    let bytes = files::read(path)
+        .map_err(|error| error.advice(format!("expected {} or a TOML file", Space::PRESETS.join(", "))))?;
+    let text = String::from_utf8_lossy(&bytes);
+    Ok(Space::from_toml(&text).map_err(|error| error.at(path.display()))?)
+}
+
+/// The command of this process, with this many trials.
+fn repeat_command(trials: usize) -> String {
+    let mut words = vec!["reslstm".to_string()];
+    let mut value_follows = false;
+    for word in std::env::args().skip(1) {
+        words.push(match word.strip_prefix("--trials") {
+            _ if value_follows => trials.to_string(),
+            Some(value) if value.starts_with('=') => format!("--trials={trials}"),
+            _ => commands::quote(&word),
+        });
+        value_follows = word == "--trials" && !value_follows;
+    }
+    words.join(" ")
+}
+
+/// A progress bar for people, events for programs.
+struct Monitor<'a> {
+    study: &'a Study,
+    bar: ProgressBar,
+    json: bool,
+    trials: usize,
+    folds: u64,
+    epochs: u64,
+    /// Epochs that each trial under way here still has before it.
+    open: Mutex<BTreeMap<usize, u64>>,
+}
+
+impl<'a> Monitor<'a> {
+    fn new(study: &'a Study, trials: usize, (folds, epochs): (usize, usize), json: bool) -> Self {
+        let (folds, epochs) = (folds as u64, epochs as u64);
+        Monitor { study, bar: progress::bar(0, "search"), json, trials, folds, epochs, open: Mutex::default() }
+    }
+
+    /// Fits the bar to the epochs that are left.
+    fn resize(&self) -> Result<()> {
+        let Progress { complete, pruned, running, best, .. } = self.study.progress()?;
+        let finished = complete + pruned;
+        let untouched = self.trials.saturating_sub(finished + running.len()) as u64;
+        let open: u64 = self.open().values().sum();
+        self.bar.set_length(self.bar.position() + open + untouched * self.folds * self.epochs);
+        let best = best.map_or(String::new(), |(_, value, _)| format!(", best {value:.4}"));
+        self.bar.set_message(format!("{finished} of {} trials{best}", self.trials));
+        Ok(())
+    }
+
+    fn open(&self) -> MutexGuard<'_, BTreeMap<usize, u64>> {
+        self.open.lock().expect("no worker panics")
+    }
+
+    fn event(&self, event: impl FnOnce() -> Value) -> Result<()> {
+        let printed = if self.json { print_line(event()) } else { Ok(()) };
+        printed.map_err(|error| Error::new(Kind::Io, error.to_string()).at("stdout"))
+    }
+}
+
+impl Observer for Monitor<'_> {
+    fn begin(&self, claim: &Claim) -> Result<()> {
+        self.open().insert(claim.number, self.folds * self.epochs);
+        self.resize()?;
+        self.event(|| {
+            json!({ "event": "trial", "trial": claim.number, "parameters": claim.parameters,
+                         "folds_reported": claim.reported.map_or(0, |last| last + 1) })
+        })
+    }
+
+    fn epoch(&self, trial: usize, fold: usize, epoch: usize, record: &EpochRecord) {
+        self.open().entry(trial).and_modify(|left| *left = left.saturating_sub(1));
+        self.bar.inc(1);
+        // Whoever listens no longer is noticed at the end of the fold.
+        let _ = self.event(|| {
+            json!({ "event": "epoch", "trial": trial, "fold": fold, "epoch": epoch + 1,
+                         "loss": record.loss, "validation_uar": record.validation_uar })
+        });
+    }
+
+    fn fold(&self, trial: usize, fold: usize, done: usize, value: f64, detail: &Value) -> Result<()> {
+        self.open().insert(trial, (self.folds - done as u64) * self.epochs);
+        self.resize()?;
+        self.event(|| json!({ "event": "fold", "trial": trial, "fold": fold, "value": value, "detail": detail }))
+    }
+
+    fn end(&self, trial: usize, ending: Ending) -> Result<()> {
+        self.open().remove(&trial);
+        self.resize()?;
+        self.event(|| match ending {
+            Ending::Complete(value) => json!({ "event": "complete", "trial": trial, "value": value }),
+            Ending::Pruned => json!({ "event": "pruned", "trial": trial }),
+        })
+    }
+}

@@ -1,0 +1,217 @@
+//! The feature cache: features of a clip that has not changed are not computed again.
+//!
+//! One file a clip. Its name is a hash of everything the features depend on, so that nothing is ever out of date: a clip that
+//! changed, or other settings, is another name. The folder may be deleted at any time.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use super::extract::ClipFeatures;
+use super::npy;
+use crate::files::{self, Existing};
+use crate::hash::Hash;
+use reslstm::audio::FeatureSettings;
+use reslstm::data::condition::Condition;
+use reslstm::error::Result;
+
+/// Raised when the front end computes other numbers than before, so that those of before are not found any more.
+const FRONT_END_VERSION: u32 = 2;
+
+/// A folder of features.
+#[derive(Clone, Debug)]
+pub struct Cache {
+    folder: PathBuf,
+}
+
+/// Which features of which clip, as the name of their file.
+pub(super) struct Key(u128);
+
+impl Cache {
+    /// A cache in `folder`, which is made if it does not exist.
+    ///
+    /// # Errors
+    /// [`Kind::Io`](reslstm::error::Kind::Io) if it cannot be made or written to.
+    pub fn open(folder: &Path) -> Result<Self> {
+        files::check_writable(&folder.join("features.npy"), Existing::Replace)?;
+        Ok(Cache { folder: folder.to_path_buf() })
+    }
+
+    /// Where the cache is when nothing else is asked for: `reslstm` in the user's cache folder. None if the environment does
+    /// not name one.
+    pub fn default_folder() -> Option<PathBuf> {
+        users_cache_folder(std::env::consts::OS, |name| std::env::var_os(name)).map(|folder| folder.join("reslstm"))
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The key of a clip, taken before it is read: a clip that changes while it is read then has another key the next time.
+    /// None if the file cannot be looked at.
+    pub(super) fn key(&self, clip: &Path, settings: &FeatureSettings, condition: Condition) -> Option<Key> {
+        let path = std::path::absolute(clip).ok()?;
+        let status = fs::metadata(&path).ok()?;
+        let modified = match status.modified().ok()?.duration_since(UNIX_EPOCH) {
+            Ok(after) => after.as_nanos() as i128,
+            Err(before) => -(before.duration().as_nanos() as i128),
+        };
+        let mut hash = Hash::new();
+        hash.field(path.as_os_str().as_encoded_bytes())
+            .bytes(&status.len().to_le_bytes())
+            .bytes(&modified.to_le_bytes())
+            .bytes(&FRONT_END_VERSION.to_le_bytes());
+        let FeatureSettings { n_fft, hop, mel_bands, mfcc, chroma, pitch, deltas } = *settings;
+        for setting in [n_fft, hop, mel_bands, mfcc, chroma, pitch, deltas] {
+            hash.bytes(&(setting as u64).to_le_bytes());
+        }
+        if condition != Condition::AsRecorded {
+            hash.field(condition.to_string().as_bytes());
+        }
+        Some(Key(hash.finish()))
+    }
+
+    /// The features kept under `key`; none if there are none, or they are not what was written.
+    pub(super) fn get(&self, key: &Key) -> Option<ClipFeatures> {
+        let bytes = fs::read(self.path(key)).ok()?;
+        let (content, hash) = bytes.split_last_chunk()?;
+        if u64::from_le_bytes(*hash) != Hash::new().bytes(content).finish64() {
+            return None;
+        }
+        let (features, sample_rate) = content.split_last_chunk()?;
+        Some(ClipFeatures { features: npy::from_bytes(features).ok()?, sample_rate: u32::from_le_bytes(*sample_rate) })
+    }
+
+    /// Keeps the features of a clip under `key`. If that fails, as on a disk that is full, they are computed again next time.
+    pub(super) fn put(&self, key: &Key, clip: &ClipFeatures) {
+        // What NumPy would write, then the sample rate, which .npy has no place for, and a hash of it all: written without
+        // waiting for the disk, an entry may be damaged by a loss of power. NumPy ignores what follows the values.
+        let mut bytes = npy::to_bytes(&clip.features);
+        bytes.extend(clip.sample_rate.to_le_bytes());
+        bytes.extend(Hash::new().bytes(&bytes).finish64().to_le_bytes());
+        let _ = files::write_replaceable(&self.path(key), &bytes);
+    }
+
+    fn path(&self, Key(hash): &Key) -> PathBuf {
+        self.folder.join(format!("{hash:032x}.npy"))
+    }
+}
+
+/// The folder that each system has for what programs can compute again.
+fn users_cache_folder(system: &str, variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    // Relative paths would mean another folder wherever the program is started; the XDG specification ignores them too.
+    let folder = |name: &str| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    match system {
+        "windows" => folder("LOCALAPPDATA"),
+        "macos" => folder("HOME").map(|home| home.join("Library/Caches")),
+        _ => folder("XDG_CACHE_HOME").or_else(|| folder("HOME").map(|home| home.join(".cache"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use reslstm::matrix::Matrix;
+
+    fn features() -> ClipFeatures {
+        ClipFeatures { features: Matrix::from_rows(&[[1.0, -2.5, 3.0], [4.0, 5.0, 6.0]]), sample_rate: 44_100 }
+    }
+
+    #[test]
+    fn what_is_kept_is_found_until_anything_changes() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::open(&folder.path().join("deep/cache")).unwrap();
+        let clip = folder.path().join("clip.wav");
+        fs::write(&clip, b"four").unwrap();
+        let settings = FeatureSettings::default();
+        let key = cache.key(&clip, &settings, Condition::AsRecorded).unwrap();
+        assert!(cache.get(&key).is_none());
+        cache.put(&key, &features());
+        assert_eq!(cache.get(&key).unwrap(), features());
+        assert_eq!(cache.get(&cache.key(&clip, &settings, Condition::AsRecorded).unwrap()).unwrap(), features());
+
+        for other in [
+            FeatureSettings { n_fft: 2048, ..settings.clone() },
+            FeatureSettings { hop: 1024, ..settings.clone() },
+            FeatureSettings { mel_bands: 64, ..settings.clone() },
+            FeatureSettings { mfcc: 35, ..settings.clone() },
+            FeatureSettings { chroma: 24, ..settings.clone() },
+            FeatureSettings { pitch: 2, ..settings.clone() },
+            FeatureSettings { deltas: 2, ..settings.clone() },
+        ] {
+            assert!(cache.get(&cache.key(&clip, &other, Condition::AsRecorded).unwrap()).is_none(), "{other:?}");
+        }
+        for condition in [Condition::Speed(0.9), Condition::Speed(1.1), Condition::Telephone] {
+            assert!(cache.get(&cache.key(&clip, &settings, condition).unwrap()).is_none(), "{condition}");
+        }
+        let copy = folder.path().join("copy.wav");
+        fs::copy(&clip, &copy).unwrap();
+        assert!(cache.get(&cache.key(&copy, &settings, Condition::AsRecorded).unwrap()).is_none());
+
+        // As long and an instant later, then longer at the same time.
+        let file = fs::File::options().write(true).open(&clip).unwrap();
+        let time = file.metadata().unwrap().modified().unwrap();
+        file.set_modified(time + std::time::Duration::from_micros(1)).unwrap();
+        assert!(cache.get(&cache.key(&clip, &settings, Condition::AsRecorded).unwrap()).is_none());
+        file.set_len(5).unwrap();
+        file.set_modified(time).unwrap();
+        assert!(cache.get(&cache.key(&clip, &settings, Condition::AsRecorded).unwrap()).is_none());
+        file.set_len(4).unwrap();
+        file.set_modified(time).unwrap();
+        assert_eq!(cache.get(&cache.key(&clip, &settings, Condition::AsRecorded).unwrap()).unwrap(), features());
+
+        assert!(cache.key(&folder.path().join("missing.wav"), &settings, Condition::AsRecorded).is_none());
+    }
+
+    #[test]
+    fn a_damaged_entry_is_as_good_as_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::open(folder.path()).unwrap();
+        let key = Key(7);
+        cache.put(&key, &features());
+        let path = cache.path(&key);
+        let good = fs::read(&path).unwrap();
+        for length in 0..good.len() {
+            fs::write(&path, &good[..length]).unwrap();
+            assert!(cache.get(&key).is_none(), "cut off at {length}");
+        }
+        for at in 0..good.len() {
+            let mut damaged = good.clone();
+            damaged[at] ^= 1;
+            fs::write(&path, damaged).unwrap();
+            assert!(cache.get(&key).is_none(), "a bit of byte {at}");
+        }
+        fs::write(&path, good).unwrap();
+        assert_eq!(cache.get(&key).unwrap(), features());
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_is_refused_and_a_full_one_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        fs::write(&file, b"x").unwrap();
+        assert_eq!(Cache::open(&file).unwrap_err().kind(), reslstm::error::Kind::Io);
+        let gone = Cache { folder: folder.path().join("gone") };
+        gone.put(&Key(1), &features());
+        assert!(gone.get(&Key(1)).is_none());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn every_system_has_its_own_folder() {
+        let among = |variables: &'static [(&str, &str)]| {
+            move |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value))
+        };
+        let linux = &[("HOME", "/home/ada"), ("XDG_CACHE_HOME", "/fast")];
+        assert_eq!(users_cache_folder("linux", among(linux)), Some("/fast".into()));
+        assert_eq!(users_cache_folder("linux", among(&linux[..1])), Some("/home/ada/.cache".into()));
+        let relative = &[("XDG_CACHE_HOME", "fast"), ("HOME", "/home/ada")];
+        assert_eq!(users_cache_folder("linux", among(relative)), Some("/home/ada/.cache".into()));
+        assert_eq!(users_cache_folder("linux", among(&[])), None);
+        assert_eq!(users_cache_folder("macos", among(linux)), Some("/home/ada/Library/Caches".into()));
+        assert_eq!(users_cache_folder("windows", among(&[("LOCALAPPDATA", "/local")])), Some("/local".into()));
+        assert_eq!(users_cache_folder("windows", among(linux)), None);
+    }
+}

@@ -1,0 +1,217 @@
+//! What a telephone, a small loudspeaker, noise or another speed does to a recording. Every [`Condition`] is a function of the
+//! recording alone: the same bits every time.
+
+use super::resample::{at_speed, to_rate};
+use crate::hash::Hash;
+use reslstm::audio::Recording;
+use reslstm::data::condition::Condition;
+use reslstm::error::Result;
+use reslstm::rng::Stream;
+use std::f64::consts::{PI, SQRT_2};
+
+/// Below this a telephone lets nothing through, Hz.
+const TELEPHONE_LOW_HZ: f64 = 300.0;
+/// Samples a second of a telephone.
+const TELEPHONE_RATE: u32 = 8_000;
+/// What a loudspeaker of a few centimetres gives back, Hz.
+const SMALL_SPEAKER_HZ: (f64, f64) = (500.0, 8_000.0);
+/// Where samples are cut off, of the loudest one: amplified by 12 dB too much.
+const CLIPPED_AT: f32 = 0.25;
+
+/// The recording as it is heard in a condition, at its own sample rate.
+///
+/// # Errors
+/// [`Kind::Audio`](reslstm::error::Kind::Audio) if it cannot be resampled.
+pub fn heard(condition: Condition, recording: Recording) -> Result<Recording> {
+    let Recording { sample_rate, mut samples } = recording;
+    match condition {
+        Condition::AsRecorded => {}
+        Condition::Speed(speed) => return at_speed(&Recording { sample_rate, samples }, speed),
+        Condition::Noise { snr } => add_noise(&mut samples, snr),
+        Condition::Telephone => {
+            let length = samples.len();
+            let narrow = to_rate(Recording { sample_rate, samples }, TELEPHONE_RATE)?;
+            samples = to_rate(narrow, sample_rate)?.samples;
+            // Resampling rounds the length up, there and back.
+            samples.truncate(length);
+            Biquad::high_pass(TELEPHONE_LOW_HZ, sample_rate).filter(&mut samples);
+        }
+        Condition::SmallSpeaker => {
+            let (low, high) = SMALL_SPEAKER_HZ;
+            let high_pass = Biquad::high_pass(low, sample_rate);
+            high_pass.filter(&mut samples);
+            high_pass.filter(&mut samples);
+            if 2.0 * high < f64::from(sample_rate) {
+                Biquad::low_pass(high, sample_rate).filter(&mut samples);
+            }
+        }
+        Condition::Clipped => {
+            let most = CLIPPED_AT * samples.iter().fold(0.0f32, |most, x| most.max(x.abs()));
+            samples.iter_mut().for_each(|x| *x = x.clamp(-most, most));
+        }
+    }
+    Ok(Recording { sample_rate, samples })
+}
+
+/// Adds white noise. Its random numbers come from the samples themselves: one recording, one noise.
+fn add_noise(samples: &mut [f32], snr: f64) {
+    let power = samples.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>() / samples.len().max(1) as f64;
+    let deviation = (power / 10f64.powf(snr / 10.0)).sqrt();
+    let mut hash = Hash::new();
+    samples.iter().for_each(|x| {
+        hash.bytes(&x.to_bits().to_le_bytes());
+    });
+    let mut stream = Stream::new(hash.finish64(), "noise", 0);
+    samples.iter_mut().for_each(|x| *x += (deviation * stream.normal()) as f32);
+}
+
+/// A recursive filter of second order.
+///
+/// # Formula
+/// ```text
+/// y[n] = b₀·x[n] + b₁·x[n−1] + b₂·x[n−2] − a₁·y[n−1] − a₂·y[n−2]
+/// ```
+struct Biquad {
+    b: [f64; 3],
+    a: [f64; 2],
+}
+
+impl Biquad {
+    /// Butterworth: as flat as a filter of this order can be, and 3 dB down at `cutoff` Hz.
+    ///
+    /// # Derivation
+    /// The analogue low-pass `1/(s² + √2·s + 1)` has its cutoff at 1. The bilinear transform `s = (1 − z⁻¹)/(w·(1 + z⁻¹))` with
+    /// `w = tan(π·cutoff/rate)` brings that to `cutoff`; numerator and denominator times `w²·(1 + z⁻¹)²`, over `d = 1 + √2·w + w²`:
+    /// ```text
+    /// b = w²/d · (1, 2, 1)          a₁ = 2·(w² − 1)/d          a₂ = (1 − √2·w + w²)/d
+    /// ```
+    fn low_pass(cutoff: f64, sample_rate: u32) -> Self {
+        let (w, d, a) = Self::poles(cutoff, sample_rate);
+        let gain = w * w / d;
+        Biquad { b: [gain, 2.0 * gain, gain], a }
+    }
+
+    /// The same, of the analogue high-pass `s²/(s² + √2·s + 1)`: `b = 1/d · (1, −2, 1)`.
+    fn high_pass(cutoff: f64, sample_rate: u32) -> Self {
+        let (_, d, a) = Self::poles(cutoff, sample_rate);
+        Biquad { b: [1.0 / d, -2.0 / d, 1.0 / d], a }
+    }
+
+    fn poles(cutoff: f64, sample_rate: u32) -> (f64, f64, [f64; 2]) {
+        let w = (PI * cutoff / f64::from(sample_rate)).tan();
+        let d = 1.0 + SQRT_2 * w + w * w;
+        (w, d, [2.0 * (w * w - 1.0) / d, (1.0 - SQRT_2 * w + w * w) / d])
+    }
+
+    fn filter(&self, samples: &mut [f32]) {
+        let ([b0, b1, b2], [a1, a2]) = (self.b, self.a);
+        let (mut x1, mut x2, mut y1, mut y2) = (0.0, 0.0, 0.0, 0.0);
+        for sample in samples {
+            let x = f64::from(*sample);
+            let y = b0 * x + b1 * x1 + b2 * x2 - a1 * y1 - a2 * y2;
+            (x1, x2, y1, y2) = (x, x1, y, y1);
+            *sample = y as f32;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RATE: u32 = 48_000;
+
+    fn tone(hz: f64) -> Recording {
+        let sample = |n: u32| (0.5 * (std::f64::consts::TAU * hz * f64::from(n) / f64::from(RATE)).sin()) as f32;
+        Recording { sample_rate: RATE, samples: (0..RATE).map(sample).collect() }
+    }
+
+    /// Decibels by which a tone is louder after than before, in its second half, when filters have settled.
+    fn gain(condition: Condition, hz: f64) -> f64 {
+        let power = |recording: &Recording| {
+            let middle = &recording.samples[recording.samples.len() / 2..recording.samples.len() * 9 / 10];
+            middle.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / middle.len() as f64
+        };
+        let heard = heard(condition, tone(hz)).unwrap();
+        assert_eq!((heard.sample_rate, heard.samples.len()), (RATE, RATE as usize));
+        10.0 * (power(&heard) / power(&tone(hz))).log10()
+    }
+
+    #[test]
+    fn noise_has_the_power_asked_for_and_the_same_bits_every_time() {
+        for snr in [20.0, 10.0, 0.0] {
+            let once = heard(Condition::Noise { snr }, tone(440.0)).unwrap();
+            let noise: Vec<f32> = once.samples.iter().zip(tone(440.0).samples).map(|(got, x)| got - x).collect();
+            let power = noise.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / f64::from(RATE);
+            // The tone has 1/8; a standard error of the mean of 48,000 squares is 0.028 dB.
+            let got = 10.0 * (0.125 / power).log10();
+            assert!((got - snr).abs() < 0.14, "{got} {snr}");
+            assert_eq!(once, heard(Condition::Noise { snr }, tone(440.0)).unwrap());
+        }
+        let other = heard(Condition::Noise { snr: 0.0 }, tone(441.0)).unwrap();
+        let one = heard(Condition::Noise { snr: 0.0 }, tone(440.0)).unwrap();
+        let same = |n: &usize| {
+            (one.samples[*n] - tone(440.0).samples[*n] - other.samples[*n] + tone(441.0).samples[*n]).abs() < 1e-3
+        };
+        assert!((0..1000).filter(same).count() < 20, "another recording has another noise");
+    }
+
+    #[test]
+    fn a_butterworth_filter_is_3_db_down_at_its_cutoff_and_falls_by_12_db_an_octave() {
+        let high_pass = |hz: f64| {
+            let (before, mut after) = (tone(hz).samples, tone(hz).samples);
+            Biquad::high_pass(500.0, RATE).filter(&mut after);
+            let power =
+                |samples: &[f32]| samples[RATE as usize / 2..].iter().map(|&x| f64::from(x).powi(2)).sum::<f64>();
+            10.0 * (power(&after) / power(&before)).log10()
+        };
+        let expected = |hz: f64| -10.0 * (1.0 + (500.0 / hz).powi(4)).log10();
+        for hz in [62.5, 125.0, 250.0, 500.0, 1_000.0, 4_000.0] {
+            // The analogue filter's formula; the bilinear transform bends it a little at 4 kHz.
+            assert!((high_pass(hz) - expected(hz)).abs() < 0.05, "{hz}: {} {}", high_pass(hz), expected(hz));
+        }
+    }
+
+    #[test]
+    fn what_a_telephone_and_a_small_speaker_let_through() {
+        let near = |got: f64, expected: f64| assert!((got - expected).abs() < 0.3, "{got}, expected {expected}");
+        near(gain(Condition::Telephone, 1_000.0), 0.0);
+        near(gain(Condition::Telephone, 300.0), -3.0);
+        near(gain(Condition::Telephone, 150.0), -12.3);
+        assert!(gain(Condition::Telephone, 6_000.0) < -60.0);
+        near(gain(Condition::SmallSpeaker, 2_000.0), 0.0);
+        near(gain(Condition::SmallSpeaker, 500.0), -6.0);
+        near(gain(Condition::SmallSpeaker, 250.0), -24.6);
+        near(gain(Condition::SmallSpeaker, 8_000.0), -3.0);
+    }
+
+    #[test]
+    fn all_but_speed_keep_the_length() {
+        for length in [1, 999, 48_001] {
+            let recording = Recording { sample_rate: RATE, samples: tone(440.0).samples.repeat(2)[..length].to_vec() };
+            for condition in Condition::REPORTED.into_iter().filter(|it| !matches!(it, Condition::Speed(_))) {
+                assert_eq!(heard(condition, recording.clone()).unwrap().samples.len(), length, "{condition}");
+            }
+        }
+    }
+
+    #[test]
+    fn clipping_cuts_at_a_quarter_and_nothing_else() {
+        let heard = heard(Condition::Clipped, tone(440.0)).unwrap();
+        let quarter = 0.25 * tone(440.0).samples.iter().fold(0.0f32, |most, x| most.max(x.abs()));
+        for (got, x) in heard.samples.iter().zip(&tone(440.0).samples) {
+            assert_eq!(*got, x.clamp(-quarter, quarter));
+        }
+    }
+
+    #[test]
+    fn silence_stays_silence_and_as_recorded_is_as_recorded() {
+        let silence = Recording { sample_rate: RATE, samples: vec![0.0; 9_000] };
+        for condition in Condition::REPORTED {
+            let heard = heard(condition, silence.clone()).unwrap();
+            assert!(heard.samples.iter().all(|&x| x == 0.0), "{condition}");
+        }
+        assert_eq!(heard(Condition::AsRecorded, tone(99.0)).unwrap(), tone(99.0));
+        assert_eq!(heard(Condition::Speed(1.25), tone(99.0)).unwrap().samples.len(), 38_400);
+    }
+}

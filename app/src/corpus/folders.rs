@@ -1,0 +1,363 @@
+//! Which clips there are: every file of a RAVDESS folder, or every line of a manifest.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::all_faults;
+use super::manifest::ManifestRow;
+use crate::corpus::manifest::Manifest;
+use crate::files;
+use reslstm::data::Labels;
+use reslstm::data::labels::RavdessName;
+use reslstm::error::{Error, Kind, Result};
+
+const WHERE_FROM: &str = "DATA is the folder RAVDESS was unpacked into (Actor_01 … Actor_24; data/README.md says where to \
+                          get it), or a manifest .csv with the columns path,label,speaker";
+
+/// Where a corpus comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A folder of files that RAVDESS's names describe.
+    Ravdess,
+    /// A folder laid out alike that says its speech is synthetic, in a file [`SYNTHETIC_NOTE`].
+    Synthetic,
+    /// A table.
+    Manifest,
+}
+
+/// A file in the folder of a corpus that is synthetic speech.
+pub const SYNTHETIC_NOTE: &str = "SYNTHETIC.txt";
+
+/// The clips of a corpus, found and labelled but not yet read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Corpus {
+    labels: Labels,
+    entries: Vec<Entry>,
+    source: Source,
+    skipped: usize,
+}
+
+/// One clip.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its audio file.
+    pub path: PathBuf,
+    /// What errors and result files call it: the file's name without `.wav` in RAVDESS, the path as written in a manifest.
+    pub name: String,
+    /// Class index, `0..K`.
+    pub label: usize,
+    /// Who speaks.
+    pub speaker: String,
+}
+
+impl Corpus {
+    /// Finds the clips of `data`: a RAVDESS folder or a manifest `.csv`.
+    ///
+    /// In a folder, every visible `.wav` file at any depth must have a RAVDESS name. Songs, which RAVDESS keeps beside
+    /// speech, and sound tracks of videos, which are the same recordings again, are left out and counted. In a manifest,
+    /// relative paths start at the manifest's folder.
+    ///
+    /// # Errors
+    /// [`Kind::Data`] if `data` is neither, holds no clips, holds a file with another name, or the same clip twice; if a
+    /// manifest is not well formed or names files that are missing (all of them, with their lines). [`Kind::Io`] if a folder
+    /// or the manifest cannot be read.
+    pub fn open(data: &Path) -> Result<Self> {
+        let found = fs::metadata(data).map_err(|error| Error::io(data.display(), &error).advice(WHERE_FROM))?;
+        if found.is_dir() {
+            return open_ravdess(data);
+        }
+        if data.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv")) {
+            return open_manifest(data);
+        }
+        let problem = "expected a folder or a manifest .csv, found another file";
+        Err(Error::new(Kind::Data, problem).at(data.display()).advice(WHERE_FROM))
+    }
+
+    /// The class names.
+    pub fn labels(&self) -> &Labels {
+        &self.labels
+    }
+
+    /// The clips, sorted by the name of their file, then by path: the published protocol batches test clips in this order.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// Where the corpus comes from.
+    pub fn source(&self) -> Source {
+        self.source
+    }
+
+    /// How many songs and sound tracks of videos were left out.
+    pub fn skipped(&self) -> usize {
+        self.skipped
+    }
+
+    /// What the licence of the recordings asks of those who use a model trained on them; empty where it is not known.
+    pub fn licence(&self) -> &'static str {
+        match self.source {
+            Source::Ravdess => {
+                "Trained on RAVDESS (Livingstone & Russo, 2018), CC BY-NC-SA 4.0: name the source, no commercial use, \
+                 share what you make of it under the same licence."
+            }
+            Source::Synthetic => "Trained on synthetic speech made by this program; nobody's voice is in it.",
+            Source::Manifest => "",
+        }
+    }
+
+    fn new(labels: Labels, mut entries: Vec<Entry>, source: Source, skipped: usize) -> Self {
+        entries.sort_by(|a, b| (a.path.file_name(), &a.path).cmp(&(b.path.file_name(), &b.path)));
+        Corpus { labels, entries, source, skipped }
+    }
+}
+
+/// Every visible `.wav` file (in upper or lower case) in `folder` and the folders in it, sorted by path. A folder that
+/// links lead to twice, or back into, is walked once.
+///
+/// # Errors
+/// [`Kind::Io`] if a folder cannot be read, naming it.
+pub fn find_audio(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    walk(folder, &mut HashSet::new(), &mut found)?;
+    found.sort();
+    Ok(found)
+}
+
+fn walk(folder: &Path, walked: &mut HashSet<PathBuf>, found: &mut Vec<PathBuf>) -> Result<()> {
+    let failed = |error| Error::io(folder.display(), &error);
+    if !walked.insert(fs::canonicalize(folder).map_err(failed)?) {
+        return Ok(());
+    }
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        // Hidden: what an archive from a Mac leaves beside every file (`._03-01-….wav`), trash, caches.
+        if !entry.file_name().as_encoded_bytes().starts_with(b".") {
+            paths.push(entry.path());
+        }
+    }
+    // In one order on every system, so that of two links the same is followed.
+    paths.sort();
+    for path in paths {
+        if path.is_dir() {
+            walk(&path, walked, found)?;
+        } else if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("wav")) {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn open_ravdess(folder: &Path) -> Result<Corpus> {
+    let wrong = |error: Error| error.at(folder.display());
+    let files = find_audio(folder)?;
+    if files.is_empty() {
+        return Err(wrong(Error::new(Kind::Data, "expected .wav files, found none").advice(WHERE_FROM)));
+    }
+    let (mut entries, mut faults, mut skipped) = (Vec::new(), Vec::new(), 0);
+    let mut first_of: BTreeMap<RavdessName, &Path> = BTreeMap::new();
+    for path in &files {
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        let shown = path.strip_prefix(folder).unwrap_or(path).display();
+        match stem.parse::<RavdessName>() {
+            Err(error) => faults.push(format!("{shown}: {error}")),
+            Ok(name) if !(name.is_audio_only() && name.is_speech()) => skipped += 1,
+            Ok(name) => {
+                if let Some(first) = first_of.insert(name, path) {
+                    let first = first.strip_prefix(folder).unwrap_or(first).display();
+                    return Err(wrong(
+                        Error::new(Kind::Data, format!("expected every clip once, found {first} and {shown}"))
+                            .advice("some downloads hold the corpus twice: name the folder of one copy"),
+                    ));
+                }
+                entries.push(Entry {
+                    path: path.clone(),
+                    name: name.to_string(),
+                    label: name.label(),
+                    speaker: name.speaker(),
+                });
+            }
+        }
+    }
+    if !faults.is_empty() {
+        let what = format!("expected RAVDESS names, found {} of {} that are none", faults.len(), files.len());
+        return Err(wrong(all_faults(&what, &faults).advice("describe any other corpus by a manifest .csv")));
+    }
+    if entries.is_empty() {
+        let problem = format!("expected spoken clips (03-01-….wav), found {skipped} of songs and videos alone");
+        return Err(wrong(Error::new(Kind::Data, problem).advice(WHERE_FROM)));
+    }
+    let synthetic = folder.join(SYNTHETIC_NOTE).exists();
+    let source = if synthetic { Source::Synthetic } else { Source::Ravdess };
+    Ok(Corpus::new(Labels::ravdess(), entries, source, skipped))
+}
+
+fn open_manifest(path: &Path) -> Result<Corpus> {
+    let wrong = |error: Error| error.at(path.display());
+    let manifest = Manifest::read(&files::read(path)?[..]).map_err(wrong)?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let (mut entries, mut faults) = (Vec::new(), Vec::new());
+    let mut lines: BTreeMap<PathBuf, u64> = BTreeMap::new();
+    for ManifestRow { path, label, speaker, line } in manifest.rows() {
+        // An absolute path replaces the folder it is joined to.
+        let file = folder.join(path);
+        match fs::canonicalize(&file) {
+            Err(error) => faults.push(format!("line {line}: {}: {error}", file.display())),
+            Ok(real) if !real.is_file() => faults.push(format!("line {line}: {}: not a file", file.display())),
+            Ok(real) => {
+                // The manifest refuses a path written twice; here `a.wav` and `./a.wav` turn out to be one.
+                if let Some(first) = lines.insert(real, *line) {
+                    faults.push(format!("line {line}: {path}: the file of line {first} again"));
+                }
+            }
+        }
+        entries.push(Entry {
+            path: file,
+            name: path.clone(),
+            label: manifest.labels().index_of(label)?,
+            speaker: speaker.clone(),
+        });
+    }
+    if !faults.is_empty() {
+        let what = format!("expected an audio file a line, found {} lines without", faults.len());
+        return Err(wrong(all_faults(&what, &faults).advice("relative paths start at the manifest's folder")));
+    }
+    Ok(Corpus::new(manifest.labels().clone(), entries, Source::Manifest, 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tempfile::TempDir;
+
+    fn folder_of(files: &[&str]) -> TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for file in files {
+            let path = folder.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, b"not read here").unwrap();
+        }
+        folder
+    }
+
+    fn refusal(data: &Path) -> String {
+        let error = Corpus::open(data).unwrap_err();
+        assert_eq!(error.kind(), Kind::Data, "{error}");
+        error.to_string()
+    }
+
+    #[test]
+    fn audio_is_found_at_any_depth_in_any_case_and_in_order() {
+        let folder =
+            folder_of(&["b/2.WAV", "b/1.wav", "a.Wav", "c/d/e.wav", "c.mp3", "._a.wav", ".trash/x.wav", "wav"]);
+        let found = find_audio(folder.path()).unwrap();
+        let found: Vec<_> = found.iter().map(|path| path.strip_prefix(folder.path()).unwrap()).collect();
+        assert_eq!(found, ["a.Wav", "b/1.wav", "b/2.WAV", "c/d/e.wav"].map(Path::new));
+        let missing = folder.path().join("missing");
+        assert_eq!(find_audio(&missing).unwrap_err().kind(), Kind::Io);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_in_circles_end() {
+        let folder = folder_of(&["a/1.wav"]);
+        for (target, link) in [("..", "a/up"), (".", "a/self"), ("a", "b"), ("nowhere", "broken")] {
+            std::os::unix::fs::symlink(target, folder.path().join(link)).unwrap();
+        }
+        assert_eq!(find_audio(folder.path()).unwrap(), [folder.path().join("a/1.wav")]);
+    }
+
+    #[test]
+    fn ravdess_is_read_from_its_names_in_their_order() {
+        let folder = folder_of(&[
+            "Actor_12/03-01-06-01-02-01-12.wav",
+            "Actor_02/03-01-08-02-01-01-02.wav",
+            "Actor_02/03-02-03-01-01-01-02.wav", // sung
+            "Actor_02/01-01-03-01-01-01-02.wav", // of a video
+            "Actor_24/03-01-01-01-02-02-24.wav",
+            "Actor_02/notes.txt",
+        ]);
+        let corpus = Corpus::open(folder.path()).unwrap();
+        assert_eq!(corpus.labels(), &Labels::ravdess());
+        assert_eq!((corpus.source(), corpus.skipped()), (Source::Ravdess, 2));
+        assert!(corpus.licence().contains("CC BY-NC-SA 4.0"));
+        // By file name, though the folders sort otherwise.
+        let entries: Vec<_> = corpus.entries().iter().map(|e| (e.name.as_str(), e.label, e.speaker.as_str())).collect();
+        let expected =
+            [("03-01-01-01-02-02-24", 0, "24"), ("03-01-06-01-02-01-12", 5, "12"), ("03-01-08-02-01-01-02", 7, "02")];
+        assert_eq!(entries, expected);
+        assert_eq!(corpus.entries()[1].path, folder.path().join("Actor_12/03-01-06-01-02-01-12.wav"));
+    }
+
+    #[test]
+    fn every_file_of_another_name_is_named() {
+        let mut names: Vec<String> = (0..12).map(|take| format!("take-{take:02}.wav")).collect();
+        names.push("Actor_01/03-01-09-01-01-01-01.wav".into());
+        names.push("Actor_01/03-01-08-01-01-01-01.wav".into());
+        let folder = folder_of(&names.iter().map(String::as_str).collect::<Vec<_>>());
+        let message = refusal(folder.path());
+        assert!(message.contains("expected RAVDESS names, found 13 of 14 that are none\n"), "{message}");
+        assert!(message.contains("field `emotion`: expected 01 to 08"), "{message}");
+        assert!(message.contains("take-08.wav") && !message.contains("take-09.wav"), "{message}");
+        assert!(message.contains("\n  and 3 more (describe any other corpus by a manifest .csv)"), "{message}");
+    }
+
+    #[test]
+    fn a_corpus_that_is_there_twice_is_refused() {
+        let folder = folder_of(&["Actor_01/03-01-08-01-01-01-01.wav", "copy/Actor_01/03-01-08-01-01-01-01.wav"]);
+        let message = refusal(folder.path());
+        let expected = "expected every clip once, found Actor_01/03-01-08-01-01-01-01.wav and copy/Actor_01/";
+        assert!(message.contains(expected), "{message}");
+    }
+
+    #[test]
+    fn where_there_is_no_corpus_what_one_is_is_said() {
+        let folder = folder_of(&["only/notes.txt", "data.txt", "sung/03-02-03-01-01-01-02.wav"]);
+        let message = refusal(&folder.path().join("only"));
+        assert!(message.contains("expected .wav files, found none (DATA is the folder RAVDESS"), "{message}");
+        let message = refusal(&folder.path().join("sung"));
+        assert!(message.contains("found 1 of songs and videos alone (DATA is"), "{message}");
+        let message = refusal(&folder.path().join("data.txt"));
+        assert!(message.contains("expected a folder or a manifest .csv, found another file (DATA is"), "{message}");
+        let error = Corpus::open(&folder.path().join("missing")).unwrap_err();
+        assert_eq!(error.kind(), Kind::Io);
+        assert!(error.to_string().contains("data/README.md"), "{error}");
+    }
+
+    #[test]
+    fn a_manifest_names_files_from_its_own_folder() {
+        let folder = folder_of(&["clips/b.wav", "z/a.wav"]);
+        let absolute = folder.path().join("z/a.wav");
+        let table = format!("path,label,speaker\nclips/b.wav,cross,ben\n{},calm,anna\n", absolute.display());
+        let path = folder.path().join("corpus.CSV");
+        fs::write(&path, table).unwrap();
+        let corpus = Corpus::open(&path).unwrap();
+        assert_eq!(corpus.labels().names(), ["calm", "cross"]);
+        assert_eq!((corpus.source(), corpus.licence()), (Source::Manifest, ""));
+        let [a, b] = corpus.entries() else { panic!("{corpus:?}") };
+        assert_eq!((&a.path, a.label, a.speaker.as_str()), (&absolute, 0, "anna"));
+        assert_eq!((b.name.as_str(), b.label, b.speaker.as_str()), ("clips/b.wav", 1, "ben"));
+        assert_eq!(b.path, folder.path().join("clips/b.wav"));
+    }
+
+    #[test]
+    fn every_missing_file_of_a_manifest_is_named_with_its_line() {
+        let folder = folder_of(&["a.wav"]);
+        let path = folder.path().join("corpus.csv");
+        let mut table = "path,label,speaker\na.wav,calm,x\n./a.wav,cross,x\n.,cross,y\n".to_string();
+        for clip in 0..9 {
+            table += &format!("gone-{clip}.wav,cross,y\n");
+        }
+        fs::write(&path, table).unwrap();
+        let message = refusal(&path);
+        assert!(message.contains("corpus.csv: expected an audio file a line, found 11 lines without\n"), "{message}");
+        assert!(message.contains("\n  line 3: ./a.wav: the file of line 2 again\n"), "{message}");
+        assert!(message.contains("\n  line 4: ") && message.contains(": not a file\n"), "{message}");
+        assert!(message.contains("\n  line 12: ") && message.contains("gone-7.wav: "), "{message}");
+        assert!(message.ends_with("\n  and 1 more (relative paths start at the manifest's folder)"), "{message}");
+
+        fs::write(&path, "path,label\n").unwrap();
+        assert!(refusal(&path).contains("corpus.csv: line 1: the column `speaker` is missing"));
+    }
+}

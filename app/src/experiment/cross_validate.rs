@@ -1,0 +1,315 @@
+//! Cross-validation: folds × runs, on all cores, resumable.
+//!
+//! ```text
+//! OUT/plan.json                         what was asked for, and of which data
+//! OUT/clips.json                        every clip's name, class and speaker
+//! OUT/models/run0-fold3.safetensors     the best model of each fold
+//! OUT/runs/run0.json                    a run's result, as soon as its folds are done
+//! OUT/unfinished/…                      checkpoints, and folds of runs not complete yet
+//! OUT/summary.json                      the table, written last
+//! ```
+//! [`Results`](super::folder::Results) reads it back.
+
+use super::fit::fit;
+use super::folder::{Begun, model_path, plan_path, run_path, write_clips};
+use super::plan::{Plan, TrainingData};
+use super::results::{Epochs, FoldRecord, Made, ModelSummary, RunResult, Summary};
+use crate::files::{self, Existing, read_json, remove, write_json};
+use reslstm::data::folds::Split;
+use reslstm::error::{Error, Kind, Result};
+use reslstm::models::{Metadata, Model, ModelFile};
+use reslstm::params::Parameters;
+use reslstm::train::identity::{Identity, first_difference};
+use reslstm::train::run::{EpochRecord, Outcome};
+use reslstm::train::settings::Settings;
+use reslstm::train::task::Task;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+/// How to run it: nothing here changes a result.
+#[derive(Clone, Copy)]
+pub struct Execution<'a> {
+    /// Trainings at a time.
+    pub threads: usize,
+    /// Go on with what is there.
+    pub resume: bool,
+    /// Set to ask for an end.
+    pub stop: &'a AtomicBool,
+    /// Hears what happens, and in a training of which settings.
+    pub observe: &'a (dyn Fn(&Settings, Event<'_>) + Sync),
+}
+
+/// What happens in a cross-validation.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// So many epochs were found done, and take no time.
+    Found(usize),
+    /// An epoch is done, or read from a checkpoint.
+    Epoch,
+    /// A run is complete, and written.
+    Run(&'a RunResult),
+}
+
+/// Runs plans, each in a folder of its own, and returns the table, which has a row for each. A folder gets the same bytes
+/// as if its plan were run alone.
+///
+/// Every plan's first run comes before any second one: what is there early says something of all of them.
+///
+/// # Errors
+/// [`Kind::Settings`] if a folder holds something already and `resume` is off, or holds another plan; [`Kind::Data`] if the
+/// folds do not fit the speakers; [`Kind::Interrupted`] when stopped, with everything saved.
+pub fn cross_validate(
+    source: &TrainingData<'_>,
+    plans: &[(Plan, PathBuf)],
+    execution: &Execution<'_>,
+) -> Result<Summary> {
+    let folders = plans.iter().map(|(plan, root)| Folder::open(root, source, plan, execution));
+    let folders = folders.collect::<Result<Vec<_>>>()?;
+
+    let mut open = Vec::new();
+    for run in 0..plans.iter().map(|(plan, _)| plan.runs).max().unwrap_or(0) {
+        for folder in folders.iter().filter(|folder| run < folder.plan.runs) {
+            let folds = folder.splits.len();
+            if run_path(folder.root, run).exists() {
+                (execution.observe)(&folder.plan.settings, Event::Found(folds * folder.plan.settings.epochs));
+            } else {
+                open.push(OpenRun { folder, run, left: AtomicUsize::new(folds) });
+            }
+        }
+    }
+    let jobs: Vec<(&OpenRun, &Split)> =
+        open.iter().flat_map(|run| run.folder.splits.iter().map(move |split| (run, split))).collect();
+    let (next, failed) = (AtomicUsize::new(0), Mutex::new(None));
+    std::thread::scope(|scope| {
+        for _ in 0..execution.threads.max(1) {
+            scope.spawn(|| {
+                while let Some(&(run, split)) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if let Err(error) = run.train(split) {
+                        failed.lock().expect("no worker panics").get_or_insert(error);
+                        execution.stop.store(true, Ordering::Relaxed);
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    if let Some(error) = failed.into_inner().expect("no worker panics") {
+        return Err(error);
+    }
+    Ok(Summary { models: folders.iter().map(Folder::summarise).collect::<Result<_>>()? })
+}
+
+/// Refuses, before the data are read, a folder that `plan` cannot be run in: one in use without `resume`, one begun with other
+/// settings, one that cannot be written to. Makes the folder if there is none.
+///
+/// # Errors
+/// [`Kind::Settings`] or [`Kind::Io`], naming the folder.
+pub fn check_folder(out: &Path, plan: &Plan, resume: bool) -> Result<()> {
+    let path = plan_path(out);
+    if !resume {
+        check_new(out)?;
+    }
+    if is_in_use(out) && !path.exists() {
+        let problem = "expected a folder begun by this command, but it has no plan.json";
+        return Err(Error::new(Kind::Settings, problem).at(out.display()).advice("choose another folder"));
+    }
+    files::check_writable(&path, Existing::Replace)?;
+    refuse_difference(out, |begun| first_difference("", &begun["plan"], &json!(plan)))
+}
+
+/// Refuses a folder that is in use.
+///
+/// # Errors
+/// [`Kind::Settings`], naming it.
+pub fn check_new(out: &Path) -> Result<()> {
+    if !is_in_use(out) {
+        return Ok(());
+    }
+    let problem = "expected a new or empty folder, but it holds files";
+    let advice = "choose another folder, or go on with its work with --resume";
+    Err(Error::new(Kind::Settings, problem).at(out.display()).advice(advice))
+}
+
+/// Whether the folder holds more than what a killed process was writing when it had begun nothing yet.
+fn is_in_use(folder: &Path) -> bool {
+    let Ok(entries) = folder.read_dir() else { return false };
+    entries.flatten().any(|entry| !files::is_half_written(&entry.path()))
+}
+
+/// Refuses to go on where what the folder was begun with differs; where nothing is begun there is nothing to differ from.
+fn refuse_difference(out: &Path, difference: impl Fn(&Value) -> Option<String>) -> Result<()> {
+    let path = plan_path(out);
+    let Some(difference) = path.exists().then(|| read_json(&path)).transpose()?.as_ref().and_then(difference) else {
+        return Ok(());
+    };
+    let problem = format!("this folder was begun with other settings or data: {difference}");
+    let advice = "repeat the settings it was begun with, or choose another folder";
+    Err(Error::new(Kind::Settings, problem).at(out.display()).advice(advice))
+}
+
+/// A run that is not complete.
+struct OpenRun<'a> {
+    folder: &'a Folder<'a>,
+    run: usize,
+    /// Folds that are not done.
+    left: AtomicUsize,
+}
+
+impl OpenRun<'_> {
+    /// One training; the last one of a run pools its folds.
+    fn train(&self, split: &Split) -> Result<()> {
+        self.folder.train(self.run, split)?;
+        match self.left.fetch_sub(1, Ordering::AcqRel) {
+            1 => self.folder.finish_run(self.run),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The output folder of a plan.
+struct Folder<'a> {
+    root: &'a Path,
+    source: &'a TrainingData<'a>,
+    plan: &'a Plan,
+    splits: Vec<Split>,
+    execution: &'a Execution<'a>,
+}
+
+impl<'a> Folder<'a> {
+    /// Claims a folder for a plan, before any training.
+    fn open(
+        root: &'a Path,
+        source: &'a TrainingData<'_>,
+        plan: &'a Plan,
+        execution: &'a Execution<'_>,
+    ) -> Result<Self> {
+        if plan.runs == 0 || plan.runs > 10_000 {
+            return Err(Error::new(Kind::Settings, format!("runs: expected 1 to 10,000, got {}", plan.runs)));
+        }
+        let splits = plan.folds.splits(&source.dataset.speakers())?;
+        check_folder(root, plan, execution.resume)?;
+        let data = source.fingerprint;
+        refuse_difference(root, |begun| first_difference("data", &begun["data"], &json!(data)))?;
+        let path = plan_path(root);
+        if !path.exists() {
+            write_json(&path, &Begun { plan: plan.clone(), data: data.into() })?;
+        }
+        // After the plan: a folder without one would not be gone on with.
+        write_clips(root, source.dataset)?;
+        for folder in ["models", "runs", "unfinished"].map(|name| root.join(name)) {
+            std::fs::create_dir_all(&folder).map_err(|error| Error::io(folder.display(), &error))?;
+        }
+        Ok(Folder { root, source, plan, splits, execution })
+    }
+
+    fn unfinished(&self, run: usize, fold: usize, extension: &str) -> PathBuf {
+        self.root.join(format!("unfinished/run{run}-fold{fold}.{extension}"))
+    }
+
+    fn observe(&self, event: Event<'_>) {
+        (self.execution.observe)(&self.plan.settings, event);
+    }
+
+    /// One training, unless it is done already.
+    fn train(&self, run: usize, split: &Split) -> Result<()> {
+        let (fold, settings) = (split.fold(), &self.plan.settings);
+        let record_path = self.unfinished(run, fold, "json");
+        if record_path.exists() {
+            self.observe(Event::Found(settings.epochs));
+            return Ok(());
+        }
+        let task = Task::for_split(self.source.dataset, split, settings)?;
+        let checkpoint = self.unfinished(run, fold, "checkpoint");
+        let identity = Identity::new(settings, run, Some(split), self.source.fingerprint);
+        let mut observe = |_: usize, _: &EpochRecord| self.observe(Event::Epoch);
+        let outcome = fit(&identity, &task, &checkpoint, self.execution.stop, &mut observe)
+            .map_err(|error| error.at(format!("{}: run {run}, fold {fold}", self.root.display())))?;
+        let record = fold_record(split, &outcome);
+        let model = model_file(self.source, settings, Some((run, &record)), &task, outcome)?;
+        files::write_atomically(&model_path(self.root, run, fold), &model.to_bytes())?;
+        write_json(&record_path, &record)?;
+        remove(&checkpoint)
+    }
+
+    /// Pools the folds of a run, all of which are done, and writes its result.
+    fn finish_run(&self, run: usize) -> Result<()> {
+        let records = self.splits.iter().map(|split| read_json(&self.unfinished(run, split.fold(), "json")));
+        let folds = records.collect::<Result<Vec<FoldRecord>>>()?;
+        let TrainingData { dataset, fingerprint, .. } = self.source;
+        let labels = dataset.labels();
+        let model = Model::<f32>::zeros(self.plan.settings.arch, dataset.width(), labels.count());
+        let (parameters, made) = (model.parameter_count(), Made::now(self.execution.threads));
+        let labels = labels.names().to_vec();
+        let result = RunResult::pool(run, &self.plan.settings, labels, fingerprint, parameters, folds, made);
+        write_json(&run_path(self.root, run), &result)?;
+        self.splits.iter().try_for_each(|split| remove(&self.unfinished(run, split.fold(), "json")))?;
+        self.observe(Event::Run(&result));
+        Ok(())
+    }
+
+    /// The row of the table, of runs that are all complete; written here too.
+    fn summarise(&self) -> Result<ModelSummary> {
+        let runs =
+            (0..self.plan.runs).map(|run| read_json(&run_path(self.root, run))).collect::<Result<Vec<RunResult>>>()?;
+        let model = ModelSummary::of(&runs);
+        write_json(&self.root.join("summary.json"), &Summary { models: vec![model.clone()] })?;
+        Ok(model)
+    }
+}
+
+/// What is worth keeping of a fold's training.
+pub fn fold_record(split: &Split, outcome: &Outcome) -> FoldRecord {
+    let epochs = Epochs::of(&outcome.history);
+    FoldRecord {
+        split: split.clone(),
+        best_epoch: outcome.epoch,
+        validation_uar: outcome.validation_uar,
+        test_uar: outcome.confusion.uar(),
+        predictions: outcome.predictions.clone(),
+        confusion: outcome.confusion.clone(),
+        seconds: epochs.seconds.iter().sum(),
+        epochs,
+        others: outcome.others.clone(),
+    }
+}
+
+/// A trained model with everything its file says. `fold` is the run and record of the fold it was trained on; `None` after
+/// everybody trained.
+///
+/// # Errors
+/// [`Kind::Model`] if the training left weights that are not finite.
+pub fn model_file(
+    source: &TrainingData<'_>,
+    settings: &Settings,
+    fold: Option<(usize, &FoldRecord)>,
+    task: &Task,
+    outcome: Outcome,
+) -> Result<ModelFile> {
+    let labels = source.dataset.labels().names().to_vec();
+    let mut metadata = Metadata::new(settings.arch.to_string(), labels, source.sample_rate, source.features.clone());
+    metadata.mean = task.normaliser.mean().to_vec();
+    metadata.std = task.normaliser.std().to_vec();
+    metadata.protocol = settings.protocol.to_string();
+    metadata.seed = settings.seed;
+    metadata.epochs = settings.epochs;
+    metadata.settings = serde_json::to_value(settings).expect("plain values become JSON");
+    metadata.data_fingerprint = source.fingerprint.to_string();
+    metadata.licence = source.licence.to_string();
+    metadata.temperature = outcome.temperature;
+    match fold {
+        Some((run, record)) => {
+            metadata.run = run;
+            metadata.fold = Some(record.split.fold());
+            metadata.best_epoch = Some(record.best_epoch + 1);
+            metadata.train_speakers = record.split.train().to_vec();
+            metadata.validation_speakers = record.split.validation().to_vec();
+            metadata.test_speakers = record.split.test().to_vec();
+            metadata.scores.extend(record.validation_uar.map(|uar| ("validation_uar".to_string(), uar)));
+            metadata.scores.insert("test_uar".into(), record.test_uar);
+        }
+        None => metadata.train_speakers = source.dataset.speakers(),
+    }
+    ModelFile::new(outcome.model, Some(metadata))
+}

@@ -1,0 +1,63 @@
+//! One training from start to end, saved on the way: killed at any moment, it goes on from its last checkpoint.
+
+use crate::files;
+use reslstm::error::{Error, Kind, Result};
+use reslstm::train::checkpoint;
+use reslstm::train::identity::Identity;
+use reslstm::train::run::{EpochRecord, Outcome, Training};
+use reslstm::train::task::Task;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// How much work a sudden end may cost.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(5);
+
+/// Trains to the last epoch. The state is saved at `path` every few seconds and when `stop` asks to end; what is saved
+/// there already is where this begins. `observe` sees every epoch, those of an earlier session too.
+///
+/// # Errors
+/// [`Kind::Interrupted`] when stopped, after saving; [`Kind::Diverged`] if the loss is no number any more;
+/// [`Kind::Settings`] if the checkpoint is of another training; or if it cannot be read or written.
+pub fn fit(
+    identity: &Identity,
+    task: &Task,
+    path: &Path,
+    stop: &AtomicBool,
+    observe: &mut dyn FnMut(usize, &EpochRecord),
+) -> Result<Outcome> {
+    let (settings, seed) = (&identity.settings, identity.seed());
+    let mut training = if path.exists() {
+        let state = checkpoint::from_bytes(&files::read(path)?, identity, task.inputs, task.classes);
+        Training::resume(settings, task, seed, state.map_err(|error| error.at(path.display()))?)
+    } else {
+        Training::new(settings, task, seed)
+    };
+    let save = |training: &Training| files::write_atomically(path, &checkpoint::to_bytes(identity, training.state()));
+    for (epoch, record) in training.state().history.iter().enumerate() {
+        observe(epoch, record);
+    }
+    let start = Instant::now();
+    let clock = || start.elapsed().as_secs_f64();
+    let mut saved = start;
+    while !training.is_finished() {
+        if stop.load(Ordering::Relaxed) {
+            if training.epochs_done() > 0 {
+                save(&training)?;
+            }
+            return Err(Error::new(Kind::Interrupted, format!("stopped after epoch {}", training.epochs_done())));
+        }
+        let epoch = training.epochs_done();
+        let record = training.epoch(&clock);
+        observe(epoch, record);
+        if !record.loss.is_finite() {
+            let problem = format!("the training diverged: its loss is {} in epoch {}", record.loss, epoch + 1);
+            return Err(Error::new(Kind::Diverged, problem).advice("a lower --lr may help"));
+        }
+        if saved.elapsed() >= CHECKPOINT_EVERY {
+            save(&training)?;
+            saved = Instant::now();
+        }
+    }
+    Ok(training.finish())
+}

@@ -1,0 +1,344 @@
+//! The folder of a [cross-validation](super::cross_validate), read back: its finished runs, and what was predicted for every clip.
+
+use super::plan::Plan;
+use super::results::{FoldRecord, RunResult};
+use crate::files::{read_json, write_json};
+use reslstm::data::{Clip, Dataset};
+use reslstm::error::{Error, Kind, Result};
+use reslstm::train::metrics::Confusion;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// What the folder was begun with.
+pub(super) fn plan_path(folder: &Path) -> PathBuf {
+    folder.join("plan.json")
+}
+
+/// Every clip of the data.
+pub(super) const CLIPS: &str = "clips.json";
+
+/// `clips.json` of a folder: its own, or that of the one above.
+fn clips_path(folder: &Path) -> Option<PathBuf> {
+    [folder.join(CLIPS), folder.join("..").join(CLIPS)].into_iter().find(|path| path.exists())
+}
+
+/// The result of a run.
+pub(super) fn run_path(folder: &Path, run: usize) -> PathBuf {
+    folder.join(format!("runs/run{run}.json"))
+}
+
+/// The model of a fold of a run.
+pub fn model_path(folder: &Path, run: usize, fold: usize) -> PathBuf {
+    folder.join(format!("models/run{run}-fold{fold}.safetensors"))
+}
+
+/// `plan.json`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Begun {
+    /// What was asked for.
+    pub plan: Plan,
+    /// Fingerprint of the data.
+    pub data: String,
+}
+
+/// A clip without its features: a line of `clips.json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClipRecord {
+    /// What the data call it; RAVDESS's file name without its extension.
+    pub name: String,
+    /// Class index, `0..K`.
+    pub label: usize,
+    /// The speaker's name.
+    pub speaker: String,
+}
+
+/// Writes `clips.json`, unless the folder has it already, or the one above, where cross-validations of the same data share it.
+///
+/// # Errors
+/// [`Kind::Io`], naming the file.
+pub fn write_clips(folder: &Path, dataset: &Dataset) -> Result<()> {
+    let record = |clip: &Clip| {
+        let (name, speaker) = (clip.name.clone(), clip.speaker.clone());
+        ClipRecord { name, label: clip.label, speaker }
+    };
+    let clips: Vec<ClipRecord> = dataset.clips().iter().map(record).collect();
+    let same = |path: &PathBuf| read_json::<Vec<ClipRecord>>(path).is_ok_and(|found| found == clips);
+    match clips_path(folder).filter(same) {
+        Some(_) => Ok(()),
+        None => write_json(&folder.join(CLIPS), &clips),
+    }
+}
+
+/// What a cross-validation left: one plan, at least one run of it, and the clips.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Results {
+    /// What was asked for; some of its runs may not be finished.
+    pub plan: Plan,
+    /// Every clip of the data, in their order.
+    pub clips: Vec<ClipRecord>,
+    /// The finished runs, by number; all of the same settings, classes and folds.
+    pub runs: Vec<RunResult>,
+}
+
+impl Results {
+    /// Reads the folder that `cv` made.
+    ///
+    /// # Errors
+    /// [`Kind::Data`] if the folder is none of `cv`'s, no run in it is finished, or its files do not fit together;
+    /// [`Kind::Io`] if one cannot be read. The message names the file.
+    pub fn read(folder: &Path) -> Result<Self> {
+        let wrong =
+            |problem: &str, advice: &str| Err(Error::new(Kind::Data, problem).at(folder.display()).advice(advice));
+        if !plan_path(folder).exists() {
+            return wrong("expected a folder made by cv, but it has no plan.json", "cv DATA -o DIR makes one");
+        }
+        let Begun { plan, data } = read_json(&plan_path(folder))?;
+        let numbers: Vec<usize> = (0..plan.runs).filter(|&run| run_path(folder, run).exists()).collect();
+        if numbers.is_empty() {
+            return wrong(
+                "expected a finished run, found none",
+                "the cv command that made it, with --resume, finishes it",
+            );
+        }
+        let Some(clips) = clips_path(folder) else {
+            return wrong(
+                "expected clips.json, here or in the folder above, found none",
+                "the cv command that made it, with --resume, writes it again",
+            );
+        };
+        let runs = numbers.iter().map(|&run| read_json(&run_path(folder, run))).collect::<Result<_>>()?;
+        let results = Results { plan, clips: read_json(&clips)?, runs };
+        for (run, number) in results.runs.iter().zip(numbers) {
+            results.check(run, number, &data).map_err(|error| error.at(run_path(folder, number).display()))?;
+        }
+        Ok(results)
+    }
+
+    /// Reads the folders in a folder: those of cross-validations that have a finished run, by name.
+    ///
+    /// # Errors
+    /// As [`read`](Results::read).
+    pub fn read_all(folder: &Path) -> Result<Vec<Self>> {
+        let failed = |error| Error::io(folder.display(), &error);
+        let entries = folder.read_dir().map_err(failed)?.collect::<std::io::Result<Vec<_>>>().map_err(failed)?;
+        let mut folders: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).collect();
+        folders.retain(|folder| plan_path(folder).exists());
+        folders.sort();
+        let mut all = Vec::new();
+        for folder in folders {
+            let Begun { plan, .. } = read_json(&plan_path(&folder))?;
+            if (0..plan.runs).any(|run| run_path(&folder, run).exists()) {
+                all.push(Self::read(&folder)?);
+            }
+        }
+        Ok(all)
+    }
+
+    /// Class names in order.
+    pub fn labels(&self) -> &[String] {
+        &self.runs[0].labels
+    }
+
+    /// The test clips of one fold of a run, in the order of the data, each with the class predicted for it.
+    pub fn predictions<'a>(&'a self, fold: &'a FoldRecord) -> impl Iterator<Item = (&'a ClipRecord, usize)> {
+        self.tested(fold).zip(fold.predictions.iter().copied())
+    }
+
+    /// The clips of each speaker who was tested, counted over some runs; by the weights that were kept, or in another of the ways
+    /// their folds predict.
+    ///
+    /// # Panics
+    /// If a fold does not predict in this way.
+    pub fn by_speaker(&self, runs: &[&RunResult], way: Option<&str>) -> BTreeMap<String, Confusion> {
+        let mut speakers = BTreeMap::new();
+        for fold in runs.iter().flat_map(|run| &run.folds) {
+            let predictions = match way {
+                None => &fold.predictions,
+                Some(name) => &fold.others.iter().find(|other| other.name == name).expect("a way there is").predictions,
+            };
+            for (clip, &predicted) in self.tested(fold).zip(predictions) {
+                let confusion =
+                    speakers.entry(clip.speaker.clone()).or_insert_with(|| Confusion::new(self.labels().len()));
+                confusion.count(clip.label, predicted);
+            }
+        }
+        speakers
+    }
+
+    fn tested<'a>(&'a self, fold: &'a FoldRecord) -> impl Iterator<Item = &'a ClipRecord> {
+        self.clips.iter().filter(|clip| fold.split.test().contains(&clip.speaker))
+    }
+
+    /// That a run is of the plan and of these clips: its predictions, counted again, must be its confusion matrices.
+    fn check(&self, run: &RunResult, number: usize, data: &str) -> Result<()> {
+        let wrong = |problem: &str| {
+            let advice = "files of the folder were changed, or come from another one";
+            Err(Error::new(Kind::Data, problem).advice(advice))
+        };
+        let (settings, labels) = (&self.plan.settings, self.labels());
+        if (run.run, &run.settings, &*run.data, &*run.labels) != (number, settings, data, labels) {
+            return wrong("expected the number, settings, data and classes of the folder's runs, got others");
+        }
+        let mut pooled = Confusion::new(labels.len());
+        for fold in &run.folds {
+            let Some(confusion) = self.count(fold).filter(|confusion| *confusion == fold.confusion) else {
+                let fold = fold.split.fold();
+                return wrong(&format!("fold {fold}: its predictions for the clips do not give its confusion matrix"));
+            };
+            pooled.add(&confusion);
+        }
+        if pooled != run.confusion {
+            return wrong("its folds do not add up to its confusion matrix");
+        }
+        Ok(())
+    }
+
+    /// The predictions of a fold, counted; `None` if they are not one a test clip, or of a class that there is not.
+    fn count(&self, fold: &FoldRecord) -> Option<Confusion> {
+        let classes = self.labels().len();
+        let known = self.predictions(fold).all(|(clip, predicted)| clip.label.max(predicted) < classes);
+        if !known || self.tested(fold).count() != fold.predictions.len() {
+            return None;
+        }
+        let mut confusion = Confusion::new(classes);
+        self.predictions(fold).for_each(|(clip, predicted)| confusion.count(clip.label, predicted));
+        Some(confusion)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment::TrainingData;
+    use crate::experiment::cross_validate::{Execution, cross_validate};
+    use reslstm::audio::FeatureSettings;
+    use reslstm::data::Labels;
+    use reslstm::matrix::Matrix;
+    use reslstm::rng::Stream;
+    use reslstm::train::Recipe;
+    use serde_json::{Value, json};
+    use std::sync::atomic::AtomicBool;
+
+    /// Four speakers, interleaved, three clips each: speakers of a fold are not neighbours in the data.
+    fn dataset() -> Dataset {
+        let mut stream = Stream::new(3, "clips", 0);
+        let clip = |n: usize| Clip {
+            name: format!("clip {n}"),
+            label: n % 3,
+            speaker: ["d", "b", "a", "c"][n % 4].into(),
+            features: Matrix::from_vec(2, 46, (0..92).map(|_| stream.normal() as f32).collect()),
+        };
+        let labels = Labels::new(["x", "y", "z"].map(String::from).to_vec()).unwrap();
+        Dataset::new(labels, (0..12).map(clip).collect()).unwrap()
+    }
+
+    /// Two runs of two folds.
+    fn cross_validated(folder: &Path) -> Plan {
+        let recipe = Recipe { arch: "lstm-sa-h2".parse().unwrap(), epochs: 2, ..Recipe::default() };
+        let plan = Plan { settings: recipe.check().unwrap(), runs: 2, folds: "k=2".parse().unwrap() };
+        let (dataset, features) = (dataset(), FeatureSettings::default());
+        let source =
+            TrainingData { dataset: &dataset, sample_rate: 8000, features: &features, fingerprint: "f", licence: "" };
+        let stop = AtomicBool::new(false);
+        let execution = Execution { threads: 1, resume: true, stop: &stop, observe: &|_, _| {} };
+        cross_validate(&source, &[(plan.clone(), folder.to_path_buf())], &execution).unwrap();
+        plan
+    }
+
+    #[test]
+    fn what_was_written_is_read_back_and_every_clip_has_its_prediction() {
+        let folder = tempfile::tempdir().unwrap();
+        let plan = cross_validated(folder.path());
+        let results = Results::read(folder.path()).unwrap();
+        assert_eq!((&results.plan, results.labels()), (&plan, &["x", "y", "z"].map(String::from)[..]));
+        assert_eq!(results.runs.iter().map(|run| run.run).collect::<Vec<_>>(), [0, 1]);
+        let clip = ClipRecord { name: "clip 5".into(), label: 2, speaker: "b".into() };
+        assert_eq!((results.clips.len(), &results.clips[5]), (12, &clip));
+        for run in &results.runs {
+            for fold in &run.folds {
+                let names: Vec<&str> = results.predictions(fold).map(|(clip, _)| clip.name.as_str()).collect();
+                let tested = dataset().clips_of(fold.split.test());
+                assert_eq!(names, tested.iter().map(|n| format!("clip {n}")).collect::<Vec<_>>());
+                assert!(results.predictions(fold).map(|(_, predicted)| predicted).eq(fold.predictions.iter().copied()));
+            }
+        }
+    }
+
+    #[test]
+    fn the_clips_are_the_same_bytes_on_resume() {
+        let folder = tempfile::tempdir().unwrap();
+        cross_validated(folder.path());
+        let path = folder.path().join(CLIPS);
+        let before = std::fs::read(&path).unwrap();
+        cross_validated(folder.path());
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+        std::fs::remove_file(&path).unwrap();
+        cross_validated(folder.path());
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
+
+    #[test]
+    fn folders_of_the_same_data_share_the_clips_of_the_folder_above() {
+        let above = tempfile::tempdir().unwrap();
+        let folder = above.path().join("row");
+        write_clips(above.path(), &dataset()).unwrap();
+        cross_validated(&folder);
+        assert!(!folder.join(CLIPS).exists());
+        let shared = Results::read(&folder).unwrap();
+        // Those of other data are no use: the folder gets its own, which count.
+        write_json(&above.path().join(CLIPS), &json!([{ "name": "other", "label": 0, "speaker": "a" }])).unwrap();
+        assert!(Results::read(&folder).is_err());
+        cross_validated(&folder);
+        assert!(folder.join(CLIPS).exists());
+        assert_eq!(Results::read(&folder).unwrap(), shared);
+    }
+
+    #[test]
+    fn a_run_that_is_not_finished_is_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        cross_validated(folder.path());
+        std::fs::remove_file(run_path(folder.path(), 0)).unwrap();
+        let results = Results::read(folder.path()).unwrap();
+        assert_eq!(results.runs.iter().map(|run| run.run).collect::<Vec<_>>(), [1]);
+        std::fs::remove_file(run_path(folder.path(), 1)).unwrap();
+        let error = Results::read(folder.path()).unwrap_err();
+        assert!(error.to_string().contains("expected a finished run, found none"), "{error}");
+    }
+
+    #[test]
+    fn what_does_not_fit_together_is_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = Results::read(folder.path()).unwrap_err();
+        assert_eq!(error.kind(), Kind::Data);
+        assert!(error.to_string().contains("expected a folder made by cv, but it has no plan.json"), "{error}");
+        cross_validated(folder.path());
+        let (clips, run) = (folder.path().join(CLIPS), run_path(folder.path(), 1));
+        let refused = |path: &Path, change: &dyn Fn(&mut Value), expected: &str| {
+            let before: Value = read_json(path).unwrap();
+            let mut changed = before.clone();
+            change(&mut changed);
+            write_json(path, &changed).unwrap();
+            let error = Results::read(folder.path()).unwrap_err().to_string();
+            assert!(error.contains(".json: ") && error.contains(expected), "{error}");
+            write_json(path, &before).unwrap();
+        };
+        refused(&clips, &|clips| clips[0]["speaker"] = json!("z"), "run0.json: fold ");
+        refused(&clips, &|clips| clips[2]["label"] = json!(7), "its predictions for the clips");
+        refused(&clips, &|clips| *clips = json!({}), "clips.json: ");
+        refused(&run, &|run| run["folds"][0]["predictions"][0] = json!(3), "run1.json: fold 0: its predictions");
+        refused(&run, &|run| run["folds"][1]["predictions"] = json!([]), "run1.json: fold 1: its predictions");
+        refused(&run, &|run| run["confusion"][0][0] = json!(77), "do not add up");
+        for (name, other) in [("run", json!(0)), ("data", json!("g")), ("labels", json!(["x", "y", "w"]))] {
+            refused(
+                &run,
+                &|run| run[name] = other.clone(),
+                "run1.json: expected the number, settings, data and classes",
+            );
+        }
+        Results::read(folder.path()).unwrap();
+        std::fs::remove_file(clips).unwrap();
+        let error = Results::read(folder.path()).unwrap_err();
+        assert!(error.to_string().contains("expected clips.json, here or in the folder above, found none"), "{error}");
+    }
+}

@@ -1,0 +1,272 @@
+//! The work of a trial: a training a fold, one after the other, each reported, until the last one or until the search gives
+//! the trial up.
+
+use super::TrainingData;
+use crate::files;
+use reslstm::data::folds::{FoldPlan, Split};
+use reslstm::error::{Error, Kind, Result};
+
+use crate::experiment::Plan;
+use crate::experiment::fit::fit;
+use crate::tune::{Claim, Ending, Space, Study, Verdict};
+use reslstm::train::{Confusion, EpochRecord, Identity, Outcome, Protocol, Recipe, Settings, Task};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+/// What can be searched, and the option of the same meaning.
+pub const SEARCHED: [(&str, &str); 5] =
+    [("lr", "lr"), ("weight_decay", "weight-decay"), ("dropout", "dropout"), ("t0", "t0"), ("batch_size", "batch")];
+
+/// The option that sets what a parameter of a search sets.
+pub fn option_of(parameter: &str) -> Option<&'static str> {
+    SEARCHED.into_iter().find_map(|(name, option)| (name == parameter).then_some(option))
+}
+
+/// What a study searches for, as it says itself: two that differ in it cannot share their trials.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StudyIdentity {
+    /// Fingerprint of the data.
+    pub data: String,
+    /// Which folds a trial has.
+    pub folds: FoldPlan,
+    /// The settings that are not searched, by the names of their options.
+    pub settings: Map<String, Value>,
+    /// Where the others are searched.
+    pub space: Space,
+}
+
+impl StudyIdentity {
+    /// Of a search around `base`.
+    pub fn new(data: &str, folds: &FoldPlan, base: &Settings, space: &Space) -> Self {
+        let Value::Object(mut settings) = json!(base) else { unreachable!("settings are an object") };
+        for option in space.names().filter_map(option_of) {
+            settings.remove(option);
+        }
+        StudyIdentity { data: data.into(), folds: folds.clone(), settings, space: space.clone() }
+    }
+
+    /// The cross-validation that a trial with these parameters is.
+    pub fn plan(&self, parameters: &BTreeMap<String, Value>) -> Result<Plan> {
+        let wrong = |error: serde_json::Error| Error::new(Kind::Data, error.to_string()).at("settings of the study");
+        let base: Recipe = serde_json::from_value(Value::Object(self.settings.clone())).map_err(wrong)?;
+        Ok(Plan { settings: settings(&self.space, &base, parameters)?, runs: 1, folds: self.folds.clone() })
+    }
+}
+
+/// What a search under a protocol maximises.
+pub fn maximised(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Strict => "mean validation UAR",
+        Protocol::Published => "pooled test UAR",
+    }
+}
+
+/// What must be said of the values of a search under a protocol, if anything.
+pub fn caution(protocol: Protocol) -> Option<&'static str> {
+    (protocol == Protocol::Published).then_some(
+        "published scores trials on the test speakers, so the best value is tuned on them and says too much of itself; strict \
+         searches on the validation speakers",
+    )
+}
+
+/// That every point of the space can be trained with.
+pub fn check_space(space: &Space, base: &Recipe) -> Result<()> {
+    for (name, range) in space.iter() {
+        let known = SEARCHED.map(|(name, _)| name).join(", ");
+        let unknown = || Error::new(Kind::Settings, format!("parameter '{name}': expected one of {known}"));
+        option_of(name).ok_or_else(unknown)?;
+        for extreme in range.extremes() {
+            settings(space, base, &BTreeMap::from([(name.to_string(), extreme)]))?;
+        }
+    }
+    Ok(())
+}
+
+/// What to train with: `base`, but for the parameters of the space that `parameters` holds.
+pub fn settings(space: &Space, base: &Recipe, parameters: &BTreeMap<String, Value>) -> Result<Settings> {
+    let mut recipe = base.clone();
+    for (name, value) in space.names().filter_map(|name| Some((name, parameters.get(name)?))) {
+        let wrong = |expected: &str| {
+            Error::new(Kind::Settings, format!("parameter '{name}': expected {expected}, got {value}"))
+        };
+        let real = || value.as_f64().ok_or_else(|| wrong("a number"));
+        let whole = || value.as_u64().map(|n| n as usize).ok_or_else(|| wrong("a whole number"));
+        match name {
+            "lr" => recipe.lr = real()?,
+            "weight_decay" => recipe.weight_decay = real()?,
+            "dropout" => recipe.dropout = real()?,
+            "t0" => recipe.t0 = whole()?,
+            "batch_size" => recipe.batch = whole()?,
+            _ => return Err(wrong("the name of a setting")),
+        }
+    }
+    recipe.check().map_err(|error| error.at("search space"))
+}
+
+/// A fold of a trial, done.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct FoldResult {
+    /// From 0.
+    best_epoch: usize,
+    validation_uar: f64,
+    last_validation_uar: f64,
+    /// Of the best epoch's weights.
+    confusion: Confusion,
+    /// Of the last epoch's weights.
+    last_confusion: Confusion,
+    seconds: f64,
+}
+
+/// As it lies in the trial's folder until the trial is finished.
+#[derive(Serialize, Deserialize)]
+struct SavedFold {
+    identity: Identity,
+    result: FoldResult,
+}
+
+impl FoldResult {
+    fn of(outcome: &Outcome) -> Self {
+        let last = outcome.history.last().and_then(|epoch| epoch.validation_uar);
+        let apart = "a search's validation speakers stand apart";
+        FoldResult {
+            best_epoch: outcome.epoch,
+            validation_uar: outcome.validation_uar.expect(apart),
+            last_validation_uar: last.expect(apart),
+            confusion: outcome.confusion.clone(),
+            last_confusion: outcome.last_confusion.clone(),
+            seconds: outcome.history.iter().map(|epoch| epoch.seconds).sum(),
+        }
+    }
+}
+
+/// The folds of a trial that are done, together.
+struct Folds {
+    done: usize,
+    validation_sum: f64,
+    test: Confusion,
+    last_test: Confusion,
+}
+
+impl Folds {
+    fn add(&mut self, fold: &FoldResult) {
+        self.done += 1;
+        self.validation_sum += fold.validation_uar;
+        self.test.add(&fold.confusion);
+        self.last_test.add(&fold.last_confusion);
+    }
+
+    /// What the search maximises: the mean over folds of the best validation UAR, or the pooled test UAR.
+    fn value(&self, protocol: Protocol) -> f64 {
+        match protocol {
+            Protocol::Strict => self.validation_sum / self.done as f64,
+            Protocol::Published => self.test.uar(),
+        }
+    }
+}
+
+/// Sees what happens.
+pub trait Observer: Sync {
+    /// A trial begins, or is gone on with.
+    fn begin(&self, claim: &Claim) -> Result<()>;
+    /// An epoch of a fold, from 0 both.
+    fn epoch(&self, trial: usize, fold: usize, epoch: usize, record: &EpochRecord);
+    /// A fold is done, here or by an earlier worker: how many are, the value over these, and what is written down beside it.
+    fn fold(&self, trial: usize, fold: usize, done: usize, value: f64, detail: &Value) -> Result<()>;
+    /// A trial is over.
+    fn end(&self, trial: usize, ending: Ending) -> Result<()>;
+}
+
+/// What every trial trains on, and how.
+pub struct Objective<'a> {
+    /// The data.
+    pub source: TrainingData<'a>,
+    /// The settings that are not searched.
+    pub base: &'a Recipe,
+    /// The folds of a trial, in their order.
+    pub splits: &'a [Split],
+    /// The parameters that are searched.
+    pub space: &'a Space,
+    /// Where trials are recorded.
+    pub study: &'a Study,
+    /// Is told of every epoch, fold and trial.
+    pub observer: &'a dyn Observer,
+    /// Set to ask for an end.
+    pub stop: &'a AtomicBool,
+}
+
+impl Objective<'_> {
+    /// Trains a trial's folds that are not trained yet.
+    pub fn run(&self, claim: &Claim) -> Result<Ending> {
+        self.observer.begin(claim)?;
+        let settings = settings(self.space, self.base, &claim.parameters)?;
+        let classes = self.source.dataset.labels().count();
+        let mut folds =
+            Folds { done: 0, validation_sum: 0.0, test: Confusion::new(classes), last_test: Confusion::new(classes) };
+        let end = |ending| self.observer.end(claim.number, ending).map(|()| ending);
+        for (step, split) in self.splits.iter().enumerate() {
+            let fold = match self.fold(claim, &settings, split) {
+                // Worse than bad, but no reason to end the search.
+                Err(error) if error.kind() == Kind::Diverged => {
+                    self.study.note(claim, &format!("fold{}", split.fold()), json!({ "error": error.to_string() }))?;
+                    return end(Ending::Pruned);
+                }
+                fold => fold?,
+            };
+            folds.add(&fold);
+            let value = folds.value(settings.protocol);
+            let detail = json!({
+                "best_epoch": fold.best_epoch + 1,
+                "validation_uar": fold.validation_uar,
+                "last_validation_uar": fold.last_validation_uar,
+                "test_uar": fold.confusion.uar(),
+                "last_test_uar": fold.last_confusion.uar(),
+                "pooled_test_uar": folds.test.uar(),
+                "pooled_last_test_uar": folds.last_test.uar(),
+                "seconds": (fold.seconds * 10.0).round() / 10.0,
+            });
+            self.observer.fold(claim.number, split.fold(), folds.done, value, &detail)?;
+            let name = format!("fold{}", split.fold());
+            let verdict = self.study.report(claim, step as u64, value, (&name, detail))?;
+            // An earlier worker that reported more folds than this had decided to go on.
+            let decided = claim.reported.is_some_and(|last| (step as u64) < last);
+            if verdict == Verdict::GiveUp && !decided && folds.done < self.splits.len() {
+                return end(Ending::Pruned);
+            }
+        }
+        end(Ending::Complete(folds.value(settings.protocol)))
+    }
+
+    /// One fold, unless an earlier worker did it.
+    fn fold(&self, claim: &Claim, settings: &Settings, split: &Split) -> Result<FoldResult> {
+        let (fold, trial) = (split.fold(), claim.number);
+        let identity = Identity::new(settings, 0, Some(split), self.source.fingerprint);
+        let saved = claim.folder.join(format!("fold{fold}.json"));
+        if saved.exists() {
+            return read_fold(&saved, &identity).map_err(|error| error.at(saved.display()));
+        }
+        let task = Task::for_split(self.source.dataset, split, settings)?;
+        let checkpoint = claim.folder.join(format!("fold{fold}.checkpoint"));
+        let mut observe = |epoch: usize, record: &EpochRecord| self.observer.epoch(trial, fold, epoch, record);
+        let outcome = fit(&identity, &task, &checkpoint, self.stop, &mut observe)?;
+        let result = FoldResult::of(&outcome);
+        files::write_json(&saved, &SavedFold { identity, result: result.clone() })?;
+        files::remove(&checkpoint)?;
+        Ok(result)
+    }
+}
+
+fn read_fold(path: &Path, identity: &Identity) -> Result<FoldResult> {
+    let advice = "delete it to train this fold again";
+    let saved: SavedFold = serde_json::from_slice(&files::read(path)?)
+        .map_err(|error| Error::new(Kind::Data, error.to_string()).advice(advice))?;
+    match identity.difference(&saved.identity) {
+        None => Ok(saved.result),
+        Some(difference) => {
+            let problem = format!("a fold trained with other settings or data: {difference}");
+            Err(Error::new(Kind::Settings, problem).advice(advice))
+        }
+    }
+}

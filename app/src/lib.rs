@@ -1,0 +1,29 @@
+//! The application around the engine [`reslstm`]: the command `reslstm` and everything it needs that an engine does not.
+//!
+//! # Floors
+//!
+//! Imports run downwards only, never sideways between folders of one floor; `tests/floors.rs` checks it.
+//!
+//! ```text
+//! faces        main.rs, cli/                  the command, one file per subcommand
+//! pages        report/                        figures, tables, HTML pages
+//! procedures   experiment/                    trainings that leave files: cross-validation, nested choice, trials, jobs
+//!              corpus/ tune/ sweep/ synth/    recordings and features; search; grids; synthetic speech
+//! ground       files hash calendar            atomic writes, fingerprints, dates
+//! ```
+//!
+//! `tune` and `sweep` know nothing of training: they take their work as a closure, which `experiment` gives them. That is why
+//! `experiment` has a floor of its own above them.
+
+pub mod calendar;
+mod cli;
+pub mod corpus;
+pub mod experiment;
+pub mod files;
+mod hash;
+pub mod report;
+pub mod sweep;
+pub mod synth;
+pub mod tune;
+
+pub use cli::run;

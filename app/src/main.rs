@@ -1,0 +1,5 @@
+//! The command `reslstm`.
+
+fn main() -> std::process::ExitCode {
+    reslstm_cli::run()
+}

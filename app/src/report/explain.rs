@@ -1,0 +1,169 @@
+//! One clip, explained: everything a model computes on it as one page for a projector, all panels on one time axis, and any unit's
+//! equations with their numbers at any frame.
+
+use super::base64::{encode, encode_floats};
+use super::page::Page;
+use crate::experiment::results::program;
+use reslstm::audio::{FeatureSettings, Recording, write_wav16};
+use reslstm::audit::flow::Flow;
+use reslstm::matrix::Matrix;
+use reslstm::models::{LstmTrace, Metadata, Prediction, Trace};
+use serde_json::{Value, json};
+
+/// Slices of time in which the waveform is drawn: as many as a wide screen shows.
+const SLICES: usize = 1000;
+
+/// What the page is about.
+#[derive(Clone, Copy, Debug)]
+pub struct Explained<'a> {
+    /// What to call the clip.
+    pub clip: &'a str,
+    /// Its sound, at the model's sample rate.
+    pub recording: &'a Recording,
+    /// Whether the page can play it.
+    pub sound: bool,
+    /// What the model is and how it hears.
+    pub metadata: &'a Metadata,
+    /// What the model reads, `[T,D]`, normalised.
+    pub x: &'a Matrix<f32>,
+    /// What it says.
+    pub prediction: &'a Prediction,
+    /// The class under which `flow` was computed.
+    pub label: usize,
+    /// What it computes.
+    pub trace: &'a Trace<f32>,
+    /// Gradients of the cross-entropy against `label`.
+    pub flow: &'a Flow,
+}
+
+/// The page, as HTML text. Numbers are the engine's own, 32-bit floats to the bit; the page draws them and adds up the shares of
+/// a gate.
+pub fn html(explained: &Explained<'_>) -> String {
+    let data = data(explained);
+    Page {
+        title: &format!("{}: {}", explained.clip, explained.metadata.architecture),
+        style: include_str!("explain/explain.css"),
+        body: include_str!("explain/explain.html"),
+        data: &data,
+        script: include_str!("explain/explain.js"),
+    }
+    .html()
+}
+
+fn data(explained: &Explained<'_>) -> Value {
+    let Explained { clip, recording, sound, metadata, x, trace, flow, .. } = *explained;
+    let Recording { sample_rate, samples } = recording;
+    let seconds = metadata.features.hop as f64 / f64::from(*sample_rate);
+    let sound = sound.then(|| format!("data:audio/wav;base64,{}", encode(&write_wav16(samples, *sample_rate))));
+    let lstms: Vec<Value> = trace.lstms.iter().zip(&flow.lstms).map(|(lstm, flow)| lstm_data(lstm, &flow.h)).collect();
+    json!({
+        "clip": clip,
+        "verdict": verdict(explained),
+        "footer": footer(metadata),
+        "frames": x.rows(),
+        "seconds": seconds,
+        "duration": samples.len() as f64 / f64::from(*sample_rate),
+        "labels": metadata.labels,
+        "label": explained.label,
+        "features": feature_names(&metadata.features),
+        "waveform": column_data(2, peaks(samples)),
+        "sound": sound,
+        "x": matrix_data(x),
+        "saliency": column_data(x.cols(), flow.saliency.as_slice().iter().map(|gradient| gradient.abs() as f32)),
+        "input_gradient": norms_data(&flow.input),
+        "lstms": lstms,
+        "scores": matrix_data(&trace.scores),
+        "attention": column_data(1, trace.attention.iter().copied()),
+        "probabilities": matrix_data(&trace.probabilities),
+    })
+}
+
+fn lstm_data(lstm: &LstmTrace<f32>, gradient: &[f64]) -> Value {
+    let [i, f, g, o] = lstm.tape.gates.each_ref().map(matrix_data);
+    let reads = match lstm.name {
+        "lstm2" => "LSTM1's h + the features, normalised",
+        _ => "the features",
+    };
+    json!({
+        "name": lstm.name,
+        "units": lstm.tape.h.cols(),
+        "reads": reads,
+        "i": i, "f": f, "g": g, "o": o,
+        "c": matrix_data(&lstm.tape.c),
+        "tanh_c": matrix_data(&lstm.tape.tanh_c),
+        "h": matrix_data(&lstm.tape.h),
+        "input": matrix_data(&lstm.input),
+        "recurrent": matrix_data(&lstm.recurrent),
+        "bias": column_data(lstm.bias.len(), lstm.bias.iter().copied()),
+        "gradient": norms_data(gradient),
+    })
+}
+
+fn matrix_data(matrix: &Matrix<f32>) -> Value {
+    column_data(matrix.cols(), matrix.as_slice().iter().copied())
+}
+
+fn norms_data(norms: &[f64]) -> Value {
+    column_data(1, norms.iter().map(|&norm| norm as f32))
+}
+
+/// Values row after row.
+fn column_data(columns: usize, values: impl IntoIterator<Item = f32>) -> Value {
+    json!({ "columns": columns, "values": encode_floats(values) })
+}
+
+/// What the model says, and what its gradients are of.
+fn verdict(explained: &Explained<'_>) -> String {
+    let Explained { metadata: Metadata { architecture, labels, .. }, prediction, label, flow, .. } = explained;
+    let (said, probability) = (&labels[prediction.label], prediction.probabilities[prediction.label]);
+    let loss = if flow.loss < 5e-4 { format!("{:.0e}", flow.loss) } else { format!("{:.3}", flow.loss) };
+    format!("{architecture} says {said} ({probability:.3}); gradients: L = −ln P({}) = {loss}", labels[*label])
+}
+
+fn footer(metadata: &Metadata) -> String {
+    let made = format!("Made by {}.", program());
+    match metadata.licence.as_str() {
+        "" => made,
+        licence => format!("{made} The model: {licence}"),
+    }
+}
+
+/// Names of the columns, MFCC first.
+fn feature_names(settings: &FeatureSettings) -> Vec<String> {
+    settings.kinds().flat_map(|(kind, count)| (0..count).map(move |n| format!("{kind} {n}"))).collect()
+}
+
+/// Smallest and largest sample of every slice of time, slice after slice.
+fn peaks(samples: &[f32]) -> Vec<f32> {
+    let slices = SLICES.min(samples.len());
+    let edge = |slice: usize| slice * samples.len() / slices;
+    let peaks = |slice: usize| {
+        let within = &samples[edge(slice)..edge(slice + 1)];
+        let least = within.iter().copied().fold(f32::INFINITY, f32::min);
+        [least, within.iter().copied().fold(f32::NEG_INFINITY, f32::max)]
+    };
+    (0..slices).flat_map(peaks).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_waveform_has_the_peaks_of_every_slice() {
+        assert_eq!(peaks(&[0.5, -0.25]), [0.5, 0.5, -0.25, -0.25]);
+        let mut samples = vec![0.0; 10 * SLICES + 7];
+        (samples[3], samples[10 * SLICES + 6]) = (-1.0, 0.5);
+        let peaks = peaks(&samples);
+        assert_eq!(peaks.len(), 2 * SLICES);
+        assert_eq!((peaks[0], peaks[2 * SLICES - 1]), (-1.0, 0.5));
+        assert_eq!(peaks.iter().filter(|&&peak| peak != 0.0).count(), 2);
+    }
+
+    #[test]
+    fn every_column_has_a_name() {
+        let settings = FeatureSettings::default();
+        let names = feature_names(&settings);
+        assert_eq!((names.len(), names[33].as_str(), names[34].as_str()), (settings.width(), "MFCC 33", "chroma 0"));
+    }
+}

@@ -1,0 +1,113 @@
+//! Figures, tables and pages.
+//!
+//! A figure is a pure function from values to SVG text, beside one that gives the figure's data as CSV text:
+//!
+//! | file                     | shows                                                                              |
+//! |--------------------------|------------------------------------------------------------------------------------|
+//! | [`signal_flow`]          | one clip through the layers of a model (Fig. 3)                                    |
+//! | [`confusion`]            | what each class was taken for (Fig. 4)                                             |
+//! | [`embeddings`]           | clips as the model and as the features see them, in two dimensions (Fig. 5)        |
+//! | [`learning_curves`]      | loss and validation UAR, epoch by epoch                                            |
+//! | [`seeds`]                | UAR of every fold of every run                                                     |
+//! | [`groups`]               | recall by emotion, sex and intensity                                               |
+//! | [`parameters`]           | UAR against the size of the model, beside the paper's tables                       |
+//! | [`robustness`]           | UAR in other conditions, and whether probabilities hold                            |
+//! | [`augmentation`]         | what augmentation does to one clip                                                 |
+//! | [`gradient_flow`]        | how far the gradient reaches                                                       |
+//!
+//! A page is one HTML file that holds all it needs:
+//!
+//! | file                     | shows                                                                              |
+//! |--------------------------|------------------------------------------------------------------------------------|
+//! | [`explain`]              | everything a model computes on one clip                                            |
+//! | [`results_page`]         | cross-validations, and the paper's tables of them                                  |
+//! | [`study_page`]           | a search for hyper-parameters, with the figures of `study_figures`                 |
+//!
+//! [`comparison`] and [`table1`] are tables; [`principal_components`] has the mathematics of Fig. 5, [`published`] the numbers of the paper.
+//!
+//! Figures are drawn as SVG that reads on light and dark paper alike: no background, text and axes in a grey that both carry, colours
+//! that both carry and that colour-blind readers tell apart; shapes say again what colours say.
+
+pub mod augmentation;
+mod base64;
+mod colours;
+pub mod comparison;
+pub mod confusion;
+mod drawing;
+pub mod embeddings;
+pub mod explain;
+pub mod gradient_flow;
+pub mod groups;
+pub mod learning_curves;
+pub mod page;
+pub mod parameters;
+pub mod principal_components;
+pub mod published;
+pub mod results_page;
+pub mod robustness;
+pub mod seeds;
+mod sheet;
+pub mod signal_flow;
+mod study_figures;
+pub mod study_page;
+pub mod table1;
+pub mod table2;
+
+use crate::experiment::Results;
+use reslstm::train::Spread;
+use std::fmt::Display;
+
+/// A figure: a picture, and the numbers in it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Figure {
+    /// SVG text.
+    pub svg: String,
+    /// CSV text, with a header.
+    pub csv: String,
+}
+
+/// What results are of, in a line: model, protocol, score, runs.
+pub fn title(results: &Results) -> String {
+    let settings = &results.plan.settings;
+    let uar = Spread::of(results.runs.iter().map(|run| run.scores.uar).collect());
+    let score = if uar.values.len() > 1 { uar.to_string() } else { format!("{:.4}", uar.mean) };
+    let several = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let (runs, folds) = (several(uar.values.len(), "run"), several(results.runs[0].folds.len(), "fold"));
+    format!("{}, {} protocol: UAR {score}, {runs} of {folds}", settings.arch, settings.protocol)
+}
+
+/// A table as CSV text: a header, then a line a row, every field quoted where it must be.
+fn csv_text<R: IntoIterator<Item = F>, F: Display>(
+    header: &[impl AsRef<[u8]>],
+    rows: impl IntoIterator<Item = R>,
+) -> String {
+    let mut table = csv::Writer::from_writer(Vec::new());
+    let written = "writing to memory";
+    table.write_record(header).expect(written);
+    for row in rows {
+        table.write_record(row.into_iter().map(|field| field.to_string())).expect(written);
+    }
+    String::from_utf8(table.into_inner().expect(written)).expect("made of text")
+}
+
+#[cfg(test)]
+mod example;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_quoted_where_they_must_be() {
+        assert_eq!(csv_text(&["a", "b"], [["low, slow", "2"]]), "a,b\n\"low, slow\",2\n");
+    }
+
+    #[test]
+    fn the_title_says_what_was_scored_and_how_often() {
+        let mut results = example::results();
+        // Recalls of run 0: 1, 2/3, 1; of run 3: 0, 0, 1.
+        assert_eq!(title(&results), "reslstm-sa-h64, strict protocol: UAR 0.6111 ± 0.2778, 2 runs of 2 folds");
+        results.runs.truncate(1);
+        assert_eq!(title(&results), "reslstm-sa-h64, strict protocol: UAR 0.8889, 1 run of 2 folds");
+    }
+}

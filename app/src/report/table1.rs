@@ -1,0 +1,404 @@
+//! Table I: the UAR of each model and protocol over seeds, how far it can be trusted, and what the paper reports.
+
+use super::csv_text;
+use super::published::{Published, TABLE_1};
+use crate::experiment::Plan;
+use crate::experiment::Results;
+use crate::experiment::results::{ModelSummary, RunResult};
+use crate::experiment::statistics::{Interval, bootstrap, compare_over_seeds, compare_over_speakers};
+use reslstm::error::{Error, Kind, Result};
+use reslstm::models::{Architecture, Family};
+use reslstm::train::identity::first_difference;
+use reslstm::train::{Confusion, Protocol, Settings};
+use serde::Serialize;
+use serde_json::json;
+use std::fmt::Write;
+
+/// The models of the table: the paper's, whose LSTM-SA-h128 has two attention vectors by its number of parameters, and the one
+/// that has the single vector of its text.
+pub const MODELS: [&str; 7] = [
+    "lstm-sa-h32",
+    "lstm-sa-h64",
+    "lstm-sa-h128",
+    "lstm-sa-h128-2vectors",
+    "reslstm-sa-h32",
+    "reslstm-sa-h64",
+    "reslstm-sa-h128",
+];
+
+/// Both protocols, in the table's order.
+pub const PROTOCOLS: [Protocol; 2] = [Protocol::Strict, Protocol::Published];
+
+/// The table: rows that have a finished run.
+#[derive(Clone, Debug, Serialize)]
+pub struct Table1 {
+    /// By protocol, in each the paper's models in its order and then any others.
+    pub rows: Vec<Row>,
+}
+
+/// A model under a protocol.
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    /// Over the runs that are finished.
+    #[serde(flatten)]
+    pub ours: ModelSummary,
+    /// How many runs there are to be.
+    pub runs_planned: usize,
+    /// 95 % interval of the mean UAR over draws of speakers.
+    pub interval: Interval,
+    /// What the residual block brings, where the model has one and there is a model without.
+    pub gain: Option<Gain>,
+    /// What the paper reports for this model, of a protocol like `published`.
+    pub published: Option<Published>,
+}
+
+/// ResLSTM-SA against LSTM-SA of the same size, protocol and seeds.
+#[derive(Clone, Debug, Serialize)]
+pub struct Gain {
+    /// What it is compared with.
+    pub over: Architecture,
+    /// Seeds that both have.
+    pub seeds: usize,
+    /// UAR more than the other, mean over seeds.
+    pub difference: f64,
+    /// 95 % interval of the difference over draws of speakers.
+    pub interval: Interval,
+    /// Two-sided: would other speakers agree?
+    pub p_speakers: f64,
+    /// Two-sided: do other seeds agree?
+    pub p_seeds: f64,
+}
+
+impl Table1 {
+    /// Of cross-validations that differ in model and hyper-parameters alone.
+    ///
+    /// # Errors
+    /// [`Kind::Data`] if they differ in data, folds, epochs or seed, or two are of one model and protocol.
+    pub fn of(results: &[Results]) -> Result<Self> {
+        let mut sorted: Vec<&Results> = results.iter().collect();
+        sorted.sort_by_cached_key(|results| place(results));
+        for pair in sorted.windows(2) {
+            let (before, now) = (pair[0], pair[1]);
+            let wrong = |problem: String| Err(Error::new(Kind::Data, problem).at(name(&now.plan.settings)));
+            if place(before) == place(now) {
+                return wrong("expected one folder of this model and protocol, got two".into());
+            }
+            if let Some(difference) = difference(before, &now.plan, &now.runs[0].data) {
+                return wrong(format!("not of one table with {}: {difference}", name(&before.plan.settings)));
+            }
+        }
+        Ok(Table1 { rows: sorted.iter().map(|results| row(results, &sorted)).collect() })
+    }
+
+    /// The paper's models that have no row under a protocol.
+    fn missing(&self, protocol: Protocol) -> Vec<&'static str> {
+        let there = |model: &str| {
+            self.rows.iter().any(|row| row.ours.protocol == protocol && row.ours.arch.to_string() == model)
+        };
+        MODELS.into_iter().filter(|model| !there(model)).collect()
+    }
+
+    /// For people: scores, gains, and what the numbers mean.
+    pub fn text(&self) -> String {
+        let mut text = format!(
+            "Table I. UAR pooled over the folds: over our seeds, and as the paper reports it over ten.\n\n\
+             {:<22} {:<9} {:>10} {:>5}  {:>15} {:>7}  {:<16}  {:>15} {:>7}\n",
+            "model", "protocol", "parameters", "runs", "mean ± std", "max", "95 % interval", "paper's", "max"
+        );
+        for Row { ours, runs_planned, interval, published, .. } in &self.rows {
+            let uar = &ours.uar;
+            let runs = match uar.values.len() {
+                all if all == *runs_planned => all.to_string(),
+                some => format!("{some}/{runs_planned}"),
+            };
+            let or_dash = |text: Option<String>| text.unwrap_or("–".into());
+            let theirs = or_dash(published.and_then(|row| Some(format!("{:.4} ± {:.4}", row.uar, row.std?))));
+            let their_max = or_dash(published.and_then(|row| Some(format!("{:.4}", row.max?))));
+            writeln!(
+                text,
+                "{:<22} {:<9} {:>10} {runs:>5}  {uar:>15} {:>7.4}  {interval:<16}  {theirs:>15} {their_max:>7}",
+                ours.arch.to_string(),
+                ours.protocol.to_string(),
+                ours.parameters,
+                uar.max
+            )
+            .expect("writing to a string");
+        }
+        for protocol in PROTOCOLS {
+            let missing = self.missing(protocol);
+            if !missing.is_empty() {
+                write!(text, "\nNot there yet, {protocol}: {}.", missing.join(", ")).expect("writing to a string");
+            }
+        }
+        if !text.ends_with('\n') {
+            text.push('\n');
+        }
+        text.push('\n');
+        text += SCORES_NOTE;
+        if self.rows.iter().any(|row| row.gain.is_some()) {
+            text += &self.gains_text();
+        }
+        text
+    }
+
+    fn gains_text(&self) -> String {
+        let mut text = format!(
+            "\nResLSTM-SA less LSTM-SA of the same size, protocol and seeds.\n\n\
+             {:<22} {:<9} {:>5}  {:>10}  {:<18} {:>10} {:>8}\n",
+            "model", "protocol", "seeds", "difference", "95 % interval", "p speakers", "p seeds"
+        );
+        for (ours, gain) in self.rows.iter().filter_map(|row| Some((&row.ours, row.gain.as_ref()?))) {
+            writeln!(
+                text,
+                "{:<22} {:<9} {:>5}  {:>+10.4}  {:<18} {:>10.4} {:>8.4}",
+                ours.arch.to_string(),
+                ours.protocol.to_string(),
+                gain.seeds,
+                gain.difference,
+                format!("{:+}", gain.interval),
+                gain.p_speakers,
+                gain.p_seeds
+            )
+            .expect("writing to a string");
+        }
+        text + "\n" + GAINS_NOTE
+    }
+
+    /// The same as CSV text, every digit kept; what there is not is empty.
+    pub fn csv(&self) -> String {
+        let rows: Vec<_> = self.rows.iter().map(columns).collect();
+        let header: Vec<&str> = rows.first().into_iter().flatten().map(|(name, _)| *name).collect();
+        csv_text(&header, rows.into_iter().map(|row| row.into_iter().map(|(_, field)| field)))
+    }
+}
+
+/// A row's names and fields.
+fn columns(row: &Row) -> [(&'static str, String); 23] {
+    let Row { ours, runs_planned, interval, gain, published } = row;
+    let gained = |of: fn(&Gain) -> String| gain.as_ref().map_or(String::new(), of);
+    let theirs = |of: fn(Published) -> Option<f64>| {
+        published.and_then(of).map_or(String::new(), |number: f64| number.to_string())
+    };
+    [
+        ("model", ours.arch.to_string()),
+        ("protocol", ours.protocol.to_string()),
+        ("parameters", ours.parameters.to_string()),
+        ("runs", ours.uar.values.len().to_string()),
+        ("runs_planned", runs_planned.to_string()),
+        ("uar_mean", ours.uar.mean.to_string()),
+        ("uar_std", ours.uar.std.to_string()),
+        ("uar_max", ours.uar.max.to_string()),
+        ("uar_low", interval.low.to_string()),
+        ("uar_high", interval.high.to_string()),
+        ("war_mean", ours.war.mean.to_string()),
+        ("macro_f1_mean", ours.macro_f1.mean.to_string()),
+        ("gain_over", gained(|gain| gain.over.to_string())),
+        ("gain_seeds", gained(|gain| gain.seeds.to_string())),
+        ("gain", gained(|gain| gain.difference.to_string())),
+        ("gain_low", gained(|gain| gain.interval.low.to_string())),
+        ("gain_high", gained(|gain| gain.interval.high.to_string())),
+        ("gain_p_speakers", gained(|gain| gain.p_speakers.to_string())),
+        ("gain_p_seeds", gained(|gain| gain.p_seeds.to_string())),
+        ("paper_parameters", published.and_then(|row| row.parameters).map_or(String::new(), |count| count.to_string())),
+        ("paper_uar_mean", theirs(|row| Some(row.uar))),
+        ("paper_uar_std", theirs(|row| row.std)),
+        ("paper_uar_max", theirs(|row| row.max)),
+    ]
+}
+
+pub(super) const SCORES_NOTE: &str = "\
+mean ± std (ddof 0), max: over seeds. 95 % interval: of the mean, were there other speakers: 10,000 draws of as many
+speakers with replacement, the models as they were trained. Other seeds and other training speakers are not in it.
+The paper's scores are of a protocol like published, whose hyper-parameters are chosen on the test speakers.
+";
+
+pub(super) const GAINS_NOTE: &str = "\
+95 % interval, p speakers: of draws of speakers, the same for both models. A small p: other speakers would agree with the
+sign, given these models. p seeds: exact sign-flip test over the pairs of seeds. A small p: for these speakers, the sign is
+not an accident of initial weights, order and dropout. Both are two-sided, and not corrected for the number of comparisons.
+";
+
+/// Where results, and a plan for some data, differ in what all rows of a table have in common.
+pub fn difference(results: &Results, plan: &Plan, data: &str) -> Option<String> {
+    let common = |plan: &Plan, data: &str| json!({ "data": data, "folds": plan.folds, "epochs": plan.settings.epochs, "seed": plan.settings.seed });
+    first_difference("", &common(&results.plan, &results.runs[0].data), &common(plan, data))
+}
+
+/// The name of a row, and of its folder.
+pub fn name(settings: &Settings) -> String {
+    format!("{}-{}", settings.arch, settings.protocol)
+}
+
+/// Where a row stands: by protocol, then in the paper's order, then by name.
+fn place(results: &Results) -> (usize, usize, String) {
+    let settings = &results.plan.settings;
+    let arch = settings.arch.to_string();
+    let protocol = PROTOCOLS.iter().position(|protocol| *protocol == settings.protocol);
+    let model = MODELS.iter().position(|model| *model == arch);
+    (protocol.expect("there are two"), model.unwrap_or(MODELS.len()), arch)
+}
+
+fn row(results: &Results, all: &[&Results]) -> Row {
+    let runs: Vec<&RunResult> = results.runs.iter().collect();
+    let settings = &results.plan.settings;
+    let arch = settings.arch.to_string();
+    let plain = Architecture { family: Family::LstmSa, ..settings.arch };
+    let same =
+        |other: &&&Results| other.plan.settings.arch == plain && other.plan.settings.protocol == settings.protocol;
+    let other = all.iter().find(same).filter(|_| settings.arch.family == Family::ResLstmSa);
+    Row {
+        ours: ModelSummary::of(&results.runs),
+        runs_planned: results.plan.runs,
+        interval: bootstrap(&speakers(results, &runs)),
+        gain: other.and_then(|other| gain(results, other)),
+        published: TABLE_1.into_iter().find(|row| row.arch == Some(&arch)),
+    }
+}
+
+/// By the seeds that both have; `None` without any.
+fn gain(first: &Results, second: &Results) -> Option<Gain> {
+    let partner = |run: &RunResult| second.runs.iter().find(|other| other.run == run.run);
+    let (ours, others): (Vec<&RunResult>, Vec<&RunResult>) =
+        first.runs.iter().filter_map(|run| Some((run, partner(run)?))).unzip();
+    if ours.is_empty() {
+        return None;
+    }
+    let differences: Vec<f64> = ours.iter().zip(&others).map(|(a, b)| a.scores.uar - b.scores.uar).collect();
+    let over_speakers = compare_over_speakers(&speakers(first, &ours), &speakers(second, &others));
+    Some(Gain {
+        over: second.plan.settings.arch,
+        seeds: ours.len(),
+        difference: over_speakers.difference,
+        interval: over_speakers.interval,
+        p_speakers: over_speakers.p,
+        p_seeds: compare_over_seeds(&differences),
+    })
+}
+
+/// The clips of each speaker who was tested, counted over some runs; in the order of the speakers' names.
+fn speakers(results: &Results, runs: &[&RunResult]) -> Vec<Confusion> {
+    results.by_speaker(runs, None).into_values().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment::ClipRecord;
+    use crate::experiment::results::{Epochs, FoldRecord, Made};
+    use reslstm::data::folds::Split;
+    use reslstm::train::Recipe;
+
+    /// Two classes, four clips of each of four speakers; two folds, which test two speakers each. `wrong` has, for each run,
+    /// how many of the clips of speakers a, b, c, d are mistaken, class 0 first.
+    fn results(arch: &str, protocol: Protocol, wrong: &[[usize; 4]]) -> Results {
+        let speakers = ["a", "b", "c", "d"];
+        let clip = |n: usize| ClipRecord { name: n.to_string(), label: n / 8, speaker: speakers[n % 4].into() };
+        let clips: Vec<ClipRecord> = (0..16).map(clip).collect();
+        let settings = Recipe { arch: arch.parse().unwrap(), protocol, ..Recipe::default() }.check().unwrap();
+        let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let run = |(number, wrong): (usize, &[usize; 4])| {
+            let fold = |fold: usize| {
+                let (test, others) = if fold == 0 { (["a", "b"], ["c", "d"]) } else { (["c", "d"], ["a", "b"]) };
+                let split = Split::new(fold, names(&others[..1]), names(&others[1..]), names(&test)).unwrap();
+                let mut seen = [0; 4];
+                let (mut predictions, mut confusion) = (Vec::new(), Confusion::new(2));
+                for (n, clip) in clips.iter().enumerate().filter(|(_, clip)| test.contains(&&*clip.speaker)) {
+                    let mistaken = seen[n % 4] < wrong[n % 4];
+                    seen[n % 4] += 1;
+                    predictions.push(if mistaken { 1 - clip.label } else { clip.label });
+                    confusion.count(clip.label, *predictions.last().unwrap());
+                }
+                let (test_uar, epochs) = (confusion.uar(), Epochs::default());
+                FoldRecord {
+                    split,
+                    best_epoch: 0,
+                    validation_uar: Some(0.5),
+                    test_uar,
+                    predictions,
+                    confusion,
+                    seconds: 1.0,
+                    epochs,
+                    others: Vec::new(),
+                }
+            };
+            let made = Made { host: "h".into(), threads: 1, date: "2026-11-24".into(), program: "p".into() };
+            RunResult::pool(number, &settings, names(&["x", "y"]), "data", 99, vec![fold(0), fold(1)], made)
+        };
+        let runs = wrong.iter().enumerate().map(run).collect();
+        let plan = Plan { settings: settings.clone(), runs: 3, folds: "0,1".parse().unwrap() };
+        Results { plan, clips, runs }
+    }
+
+    #[test]
+    fn scores_intervals_and_gains_are_those_of_the_runs() {
+        let plain = results("lstm-sa-h64", Protocol::Strict, &[[4, 0, 0, 0], [4, 0, 2, 0], [0, 1, 1, 1]]);
+        let residual = results("reslstm-sa-h64", Protocol::Strict, &[[2, 0, 0, 0], [1, 0, 1, 0]]);
+        let table = Table1::of(&[residual, plain]).unwrap();
+        let [plain, residual] = &table.rows[..] else { panic!("{table:?}") };
+        // 4 and 6 of 16 clips are mistaken; classes are of one size, but not the mistakes.
+        assert_eq!(plain.ours.uar.values, [0.75, 0.625, 1.0 - 3.0 / 16.0]);
+        assert_eq!(residual.ours.uar.values, [0.875, 0.875]);
+        assert_eq!((residual.ours.uar.values.len(), residual.runs_planned), (2, 3));
+        assert!(plain.interval.low < plain.ours.uar.mean && plain.ours.uar.mean < plain.interval.high);
+        assert!(plain.gain.is_none());
+        let gain = residual.gain.as_ref().unwrap();
+        assert_eq!((gain.over.to_string().as_str(), gain.seeds), ("lstm-sa-h64", 2));
+        // Of the two seeds that both have: 0.125 and 0.25.
+        approx::assert_abs_diff_eq!(gain.difference, 0.1875, epsilon = 1e-12);
+        assert_eq!(gain.p_seeds, 0.5);
+        // No speaker is served worse, so only draws without a and c, as 1 in 16, leave nothing.
+        assert_eq!(gain.interval.low, 0.0);
+        assert!((gain.p_speakers - 2.0 / 16.0).abs() < 0.02, "{}", gain.p_speakers);
+        assert_eq!(residual.published.unwrap().uar, 0.6232);
+
+        let text = table.text();
+        let line = text.lines().find(|line| line.starts_with("reslstm-sa-h64")).unwrap();
+        let words: Vec<&str> = line.split_whitespace().collect();
+        assert_eq!(words[..8], ["reslstm-sa-h64", "strict", "99", "2/3", "0.8750", "±", "0.0000", "0.8750"]);
+        assert_eq!(words[words.len() - 4..], ["0.6232", "±", "0.0119", "0.6517"]);
+        assert!(text.contains("\nNot there yet, published: lstm-sa-h32, "), "{text}");
+        assert!(text.contains("     2     +0.1875  [+0.0000, "), "{text}");
+        let width = text.lines().map(|line| line.chars().count()).max().unwrap();
+        assert!(width <= 140, "{width}");
+    }
+
+    #[test]
+    fn csv_has_as_many_fields_in_every_row() {
+        let one = [[1, 0, 2, 0]];
+        let protocol = Protocol::Published;
+        let all = ["lstm-sa-h4", "reslstm-sa-h4", "lstm-sa-h32"].map(|arch| results(arch, protocol, &one));
+        let csv = Table1::of(&all).unwrap().csv();
+        let mut reader = csv::Reader::from_reader(csv.as_bytes());
+        let header = reader.headers().unwrap().clone();
+        let rows: Vec<csv::StringRecord> = reader.records().map(std::result::Result::unwrap).collect();
+        let field = |row: usize, name: &str| &rows[row][header.iter().position(|field| field == name).unwrap()];
+        // The paper's models stand first.
+        assert_eq!([0, 1, 2].map(|row| field(row, "model")), ["lstm-sa-h32", "lstm-sa-h4", "reslstm-sa-h4"]);
+        assert_eq!((field(0, "paper_uar_max"), field(0, "gain")), ("0.5547", ""));
+        assert_eq!((field(2, "gain_over"), field(2, "gain"), field(2, "paper_parameters")), ("lstm-sa-h4", "0", ""));
+        assert_eq!((field(1, "uar_mean"), field(1, "runs"), field(1, "runs_planned")), ("0.8125", "1", "3"));
+    }
+
+    #[test]
+    fn what_does_not_belong_together_is_no_table() {
+        let row = |arch: &str| results(arch, Protocol::Strict, &[[1, 0, 2, 0]]);
+        let refused = |all: &[Results], expected: &str| {
+            let error = Table1::of(all).unwrap_err();
+            assert_eq!(error.kind(), Kind::Data);
+            assert_eq!(error.to_string(), expected);
+        };
+        refused(
+            &[row("lstm-sa-h4"), row("lstm-sa-h4")],
+            "lstm-sa-h4-strict: expected one folder of this model and protocol, got two",
+        );
+        let longer = |recipe: Recipe| Recipe { epochs: 7, ..recipe }.check().unwrap();
+        let mut other = row("lstm-sa-h5");
+        other.plan.settings = longer((*other.plan.settings).clone());
+        let expected = "lstm-sa-h5-strict: not of one table with lstm-sa-h4-strict: epochs was 100, now 7";
+        refused(&[row("lstm-sa-h4"), other], expected);
+        let mut other = row("lstm-sa-h5");
+        other.runs[0].data = "others".into();
+        let expected = "lstm-sa-h5-strict: not of one table with lstm-sa-h4-strict: data was \"data\", now \"others\"";
+        refused(&[other, row("lstm-sa-h4")], expected);
+    }
+}

@@ -1,0 +1,306 @@
+//! Does a shard's jobs: each once, whoever else is at them.
+
+use super::plan::{Folder, Job};
+use super::shard::Shard;
+use crate::files;
+use reslstm::error::{Error, Kind, Result};
+use serde::{Deserialize, Serialize};
+use std::fs::{File, TryLockError};
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// Between two looks at jobs that other processes are at.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+/// How to run a shard: nothing here changes a result.
+#[derive(Clone, Copy)]
+pub struct Execution<'a, W, R> {
+    /// Which jobs.
+    pub shard: Shard,
+    /// Jobs at a time, at least 1.
+    pub threads: usize,
+    /// Set to ask for an end.
+    pub stop: &'a AtomicBool,
+    /// Sees what happens to each job of the shard.
+    pub observe: &'a (dyn Fn(&Job<W>, Event<'_, R>) + Sync),
+}
+
+/// What happened to a job.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a, R> {
+    /// This process begins it, or goes on with it.
+    Begun,
+    /// It is done now, and the result written.
+    Finished(&'a R),
+    /// It was done before, or by another process.
+    FoundFinished,
+    /// It came to nothing; the others go on.
+    Failed(&'a Error),
+}
+
+/// Does every job of a shard that is not done, by `work(job, checkpoint)`, and returns when all are: a job that another process
+/// is at is waited for, and taken over if that process ends without a result. `work` keeps its state in the file `checkpoint`,
+/// and finds there what an earlier process left.
+///
+/// The jobs that failed are returned, by number of failures in this call; the next call tries them again.
+///
+/// # Errors
+/// [`Kind::Interrupted`] when stopped, after `work` has saved what it had; [`Kind::Io`] if the folder cannot be used.
+pub fn run<W, R>(
+    folder: &Folder<W>,
+    execution: &Execution<'_, W, R>,
+    work: &(dyn Fn(&Job<W>, &Path) -> Result<R> + Sync),
+) -> Result<usize>
+where
+    W: Serialize + for<'a> Deserialize<'a> + PartialEq + Sync,
+    R: Serialize,
+{
+    let mut left: Vec<&Job<W>> = execution.shard.of(&folder.plan().jobs).collect();
+    let mut failed = 0;
+    loop {
+        let pass = Pass { folder, execution, work, next: AtomicUsize::new(0), ended: Mutex::default() };
+        std::thread::scope(|scope| {
+            for _ in 0..execution.threads.clamp(1, left.len().max(1)) {
+                scope.spawn(|| pass.worker(&left));
+            }
+        });
+        let Ended { busy, failures, error } = pass.ended.into_inner().expect("no worker panics");
+        failed += failures;
+        if let Some(error) = error {
+            return Err(error);
+        }
+        if busy.is_empty() {
+            return Ok(failed);
+        }
+        left.retain(|job| busy.contains(&job.id));
+        std::thread::sleep(LOOK_AGAIN);
+    }
+}
+
+/// Once through a list of jobs, on all threads.
+struct Pass<'a, W, R> {
+    folder: &'a Folder<W>,
+    execution: &'a Execution<'a, W, R>,
+    work: &'a (dyn Fn(&Job<W>, &Path) -> Result<R> + Sync),
+    next: AtomicUsize,
+    ended: Mutex<Ended>,
+}
+
+/// How a pass ended.
+#[derive(Default)]
+struct Ended {
+    /// Ids of the jobs that other processes are at.
+    busy: Vec<String>,
+    /// How many jobs came to nothing.
+    failures: usize,
+    /// Why the pass was broken off.
+    error: Option<Error>,
+}
+
+impl<W, R> Pass<'_, W, R>
+where
+    W: Serialize + for<'a> Deserialize<'a> + PartialEq,
+    R: Serialize,
+{
+    fn worker(&self, jobs: &[&Job<W>]) {
+        while let Some(job) = jobs.get(self.next.fetch_add(1, Ordering::Relaxed)) {
+            let attempt = self.attempt(job);
+            let mut ended = self.ended.lock().expect("no worker panics");
+            match attempt {
+                Ok(Attempt::Done) => {}
+                Ok(Attempt::Busy) => ended.busy.push(job.id.clone()),
+                Ok(Attempt::Failed) => ended.failures += 1,
+                Err(error) => {
+                    ended.error.get_or_insert(error);
+                    self.execution.stop.store(true, Ordering::Relaxed);
+                }
+            }
+        }
+    }
+
+    /// One job, if nobody else is at it and it is not done.
+    fn attempt(&self, job: &Job<W>) -> Result<Attempt> {
+        let Pass { folder, execution, .. } = self;
+        if execution.stop.load(Ordering::Relaxed) {
+            return Err(Error::new(Kind::Interrupted, format!("stopped before {}", job.id)));
+        }
+        let observe = |event| (execution.observe)(job, event);
+        let done = folder.result_path(job);
+        if done.exists() {
+            observe(Event::FoundFinished);
+            return Ok(Attempt::Done);
+        }
+        let Some(_lock) = lock(&folder.unfinished(job, "lock"))? else { return Ok(Attempt::Busy) };
+        // Only now, as the one who had the lock may have finished meanwhile.
+        if done.exists() {
+            observe(Event::FoundFinished);
+            return Ok(Attempt::Done);
+        }
+        observe(Event::Begun);
+        match (self.work)(job, &folder.unfinished(job, "checkpoint")) {
+            Ok(result) => {
+                folder.finish(job, &result)?;
+                // The lock's file last: whoever opened it before and locks it after finds the result.
+                ["checkpoint", "error", "lock"]
+                    .iter()
+                    .try_for_each(|name| files::remove(&folder.unfinished(job, name)))?;
+                observe(Event::Finished(&result));
+                Ok(Attempt::Done)
+            }
+            Err(error) if error.kind() == Kind::Interrupted => Err(error.at(&job.id)),
+            Err(error) => {
+                files::write_atomically(&folder.unfinished(job, "error"), format!("{error}\n").as_bytes())?;
+                observe(Event::Failed(&error));
+                Ok(Attempt::Failed)
+            }
+        }
+    }
+}
+
+/// What became of one look at a job.
+enum Attempt {
+    Done,
+    Busy,
+    Failed,
+}
+
+/// Locks a file, new or old, for as long as the returned one lives; `None` if another process has it locked. Ends with the
+/// process, however that ends.
+fn lock(path: &Path) -> Result<Option<File>> {
+    let failed = |error: std::io::Error| {
+        let advice = "the folder must be writable, on a file system with locks (flock)";
+        Error::io(path.display(), &error).advice(advice)
+    };
+    let file = File::options().create(true).append(true).open(path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(failed(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::Existing;
+    use crate::sweep::{Copies, Plan, State};
+
+    type Number = Job<u64>;
+
+    fn folder(root: &Path, jobs: u64) -> Folder<u64> {
+        let jobs = (0..jobs).map(|number| Job::new("square", number)).collect();
+        Folder::create(root, Plan::new("nowhere", jobs).unwrap(), Existing::Refuse).unwrap()
+    }
+
+    fn execution<'a>(threads: usize, stop: &'a AtomicBool) -> Execution<'a, u64, u64> {
+        Execution { shard: Shard::WHOLE, threads, stop, observe: &|_, _| {} }
+    }
+
+    fn square(job: &Number, _: &Path) -> Result<u64> {
+        Ok(job.work * job.work)
+    }
+
+    fn results(folder: &Folder<u64>) -> Vec<Option<u64>> {
+        folder.plan().jobs.iter().map(|job| folder.result(job).unwrap()).collect()
+    }
+
+    #[test]
+    fn shards_do_their_own_and_together_all() {
+        let (root, stop) = (tempfile::tempdir().unwrap(), AtomicBool::new(false));
+        let folder = folder(root.path(), 7);
+        for (number, expected) in [(3, "..4..25."), (1, "0.49.2536"), (2, "0149162536")] {
+            let execution = Execution { shard: Shard::new(number, 3).unwrap(), ..execution(2, &stop) };
+            assert_eq!(run(&folder, &execution, &square).unwrap(), 0);
+            let text: String =
+                results(&folder).iter().map(|result| result.map_or(".".into(), |number| number.to_string())).collect();
+            assert_eq!(text, expected);
+        }
+        let again = |_: &Number, _: &Path| -> Result<u64> { panic!("everything is done") };
+        assert_eq!(run(&folder, &execution(2, &stop), &again).unwrap(), 0);
+        assert_eq!(root.path().join("unfinished").read_dir().unwrap().count(), 0);
+    }
+
+    #[test]
+    fn two_at_once_do_every_job_once() {
+        let (root, stop) = (tempfile::tempdir().unwrap(), AtomicBool::new(false));
+        let folder = folder(root.path(), 40);
+        let times = AtomicUsize::new(0);
+        let slowly = |job: &Number, path: &Path| {
+            times.fetch_add(1, Ordering::Relaxed);
+            std::thread::sleep(Duration::from_millis(3));
+            square(job, path)
+        };
+        std::thread::scope(|scope| {
+            for threads in [1, 3] {
+                scope.spawn({
+                    let (folder, stop, slowly) = (&folder, &stop, &slowly);
+                    move || assert_eq!(run(folder, &execution(threads, stop), slowly).unwrap(), 0)
+                });
+            }
+        });
+        assert_eq!(times.into_inner(), 40);
+        assert_eq!(results(&folder), (0..40).map(|number| Some(number * number)).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_job_that_another_holds_is_waited_for_and_taken_over() {
+        let (root, stop) = (tempfile::tempdir().unwrap(), AtomicBool::new(false));
+        let folder = folder(root.path(), 3);
+        let held = lock(&folder.unfinished(&folder.plan().jobs[1], "lock")).unwrap().unwrap();
+        let states = || Copies::of(vec![folder.clone()]).unwrap().states().unwrap();
+        std::thread::scope(|scope| {
+            let runner = scope.spawn(|| run(&folder, &execution(1, &stop), &square).unwrap());
+            while states() != [State::Done, State::Running, State::Done] {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            assert!(!runner.is_finished());
+            drop(held); // as when its process is killed
+            assert_eq!(runner.join().unwrap(), 0);
+        });
+        assert_eq!(results(&folder), [Some(0), Some(1), Some(4)]);
+    }
+
+    #[test]
+    fn a_failure_stops_nobody_else_and_is_tried_again() {
+        let (root, stop) = (tempfile::tempdir().unwrap(), AtomicBool::new(false));
+        let folder = folder(root.path(), 3);
+        let odd = |job: &Number, path: &Path| match job.work {
+            1 => Err(Error::new(Kind::Settings, "the training diverged")),
+            _ => square(job, path),
+        };
+        assert_eq!(run(&folder, &execution(1, &stop), &odd).unwrap(), 1);
+        assert_eq!(results(&folder), [Some(0), None, Some(4)]);
+        let states = Copies::of(vec![folder.clone()]).unwrap().states().unwrap();
+        assert_eq!(states[1], State::Failed("the training diverged".into()));
+        assert_eq!(run(&folder, &execution(1, &stop), &square).unwrap(), 0);
+        assert_eq!(Copies::of(vec![folder]).unwrap().states().unwrap(), [State::Done, State::Done, State::Done]);
+    }
+
+    #[test]
+    fn stopped_it_says_where_and_goes_on_from_its_checkpoint() {
+        let (root, stop) = (tempfile::tempdir().unwrap(), AtomicBool::new(false));
+        let folder = folder(root.path(), 4);
+        let stops = |job: &Number, checkpoint: &Path| {
+            if job.work < 2 {
+                return square(job, checkpoint);
+            }
+            files::write_atomically(checkpoint, b"half").unwrap();
+            stop.store(true, Ordering::Relaxed);
+            Err(Error::new(Kind::Interrupted, "stopped half-way"))
+        };
+        let error = run(&folder, &execution(1, &stop), &stops).unwrap_err();
+        assert_eq!(error.kind(), Kind::Interrupted);
+        assert!(error.to_string().ends_with(": stopped half-way"), "{error}");
+        let states = Copies::of(vec![folder.clone()]).unwrap().states().unwrap();
+        assert_eq!(states, [State::Done, State::Done, State::Begun, State::Waiting]);
+        stop.store(false, Ordering::Relaxed);
+        let goes_on = |job: &Number, checkpoint: &Path| {
+            assert_eq!(checkpoint.exists(), job.work == 2);
+            square(job, checkpoint)
+        };
+        assert_eq!(run(&folder, &execution(1, &stop), &goes_on).unwrap(), 0);
+        assert_eq!(results(&folder), [Some(0), Some(1), Some(4), Some(9)]);
+    }
+}

@@ -1,0 +1,116 @@
+//! Who speaks: a voice of one's own, and one's own way to show feelings.
+
+use super::emotion::{Change, Expression, PROPERTIES, RECIPES, SPREAD};
+use reslstm::data::labels::RavdessName;
+use reslstm::rng::Stream;
+
+/// How far, in [`SPREAD`]s, a speaker lies from the average one, whatever is felt.
+const HABIT: f64 = 0.3;
+/// How far, in [`SPREAD`]s, a speaker's idea of an emotion lies from the recipe.
+const OWN_STYLE: f64 = 0.2;
+/// How far, in [`SPREAD`]s, a take lies from the speaker's idea.
+const TAKE: f64 = 0.3;
+
+/// A speaker.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Voice {
+    /// Mean F0 of neutral speech, Hz.
+    pub(super) f0: f64,
+    /// What the formants of a man of average height are multiplied by: the shorter the vocal tract, the more.
+    pub(super) tract: f64,
+    /// Share of a cycle in which the vocal folds let air through.
+    pub(super) open: f64,
+    /// How strongly the emotions come out; 1 is average.
+    pub(super) expressiveness: f64,
+    /// Lasting differences from the average voice.
+    pub(super) habit: Change,
+    /// Differences from the average recipe, by emotion.
+    pub(super) style: [Change; 8],
+}
+
+impl Voice {
+    /// The voice of an actor, 1 to 24; odd numbers are men, as in RAVDESS. A function of the seed and the number alone.
+    pub fn of_speaker(seed: u64, actor: usize) -> Self {
+        let chance = &mut Stream::new(seed, "synth voice", actor as u64);
+        let male = actor % 2 == 1;
+        // A woman's vocal tract is about a seventh shorter than a man's, her F0 a little less than an octave higher.
+        let (f0, tract, open) = if male { (118.0, 1.0, 0.56) } else { (205.0, 1.16, 0.64) };
+        Voice {
+            f0: f0 * semitones(1.5 * bounded_normal(chance)),
+            tract: tract * (1.0 + 0.03 * bounded_normal(chance)),
+            open: open + 0.04 * bounded_normal(chance),
+            expressiveness: 1.0 + 0.2 * bounded_normal(chance),
+            habit: spread(HABIT, chance),
+            style: std::array::from_fn(|_| spread(OWN_STYLE, chance)),
+        }
+    }
+
+    /// How this speaker plays the emotion of a clip, this time.
+    pub(super) fn express(&self, name: &RavdessName, chance: &mut Stream) -> Expression {
+        let emotion = name.label();
+        let strength = self.expressiveness * if name.is_strong() { 1.0 } else { 0.75 };
+        let take = spread(TAKE, chance);
+        let change: Change =
+            std::array::from_fn(|p| self.habit[p] + strength * RECIPES[emotion][p] + self.style[emotion][p] + take[p]);
+        change.into()
+    }
+}
+
+/// The factor of frequency that so many semitones are.
+pub(super) fn semitones(count: f64) -> f64 {
+    (count / 12.0).exp2()
+}
+
+/// Standard normal, but never further than 2.5 from 0: a voice further out would not be taken for a person's.
+fn bounded_normal(chance: &mut Stream) -> f64 {
+    chance.normal().clamp(-2.5, 2.5)
+}
+
+fn spread(size: f64, chance: &mut Stream) -> Change {
+    let mut change = [0.0; PROPERTIES];
+    for (change, spread) in change.iter_mut().zip(SPREAD) {
+        *change = size * spread * bounded_normal(chance);
+    }
+    change
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_voice_is_a_function_of_seed_and_actor() {
+        assert_eq!(Voice::of_speaker(3, 7), Voice::of_speaker(3, 7));
+        assert_ne!(Voice::of_speaker(3, 7), Voice::of_speaker(4, 7));
+        assert_ne!(Voice::of_speaker(3, 7), Voice::of_speaker(3, 9));
+    }
+
+    #[test]
+    fn men_speak_lower_and_through_longer_tracts() {
+        let mean = |actors: [usize; 12], of: fn(&Voice) -> f64| {
+            actors.iter().map(|&actor| of(&Voice::of_speaker(0, actor))).sum::<f64>() / 12.0
+        };
+        let (men, women) = (std::array::from_fn(|n| 2 * n + 1), std::array::from_fn(|n| 2 * n + 2));
+        // Twelve voices each: F0 to about 4 %, tracts to about 1 %, in one standard error.
+        assert!((100.0..140.0).contains(&mean(men, |voice| voice.f0)));
+        assert!((175.0..240.0).contains(&mean(women, |voice| voice.f0)));
+        let ratio = mean(women, |voice| voice.tract) / mean(men, |voice| voice.tract);
+        assert!((1.12..1.20).contains(&ratio), "{ratio}");
+    }
+
+    #[test]
+    fn strong_emotions_are_further_from_neutral() {
+        let chance = || Stream::new(0, "test", 0);
+        let normal: RavdessName = "03-01-05-01-01-01-03".parse().unwrap();
+        let strong: RavdessName = "03-01-05-02-01-01-03".parse().unwrap();
+        let voice = Voice::of_speaker(0, 3);
+        let difference = voice.express(&strong, &mut chance()).energy - voice.express(&normal, &mut chance()).energy;
+        // The same take, so all that differs is the strength: a quarter of the recipe's 11 dB.
+        assert!((difference - voice.expressiveness * 0.25 * 11.0).abs() < 1e-12, "{difference}");
+    }
+
+    #[test]
+    fn an_octave_is_twelve_semitones() {
+        assert_eq!((semitones(12.0), semitones(-24.0)), (2.0, 0.25));
+    }
+}

@@ -1,0 +1,473 @@
+//! A study that any number of workers share, in processes of ours and of Python's: asking for a trial, reporting on the way,
+//! telling how it ended.
+//!
+//! ```text
+//! FILE              the journal: every trial, its parameters, its values
+//! FILE.trials/7/    what the trial of id 7 needs to be gone on with; gone once it is finished
+//! ```
+//!
+//! A trial of ours whose process was killed is taken over by the next worker that asks, with its parameters. That its owner is
+//! dead shows in a lock on a file of its folder, which the system releases with the process. A trial of Python's has no such
+//! file and is left alone.
+//!
+//! Random numbers of a trial derive from the study's seed and the trial's number. The journal's lock makes that number its
+//! worker's alone, on whatever machine, so no two workers try the same point; and a search that was killed goes on as it would
+//! have gone on.
+
+use super::journal::Journal;
+use super::replay::{MAXIMIZE, Replay, StudyRecord, create_trial_line, operation};
+use super::space::Space;
+use super::trial::{State, Trial};
+use super::{pruner, tpe};
+use crate::calendar::iso_8601;
+use reslstm::error::{Error, Kind, Result};
+use reslstm::rng::Stream;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::fs::{File, TryLockError};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard};
+use std::time::SystemTime;
+
+/// User attribute of a study that says what it searches for, and of a trial that says it is ours.
+pub const OURS: &str = "reslstm";
+
+/// System attribute in which Python keeps the parameters of a trial that somebody wants tried.
+const FIXED_PARAMETERS: &str = "fixed_params";
+
+/// What to search.
+#[derive(Clone, Debug)]
+pub struct Search {
+    /// Where.
+    pub space: Space,
+    /// Every random number comes from it.
+    pub seed: u64,
+    /// Trials wanted in all, those there are already included; failed ones do not count.
+    pub trials: usize,
+}
+
+/// A study, opened.
+#[derive(Debug)]
+pub struct Study {
+    journal: Mutex<Journal>,
+    search: Search,
+    id: usize,
+    name: String,
+    /// Holds a folder a trial.
+    folder: PathBuf,
+}
+
+/// A trial to work on; nobody else does while this exists.
+#[derive(Debug)]
+pub struct Claim {
+    /// Number of the trial.
+    pub number: usize,
+    /// Where it is tried.
+    pub parameters: BTreeMap<String, Value>,
+    /// For checkpoints. It exists, and holds what an earlier worker left of this trial.
+    pub folder: PathBuf,
+    /// The last step reported, by an earlier worker.
+    pub reported: Option<u64>,
+    id: usize,
+    /// Locked.
+    _held: File,
+}
+
+/// Whether to go on with a trial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It does well enough.
+    GoOn,
+    /// It does worse than half of the others did.
+    GiveUp,
+}
+
+/// How a trial ended.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Ending {
+    /// With this value.
+    Complete(f64),
+    /// Given up.
+    Pruned,
+}
+
+/// How far a study is.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Progress {
+    /// Trials with a value.
+    pub complete: usize,
+    /// Trials given up.
+    pub pruned: usize,
+    /// Trials that went wrong.
+    pub failed: usize,
+    /// Numbers of the trials under way.
+    pub running: Vec<usize>,
+    /// Number, value and parameters of the best complete trial, the first of equals.
+    pub best: Option<(usize, f64, BTreeMap<String, Value>)>,
+}
+
+impl Study {
+    /// Opens the study called `name` in a journal, or makes it; without a name it is the only study there, or a new one called
+    /// as the file. `identity` says what is searched for; `accept` sees what an earlier worker of ours said and may refuse.
+    ///
+    /// # Errors
+    /// [`Kind::Settings`] if the study minimises, has its parameters elsewhere than `search`, or several could be meant;
+    /// those of `accept` and of reading and writing.
+    pub fn open(
+        journal: Journal,
+        name: Option<&str>,
+        search: Search,
+        identity: &Value,
+        accept: impl FnOnce(&Value) -> Result<()>,
+    ) -> Result<Self> {
+        let path = journal.path().to_path_buf();
+        let mut folder = path.clone().into_os_string();
+        folder.push(".trials");
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let mut journal = journal;
+        let opened = journal.update(|replay| {
+            let mut lines = Vec::new();
+            let (id, name) = match choose(replay, name)? {
+                Some((id, study)) => {
+                    match study.user_attributes.get(OURS) {
+                        Some(earlier) => accept(earlier)?,
+                        None => lines.push(describe_line(id, identity)),
+                    }
+                    check(replay, id, study, &search.space)?;
+                    (id, study.name.clone())
+                }
+                None => {
+                    let (id, name) = (replay.next_study_id(), name.unwrap_or(&stem).to_string());
+                    lines.push(
+                        json!({ "op_code": operation::CREATE_STUDY, "study_name": name, "directions": [MAXIMIZE] }),
+                    );
+                    lines.push(describe_line(id, identity));
+                    (id, name)
+                }
+            };
+            Ok((lines, (id, name)))
+        });
+        let (id, name) = opened.map_err(|error| error.at(path.display()))?;
+        Ok(Study { journal: Mutex::new(journal), search, id, name, folder: folder.into() })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The next trial to work on; `None` when as many as wanted are finished or under way. First comes what a killed worker of
+    /// ours left, then what somebody wants tried, then a new point.
+    ///
+    /// # Errors
+    /// [`Kind::Io`] or [`Kind::Data`], from the journal or the trial's folder.
+    pub fn ask(&self) -> Result<Option<Claim>> {
+        self.journal().update(|replay| {
+            let trials = replay.trials(self.id);
+            let mut taken = trials.iter().filter(|trial| trial.is_observed()).count();
+            let mut left = None;
+            for trial in trials.iter().filter(|trial| trial.state == State::Running) {
+                let ours = trial.user_attributes.contains_key(OURS);
+                match if ours { self.try_hold(trial.id)? } else { None } {
+                    // One is enough to go on with; the others are left to whoever asks next.
+                    Some(held) => left = left.or(Some((*trial, held))),
+                    None => taken += 1,
+                }
+            }
+            if taken >= self.search.trials {
+                return Ok((Vec::new(), None));
+            }
+            if let Some((trial, held)) = left {
+                let (lines, claim) = self.claim(trial, &trials, held);
+                return Ok((lines, Some(claim)));
+            }
+            if let Some(waiting) = trials.iter().find(|trial| trial.state == State::Waiting) {
+                return self.start_waiting(waiting, &trials).map(|(lines, claim)| (lines, Some(claim)));
+            }
+            let mut trial = Trial::new(trials.len(), replay.next_trial_id(), State::Running);
+            trial.user_attributes = mark();
+            trial.parameters = tpe::suggest(&self.search.space, &trials, &mut self.stream(trial.number));
+            for (name, range) in self.search.space.iter() {
+                trial.distributions.insert(name.into(), range.clone());
+            }
+            let held = self.hold_empty(trial.id)?;
+            let line = create_trial_line(self.id, &trial, &now());
+            let (_, claim) = self.claim(&trial, &trials, held);
+            Ok((vec![line], Some(claim)))
+        })
+    }
+
+    /// Adds a value at a step, and what else is to be known about it, unless an earlier worker did; says whether to go on.
+    ///
+    /// # Errors
+    /// [`Kind::Io`] or [`Kind::Data`], from the journal.
+    pub fn report(&self, claim: &Claim, step: u64, value: f64, attribute: (&str, Value)) -> Result<Verdict> {
+        self.journal().update(|replay| {
+            let trials = replay.trials(self.id);
+            let trial = trials[claim.number];
+            let mut lines = Vec::new();
+            if !trial.intermediate.contains_key(&step) {
+                let (name, content) = attribute;
+                // It may be there alone: a writer can be killed between two lines.
+                if trial.user_attributes.get(name) != Some(&content) {
+                    lines.push(attribute_line(claim.id, name, content));
+                }
+                lines.push(json!({ "op_code": operation::SET_TRIAL_INTERMEDIATE_VALUE, "trial_id": claim.id,
+                                   "step": step, "intermediate_value": value }));
+            }
+            let verdict = match pruner::should_prune(&trials, step, value) {
+                true => Verdict::GiveUp,
+                false => Verdict::GoOn,
+            };
+            Ok((lines, verdict))
+        })
+    }
+
+    /// Adds something to be known about a trial.
+    ///
+    /// # Errors
+    /// [`Kind::Io`] or [`Kind::Data`], from the journal.
+    pub fn note(&self, claim: &Claim, name: &str, content: Value) -> Result<()> {
+        self.journal().update(|_| Ok((vec![attribute_line(claim.id, name, content)], ())))
+    }
+
+    /// Ends a trial and removes its folder.
+    ///
+    /// # Errors
+    /// [`Kind::Io`] or [`Kind::Data`], from the journal or the folder.
+    pub fn tell(&self, claim: Claim, ending: Ending) -> Result<()> {
+        self.journal().update(|replay| {
+            let (state, value) = match ending {
+                Ending::Complete(value) => (State::Complete, Some(value)),
+                // As in Python, the last value on the way stands for the whole.
+                Ending::Pruned => {
+                    let on_the_way = &replay.trials(self.id)[claim.number].intermediate;
+                    (State::Pruned, on_the_way.last_key_value().map(|(_, &value)| value))
+                }
+            };
+            let line = json!({ "op_code": operation::SET_TRIAL_STATE_VALUES, "trial_id": claim.id, "state": state as u64,
+                               "values": value.map(|value| [value]), "datetime_complete": now() });
+            Ok((vec![line], ()))
+        })?;
+        let folder = claim.folder.clone();
+        drop(claim);
+        remove_folder(&folder)
+    }
+
+    /// How far it is.
+    ///
+    /// # Errors
+    /// [`Kind::Io`] or [`Kind::Data`], from the journal.
+    pub fn progress(&self) -> Result<Progress> {
+        let mut journal = self.journal();
+        let mut progress = Progress::default();
+        for trial in journal.replay()?.trials(self.id) {
+            match (trial.state, trial.value) {
+                (State::Complete, Some(value)) => {
+                    progress.complete += 1;
+                    if progress.best.as_ref().is_none_or(|(_, best, _)| value > *best) {
+                        progress.best = Some((trial.number, value, trial.values()));
+                    }
+                }
+                (State::Pruned, _) => progress.pruned += 1,
+                (State::Failed | State::Complete, _) => progress.failed += 1,
+                (State::Running, _) => progress.running.push(trial.number),
+                (State::Waiting, _) => {}
+            }
+        }
+        Ok(progress)
+    }
+
+    /// Removes what a worker left that was killed between telling an end and removing the trial's folder; then the folder of
+    /// all trials, unless somebody works on one.
+    fn tidy(&self) -> Result<()> {
+        self.journal().update(|replay| {
+            for trial in replay.trials(self.id).into_iter().filter(|trial| trial.state.is_finished()) {
+                remove_folder(&self.trial_folder(trial.id))?;
+            }
+            // It is not empty, or not there.
+            let _ = std::fs::remove_dir(&self.folder);
+            Ok((Vec::new(), ()))
+        })
+    }
+
+    fn journal(&self) -> MutexGuard<'_, Journal> {
+        self.journal.lock().expect("no worker panics")
+    }
+
+    fn stream(&self, number: usize) -> Stream {
+        Stream::new(self.search.seed, "trial", number as u64)
+    }
+
+    /// Starts a trial that somebody wants tried, with the parameters that are given and can be had; the others are chosen.
+    fn start_waiting(&self, waiting: &Trial, trials: &[&Trial]) -> Result<(Vec<Value>, Claim)> {
+        let held = self.hold_empty(waiting.id)?;
+        let mut trial = waiting.clone();
+        // Ours first: of a torn beginning there is nothing that only Python could go on with.
+        let mut lines = vec![
+            attribute_line(trial.id, OURS, mark()[OURS].clone()),
+            json!({ "op_code": operation::SET_TRIAL_STATE_VALUES, "trial_id": trial.id, "state": State::Running as u64,
+                    "values": null, "datetime_start": now() }),
+        ];
+        trial.state = State::Running;
+        let (parameters, claim) = self.claim(&trial, trials, held);
+        lines.extend(parameters);
+        Ok((lines, claim))
+    }
+
+    /// The claim on a trial, and the lines for parameters that it does not have yet.
+    fn claim(&self, trial: &Trial, trials: &[&Trial], held: File) -> (Vec<Value>, Claim) {
+        let space = &self.search.space;
+        let mut parameters = trial.values();
+        let mut lines = Vec::new();
+        if space.names().any(|name| !parameters.contains_key(name)) {
+            let others: Vec<&Trial> = trials.iter().copied().filter(|other| other.number != trial.number).collect();
+            let suggested = tpe::suggest(space, &others, &mut self.stream(trial.number));
+            for (name, range) in space.iter().filter(|(name, _)| !trial.parameters.contains_key(*name)) {
+                let wanted = trial.system_attributes.get(FIXED_PARAMETERS).and_then(|fixed| fixed.get(name));
+                let wanted = wanted.and_then(|value| range.to_number(value)).filter(|&number| range.contains(number));
+                let number = wanted.unwrap_or(suggested[name]);
+                lines
+                    .push(json!({ "op_code": operation::SET_TRIAL_PARAMETER, "trial_id": trial.id, "param_name": name,
+                                   "param_value_internal": number, "distribution": range.to_json() }));
+                parameters.insert(name.into(), range.to_value(number));
+            }
+        }
+        let claim = Claim {
+            number: trial.number,
+            parameters,
+            folder: self.trial_folder(trial.id),
+            reported: trial.intermediate.last_key_value().map(|(&step, _)| step),
+            id: trial.id,
+            _held: held,
+        };
+        (lines, claim)
+    }
+
+    fn trial_folder(&self, id: usize) -> PathBuf {
+        self.folder.join(id.to_string())
+    }
+
+    /// The lock on a trial's folder, which is made if there is none; `None` if somebody has it.
+    fn try_hold(&self, id: usize) -> Result<Option<File>> {
+        let folder = self.trial_folder(id);
+        let path = folder.join("lock");
+        let opened = std::fs::create_dir_all(&folder).and_then(|()| File::create(&path));
+        let file = opened.map_err(|error| Error::io(path.display(), &error))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(Error::io(path.display(), &error)),
+        }
+    }
+
+    /// The lock on the folder of a trial that nobody has begun: whatever is there is of another study.
+    fn hold_empty(&self, id: usize) -> Result<File> {
+        let folder = self.trial_folder(id);
+        remove_folder(&folder)?;
+        let taken = || Error::new(Kind::Io, "expected a new trial, but somebody works on it already");
+        self.try_hold(id)?.ok_or_else(|| taken().at(folder.display()).advice("start the command again"))
+    }
+}
+
+/// Works on a study with as many workers until as many trials as wanted are finished or under way. When one fails, or `stop`
+/// asks to end, all end; trials not finished stay to be gone on with.
+///
+/// # Errors
+/// [`Kind::Interrupted`] when stopped; otherwise the first error of `work`, or of the study.
+pub fn optimise(
+    study: &Study,
+    workers: usize,
+    stop: &AtomicBool,
+    work: impl Fn(&Claim) -> Result<Ending> + Sync,
+) -> Result<()> {
+    let worker = || -> Result<()> {
+        loop {
+            if stop.load(Ordering::Relaxed) {
+                return Err(Error::new(Kind::Interrupted, "stopped between two trials"));
+            }
+            let Some(claim) = study.ask()? else { return Ok(()) };
+            let ending = work(&claim)?;
+            study.tell(claim, ending)?;
+        }
+    };
+    let failed = Mutex::new(None);
+    std::thread::scope(|scope| {
+        for _ in 0..workers.max(1) {
+            scope.spawn(|| {
+                if let Err(error) = worker() {
+                    failed.lock().expect("no worker panics").get_or_insert(error);
+                    stop.store(true, Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    match failed.into_inner().expect("no worker panics") {
+        Some(error) => Err(error),
+        None => study.tidy(),
+    }
+}
+
+/// The study that is meant; `None` if it is yet to be made.
+pub(super) fn choose<'a>(replay: &'a Replay, name: Option<&str>) -> Result<Option<(usize, &'a StudyRecord)>> {
+    let studies: Vec<(usize, &StudyRecord)> = replay.studies().collect();
+    if let Some(name) = name {
+        return Ok(studies.into_iter().find(|(_, study)| study.name == name));
+    }
+    if studies.len() > 1 {
+        let names: Vec<&str> = studies.iter().map(|(_, study)| study.name.as_str()).collect();
+        let problem = format!("expected one study in the journal, found {}: {}", names.len(), names.join(", "));
+        return Err(Error::new(Kind::Settings, problem).advice("choose one by its name"));
+    }
+    Ok(studies.into_iter().next())
+}
+
+/// Refuses a study whose trials cannot be continued by ours.
+fn check(replay: &Replay, id: usize, study: &StudyRecord, space: &Space) -> Result<()> {
+    let wrong = |problem: String| Err(Error::new(Kind::Settings, problem).at(format!("study '{}'", study.name)));
+    if study.directions != [MAXIMIZE] {
+        return wrong(format!("expected one value, to be maximised (2), got directions {:?}", study.directions));
+    }
+    for trial in replay.trials(id) {
+        for (name, range) in space.iter() {
+            if let Some(earlier) = trial.distributions.get(name).filter(|earlier| !earlier.is_compatible(range)) {
+                let (earlier, now) = (earlier.to_json(), range.to_json());
+                return wrong(format!(
+                    "parameter '{name}' of trial {} is searched as {earlier}, now as {now}",
+                    trial.number
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Removes a folder and what is in it, if it is there.
+fn remove_folder(folder: &Path) -> Result<()> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io(folder.display(), &error)),
+        _ => Ok(()),
+    }
+}
+
+fn describe_line(study: usize, identity: &Value) -> Value {
+    json!({ "op_code": operation::SET_STUDY_USER_ATTRIBUTE, "study_id": study, "user_attr": { OURS: identity } })
+}
+
+fn attribute_line(trial: usize, name: &str, content: Value) -> Value {
+    json!({ "op_code": operation::SET_TRIAL_USER_ATTRIBUTE, "trial_id": trial, "user_attr": { name: content } })
+}
+
+/// The user attribute of our trials.
+fn mark() -> Map<String, Value> {
+    Map::from_iter([(OURS.to_string(), env!("CARGO_PKG_VERSION").into())])
+}
+
+fn now() -> String {
+    iso_8601(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests;

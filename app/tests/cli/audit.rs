@@ -1,0 +1,100 @@
+//! `audit`
+
+use crate::test_dir::{CLIP, TestDir, model};
+use serde_json::Value;
+
+#[test]
+fn an_audit_of_both_small_models_passes_and_counts_parameters() {
+    let dir = TestDir::new("audit-batch");
+    let json: Value =
+        serde_json::from_str(&dir.does("audit --arch lstm-sa-h3 --arch reslstm-sa-h2-2vectors --json")).unwrap();
+    assert_eq!((&json["passes"], &json["bounds"]["dual"]), (&Value::from(true), &Value::from(1e-12)));
+    let models = json["models"].as_array().unwrap();
+    assert_eq!(models.len(), 2);
+    // 4·3·(46 + 3 + 2) + 3 + 2·3 + 8·(3 + 1); the audit's elements are these and the 9 frames of 46 inputs.
+    assert_eq!(models[0]["parameters"], 653);
+    for model in models {
+        let tensors = model["tensors"].as_array().unwrap();
+        let elements: u64 = tensors.iter().map(|tensor| tensor["elements"].as_u64().unwrap()).sum();
+        assert_eq!(elements, model["parameters"].as_u64().unwrap() + 9 * 46);
+        for tensor in tensors {
+            assert!(tensor["dual"]["scaled_error"].as_f64().unwrap() <= 1e-12, "{tensor}");
+            assert!(tensor["differences"]["scaled_error"].as_f64().unwrap() <= 1e-7, "{tensor}");
+            assert!(tensor["f32_error"].as_f64().unwrap() < 1e-3, "{tensor}");
+            assert_eq!(tensor["shape"].as_array().unwrap().len(), tensor["dual"]["at"].as_array().unwrap().len());
+        }
+    }
+    let table = dir.does("audit --arch lstm-sa-h1 --seed 3 --per direction");
+    assert!(table.contains("lstm.weight_hh_l0") && table.contains("attention_vector"), "{table}");
+    assert_eq!(table.matches("  ok").count(), 11, "ten tensors, the input among them, and the total: {table}");
+}
+
+#[test]
+fn a_trained_model_is_audited_on_a_clip() {
+    let dir = TestDir::new("audit-clip");
+    let line = format!("audit --model {} --audio {CLIP}", model());
+    let predicted: Value = serde_json::from_str(&dir.does(&format!("{line} --json"))).unwrap();
+    assert_eq!((predicted["passes"].as_bool(), predicted["models"].as_array().unwrap().len()), (Some(true), 1));
+    // The predicted class where none is given; another class is another loss.
+    let what = predicted["models"][0]["what"].as_str().unwrap().to_string();
+    let other = if what.contains("as angry") { "calm" } else { "angry" };
+    let json: Value = serde_json::from_str(&dir.does(&format!("{line} --label {other} --json"))).unwrap();
+    assert!(json["models"][0]["what"].as_str().unwrap().contains(&format!("as {other}")));
+    assert_ne!(
+        json["models"][0]["tensors"][0]["dual"]["witness"],
+        predicted["models"][0]["tensors"][0]["dual"]["witness"]
+    );
+
+    dir.refuses_saying(&format!("{line} --label grumpy"), &["label: expected one of ", "angry", "got grumpy"]);
+    dir.refuses_saying("audit --audio missing.wav", &["error: missing.wav: No such file"]);
+    dir.write("cut.wav", &dir.read(CLIP)[..30]);
+    dir.refuses_saying("audit --audio cut.wav", &["cut.wav"]);
+    dir.refuses_saying(
+        &format!("audit --audio {CLIP} --arch lstm-sa-h2 --arch lstm-sa-h3"),
+        &["one model", "lstm-sa-h3"],
+    );
+}
+
+#[test]
+fn what_exceeds_a_bound_is_named_and_the_exit_code_says_so() {
+    // A clip scored as the least likely class by weights with one enormous bias: the loss is 3e12, and differences of it lose all the
+    // digits of gradients of order 1. Dual numbers do not.
+    let dir = TestDir::new("audit-exceeds");
+    let mut bytes = dir.read(model());
+    let header = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let names: Value = serde_json::from_slice(&bytes[8..header]).unwrap();
+    let at = header + names["fc.bias"]["data_offsets"][0].as_u64().unwrap() as usize;
+    bytes[at..at + 4].copy_from_slice(&3e12f32.to_le_bytes());
+    dir.write("huge.safetensors", bytes);
+    let labels: Value = serde_json::from_str(&dir.does("info huge.safetensors --json")).unwrap();
+    let label = labels["labels"][1].as_str().unwrap();
+    let ran = dir.run(&format!("audit --model huge.safetensors --audio {CLIP} --label {label}"));
+    assert_eq!(ran.code, 1, "{}", ran.stdout);
+    assert!(ran.stdout.contains("EXCEEDS"), "{}", ran.stdout);
+    assert!(ran.stderr.contains("attention_vector: at "), "{}", ran.stderr);
+}
+
+#[test]
+fn gradient_flow_is_printed_and_drawn() {
+    let dir = TestDir::new("audit-flow");
+    let line = format!("audit --model {} --audio {CLIP} --label angry --flow flow.svg", model());
+    let table = dir.does(&line);
+    let json: Value = serde_json::from_str(&dir.does(&format!("{line} --json"))).unwrap();
+    let flows = json["flows"].as_array().unwrap();
+    assert_eq!(flows.len(), 2);
+    let frames = flows[0]["norms"]["lstm1.h"].as_array().unwrap().len();
+    assert_eq!(table.lines().count(), 2 + 1 + frames);
+    for name in ["lstm1.h", "lstm1.c", "lstm2.h", "lstm2.c", "input"] {
+        assert!(flows.iter().all(|flow| flow["norms"][name].as_array().unwrap().len() == frames), "{name}");
+    }
+    let svg = String::from_utf8(dir.read("flow.svg")).unwrap();
+    assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
+    for text in ["LSTM1", "LSTM2", "‖∂L/∂h‖", "‖∂L/∂c‖", "‖∂L/∂x‖", "seconds", "connection cut", "as angry"]
+    {
+        assert!(svg.contains(text), "{text}");
+    }
+    // The name of the picture may be left out; LSTM-SA has one LSTM and nothing to cut.
+    dir.does(&format!("audit --audio {CLIP} --arch lstm-sa-h3 --flow"));
+    assert!(!String::from_utf8(dir.read("gradient-flow.svg")).unwrap().contains("LSTM2"));
+    dir.refuses_saying(&format!("{} --flow flow.svg/x.svg", line.replace(" --flow flow.svg", "")), &["flow.svg/x.svg"]);
+}

@@ -1,0 +1,221 @@
+//! `cv`: its folder, its scores, and what it refuses.
+
+use crate::test_dir::{SMALL, SPEECH_CLIPS, TestDir};
+use serde_json::Value;
+
+fn numbers(value: &Value) -> Vec<f64> {
+    value.as_array().unwrap().iter().map(|number| number.as_f64().unwrap()).collect()
+}
+
+fn total(confusion: &Value) -> u64 {
+    confusion.as_array().unwrap().iter().flat_map(|row| row.as_array().unwrap()).map(|n| n.as_u64().unwrap()).sum()
+}
+
+#[test]
+fn voices_are_varied_and_weights_averaged_the_same_on_any_number_of_threads() {
+    let dir = TestDir::new("augment");
+    let line = "cv ../speech --folds k=3 --arch reslstm-sa-h4 --epochs 6 --t0 2 --augment voices --weights average";
+    let table = dir.does(&format!("{line} -o one --threads 1"));
+    dir.does(&format!("{line} -o two --threads 2"));
+    assert_eq!(dir.read("one/summary.json"), dir.read("two/summary.json"));
+    assert_eq!(dir.read("one/models/run0-fold2.safetensors"), dir.read("two/models/run0-fold2.safetensors"));
+    let run = dir.json("one/runs/run0.json");
+    assert_eq!(run["settings"]["augment"]["speeds"], serde_json::json!([0.84, 0.92, 1.0, 1.09, 1.19]));
+    // Cycles end with epochs 4 and 6 in the second half of six: two snapshots.
+    let parameters = run["parameters"].as_u64().unwrap();
+    let others = run["others"].as_array().unwrap();
+    let names: Vec<&str> = others.iter().map(|other| other["name"].as_str().unwrap()).collect();
+    let all = ["last epoch", "snapshots together", "average at every speed", "snapshots at every speed"];
+    assert_eq!(names, all);
+    for (other, models) in others.iter().zip([1, 2, 1, 2]) {
+        assert_eq!(other["parameters"], models * parameters);
+        assert!(table.contains(&format!("{:.4} ± 0.0000", other["uar"].as_f64().unwrap())), "{table}");
+    }
+    let first = &run["folds"][0];
+    assert_eq!((&first["best_epoch"], first["others"][3]["predictions"].as_array().unwrap().len()), (&5.into(), 30));
+
+    // It is heard differently: without varying, other weights come out.
+    dir.does(&format!("{} -o plain", line.replace("--augment voices", "")));
+    assert_ne!(dir.read("plain/models/run0-fold2.safetensors"), dir.read("one/models/run0-fold2.safetensors"));
+
+    // A file says the same as the preset.
+    dir.write("mine.toml", "speeds = [0.84, 0.92, 1.0, 1.09, 1.19]\nstretch = 0.2\nnoise = 0.5\n");
+    dir.does(&format!("{} -o mine", line.replace("voices", "mine.toml")));
+    assert_eq!(dir.read("mine/summary.json"), dir.read("one/summary.json"));
+
+    // Where no speed is asked for, there are no rows that average over them.
+    dir.write("phone.toml", "conditions = ['telephone', { noise = { snr = 20 } }]\n");
+    dir.does(&format!("{} -o phone", line.replace("voices", "phone.toml")));
+    let rows =
+        |folder: &str| dir.json(&format!("{folder}/summary.json"))["models"][0]["others"].as_array().unwrap().len();
+    assert_eq!((rows("phone"), rows("plain"), rows("one")), (2, 2, 4));
+    assert_ne!(dir.read("phone/models/run0-fold0.safetensors"), dir.read("plain/models/run0-fold0.safetensors"));
+
+    dir.does("train ../speech -o all.safetensors --all --arch lstm-sa-h4 --epochs 4 --t0 2 --weights average");
+
+    // With the validation speakers in training nobody judges the epochs, and other weights come out.
+    dir.does(&format!("{line} -o more --validation train"));
+    let fold = &dir.json("more/runs/run0.json")["folds"][0];
+    assert_eq!((&fold["validation_uar"], &fold["epochs"]["validation_uar"]), (&Value::Null, &serde_json::json!([])));
+    assert_ne!(dir.read("more/models/run0-fold2.safetensors"), dir.read("one/models/run0-fold2.safetensors"));
+    dir.does("figure learning-curves more -o curves.svg");
+    let svg = String::from_utf8(dir.read("curves.svg")).unwrap();
+    assert!(svg.contains("training loss") && !svg.contains("validation UAR"));
+
+    dir.write("bad.toml", "speeds = [3.0]\n");
+    dir.write("faster.toml", "conditions = [{ speed = 1.1 }]\n");
+    dir.write("odd.toml", "pitch = 2\n");
+    for (change, message) in [
+        ("--augment bad.toml", "augment.speeds: expected at least one, each from 0.5 to 2, got [3.0]"),
+        ("--augment faster.toml", "augment.conditions: expected telephone, small-speaker, clipped, or noise"),
+        ("--augment odd.toml", "augment: odd.toml: unknown field `pitch`"),
+        ("--augment none.toml", "augment: none.toml: No such file"),
+        ("--augment voices --protocol published", "augment: expected none under published"),
+        ("--validation train", "validation: expected apart, as the best epoch"),
+        ("--weights mean", "expected weights best, last or average, got 'mean'"),
+        ("--weights average --t0 50", "weights: expected a cycle to end in the second half"),
+    ] {
+        dir.refuses_saying(&format!("cv ../speech -o bad --epochs 5 {change}"), &[message]);
+    }
+}
+
+#[test]
+fn cv_leaves_runs_models_and_a_summary_that_agree() {
+    let dir = TestDir::new("cv");
+    let stdout = dir.does(&format!("cv ../speech -o out --runs 2 --folds k=3 --json {SMALL}"));
+    assert_eq!(serde_json::from_str::<Value>(&stdout).unwrap(), dir.json("out/summary.json"));
+    assert_eq!(dir.list("out"), ["clips.json", "models", "plan.json", "runs", "summary.json", "unfinished"]);
+    assert_eq!((dir.list("out/models").len(), dir.list("out/unfinished").len()), (6, 0));
+
+    let summary = &dir.json("out/summary.json")["models"][0];
+    assert_eq!((&summary["arch"], &summary["protocol"]), (&"reslstm-sa-h4".into(), &"strict".into()));
+    let values = numbers(&summary["uar"]["values"]);
+    let mean = values.iter().sum::<f64>() / 2.0;
+    let std = (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / 2.0).sqrt();
+    for (name, expected) in [("mean", mean), ("std", std), ("max", values[0].max(values[1]))] {
+        assert!((summary["uar"][name].as_f64().unwrap() - expected).abs() < 1e-12, "{name}: {summary}");
+    }
+    assert_eq!(total(&summary["confusion"]), 2 * SPEECH_CLIPS as u64);
+
+    for (number, uar) in values.into_iter().enumerate() {
+        let run = dir.json(&format!("out/runs/run{number}.json"));
+        assert_eq!((run["scores"]["uar"].as_f64(), total(&run["confusion"])), (Some(uar), SPEECH_CLIPS as u64));
+        let settings = &run["settings"];
+        assert_eq!((&settings["epochs"], &settings["arch"]), (&3.into(), &"reslstm-sa-h4".into()));
+        let mut seconds = 0.0;
+        for fold in run["folds"].as_array().unwrap() {
+            assert_eq!(total(&fold["confusion"]), 30);
+            let predictions = fold["predictions"].as_array().unwrap();
+            for class in 0..8usize {
+                let counted: u64 = (0..8).map(|truth| fold["confusion"][truth][class].as_u64().unwrap()).sum();
+                assert_eq!(predictions.iter().filter(|&prediction| *prediction == class).count() as u64, counted);
+            }
+            let epochs = &fold["epochs"];
+            let validation = numbers(&epochs["validation_uar"]);
+            let best = validation.iter().copied().fold(0.0, f64::max);
+            assert_eq!((validation.len(), fold["validation_uar"].as_f64()), (3, Some(best)));
+            assert_eq!(validation[fold["best_epoch"].as_u64().unwrap() as usize], best);
+            assert_eq!(numbers(&epochs["loss"]).len(), 3);
+            assert_eq!(numbers(&epochs["seconds"]).len(), 3);
+            seconds += numbers(&epochs["seconds"]).iter().sum::<f64>();
+        }
+        assert!((run["seconds"].as_f64().unwrap() - seconds).abs() < 1e-6);
+        for key in ["host", "threads", "date", "program"] {
+            assert!(!run["made"][key].is_null(), "{key}");
+        }
+    }
+}
+
+#[test]
+fn the_number_of_threads_changes_no_byte() {
+    let dir = TestDir::new("threads");
+    for threads in [1, 2] {
+        dir.does(&format!("cv ../speech -o t{threads} --folds k=3 --threads {threads} {SMALL}"));
+    }
+    for model in dir.list("t1/models") {
+        assert!(dir.read(&format!("t1/models/{model}")) == dir.read(&format!("t2/models/{model}")), "{model}");
+    }
+    assert!(dir.read("t1/summary.json") == dir.read("t2/summary.json"));
+    // One fold trained alone is that fold of the whole.
+    dir.does(&format!("train ../speech -o alone.safetensors --folds 1 {SMALL}"));
+    dir.does(&format!("cv ../speech -o whole --folds 1 {SMALL}"));
+    assert!(dir.read("alone.safetensors") == dir.read("whole/models/run0-fold1.safetensors"));
+}
+
+#[test]
+fn the_published_protocol_and_every_family_run() {
+    let dir = TestDir::new("protocols");
+    for (out, line) in [
+        ("published", "--arch reslstm-sa-h4 --protocol published"),
+        ("plain", "--arch lstm-sa-h4"),
+        ("two", "--arch lstm-sa-h4-2vectors --protocol published"),
+    ] {
+        let table = dir.does(&format!("cv ../speech -o {out} --folds 0,2 --epochs 2 {line}"));
+        assert!(table.contains("UAR mean ± std") && table.contains("surprised"), "{table}");
+        assert_eq!(dir.json(&format!("{out}/summary.json"))["models"][0]["folds"], serde_json::json!([0, 2]));
+    }
+    let ran = dir.run("eval --json published/models/run0-fold0.safetensors ../speech");
+    let uar = &serde_json::from_str::<Value>(&ran.stdout).unwrap()["scores"]["uar"];
+    assert_eq!(uar, &dir.json("published/runs/run0.json")["folds"][0]["test_uar"]);
+}
+
+#[test]
+fn a_manifest_brings_its_own_labels_and_speakers() {
+    let dir = TestDir::new("manifest");
+    let mut table = "speaker,label,path\n".to_string();
+    for speaker in 1..=4 {
+        for (emotion, label) in [("04", "low, slow"), ("05", "loud")] {
+            for intensity in 1..=2 {
+                let clip = format!("Actor_{speaker:02}/03-01-{emotion}-{intensity:02}-01-01-{speaker:02}.wav");
+                table += &format!("person {speaker},\"{label}\",../speech/{clip}\n");
+            }
+        }
+    }
+    dir.write("corpus.csv", table);
+    dir.does(&format!("cv corpus.csv -o k3 --folds k=3 {SMALL}"));
+    let summary = &dir.json("k3/summary.json")["models"][0];
+    assert_eq!((&summary["labels"], total(&summary["confusion"])), (&serde_json::json!(["loud", "low, slow"]), 16));
+    dir.does(&format!("cv corpus.csv -o loso --folds loso {SMALL}"));
+    let run = dir.json("loso/runs/run0.json");
+    let tested: Vec<&Value> = run["folds"].as_array().unwrap().iter().map(|fold| &fold["split"]["test"][0]).collect();
+    assert_eq!(tested, ["person 1", "person 2", "person 3", "person 4"]);
+    // Too few speakers for the folds is known before any work.
+    dir.refuses_saying("cv corpus.csv -o k5", &["corpus.csv: ", "as many speakers as folds, 5, found 4"]);
+    assert!(!dir.path("k5").exists());
+}
+
+#[test]
+fn a_config_file_says_what_flags_say_and_flags_win() {
+    let dir = TestDir::new("config");
+    let config = "arch = 'lstm-sa-h4'\nepochs = 2\nweight-decay = 0.5\nfolds = '0'\nthreads = 1\ncache = 'cache'\nresume = true\n";
+    dir.write("recipe.toml", config);
+    dir.does("cv ../speech -o out --config recipe.toml --epochs 1");
+    let run = dir.json("out/runs/run0.json");
+    let settings = &run["settings"];
+    assert_eq!((&settings["arch"], &settings["epochs"]), (&"lstm-sa-h4".into(), &1.into()));
+    assert_eq!((&settings["weight-decay"], &run["made"]["threads"]), (&0.5.into(), &1.into()));
+    assert_eq!((dir.list("out/models").len(), dir.list("cache").len()), (1, SPEECH_CLIPS));
+    dir.does("cv ../speech -o out --config recipe.toml --epochs 1");
+    dir.write("typo.toml", "epoch = 2\n");
+    dir.refuses_saying("cv ../speech -o typo --config typo.toml", &["typo.toml", "unknown field `epoch`", "`epochs`"]);
+    dir.refuses_saying("cv ../speech -o typo --config none.toml", &["none.toml"]);
+    assert!(!dir.path("typo").exists());
+}
+
+#[test]
+fn features_are_kept_and_a_cache_that_cannot_be_is_no_loss() {
+    let dir = TestDir::new("caching");
+    let train = |out: &str, more: &str| format!("train ../speech -o {out}.safetensors --cache cache {SMALL} {more}");
+    dir.does(&train("a", ""));
+    assert_eq!(dir.list("cache").len(), SPEECH_CLIPS);
+    dir.does(&train("b", ""));
+    assert!(dir.read("a.safetensors") == dir.read("b.safetensors"));
+    dir.write("file", "mine");
+    // One that was asked for must be there; the user's own need not.
+    dir.refuses_saying(&format!("train ../speech -o c.safetensors --cache file/deep {SMALL}"), &["file/deep"]);
+    let line = format!("train ../speech -o d.safetensors {SMALL}");
+    let output = dir.command(&line).env("XDG_CACHE_HOME", dir.path("file")).output().unwrap();
+    let ran = crate::test_dir::Ran::of(&line, output);
+    assert!(ran.code == 0 && ran.stderr.contains("note: features are not cached: "), "{}", ran.stderr);
+    assert!(dir.read("a.safetensors") == dir.read("d.safetensors"));
+}

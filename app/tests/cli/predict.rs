@@ -1,0 +1,173 @@
+//! `predict`.
+
+use crate::test_dir::{CLIP, Ran, TestDir, model, tone, wav};
+use reslstm::data::normalise::Normaliser;
+use reslstm::models::ModelFile;
+use reslstm_cli::corpus::npy;
+use safetensors::SafeTensors;
+use serde_json::Value;
+
+const RAVDESS: [&str; 8] = ["neutral", "calm", "happy", "sad", "angry", "fear", "disgust", "surprised"];
+
+/// One object a line, each checked: labels in class order, probabilities that add up to 1, the label of the largest.
+fn predictions(stdout: &str) -> Vec<Value> {
+    let check = |line: &str| {
+        let value: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+        let places: Vec<usize> = RAVDESS.iter().map(|label| line.find(&format!("\"{label}\": ")).unwrap()).collect();
+        assert!(places.is_sorted(), "class order: {line}");
+        let probabilities = probabilities(&value);
+        assert!((probabilities.iter().sum::<f64>() - 1.0).abs() < 1e-5, "{line}");
+        let best = (0..8).max_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b])).unwrap();
+        assert_eq!(value["label"], RAVDESS[best], "{line}");
+        value
+    };
+    stdout.lines().map(check).collect()
+}
+
+fn probabilities(prediction: &Value) -> Vec<f64> {
+    RAVDESS.iter().map(|label| prediction["probabilities"][label].as_f64().unwrap()).collect()
+}
+
+#[test]
+fn the_same_clip_is_the_same_emotion_however_it_is_given() {
+    let (dir, model) = (TestDir::new("predict"), model());
+    dir.does(&format!("features {CLIP} -o f"));
+    let npy = "f/03-01-05-01-01-01-02.npy";
+    let stdout = dir.does(&format!("predict --model {model} --json {CLIP} {npy} ../speech/Actor_02"));
+    let all = predictions(&stdout);
+    assert_eq!(all.len(), 2 + 15);
+    assert_eq!((&all[0]["file"], &all[1]["file"]), (&CLIP.into(), &npy.into()));
+    assert_eq!(all[0]["probabilities"], all[1]["probabilities"], "audio and its features");
+    let again = all[2..].iter().find(|prediction| prediction["file"] == CLIP).expect("as found in its folder");
+    assert_eq!(again, &all[0]);
+
+    let mut piped = assert_cmd::Command::from_std(dir.command(&format!("predict --model {model} --json -")));
+    let piped = Ran::of("stdin", piped.write_stdin(dir.read(CLIP)).output().unwrap());
+    let piped = predictions(&piped.stdout);
+    assert_eq!((&piped[0]["file"], &piped[0]["probabilities"]), (&"-".into(), &all[0]["probabilities"]));
+}
+
+#[test]
+fn text_and_csv_say_what_json_says() {
+    let (dir, model) = (TestDir::new("predict-formats"), model());
+    let prediction = &predictions(&dir.does(&format!("predict --model {model} --json {CLIP}")))[0];
+    let label = prediction["label"].as_str().unwrap();
+    let csv = dir.does(&format!("predict --model {model} --csv {CLIP}"));
+    let lines: Vec<&str> = csv.lines().collect();
+    assert_eq!(lines[0], format!("file,label,{}", RAVDESS.join(",")));
+    let fields: Vec<&str> = lines[1].split(',').collect();
+    assert_eq!((fields[0], fields[1], lines.len()), (CLIP, label, 2));
+    let numbers: Vec<f64> = fields[2..].iter().map(|field| field.parse().unwrap()).collect();
+    assert_eq!(numbers, probabilities(prediction));
+    let text = dir.does(&format!("predict --model {model} {CLIP}"));
+    assert!(text.starts_with(&format!("{CLIP}: {label}  (neutral 0.")), "{text}");
+    assert_eq!(dir.run(&format!("predict --model {model} --csv --json {CLIP}")).code, 2);
+}
+
+#[test]
+fn a_long_recording_is_labelled_over_time() {
+    let (dir, model) = (TestDir::new("predict-windows"), model());
+    dir.write("long.wav", wav(1, 1, 48_000, 16, &tone(48_000, 4.5)));
+    let windows = predictions(&dir.does(&format!("predict --model {model} --json --window 3 --step 1 long.wav")));
+    let spans: Vec<[f64; 2]> = windows.iter().map(|w| ["start", "end"].map(|key| w[key].as_f64().unwrap())).collect();
+    assert_eq!(spans, [[0.0, 3.0], [1.0, 4.0], [1.5, 4.5]]);
+    // A window is a clip of its own.
+    dir.write("first.wav", wav(1, 1, 48_000, 16, &tone(48_000, 4.5)[..3 * 48_000 * 2]));
+    let alone = &predictions(&dir.does(&format!("predict --model {model} --json first.wav")))[0];
+    assert_eq!(alone["probabilities"], windows[0]["probabilities"]);
+    let csv = dir.does(&format!("predict --model {model} --csv --window 2 long.wav"));
+    assert!(csv.starts_with("file,start,end,label,") && csv.lines().count() == 4, "{csv}");
+    assert!(csv.contains("\nlong.wav,2.5,4.5,"), "{csv}");
+    for seconds in ["0", "-1", "nan", "1e9"] {
+        dir.refuses_saying(
+            &format!("predict --model {model} --window={seconds} long.wav"),
+            &["window: expected 0.01 to"],
+        );
+    }
+}
+
+#[test]
+fn another_sample_rate_is_resampled_and_said_so() {
+    let (dir, model) = (TestDir::new("predict-rates"), model());
+    for (name, rate) in [("a.wav", 8_000), ("b.wav", 8_000), ("c.wav", 44_100)] {
+        dir.write(name, wav(1, 1, rate, 16, &tone(rate, 1.0)));
+    }
+    dir.write("short.wav", wav(1, 1, 8_000, 16, &tone(8_000, 0.001)));
+    let ran = dir.run(&format!("predict --model {model} --json a.wav b.wav c.wav short.wav"));
+    assert_eq!((ran.code, predictions(&ran.stdout).len()), (0, 4), "{}", ran.stderr);
+    let notes: Vec<&str> = ran.stderr.lines().collect();
+    let expected = ["8000", "44100"].map(|rate| format!("note: {rate} Hz is resampled to the model's 48000 Hz"));
+    assert_eq!(notes, expected);
+}
+
+#[test]
+fn the_bundled_weights_know_ravdesss_emotions_and_their_licence() {
+    let dir = TestDir::new("bundled");
+    let predicted = predictions(&dir.does(&format!("predict --json {CLIP}")));
+    assert_eq!(predicted[0]["file"], CLIP);
+    std::fs::copy(
+        concat!(env!("CARGO_MANIFEST_DIR"), "/data/reslstm-sa-h64-ravdess.safetensors"),
+        dir.path("bundled.safetensors"),
+    )
+    .unwrap();
+    let info: Value = serde_json::from_str(&dir.does("info --json bundled.safetensors")).unwrap();
+    assert_eq!((&info["arch"], &info["parameters"]), (&"reslstm-sa-h64".into(), &62_368.into()));
+    assert_eq!(info["labels"], serde_json::json!(RAVDESS));
+    assert!(info["metadata"]["temperature"].as_f64().unwrap() > 1.0, "its probabilities are calibrated");
+    // What it reads of a frame, as the help says, gives what the recording gives.
+    dir.does(&format!("features {CLIP} --inputs pitch -o f"));
+    let of_features = predictions(&dir.does("predict --json f/03-01-05-01-01-01-02.npy"));
+    assert_eq!(of_features[0]["probabilities"], predicted[0]["probabilities"]);
+    dir.does(&format!("features {CLIP} -o paper"));
+    dir.refuses_saying("predict paper/03-01-05-01-01-01-02.npy", &["60", "46"]);
+    assert_eq!(info["metadata"]["train_speakers"].as_array().unwrap().len(), 24);
+    assert!(dir.does("info bundled.safetensors").contains("CC BY-NC-SA"));
+    assert!(dir.does("predict --help").contains("CC BY-NC-SA"));
+}
+
+#[test]
+fn a_state_dict_from_pytorch_takes_features_and_refuses_audio() {
+    let (dir, model) = (TestDir::new("state-dict"), model());
+    // What torch.save_file(model.state_dict()) leaves: the same tensors, batch norm's count of batches, no metadata.
+    let bytes = dir.read(model);
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    let mut dict: Vec<_> = tensors.tensors();
+    let count = 7i64.to_le_bytes();
+    let count = safetensors::tensor::TensorView::new(safetensors::Dtype::I64, vec![], &count).unwrap();
+    let norms: Vec<String> = dict
+        .iter()
+        .filter_map(|(name, _)| Some(format!("{}.num_batches_tracked", name.strip_suffix(".running_var")?)))
+        .collect();
+    assert!(!norms.is_empty());
+    dict.extend(norms.into_iter().map(|name| (name, count.clone())));
+    dir.write("dict.safetensors", safetensors::serialize(dict, None).unwrap());
+
+    dir.does(&format!("features {CLIP} -o f"));
+    let npy = "f/03-01-05-01-01-01-02.npy";
+    let metadata = ModelFile::from_bytes(&bytes).unwrap().metadata().unwrap().clone();
+    let normaliser = Normaliser::new(metadata.mean, metadata.std).unwrap();
+    let normalised = normaliser.apply(&npy::from_bytes(&dir.read(npy)).unwrap()).unwrap();
+    dir.write("normalised.npy", npy::to_bytes(&normalised));
+    let ours = &predictions(&dir.does(&format!("predict --json --model {model} {npy}")))[0];
+    let plain = &predictions(&dir.does("predict --json --model dict.safetensors normalised.npy"))[0];
+    assert_eq!(ours["probabilities"], plain["probabilities"]);
+
+    let audio = format!("predict --model dict.safetensors {CLIP}");
+    dir.refuses_saying(&audio, &[CLIP, "expected a model file with the mean and standard deviation", "no recordings"]);
+    assert!(dir.does("info dict.safetensors").contains("plain state dict"));
+    dir.refuses_saying("eval dict.safetensors ../speech", &["dict.safetensors", "no metadata"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let (dir, model) = (TestDir::new("pipe"), model());
+    let lines =
+        [format!("predict --csv --model {model} ../speech"), format!("info {model}"), "completions bash".into()];
+    for line in lines {
+        let mut child = dir.start(&line);
+        drop(child.stdout.take());
+        let ran = Ran::of(&line, child.wait_with_output().unwrap());
+        assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{line}");
+    }
+}

@@ -1,0 +1,130 @@
+//! Killed and gone on with: the same bytes. Changed in between: refused.
+
+use crate::test_dir::{CLIP, Ran, SMALL, TestDir};
+use std::time::Duration;
+
+/// A cross-validation of a second or more, with the end still open.
+const LONG: &str = "--arch lstm-sa-h8 --folds k=3 --runs 2 --epochs";
+
+fn assert_same(dir: &TestDir, a: &str, b: &str) {
+    let models = dir.list(&format!("{a}/models"));
+    let visible =
+        |folder: &str| -> Vec<String> { dir.list(folder).into_iter().filter(|name| !name.starts_with('.')).collect() };
+    assert_eq!(visible(&format!("{a}/models")), visible(&format!("{b}/models")));
+    for model in models.iter().filter(|name| !name.starts_with('.')) {
+        assert!(dir.read(&format!("{a}/models/{model}")) == dir.read(&format!("{b}/models/{model}")), "{model}");
+    }
+    assert!(dir.read(&format!("{a}/summary.json")) == dir.read(&format!("{b}/summary.json")));
+}
+
+/// Sends a signal later and later, until it meets the work and leaves what `begun` names; the process's end.
+#[cfg(unix)]
+pub fn stop(dir: &TestDir, line: &str, signal: &str, begun: &str) -> Ran {
+    for wait in (1..40).map(|tenths| Duration::from_millis(100 * tenths)) {
+        let child = dir.start(line);
+        std::thread::sleep(wait);
+        let sent = std::process::Command::new("kill").args([format!("-{signal}"), child.id().to_string()]).status();
+        assert!(sent.unwrap().success());
+        let output = child.wait_with_output().unwrap();
+        assert!(!output.status.success(), "the work must take longer than {wait:?}");
+        if dir.path(begun).exists() {
+            return Ran::of(line, output);
+        }
+    }
+    panic!("{line}: nothing is begun within seconds");
+}
+
+#[test]
+fn killed_again_and_again_it_ends_with_the_same_bytes() {
+    let dir = TestDir::new("killed");
+    dir.does(&format!("cv ../speech -o whole {LONG} 150"));
+    let kills = dir.kill_until_it_ends(1.6, |kills| {
+        let threads = 1 + kills % 2;
+        format!("cv ../speech -o parts --resume --threads {threads} {LONG} 150")
+    });
+    assert!(kills > 2, "killed {kills} times only");
+    assert_same(&dir, "whole", "parts");
+}
+
+#[cfg(unix)]
+#[test]
+fn asked_to_stop_it_saves_and_says_how_to_go_on() {
+    let dir = TestDir::new("stopped");
+    let line = |out: &str| format!("train ../speech -o {out}.safetensors --arch lstm-sa-h8 --epochs 1200");
+    dir.does(&line("whole"));
+    for name in ["INT", "TERM"] {
+        let checkpoint = format!("{name}.safetensors.checkpoint");
+        let ran = stop(&dir, &line(name), name, &checkpoint);
+        assert_eq!(ran.code, 75, "{name}: {}", ran.stderr);
+        assert!(ran.stderr.contains("the same command with --resume goes on from here"), "{}", ran.stderr);
+        assert!(!dir.path(&format!("{name}.safetensors")).exists());
+        let before = dir.read(&checkpoint);
+        dir.refuses_saying(&line(name), &[&checkpoint, "an earlier training was not finished", "--resume"]);
+        let others = [("--seed 7", "settings.seed was 0, now 7"), ("--lr 0.5", "settings.lr was 0.01, now 0.5")];
+        for (flag, difference) in others {
+            dir.refuses_saying(&format!("{} --resume {flag}", line(name)), &[&checkpoint, difference]);
+        }
+        assert!(dir.read(&checkpoint) == before, "nothing is lost");
+        dir.does(&format!("{} --resume", line(name)));
+        assert!(dir.read(&format!("{name}.safetensors")) == dir.read("whole.safetensors"));
+        assert!(!dir.path(&checkpoint).exists());
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_cross_validation_asked_to_stop_goes_on_too() {
+    let dir = TestDir::new("stopped-cv");
+    dir.does(&format!("cv ../speech -o whole {LONG} 300"));
+    // Of six trainings the first are begun, as the folder shows.
+    let ran = stop(&dir, &format!("cv ../speech -o parts --resume {LONG} 300"), "INT", "parts/plan.json");
+    assert_eq!((ran.code, ran.stdout.as_str()), (75, ""), "{}", ran.stderr);
+    assert!(ran.stderr.contains("--resume goes on from here"), "{}", ran.stderr);
+    dir.does(&format!("cv ../speech -o parts --resume {LONG} 300"));
+    assert_same(&dir, "whole", "parts");
+}
+
+#[test]
+fn what_was_begun_is_not_gone_on_with_otherwise() {
+    let dir = TestDir::new("resume-refuses");
+    let line = format!("cv ../speech -o out --folds 0 {SMALL}");
+    dir.does(&format!("{line} --resume"));
+    let before = dir.read("out/summary.json");
+    dir.refuses_saying(&line, &["out: expected a new or empty folder", "--resume"]);
+    for (flag, difference) in [
+        ("--batch 9", "settings.batch was 8, now 9"),
+        ("--seed 3", "settings.seed was 0, now 3"),
+        ("--runs 2", "runs was 1, now 2"),
+        ("--protocol published", "settings.protocol was \"strict\", now \"published\""),
+    ] {
+        dir.refuses_saying(&format!("{line} --resume {flag}"), &["out: ", "other settings or data: ", difference]);
+    }
+    let other = format!("cv ../speech -o out --resume --folds 1 {SMALL}");
+    dir.refuses_saying(&other, &["folds was \"0\", now \"1\""]);
+    dir.does(&format!("{line} --resume --threads 1"));
+    assert!(dir.read("out/summary.json") == before);
+    dir.write("mine/notes.txt", "mine");
+    let mine = format!("cv ../speech -o mine --resume {SMALL}");
+    dir.refuses_saying(&mine, &["mine: expected a folder begun by this command"]);
+    assert_eq!(dir.list("mine"), ["notes.txt"]);
+}
+
+#[test]
+fn changed_recordings_are_noticed() {
+    let dir = TestDir::new("resume-data");
+    dir.does("synth speech --speakers 3 --statements 1 --repetitions 1");
+    let cv = format!("cv speech -o out --folds loso --resume --cache cache {SMALL}");
+    let train = format!("train speech -o m.safetensors --all --resume --cache cache {SMALL}");
+    dir.does(&cv);
+    dir.does(&train);
+    // The same clip of another actor, under the first one's name: as it stands in the cache it is not the same any more.
+    let name = "speech/Actor_01/03-01-05-01-01-01-01.wav";
+    let before = dir.read(name);
+    dir.write(name, dir.read(CLIP));
+    for line in [&cv, &train] {
+        dir.refuses_saying(line, &["other settings or data: data was "]);
+    }
+    dir.write(name, before);
+    dir.does(&cv);
+    dir.does(&train);
+}

@@ -1,0 +1,44 @@
+//! `robustness`: the models of a cross-validation in other conditions, and its figures.
+
+use crate::test_dir::{SMALL, TestDir};
+use serde_json::Value;
+
+#[test]
+fn models_are_asked_of_their_own_test_speakers_in_every_condition() {
+    let dir = TestDir::new("robustness");
+    dir.does(&format!("cv ../speech -o cv --folds k=3 --runs 2 {SMALL}"));
+    let table = dir.does("robustness cv ../speech -o result.json");
+    let found = dir.json("result.json");
+    let conditions = found["conditions"].as_array().unwrap();
+    let names: Vec<&str> = conditions.iter().map(|heard| heard["condition"].as_str().unwrap()).collect();
+    assert_eq!((names.len(), names[0], names[4]), (11, "as recorded", "telephone"));
+    // As recorded it is what cv scored, with the temperatures that its models carry.
+    let summary = dir.json("cv/summary.json");
+    assert_eq!(conditions[0]["uar"], summary["models"][0]["uar"]);
+    assert_eq!(conditions[0]["confusion"], summary["models"][0]["confusion"]);
+    assert!(found["temperature"].as_f64().unwrap() > 0.0 && table.contains("mean temperature"), "{table}");
+    for heard in conditions {
+        let bins = |name: &str| {
+            heard[name]["bins"].as_array().unwrap().iter().map(|bin| bin["count"].as_u64().unwrap()).sum::<u64>()
+        };
+        assert_eq!((bins("reliability"), bins("uncalibrated")), (180, 180));
+        assert!(table.contains(heard["condition"].as_str().unwrap()), "{table}");
+    }
+    assert!(conditions[1..].iter().any(|heard| heard["confusion"] != conditions[0]["confusion"]));
+    let json: Value = serde_json::from_str(&dir.does("robustness cv ../speech --json --threads 1")).unwrap();
+    assert_eq!(json, found);
+
+    for kind in ["robustness", "reliability"] {
+        dir.does(&format!("figure {kind} result.json -o {kind}.svg"));
+        assert!(String::from_utf8(dir.read(&format!("{kind}.svg"))).unwrap().contains("cv: "));
+        dir.refuses_saying(&format!("figure {kind} cv/summary.json -o other.svg"), &["cv/summary.json"]);
+    }
+    std::fs::remove_file(dir.path("cv/models/run1-fold2.safetensors")).unwrap();
+    let missing = "run1-fold2.safetensors: expected the model of every fold of every finished run";
+    dir.refuses_saying("robustness cv ../speech", &[missing]);
+    dir.refuses_saying("robustness ../speech ../speech", &["expected a folder made by cv"]);
+    // A run that is not finished is left out.
+    std::fs::remove_file(dir.path("cv/runs/run1.json")).unwrap();
+    dir.does("synth other --speakers 6 --statements 1 --repetitions 1 --seed 5");
+    dir.refuses_saying("robustness cv other", &["run0-fold0.safetensors: expected the data the model was trained on"]);
+}

@@ -1,0 +1,201 @@
+//! A folder for each test, beside a synthetic corpus that all of them share, and the command run in it.
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+/// A model small enough to be trained in no time.
+pub const SMALL: &str = "--arch reslstm-sa-h4 --epochs 3";
+
+/// `../speech` from every test directory: six speakers, fifteen clips each.
+pub const SPEECH_CLIPS: usize = 90;
+
+/// Where a test works. Paths in its command lines are relative to it.
+pub struct TestDir {
+    folder: PathBuf,
+}
+
+impl TestDir {
+    /// An empty folder of this name.
+    pub fn new(name: &str) -> Self {
+        let folder = project_root().join(name);
+        std::fs::create_dir(&folder).unwrap();
+        TestDir { folder }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    pub fn read(&self, name: &str) -> Vec<u8> {
+        std::fs::read(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    pub fn json(&self, name: &str) -> Value {
+        serde_json::from_slice(&self.read(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    /// Writes a file, and the folders on the way to it.
+    pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
+        std::fs::create_dir_all(self.path(name).parent().unwrap()).unwrap();
+        std::fs::write(self.path(name), bytes).unwrap();
+    }
+
+    /// Names of everything in a folder, sorted.
+    pub fn list(&self, name: &str) -> Vec<String> {
+        let entries = self.path(name).read_dir().unwrap_or_else(|error| panic!("{name}: {error}"));
+        let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    /// The command with the words of `line`, ready to run.
+    pub fn command(&self, line: &str) -> Command {
+        let mut command = bare_command(&self.folder);
+        command.args(line.split_whitespace());
+        command
+    }
+
+    /// Started and left running.
+    pub fn start(&self, line: &str) -> Child {
+        self.command(line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    pub fn run(&self, line: &str) -> Ran {
+        Ran::of(line, self.command(line).output().unwrap())
+    }
+
+    /// Starts `line` (told how often it was killed) and kills it, again and again, letting it live `longer` times as long every time, so that it
+    /// ends: at first before anything is written, at last in the midst of it. How often it was killed before it ended well.
+    pub fn kill_until_it_ends(&self, longer: f64, line: impl Fn(usize) -> String) -> usize {
+        let mut wait = Duration::from_millis(5);
+        for kills in 0.. {
+            let mut child = self.start(&line(kills));
+            std::thread::sleep(wait);
+            let ended = child.try_wait().unwrap().is_some();
+            if !ended {
+                child.kill().unwrap();
+            }
+            let output = child.wait_with_output().unwrap();
+            if ended {
+                let ran = Ran::of(&line(kills), output);
+                assert_eq!(ran.code, 0, "{}", ran.stderr);
+                return kills;
+            }
+            wait = wait.mul_f64(longer);
+        }
+        unreachable!("it ends sooner than numbers do")
+    }
+
+    /// Runs what must succeed; its stdout.
+    pub fn does(&self, line: &str) -> String {
+        let ran = self.run(line);
+        assert_eq!(ran.code, 0, "{line}\n{}", ran.stderr);
+        ran.stdout
+    }
+
+    /// Runs what must be refused with exit code 1 and nothing on stdout; its stderr.
+    pub fn refuses(&self, line: &str) -> String {
+        let ran = self.run(line);
+        assert_eq!((ran.code, ran.stdout.as_str()), (1, ""), "{line}\n{}", ran.stderr);
+        assert!(ran.stderr.lines().any(|line| line.starts_with("error: ")), "{line}\n{}", ran.stderr);
+        ran.stderr
+    }
+
+    /// [`refuses`](Self::refuses), and every one of `parts` must stand in what it says.
+    pub fn refuses_saying(&self, line: &str, parts: &[&str]) {
+        let message = self.refuses(line);
+        for part in parts {
+            assert!(message.contains(part), "{line}\nexpected `{part}` in: {message}");
+        }
+    }
+}
+
+/// A process that ended.
+#[derive(Debug)]
+pub struct Ran {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Ran {
+    /// Whatever the line, the program did not panic, and drew nothing for a terminal that is not there.
+    pub fn of(line: &str, output: Output) -> Self {
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        let code = output.status.code().unwrap_or_else(|| panic!("{line}: {}", output.status));
+        let ran = Ran { code, stdout: text(output.stdout), stderr: text(output.stderr) };
+        assert!(!ran.stderr.contains("panicked"), "{line}\n{}", ran.stderr);
+        assert!(!(ran.stderr.clone() + &ran.stdout).contains(['\r', '\x1b']), "{line}\n{ran:?}");
+        ran
+    }
+}
+
+fn bare_command(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_reslstm"));
+    // The cache of whoever runs the tests is left alone, and does not hide what is computed.
+    command.current_dir(folder).env("XDG_CACHE_HOME", house_path().join("cache")).env_remove("HOME");
+    command
+}
+
+fn house_path() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("cli")
+}
+
+/// The folder of all rooms, emptied of what an earlier run left, with the corpus in it.
+fn project_root() -> &'static Path {
+    static HOUSE: OnceLock<PathBuf> = OnceLock::new();
+    HOUSE.get_or_init(|| {
+        let house = house_path();
+        if house.exists() {
+            std::fs::remove_dir_all(&house).unwrap();
+        }
+        std::fs::create_dir_all(&house).unwrap();
+        let line = "synth speech --speakers 6 --statements 1 --repetitions 1";
+        let made = bare_command(&house).args(line.split(' ')).output().unwrap();
+        assert!(made.status.success(), "{made:?}");
+        house
+    })
+}
+
+/// A small model of fold 0 of the shared corpus, trained once: its path from any test directory.
+pub fn model() -> &'static str {
+    static MODEL: OnceLock<()> = OnceLock::new();
+    MODEL.get_or_init(|| {
+        let dir = TestDir::new("model");
+        dir.does(&format!("train ../speech -o model.safetensors {SMALL}"));
+    });
+    "../model/model.safetensors"
+}
+
+/// A clip of the shared corpus.
+pub const CLIP: &str = "../speech/Actor_02/03-01-05-01-01-01-02.wav";
+
+/// A WAV file: format tag (1 integers, 3 floats), channels, bits a sample, and the samples' bytes.
+pub fn wav(tag: u16, channels: u16, rate: u32, bits: u16, data: &[u8]) -> Vec<u8> {
+    let frame = channels * bits / 8;
+    let mut bytes = b"RIFF".to_vec();
+    bytes.extend((36 + data.len() as u32).to_le_bytes());
+    bytes.extend(b"WAVEfmt \x10\0\0\0");
+    bytes.extend(tag.to_le_bytes());
+    bytes.extend(channels.to_le_bytes());
+    bytes.extend(rate.to_le_bytes());
+    bytes.extend((rate * u32::from(frame)).to_le_bytes());
+    bytes.extend(frame.to_le_bytes());
+    bytes.extend(bits.to_le_bytes());
+    bytes.extend(b"data");
+    bytes.extend((data.len() as u32).to_le_bytes());
+    bytes.extend(data);
+    bytes
+}
+
+/// 16-bit samples of a rising tone at `rate` Hz, as bytes.
+pub fn tone(rate: u32, seconds: f64) -> Vec<u8> {
+    let sample = |n: u32| {
+        let time = f64::from(n) / f64::from(rate);
+        (9000.0 * (std::f64::consts::TAU * (180.0 + 60.0 * time) * time).sin()) as i16
+    };
+    (0..(seconds * f64::from(rate)) as u32).flat_map(|n| sample(n).to_le_bytes()).collect()
+}

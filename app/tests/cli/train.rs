@@ -1,0 +1,87 @@
+//! `train`: its file, its scores, and what it refuses.
+
+use crate::test_dir::{SMALL, TestDir};
+use serde_json::Value;
+
+#[test]
+fn train_says_its_scores_and_keeps_its_hands_off_other_files() {
+    let dir = TestDir::new("train");
+    let line = format!("train ../speech -o m.safetensors --json {SMALL}");
+    let said: Value = serde_json::from_str(&dir.does(&line)).unwrap();
+    assert_eq!((said["epochs"].as_array().unwrap().len(), &said["model"]), (3, &"m.safetensors".into()));
+    assert!(said["scores"]["test_uar"].is_number() && said["test_speakers"].as_array().unwrap().len() == 2);
+    assert_eq!(dir.list("."), ["m.safetensors"]);
+    let bytes = dir.read("m.safetensors");
+    dir.refuses_saying(&line, &["m.safetensors: expected a name that is free"]);
+
+    // Its probabilities were fitted to the validation speakers; after --all nobody is left for that, but a number can be given.
+    let told = |model: &str| -> Value { serde_json::from_str(&dir.does(&format!("info {model} --json"))).unwrap() };
+    assert!(told("m.safetensors")["metadata"]["temperature"].as_f64().unwrap() > 0.0);
+    dir.does(&format!("train ../speech -o all.safetensors --all --temperature 2.5 {SMALL}"));
+    dir.does(&format!("train ../speech -o plain.safetensors --all {SMALL}"));
+    assert_eq!(told("all.safetensors")["metadata"]["temperature"], 2.5);
+    assert_eq!(told("plain.safetensors")["metadata"]["temperature"], Value::Null);
+    let probabilities = |model: &str| -> Value {
+        serde_json::from_str(
+            dir.does(&format!("predict ../speech/Actor_01 --model {model} --json")).lines().next().unwrap(),
+        )
+        .unwrap()
+    };
+    let (soft, sharp) = (probabilities("all.safetensors"), probabilities("plain.safetensors"));
+    assert_eq!(soft["label"], sharp["label"]);
+    assert_ne!(soft["probabilities"], sharp["probabilities"]);
+    let resumed = format!("train ../speech -o all.safetensors --all --temperature 2 --resume {SMALL}");
+    dir.refuses_saying(&resumed, &["all.safetensors", "its temperature is not the one asked for"]);
+    let without_all = dir.run("train ../speech -o x.safetensors --temperature 2");
+    assert!(without_all.code == 2 && without_all.stderr.contains("--all"), "{}", without_all.stderr);
+    for name in ["all", "plain"] {
+        std::fs::remove_file(dir.path(&format!("{name}.safetensors"))).unwrap();
+    }
+
+    // Finished already: nothing is trained again, nothing else written over.
+    let ran = dir.run(&format!("{line} --resume"));
+    assert!(ran.code == 0 && ran.stderr.contains("finished already"), "{}", ran.stderr);
+    assert_eq!(serde_json::from_str::<Value>(&ran.stdout).unwrap()["scores"], said["scores"]);
+    let other = format!("{line} --resume --seed 1");
+    dir.refuses_saying(&other, &["m.safetensors", "other settings or data: settings.seed was 0, now 1"]);
+    dir.write("foreign.safetensors", "mine");
+    let foreign = format!("train ../speech -o foreign.safetensors --resume {SMALL}");
+    dir.refuses_saying(&foreign, &["foreign.safetensors", "expected a safetensors file"]);
+    assert!(dir.read("foreign.safetensors") == b"mine" && dir.read("m.safetensors") == bytes);
+
+    let said = dir.does(&format!("train ../speech -o all.safetensors --all --json {SMALL}"));
+    let said: Value = serde_json::from_str(&said).unwrap();
+    assert!(said["best_epoch"].is_null() && said["epochs"][2]["loss"].is_number(), "{said}");
+}
+
+#[test]
+fn train_is_one_training_and_cv_is_of_folds() {
+    let dir = TestDir::new("train-one");
+    let train = format!("train ../speech -o m.safetensors {SMALL}");
+    dir.refuses_saying(&format!("{train} --folds 0,1"), &["expected one fold, got 2", "use cv"]);
+    dir.refuses_saying(&format!("{train} --runs 2"), &["runs: expected one, got 2"]);
+    assert_eq!(dir.run(&format!("{train} --all --folds 0")).code, 2);
+    assert_eq!(dir.run(&format!("cv ../speech -o out --all {SMALL}")).code, 2);
+    for (flag, expected) in [
+        ("--arch gru-h4", "gru-h4"),
+        ("--protocol lenient", "expected protocol strict or published, got 'lenient'"),
+        ("--folds 7", "expected folds from 0 to 4, got 7"),
+        ("--batch 1", "batch: expected 2 to 65,536"),
+        ("--lr 0", "lr: expected above 0"),
+        ("--dropout 1", "dropout: expected at least 0 and below 1, got 1"),
+        ("--threads 0", "threads: expected 1 to 1024, got 0"),
+        ("--epochs 0", "epochs: expected 1 to"),
+    ] {
+        dir.refuses_saying(&format!("cv ../speech -o out {flag}"), &[expected]);
+    }
+    assert_eq!(dir.run("cv ../speech -o out --epochs many").code, 2);
+    assert_eq!(dir.list("."), [""; 0]);
+}
+
+#[test]
+fn a_training_that_diverges_says_so() {
+    let dir = TestDir::new("diverges");
+    // Whether these settings diverge is the training's business; that nothing panics is ours.
+    let ran = dir.run("train ../speech -o m.safetensors --all --arch lstm-sa-h4 --epochs 3 --lr 10 --weight-decay 10");
+    assert!(ran.code == 0 || ran.stderr.contains("diverged"), "{}", ran.stderr);
+}
