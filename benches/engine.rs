@@ -133,7 +133,7 @@ fn epoch(c: &mut Criterion) {
     for batch in [8, 16, 64] {
         let settings = Recipe { batch, ..Recipe::default() }.check().expect("valid settings");
         let mut training = Training::new(&settings, &task, 0);
-        group.bench_function(BenchmarkId::new("batch", batch), |b| b.iter(|| training.epoch(&|| 0.0).loss));
+        group.bench_function(BenchmarkId::new("batch", batch), |b| b.iter(|| training.epoch(&|| 0.0).unwrap().loss));
     }
     group.finish();
 }

@@ -26,20 +26,28 @@
 //!
 //! # Floors
 //!
-//! Imports run downwards only, never sideways between folders of one floor; a test holds the code to it.
+//! Imports run downwards only, never sideways between folders of one floor; a test checks it.
 //!
 //! ```text
-//! faces        main.rs, cli/            the command, a file a subcommand
-//! pages        report/                  figures
-//! procedures   train/ tune/ sweep/      train, search, many trainings on many machines;
-//!              audit/ corpus/           prove, gather; all on the ground of files.rs (atomic writes)
-//! assemblies   models/ data/            layers put together; labels, folds, batches, synthetic speech
-//! parts        layers/ optim/ audio/    one file a layer
-//! foundations  error scalar elementary rng params matrix packed calendar hash kernels/
+//! procedures   train/ audit/            train a model; check its gradients
+//! assemblies   models/ data/            layers put together; folds, batches
+//! parts        layers/ optim/ audio/    one file per layer; the optimiser; samples to features
+//! foundations  error scalar elementary rng params matrix packed labels normalise kernels/
 //! ```
 //!
-//! Everything below the procedures knows no files, threads, clocks or terminals. Without the default feature `cli` the crate is
-//! the light core: engine, training and audit, no bundled weights, few dependencies.
+//! The engine knows no files, clocks, environment or terminals, and no threads but what a caller hands it. The command `reslstm`,
+//! with corpora, cross-validation, search and reports, is the package `reslstm-cli`.
+//!
+//! # Features
+//!
+//! | feature | brings | crates |
+//! |---|---|---|
+//! | `std` | reading WAV files | hound |
+//! | `train` | [`train`], [`optim`] | |
+//! | `audit` | [`audit`] | |
+//! | `threads` | the audit on all cores | rayon |
+//!
+//! All are on by default.
 //!
 //! # Recognise an emotion
 //!
@@ -55,8 +63,35 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # Train a model
+//!
+//! ```
+//! use reslstm::audio::{FeatureSettings, FrontEnd};
+//! use reslstm::data::{Clip, Dataset, Labels};
+//! use reslstm::train::{Recipe, Trainer};
+//!
+//! # fn main() -> reslstm::error::Result<()> {
+//! # let tone = |step: f32| -> Vec<f32> { (0..8000).map(|n| (step * n as f32).sin()).collect() };
+//! # let recordings = [(tone(0.1), 0, "ann"), (tone(0.4), 1, "ann"), (tone(0.11), 0, "bob"), (tone(0.39), 1, "bob")];
+//! let features = FeatureSettings::default();
+//! let mut front_end = FrontEnd::new(features.clone(), 16_000)?;
+//! let mut clips = Vec::new();
+//! for (samples, label, speaker) in &recordings {
+//!     let features = front_end.features(samples)?;
+//!     clips.push(Clip { name: "a clip".into(), label: *label, speaker: speaker.to_string(), features });
+//! }
+//! let dataset = Dataset::new(Labels::new(vec!["calm".into(), "angry".into()])?, clips)?;
+//! let settings = Recipe { epochs: 2, ..Recipe::default() }.check()?;
+//! let model = Trainer::new(&dataset, 16_000, &features, &settings).train()?;
+//! let bytes = model.to_bytes(); // a .safetensors file
+//! # assert!(bytes.len() > 100_000);
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod audio;
+#[cfg(feature = "audit")]
 pub mod audit;
 pub mod data;
 pub mod elementary;
@@ -65,9 +100,11 @@ pub mod kernels;
 pub mod layers;
 pub mod matrix;
 pub mod models;
+#[cfg(feature = "train")]
 pub mod optim;
 pub mod packed;
 pub mod params;
 pub mod rng;
 pub mod scalar;
+#[cfg(feature = "train")]
 pub mod train;

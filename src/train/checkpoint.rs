@@ -160,8 +160,8 @@ mod tests {
         let mut whole = Training::new(settings, &task, 3);
         let mut parts = Training::new(settings, &task, 3);
         while !whole.is_finished() {
-            whole.epoch(&|| 0.0);
-            parts.epoch(&|| 0.0);
+            whole.epoch(&|| 0.0).unwrap();
+            parts.epoch(&|| 0.0).unwrap();
             let bytes = to_bytes(&identity, parts.state());
             let state = from_bytes(&bytes, &identity, task.inputs, task.classes).unwrap();
             parts = Training::resume(settings, &task, 3, state);

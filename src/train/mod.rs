@@ -8,6 +8,7 @@
 //! | [`identity`]       | what a training is of, compared before it is resumed                      |
 //! | [`step`]           | one step: forward, loss, backward, Adam                                    |
 //! | [`run`]            | one training, epoch after epoch                                           |
+//! | [`trainer`]        | one training from data to model file                                      |
 //! | [`checkpoint`]     | its state as bytes                                                        |
 //! | [`calibration`]    | probabilities that hold                                                    |
 //! | [`metrics`]        | confusion matrix, UAR, WAR, F1                                             |
@@ -21,6 +22,7 @@ pub mod run;
 pub mod settings;
 pub mod step;
 pub mod task;
+pub mod trainer;
 
 pub use augment::Augment;
 pub use identity::Identity;
@@ -29,3 +31,4 @@ pub use run::{EpochRecord, Outcome, State, Training};
 pub use settings::{Inputs, Protocol, Recipe, Settings, Validation, Weights};
 pub use step::Step;
 pub use task::{Task, evaluate};
+pub use trainer::{Trainer, TrainingData, model_file};

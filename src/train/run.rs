@@ -7,6 +7,7 @@ use super::settings::{Settings, Weights};
 use super::step::Step;
 use super::task::{Scratch, Task, count, evaluate, predict, predict_together, scores};
 use crate::data::batch::{Batch, Example, batches};
+use crate::error::{Error, Kind, Result};
 use crate::matrix::Matrix;
 use crate::models::Model;
 use crate::optim::{Adam, CosineWarmRestarts};
@@ -125,6 +126,11 @@ impl<'a> Training<'a> {
         &self.state
     }
 
+    /// The state, to go on from later.
+    pub fn into_state(self) -> State {
+        self.state
+    }
+
     /// Epochs done.
     pub fn epochs_done(&self) -> usize {
         self.state.history.len()
@@ -137,14 +143,21 @@ impl<'a> Training<'a> {
 
     /// One pass over the training clips in a fresh random order, then the validation. `clock` returns seconds since any fixed
     /// moment; it is read before and after the pass, and decides nothing: `&|| 0.0` where there is no clock.
-    pub fn epoch(&mut self, clock: &dyn Fn() -> f64) -> &EpochRecord {
+    ///
+    /// # Errors
+    /// [`Kind::Diverged`] if the loss is no number any more.
+    pub fn epoch(&mut self, clock: &dyn Fn() -> f64) -> Result<&EpochRecord> {
         let epoch = self.epochs_done();
         let start = clock();
         let loss = self.train_epoch(epoch);
         let seconds = clock() - start;
         let validation_uar = (!self.task.validation.is_empty()).then(|| self.validate(epoch));
         self.state.history.push(EpochRecord { loss, validation_uar, seconds });
-        &self.state.history[epoch]
+        if !loss.is_finite() {
+            let problem = format!("the training diverged: its loss is {loss} in epoch {}", epoch + 1);
+            return Err(Error::new(Kind::Diverged, problem).advice("a lower learning rate may help"));
+        }
+        Ok(&self.state.history[epoch])
     }
 
     fn train_epoch(&mut self, epoch: usize) -> f64 {

@@ -2,14 +2,13 @@
 
 use super::{interrupt, progress};
 use crate::corpus::{self, Cache, Corpus, Loaded, Work};
-use crate::experiment::TrainingData;
 use reslstm::audio::FeatureSettings;
 use reslstm::data::condition::Condition;
 use reslstm::data::folds::{FoldPlan, Split};
 use reslstm::data::{Dataset, Heard};
 use reslstm::error::{Error, Kind, Result};
 use reslstm::matrix::Matrix;
-use reslstm::train::Recipe;
+use reslstm::train::{Recipe, TrainingData};
 use std::path::{Path, PathBuf};
 
 /// A loaded corpus, and what models trained on it must say.

@@ -3,14 +3,13 @@
 use super::options::TrainingOptions;
 use super::source::Found;
 use super::{Done, Outcome, interrupt, print_line, progress};
-use crate::experiment::cross_validate::{fold_record, model_file};
 use crate::experiment::fit::fit;
 use crate::files::{self, Existing};
 use clap::Args;
 use reslstm::data::folds::{FoldPlan, Split};
 use reslstm::error::{Error, Kind, Result};
 use reslstm::models::{Metadata, ModelFile};
-use reslstm::train::{EpochRecord, Identity, Task};
+use reslstm::train::{EpochRecord, Identity, Task, model_file};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -84,8 +83,7 @@ impl Train {
             outcome.temperature = Some(temperature);
         }
         let epochs = outcome.history.clone();
-        let record = split.as_ref().map(|split| fold_record(split, &outcome));
-        let model = model_file(&data.source(), settings, record.as_ref().map(|record| (0, record)), &task, outcome)?;
+        let model = model_file(&data.source(), settings, 0, split.as_ref(), &task, outcome)?;
         files::write_atomically(&self.output, &model.to_bytes())?;
         files::remove(&checkpoint)?;
         self.report(model.metadata().expect("a model trained here has metadata"), &epochs)

@@ -12,17 +12,18 @@
 
 use super::fit::fit;
 use super::folder::{Begun, model_path, plan_path, run_path, write_clips};
-use super::plan::{Plan, TrainingData};
+use super::plan::Plan;
 use super::results::{Epochs, FoldRecord, Made, ModelSummary, RunResult, Summary};
 use crate::files::{self, Existing, read_json, remove, write_json};
 use reslstm::data::folds::Split;
 use reslstm::error::{Error, Kind, Result};
-use reslstm::models::{Metadata, Model, ModelFile};
+use reslstm::models::Model;
 use reslstm::params::Parameters;
 use reslstm::train::identity::{Identity, first_difference};
 use reslstm::train::run::{EpochRecord, Outcome};
 use reslstm::train::settings::Settings;
 use reslstm::train::task::Task;
+use reslstm::train::trainer::{TrainingData, model_file};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -227,7 +228,7 @@ impl<'a> Folder<'a> {
         let outcome = fit(&identity, &task, &checkpoint, self.execution.stop, &mut observe)
             .map_err(|error| error.at(format!("{}: run {run}, fold {fold}", self.root.display())))?;
         let record = fold_record(split, &outcome);
-        let model = model_file(self.source, settings, Some((run, &record)), &task, outcome)?;
+        let model = model_file(self.source, settings, run, Some(split), &task, outcome)?;
         files::write_atomically(&model_path(self.root, run, fold), &model.to_bytes())?;
         write_json(&record_path, &record)?;
         remove(&checkpoint)
@@ -273,43 +274,4 @@ pub fn fold_record(split: &Split, outcome: &Outcome) -> FoldRecord {
         epochs,
         others: outcome.others.clone(),
     }
-}
-
-/// A trained model with everything its file says. `fold` is the run and record of the fold it was trained on; `None` after
-/// everybody trained.
-///
-/// # Errors
-/// [`Kind::Model`] if the training left weights that are not finite.
-pub fn model_file(
-    source: &TrainingData<'_>,
-    settings: &Settings,
-    fold: Option<(usize, &FoldRecord)>,
-    task: &Task,
-    outcome: Outcome,
-) -> Result<ModelFile> {
-    let labels = source.dataset.labels().names().to_vec();
-    let mut metadata = Metadata::new(settings.arch.to_string(), labels, source.sample_rate, source.features.clone());
-    metadata.mean = task.normaliser.mean().to_vec();
-    metadata.std = task.normaliser.std().to_vec();
-    metadata.protocol = settings.protocol.to_string();
-    metadata.seed = settings.seed;
-    metadata.epochs = settings.epochs;
-    metadata.settings = serde_json::to_value(settings).expect("plain values become JSON");
-    metadata.data_fingerprint = source.fingerprint.to_string();
-    metadata.licence = source.licence.to_string();
-    metadata.temperature = outcome.temperature;
-    match fold {
-        Some((run, record)) => {
-            metadata.run = run;
-            metadata.fold = Some(record.split.fold());
-            metadata.best_epoch = Some(record.best_epoch + 1);
-            metadata.train_speakers = record.split.train().to_vec();
-            metadata.validation_speakers = record.split.validation().to_vec();
-            metadata.test_speakers = record.split.test().to_vec();
-            metadata.scores.extend(record.validation_uar.map(|uar| ("validation_uar".to_string(), uar)));
-            metadata.scores.insert("test_uar".into(), record.test_uar);
-        }
-        None => metadata.train_speakers = source.dataset.speakers(),
-    }
-    ModelFile::new(outcome.model, Some(metadata))
 }

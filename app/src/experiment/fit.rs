@@ -48,12 +48,7 @@ pub fn fit(
             return Err(Error::new(Kind::Interrupted, format!("stopped after epoch {}", training.epochs_done())));
         }
         let epoch = training.epochs_done();
-        let record = training.epoch(&clock);
-        observe(epoch, record);
-        if !record.loss.is_finite() {
-            let problem = format!("the training diverged: its loss is {} in epoch {}", record.loss, epoch + 1);
-            return Err(Error::new(Kind::Diverged, problem).advice("a lower --lr may help"));
-        }
+        observe(epoch, training.epoch(&clock)?);
         if saved.elapsed() >= CHECKPOINT_EVERY {
             save(&training)?;
             saved = Instant::now();

@@ -210,13 +210,13 @@ impl Results {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::experiment::TrainingData;
     use crate::experiment::cross_validate::{Execution, cross_validate};
     use reslstm::audio::FeatureSettings;
     use reslstm::data::Labels;
     use reslstm::matrix::Matrix;
     use reslstm::rng::Stream;
     use reslstm::train::Recipe;
+    use reslstm::train::TrainingData;
     use serde_json::{Value, json};
     use std::sync::atomic::AtomicBool;
 

@@ -1,6 +1,5 @@
 //! A job of a grid: the training of one fold.
 
-use crate::experiment::TrainingData;
 use crate::experiment::cross_validate::fold_record;
 use crate::experiment::fit::fit;
 use crate::experiment::results::{FoldRecord, Made, ModelSummary, RunResult, Summary};
@@ -8,7 +7,7 @@ use crate::sweep::{Copies, Job, Plan};
 use reslstm::data::folds::Split;
 use reslstm::error::{Error, Kind, Result};
 use reslstm::params::Parameters;
-use reslstm::train::{EpochRecord, Identity, Settings, Task};
+use reslstm::train::{EpochRecord, Identity, Settings, Task, TrainingData};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;

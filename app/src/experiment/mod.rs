@@ -2,7 +2,7 @@
 //!
 //! | file               | what                                                                     |
 //! |--------------------|--------------------------------------------------------------------------|
-//! | [`plan`]           | what to cross-validate, on which data                                     |
+//! | [`plan`]           | what to cross-validate                                                    |
 //! | [`fit`]            | one training from start to end, saved on the way                          |
 //! | [`cross_validate`] | folds × runs, on all cores, resumable                                     |
 //! | [`folder`]         | the folder of a cross-validation, read back                               |
@@ -25,4 +25,4 @@ pub mod statistics;
 pub mod trial;
 
 pub use folder::{ClipRecord, Results};
-pub use plan::{Plan, TrainingData};
+pub use plan::Plan;

@@ -1,7 +1,6 @@
 //! The work of a trial: a training a fold, one after the other, each reported, until the last one or until the search gives
 //! the trial up.
 
-use super::TrainingData;
 use crate::files;
 use reslstm::data::folds::{FoldPlan, Split};
 use reslstm::error::{Error, Kind, Result};
@@ -9,7 +8,7 @@ use reslstm::error::{Error, Kind, Result};
 use crate::experiment::Plan;
 use crate::experiment::fit::fit;
 use crate::tune::{Claim, Ending, Space, Study, Verdict};
-use reslstm::train::{Confusion, EpochRecord, Identity, Outcome, Protocol, Recipe, Settings, Task};
+use reslstm::train::{Confusion, EpochRecord, Identity, Outcome, Protocol, Recipe, Settings, Task, TrainingData};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
