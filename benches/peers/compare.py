@@ -1,4 +1,4 @@
-"""The speed table of the README: this program and the other tools in turn, in one run on one quiet machine.
+"""The table in docs/performance.md: this program and the other tools in turn, in one run on one quiet machine.
 
 usage: compare.py RESLSTM RAVDESS [ROUNDS]      RESLSTM: the release binary; RAVDESS: the restored corpus; ROUNDS: 2
 
@@ -60,7 +60,7 @@ def features():
 def epochs(batch):
     ours, other = [], []
     for attempt in range(rounds):
-        printed = run(reslstm, "train", ravdess, "-o", f"model-{batch}-{attempt}", "--epochs", "12", "--batch", str(batch),
+        printed = run(reslstm, "train", ravdess, "-o", f"model-{batch}-{attempt}", "--recipe", "paper", "--epochs", "12", "--batch", str(batch),
                       "--threads", "1", "--json")[0]
         ours.append(statistics.median(epoch["seconds"] for epoch in json.loads(printed)["epochs"]))
         printed = peer("torch_ser.py", "features.npz", "--lr", "0.01", "--dropout", "0.4", "--t0", "5", "--folds", "0",
@@ -92,7 +92,8 @@ def cores():
     seconds, memory = {1: [], 2: []}, []
     for attempt in range(rounds):
         for threads in (2, 1):
-            _, taken, peak = run(reslstm, "cv", ravdess, "-o", f"cv-{attempt}-{threads}", "--runs", "2", "--epochs", "10",
+            _, taken, peak = run(reslstm, "cv", ravdess, "-o", f"cv-{attempt}-{threads}", "--recipe", "paper", "--runs", "2",
+                                 "--epochs", "10",
                                  "--threads", str(threads))
             seconds[threads].append(taken)
             if threads == 2:
@@ -111,7 +112,7 @@ def process():
 
 print(f"{datetime.now():%Y-%m-%d %H:%M}, {run(reslstm, '--version')[0].strip()}, every figure in the order measured\n")
 print("| work | ours | the other | ratios |\n|---|---|---|---|")
-run(reslstm, "train", ravdess, "-o", "model", "--epochs", "1")  # fills the feature cache of train and cv
+run(reslstm, "train", ravdess, "-o", "model", "--recipe", "paper", "--epochs", "1")  # fills the feature cache of train and cv
 features()
 for batch in (8, 16, 64):
     epochs(batch)
