@@ -167,9 +167,11 @@ use crate::rng::Stream;
 use crate::scalar::Scalar;
 
 mod cell;
+mod packed;
 
 use cell::cell_backward;
 pub(super) use cell::cell_forward;
+pub use packed::{PackedLstm, Packing};
 
 /// Gates stand in the order i, f, g, o in every stacked tensor and every array of four: the forget gate is number 1.
 const FORGET: usize = 1;
@@ -209,16 +211,11 @@ pub struct LstmTape<S> {
     pub tanh_c: Matrix<S>,
     /// The output, `[F,H]`.
     pub h: Matrix<S>,
-    /// What the weights are packed for.
-    packed_for: PackedFor,
-    /// The weights of each gate as a product reads them: of batches, and backward.
-    packed_ih: [Panels<S>; 4],
-    packed_hh: [Panels<S>; 4],
-    /// Those of all gates at once: of one clip.
-    stacked_ih: Panels<S>,
-    stacked_hh: Panels<S>,
-    /// The bias sum, `[4H]`.
-    bias: Vec<S>,
+    /// What forward multiplies by.
+    packed: PackedLstm<S>,
+    /// What backward multiplies by: the weights of each gate, `[H,D]` and `[H,H]`.
+    weight_ih: [Panels<S>; 4],
+    weight_hh: [Panels<S>; 4],
     /// The gates before their activation: of one step, `[4,n,H]`, or of the next frames of one clip, `[BLOCK_FRAMES,4H]`.
     before_activation: Vec<S>,
     /// State before the first frame: zeros, `[N,H]`.
@@ -234,23 +231,6 @@ pub struct LstmTape<S> {
     packed_h_prev: Panels<S>,
     /// What those frames add to a gate's biases, `[H]`.
     dbias: Vec<S>,
-}
-
-/// What the weights of a forward are packed for: how a product reads them fastest.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum PackedFor {
-    /// Layouts of any number of clips: each gate for itself, so that its values are flat over all clips.
-    #[default]
-    Batches,
-    /// Layouts of one clip: all gates in one product, as one row is too few for its best speed.
-    OneClip,
-}
-
-impl PackedFor {
-    /// The better one for a layout.
-    pub fn layout(layout: &Packed) -> Self {
-        if layout.clips() == 1 { PackedFor::OneClip } else { PackedFor::Batches }
-    }
 }
 
 impl<S: Scalar> Lstm<S> {
@@ -298,38 +278,22 @@ impl<S: Scalar> Lstm<S> {
     /// # Panics
     /// If `x` is not `[F,D]` for this layout.
     pub fn forward(&self, layout: &Packed, x: &Matrix<S>, tape: &mut LstmTape<S>) {
-        self.pack(PackedFor::layout(layout), tape);
-        self.forward_packed(layout, x, tape);
+        let mut packed = std::mem::take(&mut tape.packed);
+        packed.pack(self, Packing::for_layout(layout));
+        packed.forward(layout, x, tape);
+        tape.packed = packed;
     }
+}
 
-    /// The first half of [`forward`](Self::forward), to be done once for many calls of the second.
-    pub fn pack(&self, packed_for: PackedFor, tape: &mut LstmTape<S>) {
-        tape.packed_for = packed_for;
-        match packed_for {
-            PackedFor::Batches => {
-                for gate in 0..4 {
-                    tape.packed_ih[gate].pack_transposed(gate_rows(&self.weight_ih, gate), self.inputs());
-                    tape.packed_hh[gate].pack_transposed(gate_rows(&self.weight_hh, gate), self.hidden());
-                }
-            }
-            PackedFor::OneClip => {
-                tape.stacked_ih.pack_transposed(self.weight_ih.as_slice(), self.inputs());
-                tape.stacked_hh.pack_transposed(self.weight_hh.as_slice(), self.hidden());
-            }
-        }
-        tape.bias.clear();
-        tape.bias.extend(self.bias_ih.iter().zip(&self.bias_hh).map(|(&ih, &hh)| ih + hh));
-    }
-
-    /// The second half: hidden states by the weights that [`pack`](Self::pack) left in `tape`, if no
-    /// [`backward`](Self::backward) came in between.
+impl<S: Scalar> PackedLstm<S> {
+    /// Hidden states of all frames, into `tape.h`: [`Lstm::forward`] of the layer that was copied, to the bit.
     ///
     /// # Panics
-    /// As [`forward`](Self::forward); if the weights are packed for one clip, and there are more.
-    pub fn forward_packed(&self, layout: &Packed, x: &Matrix<S>, tape: &mut LstmTape<S>) {
-        let (inputs, hidden) = (self.inputs(), self.hidden());
+    /// If `x` is not `[F,D]` for this layout; if the weights are packed for one clip, and there are more.
+    pub fn forward(&self, layout: &Packed, x: &Matrix<S>, tape: &mut LstmTape<S>) {
+        let (inputs, hidden) = (self.inputs, self.hidden);
         assert_eq!(x.shape(), [layout.frames(), inputs], "an LSTM of {inputs} inputs reads [F,{inputs}]");
-        assert!(tape.packed_for == PackedFor::Batches || layout.clips() == 1, "weights packed for one clip");
+        assert!(self.packing == Packing::Batches || layout.clips() == 1, "weights packed for one clip");
         for states in tape.gates.iter_mut().chain([&mut tape.c, &mut tape.tanh_c, &mut tape.h]) {
             states.resize(layout.frames(), hidden);
         }
@@ -345,32 +309,32 @@ impl<S: Scalar> Lstm<S> {
             let h_prev = if t == 0 { &tape.before[..] } else { &h_past[previous..][..h.len()] };
             let c_prev = if t == 0 { &tape.before[..] } else { &c_past[previous..][..c.len()] };
             let activation = &mut tape.before_activation;
-            let activation = match tape.packed_for {
-                PackedFor::Batches => {
+            let activation = match self.packing {
+                Packing::Batches => {
                     activation.resize(4 * layout.clips() * hidden, S::ZERO);
                     for gate in 0..4 {
                         // Every other step backwards: the weights used last are still in the cache.
                         let gate = if t % 2 == 0 { gate } else { 3 - gate };
-                        let input = Term { a: x.rows_between(rows.start, rows.end), b: &tape.packed_ih[gate] };
-                        let recurrent = Term { a: h_prev, b: &tape.packed_hh[gate] };
-                        let bias = &tape.bias[gate * hidden..][..hidden];
+                        let input = Term { a: x.rows_between(rows.start, rows.end), b: &self.gates_ih[gate] };
+                        let recurrent = Term { a: h_prev, b: &self.gates_hh[gate] };
+                        let bias = &self.bias[gate * hidden..][..hidden];
                         let out = &mut activation[gate * h.len()..][..h.len()];
                         product(Start::Row(bias), &[input, recurrent], out);
                     }
                     &activation[..4 * h.len()]
                 }
-                PackedFor::OneClip => {
+                Packing::OneClip => {
                     // The input's share waits for no step: it is computed ahead, for many frames together.
                     if t % BLOCK_FRAMES == 0 {
                         let frames = BLOCK_FRAMES.min(layout.steps() - t);
                         activation.resize(4 * frames * hidden, S::ZERO);
-                        let input = Term { a: x.rows_between(t, t + frames), b: &tape.stacked_ih };
-                        product(Start::Row(&tape.bias), &[input], activation);
+                        let input = Term { a: x.rows_between(t, t + frames), b: &self.stacked_ih };
+                        product(Start::Row(&self.bias), &[input], activation);
                     }
                     let frame = &mut activation[t % BLOCK_FRAMES * 4 * hidden..][..4 * hidden];
                     // From left and right in turn, too.
                     let side = if t % 2 == 0 { Side::Left } else { Side::Right };
-                    product_from(side, Start::Held, &[Term { a: h_prev, b: &tape.stacked_hh }], frame);
+                    product_from(side, Start::Held, &[Term { a: h_prev, b: &self.stacked_hh }], frame);
                     &*frame
                 }
             };
@@ -378,7 +342,9 @@ impl<S: Scalar> Lstm<S> {
             cell_forward(activation, c_prev, gates, c, &mut tape.tanh_c.as_mut_slice()[values], h);
         }
     }
+}
 
+impl<S: Scalar> Lstm<S> {
     /// Adds the gradients of weights and biases to `grads`, writes ∂L/∂x to `dx` where that is wanted. `dh` is what arrives
     /// from above, `[F,H]`; `x` and `tape` are those of `forward`.
     ///
@@ -403,8 +369,8 @@ impl<S: Scalar> Lstm<S> {
         assert_eq!(dh.shape(), [layout.frames(), hidden], "dh has the shape of h");
         let room = layout.frames().min(BLOCK_FRAMES + layout.clips());
         for gate in 0..4 {
-            tape.packed_ih[gate].pack(gate_rows(&self.weight_ih, gate), inputs);
-            tape.packed_hh[gate].pack(gate_rows(&self.weight_hh, gate), hidden);
+            tape.weight_ih[gate].pack(gate_rows(&self.weight_ih, gate), inputs);
+            tape.weight_hh[gate].pack(gate_rows(&self.weight_hh, gate), hidden);
             tape.dgates[gate].resize(room, hidden);
         }
         // Clips that end before the last step get nothing from the step after their end: their rows start as zeros.
@@ -436,7 +402,7 @@ impl<S: Scalar> Lstm<S> {
             if t > 0 {
                 // forward: â += W_hh·h₋₁
                 let dgates = tape.dgates.each_ref().map(|dgate| &dgate.as_slice()[dvalues.clone()]);
-                let terms = of_all_gates(dgates, &tape.packed_hh);
+                let terms = of_all_gates(dgates, &tape.weight_hh);
                 product(Start::Zero, &terms, &mut tape.dh_next.as_mut_slice()[..values.len()]);
             }
             if pending >= BLOCK_FRAMES || t == 0 {
@@ -446,8 +412,8 @@ impl<S: Scalar> Lstm<S> {
         }
     }
 
-    /// How much the loss depends on every state: ∂L/∂h and ∂L/∂c along all paths into `dh_all` and `dc_all`, `[F,H]` each. To be called
-    /// after [`backward`](Self::backward), with its `tape` and `dh`; backward itself keeps these for one step only.
+    /// How much the loss depends on every state: ∂L/∂h and ∂L/∂c along all paths into `dh_all` and `dc_all`, `[F,H]` each. `tape`
+    /// is that of [`forward`](Self::forward), `dh` what [`backward`](Self::backward) takes, which keeps these for one step only.
     ///
     /// # Derivation
     /// ```text
@@ -467,6 +433,11 @@ impl<S: Scalar> Lstm<S> {
             all.resize(layout.frames(), hidden);
         }
         let mut dgates: [Vec<S>; 4] = std::array::from_fn(|_| vec![S::ZERO; layout.clips() * hidden]);
+        let weight_hh = std::array::from_fn(|gate| {
+            let mut panels = Panels::default();
+            panels.pack(gate_rows(&self.weight_hh, gate), hidden);
+            panels
+        });
         let [mut dh_next, mut dc_next, mut dc_prev] = std::array::from_fn(|_| vec![S::ZERO; layout.clips() * hidden]);
         for t in (0..layout.steps()).rev() {
             let values = layout.rows(t).start * hidden..layout.rows(t).end * hidden;
@@ -482,7 +453,7 @@ impl<S: Scalar> Lstm<S> {
             let into = dgates.each_mut().map(|dgate| &mut dgate[..n]);
             cell_backward(gates, c_prev, tanh_c, dh, &dh_next[..n], &dc_next[..n], &mut dc_prev[..n], into);
             std::mem::swap(&mut dc_next, &mut dc_prev);
-            let terms = of_all_gates(dgates.each_ref().map(|dgate| &dgate[..n]), &tape.packed_hh);
+            let terms = of_all_gates(dgates.each_ref().map(|dgate| &dgate[..n]), &weight_hh);
             product(Start::Zero, &terms, &mut dh_next[..n]);
         }
     }
@@ -521,7 +492,7 @@ impl<S: Scalar> Lstm<S> {
             }
         }
         if let Some(dx) = dx {
-            product(Start::Zero, &of_all_gates(dgates, &tape.packed_ih), dx.rows_between_mut(first, last));
+            product(Start::Zero, &of_all_gates(dgates, &tape.weight_ih), dx.rows_between_mut(first, last));
         }
     }
 }

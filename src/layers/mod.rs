@@ -131,6 +131,6 @@ pub mod softmax_cross_entropy;
 
 pub use attention::{Attention, AttentionTape};
 pub use batch_norm::{BatchNorm, BatchNormTape};
-pub use linear::{Linear, LinearTape};
-pub use lstm::{Lstm, LstmTape, PackedFor};
+pub use linear::{Linear, LinearTape, PackedLinear};
+pub use lstm::{Lstm, LstmTape, PackedLstm, Packing};
 pub use running::{RunningAttention, RunningLstm};

@@ -10,18 +10,15 @@
 //! | `w`    | `[V,H]` | sum of the hidden states so far, each times its exponential          |
 
 use super::attention::Attention;
-use super::lstm::{Lstm, cell_forward};
-use crate::kernels::{Panels, Start, Term, dot, product, simd};
+use super::lstm::{Lstm, PackedLstm, Packing, cell_forward};
+use crate::kernels::{Start, Term, dot, product, simd};
 use crate::matrix::Matrix;
 use crate::scalar::Scalar;
 
 /// An LSTM and where it is in a clip.
 #[derive(Clone, Debug)]
 pub struct RunningLstm<S> {
-    /// The weights of all gates as a product reads them, and the bias sum, `[4H]`.
-    packed_ih: Panels<S>,
-    packed_hh: Panels<S>,
-    bias: Vec<S>,
+    packed: PackedLstm<S>,
     /// i, f, g, o of the last frame before and after their activation, one after the other, `[4H]`.
     before_activation: Vec<S>,
     gates: Vec<S>,
@@ -35,16 +32,9 @@ pub struct RunningLstm<S> {
 impl<S: Scalar> RunningLstm<S> {
     /// Before the first frame: `h` and `c` are zero. The weights are packed here, once for all frames.
     pub fn new(layer: &Lstm<S>) -> Self {
-        let (inputs, hidden) = (layer.inputs(), layer.hidden());
-        let pack = |weight: &Matrix<S>, columns: usize| {
-            let mut panels = Panels::default();
-            panels.pack_transposed(weight.as_slice(), columns);
-            panels
-        };
+        let hidden = layer.hidden();
         RunningLstm {
-            packed_ih: pack(&layer.weight_ih, inputs),
-            packed_hh: pack(&layer.weight_hh, hidden),
-            bias: layer.bias_ih.iter().zip(&layer.bias_hh).map(|(&ih, &hh)| ih + hh).collect(),
+            packed: PackedLstm::new(layer, Packing::OneClip),
             before_activation: vec![S::ZERO; 4 * hidden],
             gates: vec![S::ZERO; 4 * hidden],
             c: vec![S::ZERO; hidden],
@@ -65,8 +55,9 @@ impl<S: Scalar> RunningLstm<S> {
     /// # Panics
     /// If `x` has not `D` values.
     pub fn push(&mut self, x: &[S]) -> &[S] {
-        let terms = [Term { a: x, b: &self.packed_ih }, Term { a: &self.h, b: &self.packed_hh }];
-        product(Start::Row(&self.bias), &terms, &mut self.before_activation);
+        let PackedLstm { stacked_ih, stacked_hh, bias, .. } = &self.packed;
+        let terms = [Term { a: x, b: stacked_ih }, Term { a: &self.h, b: stacked_hh }];
+        product(Start::Row(bias), &terms, &mut self.before_activation);
         std::mem::swap(&mut self.c, &mut self.c_prev);
         let (if_gates, go_gates) = self.gates.split_at_mut(2 * self.h.len());
         let ((i, f), (g, o)) = (if_gates.split_at_mut(self.h.len()), go_gates.split_at_mut(self.h.len()));

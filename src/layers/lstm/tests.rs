@@ -34,6 +34,34 @@ fn a_clip_alone_has_the_states_it_has_in_company() {
 }
 
 #[test]
+fn a_backward_between_forwards_leaves_the_packed_weights_alone() {
+    // D = H too: there a product with the transpose would run unnoticed.
+    for (inputs, hidden) in [(5, 5), (18, 18), (7, 3)] {
+        for (lengths, packing) in
+            [(&[4][..], Packing::OneClip), (&[4][..], Packing::Batches), (&[4, 2, 1], Packing::Batches)]
+        {
+            let mut stream = Stream::new(6, "packed", 0);
+            let layer = Lstm::<f64>::init(inputs, hidden, &mut stream);
+            let layout = Packed::new(lengths, Padding::Ignored);
+            let frames = layout.frames();
+            let x = Matrix::from_vec(frames, inputs, (0..frames * inputs).map(|_| stream.normal()).collect());
+            let (mut tape, mut grads) = (LstmTape::default(), Lstm::zeros(inputs, hidden));
+            let packed = PackedLstm::new(&layer, packing);
+            layer.forward(&layout, &x, &mut tape);
+            let expected = tape.h.clone();
+            for _ in 0..2 {
+                layer.backward(&layout, &x, &mut tape, &expected, &mut grads, None);
+                packed.forward(&layout, &x, &mut tape);
+                assert_eq!(tape.h, expected, "packed for {packing:?}, {inputs} to {hidden}");
+                layer.backward(&layout, &x, &mut tape, &expected, &mut grads, None);
+                layer.forward(&layout, &x, &mut tape);
+                assert_eq!(tape.h, expected, "{inputs} to {hidden}");
+            }
+        }
+    }
+}
+
+#[test]
 fn state_gradients_explain_the_gates_gradients() {
     let subject = LstmSubject { layout: Packed::new(&[5, 3, 1], Padding::Ignored), inputs: 3, hidden: 4 };
     let crate::audit::Point { layer, x, dy } = crate::audit::random_point(&subject, 1);
