@@ -34,7 +34,8 @@ pub mod units;
 pub mod vector;
 
 pub use dense::dense_product;
-pub use level::{Level, simd};
+#[doc(inline)]
+pub use level::{Level, limit_level, simd};
 pub use outer::add_outer;
 pub use panels::Panels;
 pub use product::{Start, Term, product, product_from};

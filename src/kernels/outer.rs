@@ -27,39 +27,31 @@ fn add_outer_at<S: Scalar>(level: Level, a: &[S], rows: usize, b: &Panels<S>, ou
     if b.columns() < LANES {
         return add_narrow_outer(level, a, rows, b, out);
     }
-    simd_at(
-        level,
-        #[inline(always)]
-        |level| {
-            share_evenly(
-                b.depth(),
-                BLOCK_FRAMES,
-                Side::Left,
-                #[inline(always)]
-                |first, frames| {
-                    let a = &a[first * rows..][..frames * rows];
-                    cover(level, rows, b.columns(), Side::Left, &Job { level, a, rows, b, first, frames }, out);
-                },
-            );
-        },
-    );
+    simd_at!(level, |level| {
+        share_evenly(
+            b.depth(),
+            BLOCK_FRAMES,
+            Side::Left,
+            #[inline(always)]
+            |first, frames| {
+                let a = &a[first * rows..][..frames * rows];
+                cover(level, rows, b.columns(), Side::Left, &Job { level, a, rows, b, first, frames }, out);
+            },
+        );
+    });
 }
 
 /// [`add_outer`] of fewer than sixteen columns, row by row, as in a narrow [product](super::product()).
 fn add_narrow_outer<S: Scalar>(level: Level, a: &[S], rows: usize, b: &Panels<S>, out: &mut [S]) {
-    simd_at(
-        level,
-        #[inline(always)]
-        |level| {
-            for (p, out) in out.chunks_exact_mut(b.columns()).enumerate() {
-                let mut sums = Lanes::load_padded(out);
-                for (a, lanes) in a.chunks_exact(rows).zip(b.strip(0)) {
-                    sums.add_scaled(level, a[p], lanes);
-                }
-                out.copy_from_slice(&sums.0[..b.columns()]);
+    simd_at!(level, |level| {
+        for (p, out) in out.chunks_exact_mut(b.columns()).enumerate() {
+            let mut sums = Lanes::load_padded(out);
+            for (a, lanes) in a.chunks_exact(rows).zip(b.strip(0)) {
+                sums.add_scaled(level, a[p], lanes);
             }
-        },
-    );
+            out.copy_from_slice(&sums.0[..b.columns()]);
+        }
+    });
 }
 
 struct Job<'a, S> {

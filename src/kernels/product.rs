@@ -66,36 +66,28 @@ fn product_at<S: Scalar>(
     if columns < LANES {
         return narrow_product(level, columns, start, terms, out);
     }
-    simd_at(
-        level,
-        #[inline(always)]
-        |level| cover(level, rows, columns, side, &Job { level, columns, start, terms }, out),
-    );
+    simd_at!(level, |level| cover(level, rows, columns, side, &Job { level, columns, start, terms }, out));
 }
 
 /// [`product()`] of fewer than sixteen columns, row by row. Apart from the tiles: sums whose length is known only at run time stay in
 /// memory, and take those of the tiles with them.
 fn narrow_product<S: Scalar>(level: Level, columns: usize, start: Start<'_, S>, terms: &[Term<'_, S>], out: &mut [S]) {
-    simd_at(
-        level,
-        #[inline(always)]
-        |level| {
-            for (row, out) in out.chunks_exact_mut(columns).enumerate() {
-                let mut sums = match start {
-                    Start::Zero => Lanes::ZERO,
-                    Start::Row(bias) => Lanes::load_padded(bias),
-                    Start::Held => Lanes::load_padded(out),
-                };
-                for term in terms {
-                    let depth = term.b.depth();
-                    for (&a, lanes) in term.a[row * depth..][..depth].iter().zip(term.b.strip(0)) {
-                        sums.add_scaled(level, a, lanes);
-                    }
+    simd_at!(level, |level| {
+        for (row, out) in out.chunks_exact_mut(columns).enumerate() {
+            let mut sums = match start {
+                Start::Zero => Lanes::ZERO,
+                Start::Row(bias) => Lanes::load_padded(bias),
+                Start::Held => Lanes::load_padded(out),
+            };
+            for term in terms {
+                let depth = term.b.depth();
+                for (&a, lanes) in term.a[row * depth..][..depth].iter().zip(term.b.strip(0)) {
+                    sums.add_scaled(level, a, lanes);
                 }
-                out.copy_from_slice(&sums.0[..columns]);
             }
-        },
-    );
+            out.copy_from_slice(&sums.0[..columns]);
+        }
+    });
 }
 
 struct Job<'a, S> {

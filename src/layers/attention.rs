@@ -166,59 +166,56 @@ impl<S: Scalar> Attention<S> {
         tape.sum.resize(clips, vectors);
         context.resize(clips, hidden);
         context.fill(S::ZERO);
-        simd(
-            #[inline(always)]
-            |level| {
-                for (h, e) in h.as_slice().chunks_exact(hidden).zip(tape.a.as_mut_slice().chunks_exact_mut(vectors)) {
-                    for (v, e) in e.iter_mut().enumerate() {
-                        *e = dot(level, h, tape.u.row(v));
-                    }
+        simd!(|level| {
+            for (h, e) in h.as_slice().chunks_exact(hidden).zip(tape.a.as_mut_slice().chunks_exact_mut(vectors)) {
+                for (v, e) in e.iter_mut().enumerate() {
+                    *e = dot(level, h, tape.u.row(v));
                 }
-                // Frame 0 of every clip is the block of rows 0..N: the first candidate for the largest score.
-                for n in 0..clips {
+            }
+            // Frame 0 of every clip is the block of rows 0..N: the first candidate for the largest score.
+            for n in 0..clips {
+                for v in 0..vectors {
+                    tape.max[(n, v)] = tape.a[(n, v)];
+                    tape.sum[(n, v)] = S::ZERO;
+                }
+            }
+            for t in 1..layout.steps() {
+                for (n, row) in layout.rows(t).enumerate() {
                     for v in 0..vectors {
-                        tape.max[(n, v)] = tape.a[(n, v)];
-                        tape.sum[(n, v)] = S::ZERO;
-                    }
-                }
-                for t in 1..layout.steps() {
-                    for (n, row) in layout.rows(t).enumerate() {
-                        for v in 0..vectors {
-                            if tape.a[(row, v)] > tape.max[(n, v)] {
-                                tape.max[(n, v)] = tape.a[(row, v)];
-                            }
+                        if tape.a[(row, v)] > tape.max[(n, v)] {
+                            tape.max[(n, v)] = tape.a[(row, v)];
                         }
                     }
                 }
-                for t in 0..layout.steps() {
-                    for (n, row) in layout.rows(t).enumerate() {
-                        for v in 0..vectors {
-                            let exp = (tape.a[(row, v)] - tape.max[(n, v)]).exp();
-                            tape.a[(row, v)] = exp;
-                            tape.sum[(n, v)] += exp;
-                        }
-                    }
-                }
-                for n in (0..clips).filter(|&n| layout.padded(n) > 0) {
-                    let padded = S::from_f64(layout.padded(n) as f64);
+            }
+            for t in 0..layout.steps() {
+                for (n, row) in layout.rows(t).enumerate() {
                     for v in 0..vectors {
-                        // Infinite where all scores are far below the padded frames' 0: then these get all the attention.
-                        tape.sum[(n, v)] += padded * (-tape.max[(n, v)]).exp();
+                        let exp = (tape.a[(row, v)] - tape.max[(n, v)]).exp();
+                        tape.a[(row, v)] = exp;
+                        tape.sum[(n, v)] += exp;
                     }
                 }
-                for t in 0..layout.steps() {
-                    for (n, row) in layout.rows(t).enumerate() {
-                        let mut alpha = S::ZERO;
-                        for v in 0..vectors {
-                            tape.a[(row, v)] = tape.a[(row, v)] / tape.sum[(n, v)];
-                            alpha += tape.a[(row, v)];
-                        }
-                        tape.alpha[row] = alpha / S::from_f64(vectors as f64);
-                        add_scaled(level, tape.alpha[row], h.row(row), context.row_mut(n));
-                    }
+            }
+            for n in (0..clips).filter(|&n| layout.padded(n) > 0) {
+                let padded = S::from_f64(layout.padded(n) as f64);
+                for v in 0..vectors {
+                    // Infinite where all scores are far below the padded frames' 0: then these get all the attention.
+                    tape.sum[(n, v)] += padded * (-tape.max[(n, v)]).exp();
                 }
-            },
-        );
+            }
+            for t in 0..layout.steps() {
+                for (n, row) in layout.rows(t).enumerate() {
+                    let mut alpha = S::ZERO;
+                    for v in 0..vectors {
+                        tape.a[(row, v)] = tape.a[(row, v)] / tape.sum[(n, v)];
+                        alpha += tape.a[(row, v)];
+                    }
+                    tape.alpha[row] = alpha / S::from_f64(vectors as f64);
+                    add_scaled(level, tape.alpha[row], h.row(row), context.row_mut(n));
+                }
+            }
+        });
     }
 
     /// Adds ∂L/∂u to `grads`, writes ∂L/∂h to `dh`.
@@ -249,32 +246,29 @@ impl<S: Scalar> Attention<S> {
         tape.du.fill(S::ZERO);
         dh.resize(layout.frames(), hidden);
         dh.fill(S::ZERO);
-        simd(
-            #[inline(always)]
-            |level| {
-                for t in 0..layout.steps() {
-                    for (n, row) in layout.rows(t).enumerate() {
-                        // forward: ctx = Σ_t α_t·h_t
-                        tape.dalpha[row] = dot(level, dcontext.row(n), h.row(row));
-                        add_scaled(level, tape.alpha[row], dcontext.row(n), dh.row_mut(row));
-                        for v in 0..vectors {
-                            tape.expected_dalpha[(n, v)] += tape.a[(row, v)] * tape.dalpha[row];
-                        }
+        simd!(|level| {
+            for t in 0..layout.steps() {
+                for (n, row) in layout.rows(t).enumerate() {
+                    // forward: ctx = Σ_t α_t·h_t
+                    tape.dalpha[row] = dot(level, dcontext.row(n), h.row(row));
+                    add_scaled(level, tape.alpha[row], dcontext.row(n), dh.row_mut(row));
+                    for v in 0..vectors {
+                        tape.expected_dalpha[(n, v)] += tape.a[(row, v)] * tape.dalpha[row];
                     }
                 }
-                for t in 0..layout.steps() {
-                    for (n, row) in layout.rows(t).enumerate() {
-                        for v in 0..vectors {
-                            // forward: α = (1/V) Σ_v a_v,  a = softmax(e)
-                            let de = share * tape.a[(row, v)] * (tape.dalpha[row] - tape.expected_dalpha[(n, v)]);
-                            // forward: e = uᵀh
-                            add_scaled(level, de, tape.u.row(v), dh.row_mut(row));
-                            add_scaled(level, de, h.row(row), tape.du.row_mut(v));
-                        }
+            }
+            for t in 0..layout.steps() {
+                for (n, row) in layout.rows(t).enumerate() {
+                    for v in 0..vectors {
+                        // forward: α = (1/V) Σ_v a_v,  a = softmax(e)
+                        let de = share * tape.a[(row, v)] * (tape.dalpha[row] - tape.expected_dalpha[(n, v)]);
+                        // forward: e = uᵀh
+                        add_scaled(level, de, tape.u.row(v), dh.row_mut(row));
+                        add_scaled(level, de, h.row(row), tape.du.row_mut(v));
                     }
                 }
-            },
-        );
+            }
+        });
         for v in 0..vectors {
             for k in 0..hidden {
                 grads.vector[(k, v)] += tape.du[(v, k)];

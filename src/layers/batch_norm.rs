@@ -197,18 +197,15 @@ impl<S: Scalar> BatchNorm<S> {
         let (weight, bias) = (&self.weight[..features], &self.bias[..features]);
         let rows = x.as_slice().chunks_exact(features);
         let x_hats = tape.x_hat.as_mut_slice().chunks_exact_mut(features);
-        simd(
-            #[inline(always)]
-            move |_| {
-                for ((x, x_hat), y) in rows.zip(x_hats).zip(y.as_mut_slice().chunks_exact_mut(features)) {
-                    let (x, x_hat, y) = (&x[..features], &mut x_hat[..features], &mut y[..features]);
-                    for c in 0..features {
-                        x_hat[c] = (x[c] - mean[c]) * inv_std[c];
-                        y[c] = weight[c] * x_hat[c] + bias[c];
-                    }
+        simd!(move |_| {
+            for ((x, x_hat), y) in rows.zip(x_hats).zip(y.as_mut_slice().chunks_exact_mut(features)) {
+                let (x, x_hat, y) = (&x[..features], &mut x_hat[..features], &mut y[..features]);
+                for c in 0..features {
+                    x_hat[c] = (x[c] - mean[c]) * inv_std[c];
+                    y[c] = weight[c] * x_hat[c] + bias[c];
                 }
-            },
-        );
+            }
+        });
     }
 
     /// Adds ∂L/∂γ and ∂L/∂β to `grads`, writes ∂L/∂x to `dx`. No gradient comes from padded rows: nothing reads them.
@@ -244,17 +241,14 @@ impl<S: Scalar> BatchNorm<S> {
         let (weight, inv_std) = (&self.weight[..features], &tape.inv_std[..features]);
         let rows = dy.as_slice().chunks_exact(features);
         let x_hats = tape.x_hat.as_slice().chunks_exact(features);
-        simd(
-            #[inline(always)]
-            move |_| {
-                for ((dy, x_hat), dx) in rows.zip(x_hats).zip(dx.as_mut_slice().chunks_exact_mut(features)) {
-                    let (dy, x_hat, dx) = (&dy[..features], &x_hat[..features], &mut dx[..features]);
-                    for c in 0..features {
-                        dx[c] = weight[c] * inv_std[c] * (dy[c] - mean_dy[c] - x_hat[c] * mean_dy_x_hat[c]);
-                    }
+        simd!(move |_| {
+            for ((dy, x_hat), dx) in rows.zip(x_hats).zip(dx.as_mut_slice().chunks_exact_mut(features)) {
+                let (dy, x_hat, dx) = (&dy[..features], &x_hat[..features], &mut dx[..features]);
+                for c in 0..features {
+                    dx[c] = weight[c] * inv_std[c] * (dy[c] - mean_dy[c] - x_hat[c] * mean_dy_x_hat[c]);
                 }
-            },
-        );
+            }
+        });
     }
 
     /// Moves the running statistics a tenth of the way to those of the batch `tape` saw.
@@ -301,14 +295,11 @@ impl<S: Scalar> BatchNorm<S> {
         assert_eq!([inv_std.len(), x.len(), y.len()], [features; 3], "batch norm of {features} features");
         // Zipped, not indexed: the lengths are not known to be equal where this is compiled, and each check would cost a branch.
         let rows = x.iter().zip(&self.running_mean.0).zip(inv_std).zip(&self.weight).zip(&self.bias);
-        simd(
-            #[inline(always)]
-            move |_| {
-                for (y, ((((&x, &mean), &inv_std), &weight), &bias)) in y.iter_mut().zip(rows) {
-                    *y = weight * ((x - mean) * inv_std) + bias;
-                }
-            },
-        );
+        simd!(move |_| {
+            for (y, ((((&x, &mean), &inv_std), &weight), &bias)) in y.iter_mut().zip(rows) {
+                *y = weight * ((x - mean) * inv_std) + bias;
+            }
+        });
     }
 
     /// Undoes [`forward_eval`](Self::forward_eval): adds ∂L/∂γ and ∂L/∂β to `grads`, writes ∂L/∂x to `dx`. `x` is what the forward saw.
@@ -334,30 +325,24 @@ impl<S: Scalar> BatchNorm<S> {
 
 /// `sums[c] += Σ_r (rows[r,c] − mean[c])²`
 fn add_squared_deviations<S: Scalar>(rows: &[S], mean: &[S], sums: &mut [S]) {
-    simd(
-        #[inline(always)]
-        |_| {
-            for row in rows.chunks_exact(mean.len()) {
-                for ((sum, &x), &mean) in sums.iter_mut().zip(row).zip(mean) {
-                    *sum += (x - mean) * (x - mean);
-                }
+    simd!(|_| {
+        for row in rows.chunks_exact(mean.len()) {
+            for ((sum, &x), &mean) in sums.iter_mut().zip(row).zip(mean) {
+                *sum += (x - mean) * (x - mean);
             }
-        },
-    );
+        }
+    });
 }
 
 /// `sums[c] += Σ_r a[r,c]·b[r,c]`
 fn add_column_products<S: Scalar>(a: &[S], b: &[S], sums: &mut [S]) {
-    simd(
-        #[inline(always)]
-        |_| {
-            for (a, b) in a.chunks_exact(sums.len()).zip(b.chunks_exact(sums.len())) {
-                for ((sum, &a), &b) in sums.iter_mut().zip(a).zip(b) {
-                    *sum += a * b;
-                }
+    simd!(|_| {
+        for (a, b) in a.chunks_exact(sums.len()).zip(b.chunks_exact(sums.len())) {
+            for ((sum, &a), &b) in sums.iter_mut().zip(a).zip(b) {
+                *sum += a * b;
             }
-        },
-    );
+        }
+    });
 }
 
 #[cfg(test)]

@@ -130,23 +130,20 @@ impl<S: Scalar> RunningAttention<S> {
         let RunningAttention { u, max, sum, weighted, context } = self;
         let share = S::from_f64(1.0 / max.len() as f64);
         context.fill(S::ZERO);
-        simd(
-            #[inline(always)]
-            |level| {
-                for v in 0..max.len() {
-                    let score = dot(level, h, u.row(v));
-                    let largest = if score > max[v] { score } else { max[v] };
-                    let (shrunk, weight) = ((max[v] - largest).exp(), (score - largest).exp());
-                    max[v] = largest;
-                    sum[v] = sum[v] * shrunk + weight;
-                    let scale = share / sum[v];
-                    for ((w, &h), context) in weighted.row_mut(v).iter_mut().zip(h).zip(context.iter_mut()) {
-                        *w = *w * shrunk + weight * h;
-                        *context += scale * *w;
-                    }
+        simd!(|level| {
+            for v in 0..max.len() {
+                let score = dot(level, h, u.row(v));
+                let largest = if score > max[v] { score } else { max[v] };
+                let (shrunk, weight) = ((max[v] - largest).exp(), (score - largest).exp());
+                max[v] = largest;
+                sum[v] = sum[v] * shrunk + weight;
+                let scale = share / sum[v];
+                for ((w, &h), context) in weighted.row_mut(v).iter_mut().zip(h).zip(context.iter_mut()) {
+                    *w = *w * shrunk + weight * h;
+                    *context += scale * *w;
                 }
-            },
-        );
+            }
+        });
         context
     }
 }

@@ -57,17 +57,14 @@ impl<S: Scalar> Adam<S> {
                 return;
             }
             let (m, v) = (front(&mut m, theta.len()), front(&mut v, theta.len()));
-            simd(
-                #[inline(always)]
-                |_| {
-                    for (((theta, &g), m), v) in theta.iter_mut().zip(g).zip(m).zip(v) {
-                        let g = g + decay * *theta;
-                        *m = beta1 * *m + take1 * g;
-                        *v = beta2 * *v + take2 * (g * g);
-                        *theta -= step_size * (*m / (v.sqrt() / root_bias2 + epsilon));
-                    }
-                },
-            );
+            simd!(|_| {
+                for (((theta, &g), m), v) in theta.iter_mut().zip(g).zip(m).zip(v) {
+                    let g = g + decay * *theta;
+                    *m = beta1 * *m + take1 * g;
+                    *v = beta2 * *v + take2 * (g * g);
+                    *theta -= step_size * (*m / (v.sqrt() / root_bias2 + epsilon));
+                }
+            });
         });
         assert!(m.is_empty() && v.is_empty(), "an optimiser serves one model");
     }
