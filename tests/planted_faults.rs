@@ -4,7 +4,7 @@
 
 use reslstm::audit::subjects::{AttentionSubject, BatchNormSubject, CrossEntropySubject, LinearSubject, LstmSubject};
 use reslstm::audit::subjects::{DropoutSubject, NoParameters, ResidualSubject};
-use reslstm::audit::{Along, Subject, TensorAudit, audit, random_point};
+use reslstm::audit::{Along, Subject, TensorAudit, audit, in_order, random_point};
 use reslstm::layers::{Attention, BatchNorm, Linear, Lstm, softmax_cross_entropy};
 use reslstm::matrix::Matrix;
 use reslstm::packed::{Packed, Padding};
@@ -52,7 +52,7 @@ enum Fault {
 /// What `subject` finds wrong, element by element and along directions.
 fn findings<A: Subject>(subject: &A) -> [Vec<TensorAudit>; 2] {
     [Along::Elements, Along::Directions(2)].map(|along| {
-        let all = audit(subject, &random_point(subject, 5), along, &|_| {});
+        let all = audit(subject, &random_point(subject, 5), along, in_order);
         all.into_iter().filter(|tensor| !tensor.passes()).collect()
     })
 }

@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 use reslstm::audit::subjects::{AttentionSubject, LossSubject, LstmSubject};
-use reslstm::audit::{Along, DUAL_BOUND, Point, Subject, analytic, audit, random_point, scaled_error};
+use reslstm::audit::{Along, DUAL_BOUND, Point, Subject, analytic, audit, in_order, random_point, scaled_error};
 use reslstm::data::batch::{Batch, Example};
 use reslstm::matrix::Matrix;
 use reslstm::models::{Model, Tape};
@@ -133,7 +133,7 @@ proptest! {
         let labels = (0..clips).map(|clip| clip % CLASSES).collect();
         let architecture = format!("reslstm-sa-h{hidden}").parse().unwrap();
         let subject = LossSubject { architecture, layout, inputs: 2, classes: CLASSES, labels };
-        for tensor in audit(&subject, &random_point(&subject, seed), Along::Elements, &|_| {}) {
+        for tensor in audit(&subject, &random_point(&subject, seed), Along::Elements, in_order) {
             let rounding = (tensor.dual.backward - tensor.dual.witness).abs() <= 1e-15;
             prop_assert!(tensor.dual.scaled_error <= DUAL_BOUND || rounding, "{:?}", tensor);
         }

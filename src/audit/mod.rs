@@ -10,10 +10,10 @@
 //! | central differences, Richardson-extrapolated | [`finite_difference`] | about 1e-9 of the largest element |
 //!
 //! ```
-//! use reslstm::audit::{Along, audit, random_point, subjects::LinearSubject};
+//! use reslstm::audit::{Along, audit, in_order, random_point, subjects::LinearSubject};
 //!
 //! let subject = LinearSubject { rows: 3, inputs: 7, outputs: 2 };
-//! for tensor in audit(&subject, &random_point(&subject, 0), Along::Elements, &|_| {}) {
+//! for tensor in audit(&subject, &random_point(&subject, 0), Along::Elements, in_order) {
 //!     println!("{}: {:.1e}", tensor.name, tensor.dual.scaled_error);
 //!     assert!(tensor.passes());
 //! }
@@ -28,7 +28,7 @@ mod report;
 pub mod subjects;
 
 pub use probe::Along;
-pub use report::{DIFFERENCE_BOUND, DUAL_BOUND, Disagreement, TensorAudit, assert_gradients, audit};
+pub use report::{DIFFERENCE_BOUND, DUAL_BOUND, Disagreement, TensorAudit, assert_gradients, audit, in_order};
 
 use crate::matrix::Matrix;
 use crate::params::{Parameters, Path, Role};
