@@ -72,7 +72,7 @@ fn verdict(tensor: &TensorAudit) -> String {
     }
     let worst = &tensor.dual;
     format!(
-        "{name}: WRONG at {:?}: backward says {:.6}, dual numbers {:.6}, differences {:.6}",
+        "{name}: WRONG at {:?}: backward computes {:.6}, dual numbers {:.6}, differences {:.6}",
         worst.at, worst.backward, worst.witness, tensor.differences.witness
     )
 }

@@ -1,8 +1,8 @@
 //! exp, tanh and sigmoid for `f32`: branch-free polynomials, so that a loop over them becomes vector instructions.
 //!
-//! All three stand on one reduction (Cody and Waite): `x = n·ln 2 + r` with `n` whole and `|r| ≤ ln 2 / 2`, so
+//! All three use one reduction (Cody and Waite): `x = n·ln 2 + r` with `n` whole and `|r| ≤ ln 2 / 2`, so
 //! `e^x = 2ⁿ·e^r`, and on one polynomial for `e^r − 1`. Only additions, multiplications and divisions that round in one
-//! way everywhere: the results are the same bits on every machine.
+//! way everywhere: the results have the same bits on every machine.
 //!
 //! | function  | largest error, over all of `f32`                                            |
 //! |-----------|-------------------------------------------------------------------------------|
@@ -134,7 +134,7 @@ pub fn tanh_all(x: &[f32], out: &mut [f32]) {
     );
 }
 
-/// [`sigmoid`] of every number of `x`, likewise.
+/// [`sigmoid`] of every number of `x`, into `out`: the same bits, and faster, in a loop under [`simd!`](crate::simd).
 ///
 /// # Panics
 /// If the arrays differ in length.
@@ -150,7 +150,7 @@ pub fn sigmoid_all(x: &[f32], out: &mut [f32]) {
     );
 }
 
-/// Numbers that [`for_all`] hands over together: enough that none waits, few enough to stay in the nearest cache.
+/// Numbers that [`for_all`] passes together: enough that none waits, few enough to stay in the nearest cache.
 const BLOCK: usize = 64;
 
 /// Numbers that lie side by side in a block: a vector register, or a few.
@@ -162,7 +162,7 @@ const VECTOR: usize = 16;
 /// vector: a few numbers are computed twice, but no code is needed for a rest, which would cost more.
 #[inline(always)]
 fn for_all(x: &[f32], out: &mut [f32], f: impl Fn([f32; BLOCK]) -> [f32; BLOCK]) {
-    assert_eq!(x.len(), out.len(), "as many results as numbers");
+    assert_eq!(x.len(), out.len(), "one result per number");
     if x.len() < VECTOR {
         return for_block(x, out, 0, x.len(), &f);
     }
@@ -171,7 +171,7 @@ fn for_all(x: &[f32], out: &mut [f32], f: impl Fn([f32; BLOCK]) -> [f32; BLOCK])
     }
 }
 
-/// [`for_all`] of one block, from vector `v` on, `count` numbers a vector.
+/// [`for_all`] of one block, from vector `v` on, `count` numbers per vector.
 #[inline(always)]
 fn for_block(x: &[f32], out: &mut [f32], v: usize, count: usize, f: &impl Fn([f32; BLOCK]) -> [f32; BLOCK]) {
     // As `kernels::lanes::vector_start`; with the rest known not to be negative the whole is 6 % faster.

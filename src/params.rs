@@ -7,12 +7,12 @@ use crate::matrix::Matrix;
 use crate::scalar::Scalar;
 use std::fmt;
 
-/// What a tensor is to training.
+/// The role of a tensor in training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// Learned by gradient.
     Parameter,
-    /// Kept beside the parameters and saved with them, not learned by gradient: batch norm's running statistics.
+    /// Kept and saved with the parameters, not learned by gradient: batch norm's running statistics.
     Buffer,
 }
 
@@ -24,7 +24,7 @@ pub struct Path<'a> {
 }
 
 impl<'a> Path<'a> {
-    /// Where every name begins.
+    /// The empty name, from which every other is built.
     pub const ROOT: Path<'static> = Path { parent: None, name: "" };
 
     /// `self.name`; an empty name adds nothing.
@@ -44,7 +44,7 @@ impl fmt::Display for Path<'_> {
     }
 }
 
-/// Something made of tensors. A gradient has the type of what it is the gradient of.
+/// A layer or a model as a list of named tensors. A gradient has the type of its layer or model.
 #[allow(clippy::type_complexity, reason = "name, role, shape, values: the visitor's arguments are what this is about")]
 pub trait Parameters<S> {
     /// Calls `see` with every tensor's name, role, shape and values, always in the same order.
@@ -67,7 +67,7 @@ pub trait Parameters<S> {
         count
     }
 
-    /// Sets every value, buffers included, to zero: how gradients begin.
+    /// Sets every value to zero, buffers included: a gradient before its first batch.
     fn set_zero(&mut self)
     where
         S: Scalar,

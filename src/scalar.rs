@@ -1,8 +1,8 @@
 //! The number type of the engine: every layer is written once, for any [`Scalar`].
 //!
-//! | type          | what it is for                                                       |
+//! | type          | use                                                                  |
 //! |---------------|----------------------------------------------------------------------|
-//! | `f32`         | training and inference; exp, tanh and sigmoid are [`elementary`]'s    |
+//! | `f32`         | training and inference; exp, tanh and sigmoid are those of [`elementary`] |
 //! | `f64`         | audits: gradients against differences and against other programs      |
 //! | `Dual`        | audits: a value and its derivative, through the same forward code     |
 //!
@@ -37,7 +37,7 @@ pub trait Scalar:
     const ONE: Self;
     /// The nearest number of this type.
     fn from_f64(x: f64) -> Self;
-    /// The number as `f64`, without any derivative it may carry.
+    /// The number as `f64`, without the derivative that it may carry.
     fn value(self) -> f64;
     /// `self·a + b`, rounded once.
     fn mul_add(self, a: Self, b: Self) -> Self;
@@ -70,15 +70,18 @@ pub trait Scalar:
     /// If the arrays differ in length.
     #[inline(always)]
     fn tanh_all(x: &[Self], out: &mut [Self]) {
-        assert_eq!(x.len(), out.len(), "as many results as numbers");
+        assert_eq!(x.len(), out.len(), "one result per number");
         for (out, &x) in out.iter_mut().zip(x) {
             *out = x.tanh();
         }
     }
-    /// [`sigmoid`](Self::sigmoid) of every number, likewise.
+    /// [`sigmoid`](Self::sigmoid) of every number, into `out`: the same bits, and faster where a type can.
+    ///
+    /// # Panics
+    /// If the arrays differ in length.
     #[inline(always)]
     fn sigmoid_all(x: &[Self], out: &mut [Self]) {
-        assert_eq!(x.len(), out.len(), "as many results as numbers");
+        assert_eq!(x.len(), out.len(), "one result per number");
         for (out, &x) in out.iter_mut().zip(x) {
             *out = x.sigmoid();
         }

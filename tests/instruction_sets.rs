@@ -23,8 +23,9 @@ const RATE: u32 = 16_000;
 fn sound(clip: usize) -> Vec<f32> {
     let mut stream = Stream::new(1, "sound", clip as u64);
     let pitch = 110.0 + 13.0 * clip as f64;
-    let tone =
-        |n: usize| (1..6).map(|k| (f64::from(k) * pitch * n as f64 * 6.2832 / f64::from(RATE)).sin()).sum::<f64>();
+    let tone = |n: usize| {
+        (1..6).map(|k| (f64::from(k) * pitch * std::f64::consts::TAU * n as f64 / f64::from(RATE)).sin()).sum::<f64>()
+    };
     (0..8_000 + 700 * clip).map(|n| (0.05 * tone(n) + 0.01 * stream.normal()) as f32).collect()
 }
 

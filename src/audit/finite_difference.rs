@@ -1,10 +1,10 @@
-//! Central differences: move along a direction a little both ways, and see how the output moves.
+//! Central differences: move a little both ways along a direction, and compare the outputs.
 
 use super::probe::{Direction, Probe};
 use super::{Point, Subject};
 use crate::matrix::Matrix;
 
-/// The step, for values of about 1: differences lose digits when it is smaller, and see curvature when it is larger.
+/// The step, for values of about 1: differences lose digits when it is smaller, and include curvature when it is larger.
 const STEP: f64 = 1e-3;
 
 /// The derivative of `L = ⟨dy, forward(x)⟩` along each of `directions` of tensor number `tensor`: four forwards each.

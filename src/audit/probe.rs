@@ -1,4 +1,4 @@
-//! Where an audit looks: along every element of a tensor, or along random directions, each within one tensor.
+//! The directions of an audit: every element of a tensor, or random directions, each within one tensor.
 
 use super::{Gradient, Point, Subject};
 use crate::matrix::Matrix;
@@ -7,7 +7,7 @@ use crate::rng::Stream;
 use crate::scalar::Scalar;
 use std::ops::Range;
 
-/// What of each tensor is compared.
+/// What is compared in each tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Along {
     /// Every element of the gradient.

@@ -1,4 +1,4 @@
-//! What an audit says of a subject: a verdict a tensor.
+//! The audit itself, and its result: one entry per tensor.
 
 use super::probe::{self, Along, Task};
 use super::scaled_error;
@@ -6,12 +6,12 @@ use super::{Gradient, Point, Subject, analytic, cast, dual, finite_difference, l
 use serde::Serialize;
 use std::sync::OnceLock;
 
-/// What dual numbers and backward may differ by, of a tensor's largest derivative: both round in f64, a few hundred times.
+/// How much dual numbers and backward may differ, of a tensor's largest derivative: both round in f64, a few hundred times.
 pub const DUAL_BOUND: f64 = 1e-12;
-/// What central differences and backward may differ by: truncation and cancellation leave some 1e-9.
+/// How much central differences and backward may differ: truncation and cancellation leave some 1e-9.
 pub const DIFFERENCE_BOUND: f64 = 1e-7;
 
-/// How far one tensor's gradient is from what each witness says of it.
+/// How far one tensor's gradient is from what each witness finds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TensorAudit {
     /// The tensor's name; `"input"` is the subject's input.
@@ -22,7 +22,7 @@ pub struct TensorAudit {
     pub dual: Disagreement,
     /// Against central differences.
     pub differences: Disagreement,
-    /// What training precision costs: scaled error of the gradient computed in `f32`, against `f64`, over all elements.
+    /// Cost of training precision: scaled error of the gradient computed in `f32`, against `f64`, over all elements.
     pub f32_error: f64,
 }
 
@@ -33,9 +33,9 @@ pub struct Disagreement {
     pub scaled_error: f64,
     /// Where it is: the element's indices, or the number of the direction.
     pub at: Vec<usize>,
-    /// What backward says there.
+    /// What backward computes there.
     pub backward: f64,
-    /// What the witness says there.
+    /// What the witness finds there.
     pub witness: f64,
 }
 

@@ -95,7 +95,7 @@ pub fn limit_level(highest: Level) -> Result<()> {
     Err(Error::new(Kind::Settings, problem).advice("call limit_level once, at the start of the program"))
 }
 
-/// Runs a closure compiled for the fastest instruction set that the processor has, and passes it that [`Level`](crate::kernels::Level).
+/// Runs a closure compiled for the fastest instruction set that the processor has, and passes it that [`Level`].
 ///
 /// ```
 /// use reslstm::kernels::{dot, simd};
@@ -103,7 +103,7 @@ pub fn limit_level(highest: Level) -> Result<()> {
 /// let (a, b) = ([1.0f32, 2.0, 3.0], [4.0, 5.0, 6.0]);
 /// assert_eq!(simd!(|level| dot(level, &a, &b)), 32.0);
 /// ```
-/// The body of the closure is compiled once per [`Level`](crate::kernels::Level). For this the closure must be inlined, so the macro
+/// The body of the closure is compiled once per [`Level`]. For this the closure must be inlined, so the macro
 /// writes its `#[inline(always)]` itself: a closure that is not inlined is compiled for the baseline, where fused multiply-adds
 /// are library calls, and runs up to seventy times slower. What cannot be inlined for sure does not compile:
 /// ```compile_fail

@@ -16,7 +16,7 @@
 //!
 //! A clip of RAVDESS has 69 to 124 frames, a classifier takes one row. The last hidden state has half forgotten the
 //! beginning, the plain mean gives silence the weight of speech. Attention lets frames compete: each gets a score,
-//! softmax turns scores into shares, and the shares can be printed, to see what the model listened to
+//! softmax turns scores into shares, and the shares can be printed, to see which frames the model used
 //! (`examples/read_attention.rs`).
 //!
 //! # Formula
@@ -31,7 +31,7 @@
 //!
 //! # Derivation
 //!
-//! Every `h` stands in the picture twice: it makes the *score*, and it is the *value* that is averaged. So `dh` is a
+//! Every `h` is in the picture twice: it makes the *score*, and it is the *value* that is averaged. So `dh` is a
 //! sum of two terms. Backwards through the picture, `V = 1`:
 //! ```text
 //! ctx = Σ_t α_t·h_t   linear in α and h:     dα_t = dctx·h_t (a number)   dh_t gets α_t·dctx
@@ -39,7 +39,7 @@
 //! e_t = uᵀ·h_t        lesson 1, one class:   du = Σ_t de_t·h_t            dh_t gets de_t·u
 //! ```
 //! Two readings worth keeping. `de_t` is negative, so that a step against the gradient raises the score, where a frame
-//! helps more than the average frame as now heard. And as the α of a clip add up to 1, its `de` add up to 0: attention
+//! helps more than the average frame under the present α. And as the α of a clip add up to 1, its `de` add up to 0: attention
 //! given to one frame is taken from the others. The code is [`Attention::backward`].
 //!
 //! # Worked by hand
@@ -54,14 +54,14 @@
 //!     approx::assert_abs_diff_eq!(got, by_hand, epsilon = 1e-14);
 //! };
 //! let ln3 = 3f64.ln();
-//! // u = (ln 3, 0): only the first unit is asked.
+//! // u = (ln 3, 0): only the first unit counts.
 //! let layer = Attention { vector: Matrix::from_rows(&[[ln3], [0.0]]) };
 //! let layout = Packed::new(&[2, 1], Padding::Ignored);
 //! let h = Matrix::from_rows(&[[0.0, 4.0], [5.0, 6.0], [1.0, 0.0]]);
 //! let (mut tape, mut ctx) = (AttentionTape::default(), Matrix::default());
 //! layer.forward(&layout, &h, &mut tape, &mut ctx);
 //! // Clip 0: e = 0·ln 3, 1·ln 3; e^e = 1, 3; α = 1/4, 3/4.
-//! // Clip 1 has one frame: α = 1 whatever its score.
+//! // Clip 1 has one frame: α = 1 for any score.
 //! close(&tape.alpha, &[1.0 / 4.0, 1.0, 3.0 / 4.0]);
 //! close(ctx.row(0), &[3.0 / 4.0, 1.0]); // 1/4·(0, 4) + 3/4·(1, 0)
 //! close(ctx.row(1), &[5.0, 6.0]);
@@ -84,7 +84,7 @@
 //! - One of the two paths into `dh` forgotten; either half alone looks like a gradient. (`WeightedPathMissing`: no
 //!   `α·dctx`)
 //! - Softmax over the wrong axis: over units, or over all rows of a batch instead of each clip's own.
-//! - Padded frames that vote. A zero frame scores 0 and e⁰ = 1 is attention, so a clip's result depends on its
+//! - Padded frames that count. A zero frame scores 0 and e⁰ = 1 is attention, so a clip's result depends on its
 //!   neighbours' length: the published code does this, protocol `strict` does not. (`PaddingOutsideTheSoftmax` is
 //!   forgetting it where it counts.)
 //!
@@ -106,7 +106,7 @@ pub struct Attention<S> {
 
 parameters!(Attention { "attention_vector" => vector });
 
-/// What forward must remember.
+/// What forward stores for backward, and scratch memory.
 #[derive(Clone, Debug, Default)]
 pub struct AttentionTape<S> {
     /// The vectors as rows, `[V,H]`.
@@ -326,7 +326,7 @@ mod tests {
         let h = Matrix::from_rows(&[[-600f32], [-400.0]]);
         layer.forward(&Packed::new(&[2], Padding::Ignored), &h, &mut tape, &mut context);
         assert_eq!(tape.alpha, [0.0, 1.0]);
-        // Beside a longer clip the first has a padded frame of score 0, which leaves nothing to the others.
+        // Next to a longer clip the first has a padded frame of score 0, which leaves nothing to the others.
         let h = Matrix::from_rows(&[[-600f32], [-600.0], [-400.0], [-400.0], [-500.0]]);
         layer.forward(&Packed::new(&[3, 2], Padding::Counted), &h, &mut tape, &mut context);
         assert_eq!((tape.alpha[1], tape.alpha[3], context[(1, 0)]), (0.0, 0.0, 0.0));

@@ -10,8 +10,8 @@
 //! # Why it exists
 //!
 //! All other layers prepare features; this one decides. Every class owns one row of `W`: its score is how far the
-//! features point along that row, plus `b`, what the class is worth before anything is heard. The same weighted sum
-//! stands inside every gate of an LSTM, so this backward comes back in [lesson 5](super::lstm).
+//! features point along that row, plus `b`, the score of the class where all features are 0. Every gate of an LSTM has
+//! the same weighted sum inside, so this backward returns in [lesson 5](super::lstm).
 //!
 //! # Formula
 //!
@@ -20,9 +20,9 @@
 //!
 //! # Derivation
 //!
-//! Pick one number, ask which scores see it, and add up what each of them reports.
+//! Pick one number, find the scores that depend on it, and add up a term from each.
 //! ```text
-//!            seen by                             slope ∂y/∂…    so
+//!            used by                             slope ∂y/∂…    so
 //! W[k,h]     y[0,k], y[1,k], … of every clip      x[n,h]        dW[k,h] = Σ_n dy[n,k]·x[n,h]
 //! b[k]       the same scores                      1             db[k]   = Σ_n dy[n,k]
 //! x[n,h]     y[n,0], y[n,1], … of its own clip    W[k,h]        dx[n,h] = Σ_k dy[n,k]·W[k,h]
@@ -145,7 +145,7 @@ impl<S: Scalar> Linear<S> {
         tape.packed.forward(x, y);
     }
 
-    /// Adds ∂L/∂W and ∂L/∂b to `grads`, writes ∂L/∂x to `dx`. `x` is what `forward` saw.
+    /// Adds ∂L/∂W and ∂L/∂b to `grads`, writes ∂L/∂x to `dx`. `x` is the input of `forward`.
     ///
     /// # Derivation
     /// ```text

@@ -68,8 +68,8 @@
 //! # Worked by hand
 //!
 //! One unit, two frames, `x = 1, −1`; the loss looks at the last hidden state alone, `dh = 0, 1`. Weights are small
-//! whole numbers, in the order i, f, g, o. Written are four digits, computed all that a calculator has: adding up what
-//! is written may miss the last digit by one.
+//! whole numbers, in the order i, f, g, o. Numbers are written with four digits and computed with all of
+//! them, so sums of written digits may be off by one in the last place.
 //! ```
 //! use reslstm::layers::{Lstm, LstmTape};
 //! use reslstm::matrix::Matrix;
@@ -140,7 +140,7 @@
 //! // Each frame for itself: dx = dî − df̂ + 2·dĝ + dô
 //! close(dx.as_slice(), &[0.1821, 0.0799]);
 //! ```
-//! Frame 0 got 0.3570 of its `dc` along the cell and 0.1407 (0.3049·0.7311·0.6311) by way of `h`: forget either, and
+//! Frame 0 got 0.3570 of its `dc` along the cell and 0.1407 (0.3049·0.7311·0.6311) through `h`: forget either, and
 //! all that frame 0 adds to the weights' gradients is wrong. `examples/bptt_by_hand.rs` prints a third frame, all in
 //! plain arithmetic.
 //!
@@ -173,7 +173,7 @@ use cell::cell_backward;
 pub(super) use cell::cell_forward;
 pub use packed::{PackedLstm, Packing};
 
-/// Gates stand in the order i, f, g, o in every stacked tensor and every array of four: the forget gate is number 1.
+/// The gates have the order i, f, g, o in every stacked tensor and every array of four: the forget gate is number 1.
 const FORGET: usize = 1;
 
 /// Frames that go through a product together where no frame waits for another: enough for its best speed, few enough to still
@@ -200,7 +200,7 @@ parameters!(Lstm {
     "bias_hh_l0" => bias_hh,
 });
 
-/// What forward remembers for backward, and scratch of both.
+/// What forward stores for backward, and scratch memory of both.
 #[derive(Clone, Debug, Default)]
 pub struct LstmTape<S> {
     /// i, f, g, o after their activation, `[F,H]` each.
@@ -229,7 +229,7 @@ pub struct LstmTape<S> {
     /// x and h of the step before, for the frames about to be flushed.
     packed_x: Panels<S>,
     packed_h_prev: Panels<S>,
-    /// What those frames add to a gate's biases, `[H]`.
+    /// What those frames add to the gradient of a gate's biases, `[H]`.
     dbias: Vec<S>,
 }
 
@@ -509,7 +509,7 @@ fn of_step_before<'a, S: Scalar>(
     &from[..count]
 }
 
-/// The products `dâ·W` of all gates, to be added up.
+/// The products `dâ·W` of all gates, as terms of one sum.
 fn of_all_gates<'a, S>(dgates: [&'a [S]; 4], weights: &'a [Panels<S>; 4]) -> [Term<'a, S>; 4] {
     std::array::from_fn(|gate| Term { a: dgates[gate], b: &weights[gate] })
 }

@@ -1,11 +1,11 @@
-//! After the lessons. LSTM and attention one frame at a time: what [`Lstm`] and [`Attention`] say of a whole clip, said
-//! after every frame of it, in memory that does not grow.
+//! After the lessons. LSTM and attention one frame at a time: the results of [`Lstm`] and [`Attention`] for the clip so far,
+//! after every frame, in memory that does not grow.
 //!
 //! | symbol | shape   | meaning                                                              |
 //! |--------|---------|----------------------------------------------------------------------|
-//! | `x`    | `[D]`   | the frame at hand                                                    |
+//! | `x`    | `[D]`   | the current frame                                                    |
 //! | `h`    | `[H]`   | its hidden state                                                     |
-//! | `m`    | `[V]`   | largest score so far, one an attention vector                        |
+//! | `m`    | `[V]`   | largest score so far, one per attention vector                       |
 //! | `s`    | `[V]`   | sum of exponentials so far, relative to `m`                          |
 //! | `w`    | `[V,H]` | sum of the hidden states so far, each times its exponential          |
 
@@ -15,11 +15,11 @@ use crate::kernels::{Start, Term, dot, product, simd};
 use crate::matrix::Matrix;
 use crate::scalar::Scalar;
 
-/// An LSTM and where it is in a clip.
+/// An LSTM in the middle of a clip: its weights and its states.
 #[derive(Clone, Debug)]
 pub struct RunningLstm<S> {
     packed: PackedLstm<S>,
-    /// i, f, g, o of the last frame before and after their activation, one after the other, `[4H]`.
+    /// i, f, g, o of the last frame, before and after their activation, `[4H]` each.
     before_activation: Vec<S>,
     gates: Vec<S>,
     /// States of the last frame and of the one before it, `[H]`.

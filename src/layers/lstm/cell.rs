@@ -28,8 +28,8 @@ pub fn cell_forward<S: Scalar>(
 }
 
 /// Undoes [`cell_forward`]: gradients of the gates before their activation into `dgates`, and into `dc_prev` what goes to the
-/// step before; `dh_next` and `dc_next` are what arrives from the step after.
-#[allow(clippy::too_many_arguments)] // an equation has as many as it has
+/// step before; `dh_next` and `dc_next` come from the step after.
+#[allow(clippy::too_many_arguments)] // one per quantity of the equations
 pub fn cell_backward<S: Scalar>(
     gates: [&[S]; 4],
     c_prev: &[S],
