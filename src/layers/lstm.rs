@@ -163,18 +163,16 @@ use crate::kernels::{Panels, Side, Start, Term, add_column_sums, add_outer, prod
 use crate::matrix::Matrix;
 use crate::packed::Packed;
 use crate::params::parameters;
-use crate::rng::Stream;
 use crate::scalar::Scalar;
 
 mod cell;
+mod init;
 mod packed;
+mod state_gradients;
 
 use cell::cell_backward;
 pub(super) use cell::cell_forward;
 pub use packed::{PackedLstm, Packing};
-
-/// The gates have the order i, f, g, o in every stacked tensor and every array of four: the forget gate is number 1.
-const FORGET: usize = 1;
 
 /// Frames that go through a product together where no frame waits for another: enough for its best speed, few enough to still
 /// lie in the cache.
@@ -242,19 +240,6 @@ impl<S: Scalar> Lstm<S> {
             bias_ih: vec![S::ZERO; 4 * hidden],
             bias_hh: vec![S::ZERO; 4 * hidden],
         }
-    }
-
-    /// The published initialisation: `W_ih` normal with variance `2 / (D + 4H)` (Xavier over the whole stacked matrix), `W_hh`
-    /// with orthonormal columns, biases 0 except the forget quarter, 1 **in both biases**, so 2 in sum.
-    pub fn init(inputs: usize, hidden: usize, stream: &mut Stream) -> Self {
-        let mut layer = Self::zeros(inputs, hidden);
-        let std = (2.0 / (inputs + 4 * hidden) as f64).sqrt();
-        layer.weight_ih.as_mut_slice().fill_with(|| S::from_f64(std * stream.normal()));
-        layer.weight_hh = random_orthonormal_columns(4 * hidden, hidden, stream);
-        for bias in [&mut layer.bias_ih, &mut layer.bias_hh] {
-            bias[FORGET * hidden..(FORGET + 1) * hidden].fill(S::ONE);
-        }
-        layer
     }
 
     /// `D`
@@ -390,7 +375,7 @@ impl<S: Scalar> Lstm<S> {
             let dvalues = (room - pending) * hidden..(room - pending + rows.len()) * hidden;
             cell_backward(
                 tape.gates.each_ref().map(|gate| &gate.as_slice()[values.clone()]),
-                of_step_before(layout, t, &tape.c, &tape.before, values.len()),
+                states_of_step_before(layout, t, &tape.c, &tape.before, values.len()),
                 &tape.tanh_c.as_slice()[values.clone()],
                 &dh.as_slice()[values.clone()],
                 &tape.dh_next.as_slice()[..values.len()],
@@ -402,59 +387,13 @@ impl<S: Scalar> Lstm<S> {
             if t > 0 {
                 // forward: â += W_hh·h₋₁
                 let dgates = tape.dgates.each_ref().map(|dgate| &dgate.as_slice()[dvalues.clone()]);
-                let terms = of_all_gates(dgates, &tape.weight_hh);
+                let terms = terms_of_all_gates(dgates, &tape.weight_hh);
                 product(Start::Zero, &terms, &mut tape.dh_next.as_mut_slice()[..values.len()]);
             }
             if pending >= BLOCK_FRAMES || t == 0 {
                 self.flush(layout, t..unflushed, x, tape, grads, dx.as_deref_mut());
                 unflushed = t;
             }
-        }
-    }
-
-    /// How much the loss depends on every state: ∂L/∂h and ∂L/∂c along all paths into `dh_all` and `dc_all`, `[F,H]` each. `tape`
-    /// is that of [`forward`](Self::forward), `dh` what [`backward`](Self::backward) takes, which keeps these for one step only.
-    ///
-    /// # Derivation
-    /// ```text
-    /// h_t reaches the loss from above and through the gates of step t+1:     ∂L/∂h_t = dh_t + W_hhᵀ·dâ_{t+1}
-    /// c_t reaches it through h_t = o⊙tanh(c_t) and c_{t+1} = f_{t+1}⊙c_t + …: ∂L/∂c_t = ∂L/∂h_t⊙o⊙(1 − tanh²(c_t)) + ∂L/∂c_{t+1}⊙f_{t+1}
-    /// ```
-    pub fn state_gradients(
-        &self,
-        layout: &Packed,
-        tape: &LstmTape<S>,
-        dh: &Matrix<S>,
-        dh_all: &mut Matrix<S>,
-        dc_all: &mut Matrix<S>,
-    ) {
-        let hidden = self.hidden();
-        for all in [&mut *dh_all, &mut *dc_all] {
-            all.resize(layout.frames(), hidden);
-        }
-        let mut dgates: [Vec<S>; 4] = std::array::from_fn(|_| vec![S::ZERO; layout.clips() * hidden]);
-        let weight_hh = std::array::from_fn(|gate| {
-            let mut panels = Panels::default();
-            panels.pack(gate_rows(&self.weight_hh, gate), hidden);
-            panels
-        });
-        let [mut dh_next, mut dc_next, mut dc_prev] = std::array::from_fn(|_| vec![S::ZERO; layout.clips() * hidden]);
-        for t in (0..layout.steps()).rev() {
-            let values = layout.rows(t).start * hidden..layout.rows(t).end * hidden;
-            let n = values.len();
-            let gates = tape.gates.each_ref().map(|gate| &gate.as_slice()[values.clone()]);
-            let (tanh_c, dh) = (&tape.tanh_c.as_slice()[values.clone()], &dh.as_slice()[values.clone()]);
-            let c_prev = of_step_before(layout, t, &tape.c, &tape.before, n);
-            let (dh_all, dc_all) = (&mut dh_all.as_mut_slice()[values.clone()], &mut dc_all.as_mut_slice()[values]);
-            for u in 0..n {
-                dh_all[u] = dh[u] + dh_next[u];
-                dc_all[u] = dh_all[u] * gates[3][u] * (S::ONE - tanh_c[u] * tanh_c[u]) + dc_next[u];
-            }
-            let into = dgates.each_mut().map(|dgate| &mut dgate[..n]);
-            cell_backward(gates, c_prev, tanh_c, dh, &dh_next[..n], &dc_next[..n], &mut dc_prev[..n], into);
-            std::mem::swap(&mut dc_next, &mut dc_prev);
-            let terms = of_all_gates(dgates.each_ref().map(|dgate| &dgate[..n]), &weight_hh);
-            product(Start::Zero, &terms, &mut dh_next[..n]);
         }
     }
 
@@ -475,7 +414,7 @@ impl<S: Scalar> Lstm<S> {
         tape.packed_h_prev.reshape(last - first, hidden);
         for t in steps {
             let rows = layout.rows(t);
-            let h_prev = of_step_before(layout, t, &tape.h, &tape.before, rows.len() * hidden);
+            let h_prev = states_of_step_before(layout, t, &tape.h, &tape.before, rows.len() * hidden);
             tape.packed_h_prev.set_rows(rows.start - first, h_prev);
         }
         let dgates =
@@ -492,13 +431,13 @@ impl<S: Scalar> Lstm<S> {
             }
         }
         if let Some(dx) = dx {
-            product(Start::Zero, &of_all_gates(dgates, &tape.weight_ih), dx.rows_between_mut(first, last));
+            product(Start::Zero, &terms_of_all_gates(dgates, &tape.weight_ih), dx.rows_between_mut(first, last));
         }
     }
 }
 
 /// What the first clips had in the step before step `t`, `count` values of `states`; before the first step, of `before`.
-fn of_step_before<'a, S: Scalar>(
+fn states_of_step_before<'a, S: Scalar>(
     layout: &Packed,
     t: usize,
     states: &'a Matrix<S>,
@@ -510,7 +449,7 @@ fn of_step_before<'a, S: Scalar>(
 }
 
 /// The products `dâ·W` of all gates, as terms of one sum.
-fn of_all_gates<'a, S>(dgates: [&'a [S]; 4], weights: &'a [Panels<S>; 4]) -> [Term<'a, S>; 4] {
+fn terms_of_all_gates<'a, S>(dgates: [&'a [S]; 4], weights: &'a [Panels<S>; 4]) -> [Term<'a, S>; 4] {
     std::array::from_fn(|gate| Term { a: dgates[gate], b: &weights[gate] })
 }
 
@@ -523,31 +462,6 @@ fn gate_rows<S>(stacked: &Matrix<S>, gate: usize) -> &[S] {
 fn gate_rows_mut<S>(stacked: &mut Matrix<S>, gate: usize) -> &mut [S] {
     let hidden = stacked.rows() / 4;
     stacked.rows_between_mut(gate * hidden, (gate + 1) * hidden)
-}
-
-/// A random `[rows, cols]` matrix, `rows ≥ cols`, whose columns are orthonormal: normal numbers, made orthogonal column by column
-/// (Gram and Schmidt, each column twice, which keeps orthogonality to rounding).
-fn random_orthonormal_columns<S: Scalar>(rows: usize, cols: usize, stream: &mut Stream) -> Matrix<S> {
-    let mut columns: Vec<Vec<f64>> = Vec::with_capacity(cols);
-    for _ in 0..cols {
-        let mut column: Vec<f64> = (0..rows).map(|_| stream.normal()).collect();
-        for _ in 0..2 {
-            for earlier in &columns {
-                let along: f64 = column.iter().zip(earlier).map(|(a, b)| a * b).sum();
-                column.iter_mut().zip(earlier).for_each(|(a, b)| *a -= along * b);
-            }
-        }
-        let norm = column.iter().map(|a| a * a).sum::<f64>().sqrt();
-        column.iter_mut().for_each(|a| *a /= norm);
-        columns.push(column);
-    }
-    let mut matrix = Matrix::zeros(rows, cols);
-    for (c, column) in columns.iter().enumerate() {
-        for (r, &value) in column.iter().enumerate() {
-            matrix[(r, c)] = S::from_f64(value);
-        }
-    }
-    matrix
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 use super::*;
 use crate::audit::{assert_gradients, subjects::LstmSubject};
 use crate::packed::Padding;
+use crate::rng::Stream;
 
 #[test]
 fn the_backward_is_the_derivative_of_the_forward() {
