@@ -209,11 +209,9 @@ pub struct LstmTape<S> {
     pub tanh_c: Matrix<S>,
     /// The output, `[F,H]`.
     pub h: Matrix<S>,
-    /// What forward multiplies by.
-    packed: PackedLstm<S>,
-    /// What backward multiplies by: the weights of each gate, `[H,D]` and `[H,H]`.
-    weight_ih: [Panels<S>; 4],
-    weight_hh: [Panels<S>; 4],
+    /// Memory for packed weights, one for both directions, so that both find it in the cache: forward and backward each pack what
+    /// they multiply by before they read it.
+    weights: PackedLstm<S>,
     /// The gates before their activation: of one step, `[4,n,H]`, or of the next frames of one clip, `[BLOCK_FRAMES,4H]`.
     before_activation: Vec<S>,
     /// State before the first frame: zeros, `[N,H]`.
@@ -263,10 +261,10 @@ impl<S: Scalar> Lstm<S> {
     /// # Panics
     /// If `x` is not `[F,D]` for this layout.
     pub fn forward(&self, layout: &Packed, x: &Matrix<S>, tape: &mut LstmTape<S>) {
-        let mut packed = std::mem::take(&mut tape.packed);
-        packed.pack(self, Packing::for_layout(layout));
-        packed.forward(layout, x, tape);
-        tape.packed = packed;
+        let mut weights = std::mem::take(&mut tape.weights);
+        weights.pack(self, Packing::for_layout(layout));
+        weights.forward(layout, x, tape);
+        tape.weights = weights;
     }
 }
 
@@ -353,9 +351,10 @@ impl<S: Scalar> Lstm<S> {
         let (inputs, hidden) = (self.inputs(), self.hidden());
         assert_eq!(dh.shape(), [layout.frames(), hidden], "dh has the shape of h");
         let room = layout.frames().min(BLOCK_FRAMES + layout.clips());
+        // Not transposed, as forward has them: the way back multiplies by W.
         for gate in 0..4 {
-            tape.weight_ih[gate].pack(gate_rows(&self.weight_ih, gate), inputs);
-            tape.weight_hh[gate].pack(gate_rows(&self.weight_hh, gate), hidden);
+            tape.weights.gates_ih[gate].pack(gate_rows(&self.weight_ih, gate), inputs);
+            tape.weights.gates_hh[gate].pack(gate_rows(&self.weight_hh, gate), hidden);
             tape.dgates[gate].resize(room, hidden);
         }
         // Clips that end before the last step get nothing from the step after their end: their rows start as zeros.
@@ -387,7 +386,7 @@ impl<S: Scalar> Lstm<S> {
             if t > 0 {
                 // forward: â += W_hh·h₋₁
                 let dgates = tape.dgates.each_ref().map(|dgate| &dgate.as_slice()[dvalues.clone()]);
-                let terms = terms_of_all_gates(dgates, &tape.weight_hh);
+                let terms = terms_of_all_gates(dgates, &tape.weights.gates_hh);
                 product(Start::Zero, &terms, &mut tape.dh_next.as_mut_slice()[..values.len()]);
             }
             if pending >= BLOCK_FRAMES || t == 0 {
@@ -431,7 +430,7 @@ impl<S: Scalar> Lstm<S> {
             }
         }
         if let Some(dx) = dx {
-            product(Start::Zero, &terms_of_all_gates(dgates, &tape.weight_ih), dx.rows_between_mut(first, last));
+            product(Start::Zero, &terms_of_all_gates(dgates, &tape.weights.gates_ih), dx.rows_between_mut(first, last));
         }
     }
 }
