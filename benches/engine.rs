@@ -1,4 +1,4 @@
-//! Speed of the engine: products by shape, an LSTM layer, a whole training step, an epoch. A slow kernel passes every test; it does not pass here.
+//! Speed of the engine: products by shape, an LSTM layer, a whole training step, an epoch. A slow kernel passes every test, but shows here.
 //!
 //! `cargo bench` prints time and throughput; throughput counts floating-point operations, so `Gelem/s` reads as GFLOP/s.
 
@@ -17,7 +17,7 @@ use reslstm::train::{Recipe, Step, Task, Training};
 use std::hint::black_box;
 use std::time::Duration;
 
-/// Features a frame, and frames of a clip: RAVDESS's mean.
+/// Features per frame, and frames per clip: the mean of RAVDESS.
 const INPUTS: usize = 46;
 const FRAMES: usize = 87;
 
@@ -83,7 +83,7 @@ fn lstm(c: &mut Criterion) {
     group.finish();
 }
 
-/// Everything one batch of ResLSTM-SA-h64 costs: gather, forward, backward, Adam.
+/// One training step of ResLSTM-SA-h64 on one batch: gather, forward, backward, Adam.
 fn training_step(c: &mut Criterion) {
     let mut group = c.benchmark_group("training step, ResLSTM-SA-h64");
     let architecture = "reslstm-sa-h64".parse().expect("a valid name");

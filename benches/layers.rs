@@ -10,7 +10,7 @@ use reslstm::rng::Stream;
 use std::hint::black_box;
 use std::time::Duration;
 
-/// Features a frame, and frames of a clip: RAVDESS's mean.
+/// Features per frame, and frames per clip: the mean of RAVDESS.
 const INPUTS: usize = 46;
 const FRAMES: usize = 87;
 const HIDDEN: usize = 64;

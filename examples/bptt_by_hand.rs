@@ -1,4 +1,4 @@
-//! Backpropagation through time by hand: an LSTM of one unit over three frames, every number in plain arithmetic beside the layer's own.
+//! Backpropagation through time by hand: an LSTM of one unit over three frames, every number in plain arithmetic, next to the layer's own.
 //!
 //! ```text
 //! cargo run --release --example bptt_by_hand
@@ -13,16 +13,16 @@ use reslstm::packed::{Packed, Padding};
 const W: [f64; 4] = [1.0, -1.0, 2.0, 1.0];
 const U: [f64; 4] = [-1.0, 1.0, 1.0, 2.0];
 const B: [f64; 4] = [0.0, 2.0, 0.0, 0.0];
-/// Three frames, and what arrives from above at each hidden state: the loss looks at the last one alone.
+/// Three frames, and the gradient from above at each hidden state: the loss depends on the last one alone.
 const X: [f64; 3] = [1.0, -1.0, 0.5];
 const DH: [f64; 3] = [0.0, 0.0, 1.0];
 
-/// Name, values by hand, values by the layer: one a frame, or one a gate.
+/// Name, values by hand, values by the layer: one per frame, or one per gate.
 type Row = (&'static str, Vec<f64>, Vec<f64>);
 
 fn compare() -> Vec<Row> {
     let sigmoid = |a: f64| 1.0 / (1.0 + (-a).exp());
-    // Frame t stands at t + 1: before the first frame and after the last there are zeros.
+    // Frame t is at index t + 1: before the first frame and after the last there are zeros.
     let (mut i, mut f, mut g, mut o, mut c, mut h) = ([0.0; 5], [0.0; 5], [0.0; 5], [0.0; 5], [0.0; 5], [0.0; 5]);
     for t in 1..=3 {
         let a: [f64; 4] = std::array::from_fn(|gate| W[gate] * X[t - 1] + U[gate] * h[t - 1] + B[gate]);
@@ -45,7 +45,7 @@ fn compare() -> Vec<Row> {
     }
     let frames = |values: [f64; 5]| values[1..4].to_vec();
     let dx = (1..=3).map(|t| (0..4).map(|gate| W[gate] * da[t][gate]).sum()).collect();
-    // Weights serve every frame: their gradients are sums over the frames.
+    // All frames share the weights: their gradients are sums over the frames.
     let gates = |input: [f64; 3]| (0..4).map(|gate| (1..=3).map(|t| da[t][gate] * input[t - 1]).sum()).collect();
 
     let column = |values: &[f64]| Matrix::from_vec(values.len(), 1, values.to_vec());
@@ -89,7 +89,7 @@ fn main() {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn by_hand_is_by_the_layer() {
+    fn the_layer_agrees_with_the_calculation_by_hand() {
         for (name, by_hand, by_layer) in super::compare() {
             assert!(by_hand.iter().any(|value| value.abs() > 1e-3), "{name} is compared: {by_hand:?}");
             approx::assert_abs_diff_eq!(by_hand.as_slice(), by_layer.as_slice(), epsilon = 1e-14);

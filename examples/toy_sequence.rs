@@ -1,38 +1,40 @@
-//! Train on a toy sequence: of two symbols among noise, which came first? Both are always there, so the network must remember.
+//! Train on toy sequences: of two symbols in noise, which came first? Both always occur, so the network must remember.
 //!
 //! ```text
 //! cargo run --release --example toy_sequence
 //! ```
-//! prints the loss while it learns, the share of right answers on sequences it never saw, and its attention over one of them.
+//! prints the loss while it learns, the share of right answers on new sequences, and its attention over one of them.
 
 use reslstm::data::batch::{Batch, Example};
 use reslstm::layers::{Attention, AttentionTape, Linear, LinearTape, Lstm, LstmTape, softmax_cross_entropy};
 use reslstm::matrix::Matrix;
 use reslstm::optim::{Adam, CosineWarmRestarts};
 use reslstm::packed::Padding;
-use reslstm::params::Parameters;
+use reslstm::params::{Parameters, parameters};
 use reslstm::rng::Stream;
 
 const HIDDEN: usize = 8;
 const STEPS: usize = 400;
 
 /// Three layers, or their gradients.
-struct Network {
-    lstm: Lstm<f32>,
-    attention: Attention<f32>,
-    linear: Linear<f32>,
+struct Network<S> {
+    lstm: Lstm<S>,
+    attention: Attention<S>,
+    linear: Linear<S>,
 }
 
-/// What a batch shows: its loss, probabilities `[N,2]`, attention `[F]`, and the gradients of the layers.
+parameters!(Network { "lstm" => lstm, "" => attention, "fc" => linear });
+
+/// The results of a batch: its loss, probabilities `[N,2]`, attention `[F]`, and the gradients of the layers.
 struct Pass {
     loss: f32,
     p: Matrix<f32>,
     alpha: Vec<f32>,
-    grads: Network,
+    grads: Network<f32>,
 }
 
 /// Forward through the layers, and backward from the last to the first.
-fn pass(network: &Network, Batch { layout, x, labels, .. }: &Batch<f32>) -> Pass {
+fn pass(network: &Network<f32>, Batch { layout, x, labels, .. }: &Batch<f32>) -> Pass {
     let (mut lstm, mut attention, mut linear) = (LstmTape::default(), AttentionTape::default(), LinearTape::default());
     let (mut context, mut logits, mut p) = (Matrix::default(), Matrix::default(), Matrix::default());
     network.lstm.forward(layout, x, &mut lstm);
@@ -65,7 +67,7 @@ fn sequence(stream: &mut Stream) -> Example<f32> {
     Example { frames, label }
 }
 
-/// A batch of fresh sequences: no step sees what another saw.
+/// A batch of new sequences: no two steps have the same.
 fn draw(name: &str, index: usize, count: usize) -> Batch<f32> {
     let mut stream = Stream::new(0, name, index as u64);
     let examples: Vec<_> = (0..count).map(|_| sequence(&mut stream)).collect();
@@ -75,28 +77,22 @@ fn draw(name: &str, index: usize, count: usize) -> Batch<f32> {
 }
 
 /// The network after training, and its loss at every step.
-fn train() -> (Network, Vec<f32>) {
+fn train() -> (Network<f32>, Vec<f32>) {
     let mut stream = Stream::new(0, "init", 0);
     let (lstm, attention) = (Lstm::init(2, HIDDEN, &mut stream), Attention::init(HIDDEN, 1, &mut stream));
     let mut network = Network { lstm, attention, linear: Linear::init(HIDDEN, 2, &mut stream) };
-    // An optimiser a layer is the same as one for all: Adam looks at every number by itself.
-    let mut lstm = Adam::new(network.lstm.parameter_count(), 0.0);
-    let mut attention = Adam::new(network.attention.parameter_count(), 0.0);
-    let mut linear = Adam::new(network.linear.parameter_count(), 0.0);
+    let mut adam = Adam::new(network.parameter_count(), 0.0);
     let schedule = CosineWarmRestarts::published(0.03, STEPS);
     let mut losses = Vec::new();
     for step in 0..STEPS {
         let Pass { loss, grads, .. } = pass(&network, &draw("training", step, 32));
-        let lr = schedule.rate(step);
-        lstm.step(&mut network.lstm, &grads.lstm, lr);
-        attention.step(&mut network.attention, &grads.attention, lr);
-        linear.step(&mut network.linear, &grads.linear, lr);
+        adam.step(&mut network, &grads, schedule.rate(step));
         losses.push(loss);
     }
     (network, losses)
 }
 
-/// How many clips have their right class above one half.
+/// Number of clips whose right class has a probability above one half.
 fn right(Pass { p, .. }: &Pass, labels: &[usize]) -> usize {
     labels.iter().enumerate().filter(|&(n, &label)| p[(n, label)] > 0.5).count()
 }
@@ -136,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_begins_with_a_guess_and_is_always_right_in_the_end() {
+    fn training_starts_at_chance_and_ends_without_an_error() {
         let ((network, losses), unseen) = (train(), draw("test", 0, 1000));
         assert!((losses[0] - 2f32.ln()).abs() < 0.1, "{}", losses[0]);
         assert_eq!(right(&pass(&network, &unseen), &unseen.labels), 1000);

@@ -1,8 +1,8 @@
 //! exp, tanh and sigmoid for `f32`: branch-free polynomials, so that a loop over them becomes vector instructions.
 //!
-//! All three stand on one reduction (Cody and Waite): `x = n·ln 2 + r` with `n` whole and `|r| ≤ ln 2 / 2`, so
+//! All three use one reduction (Cody and Waite): `x = n·ln 2 + r` with `n` whole and `|r| ≤ ln 2 / 2`, so
 //! `e^x = 2ⁿ·e^r`, and on one polynomial for `e^r − 1`. Only additions, multiplications and divisions that round in one
-//! way everywhere: the results are the same bits on every machine.
+//! way everywhere: the results have the same bits on every machine.
 //!
 //! | function  | largest error, over all of `f32`                                            |
 //! |-----------|-------------------------------------------------------------------------------|
@@ -118,22 +118,51 @@ pub fn tanh<const N: usize>(x: [f32; N]) -> [f32; N] {
     y
 }
 
-/// Numbers that [`for_all`] hands over together: enough that none waits, few enough to stay in the nearest cache.
+/// [`tanh`] of every number of `x`, into `out`: the same bits, and faster, in a loop under [`simd!`](crate::simd).
+///
+/// # Panics
+/// If the arrays differ in length.
+#[inline(always)]
+pub fn tanh_all(x: &[f32], out: &mut [f32]) {
+    // Not the bare name: it would not be inlined, and so be compiled for the baseline.
+    #[allow(clippy::redundant_closure)]
+    for_all(
+        x,
+        out,
+        #[inline(always)]
+        |x| tanh(x),
+    );
+}
+
+/// [`sigmoid`] of every number of `x`, into `out`: the same bits, and faster, in a loop under [`simd!`](crate::simd).
+///
+/// # Panics
+/// If the arrays differ in length.
+#[inline(always)]
+pub fn sigmoid_all(x: &[f32], out: &mut [f32]) {
+    // As in `tanh_all`.
+    #[allow(clippy::redundant_closure)]
+    for_all(
+        x,
+        out,
+        #[inline(always)]
+        |x| sigmoid(x),
+    );
+}
+
+/// Numbers that [`for_all`] passes together: enough that none waits, few enough to stay in the nearest cache.
 const BLOCK: usize = 64;
 
 /// Numbers that lie side by side in a block: a vector register, or a few.
 const VECTOR: usize = 16;
 
-/// `out[u] = f(x[u])` for every `u`, a block at a time, for a loop under [`simd`](crate::kernels::simd).
+/// `out[u] = f(x[u])` for every `u`, a block at a time. `f` is marked `#[inline(always)]`.
 ///
 /// Where a vector is not full it is moved back to end with the last number, and where a block is not, it ends with copies of that
 /// vector: a few numbers are computed twice, but no code is needed for a rest, which would cost more.
-///
-/// # Panics
-/// If the arrays differ in length.
 #[inline(always)]
-pub fn for_all(x: &[f32], out: &mut [f32], f: impl Fn([f32; BLOCK]) -> [f32; BLOCK]) {
-    assert_eq!(x.len(), out.len(), "as many results as numbers");
+fn for_all(x: &[f32], out: &mut [f32], f: impl Fn([f32; BLOCK]) -> [f32; BLOCK]) {
+    assert_eq!(x.len(), out.len(), "one result per number");
     if x.len() < VECTOR {
         return for_block(x, out, 0, x.len(), &f);
     }
@@ -142,7 +171,7 @@ pub fn for_all(x: &[f32], out: &mut [f32], f: impl Fn([f32; BLOCK]) -> [f32; BLO
     }
 }
 
-/// [`for_all`] of one block, from vector `v` on, `count` numbers a vector.
+/// [`for_all`] of one block, from vector `v` on, `count` numbers per vector.
 #[inline(always)]
 fn for_block(x: &[f32], out: &mut [f32], v: usize, count: usize, f: &impl Fn([f32; BLOCK]) -> [f32; BLOCK]) {
     // As `kernels::lanes::vector_start`; with the rest known not to be negative the whole is 6 % faster.
@@ -228,9 +257,9 @@ mod tests {
         for n in [0, 1, 15, 16, 17, 46, 64, 65, 368] {
             let x: Vec<f32> = (0..n).map(|k| 20.0 * (k as f32 * 0.7).sin()).collect();
             let mut y = vec![f32::NAN; n];
-            for_all(&x, &mut y, super::tanh);
+            tanh_all(&x, &mut y);
             assert_eq!(y, x.iter().map(|&x| tanh(x)).collect::<Vec<_>>(), "tanh of {n}");
-            for_all(&x, &mut y, super::sigmoid);
+            sigmoid_all(&x, &mut y);
             assert_eq!(y, x.iter().map(|&x| sigmoid(x)).collect::<Vec<_>>(), "sigmoid of {n}");
         }
     }

@@ -1,4 +1,4 @@
-//! A dense row-major matrix: shape and values, nothing clever. Products live in [`crate::kernels`].
+//! A dense row-major matrix: shape and values. Products are in [`crate::kernels`].
 
 use std::ops::{Index, IndexMut};
 
@@ -16,7 +16,7 @@ impl<S: Copy + Default> Matrix<S> {
         Matrix { rows, cols, data: vec![S::default(); rows * cols] }
     }
 
-    /// From rows of equal length.
+    /// A matrix of rows of equal length.
     ///
     /// # Panics
     /// If the rows differ in length.
@@ -30,7 +30,7 @@ impl<S: Copy + Default> Matrix<S> {
         Matrix { rows: rows.len(), cols, data }
     }
 
-    /// From values stored row after row.
+    /// A matrix of values that are stored row after row.
     ///
     /// # Panics
     /// If there are not `rows · cols` values.
@@ -97,7 +97,7 @@ impl<S> Matrix<S> {
         &mut self.data
     }
 
-    /// One row after another.
+    /// Iterates over the rows.
     pub fn iter_rows(&self) -> impl ExactSizeIterator<Item = &[S]> {
         (0..self.rows).map(|r| self.row(r))
     }

@@ -17,7 +17,7 @@ use std::ops::Range;
 /// Whether the frames that padding would add are counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Padding {
-    /// They do not exist (protocol *strict*).
+    /// They are not counted (protocol *strict*).
     #[default]
     Ignored,
     /// As in the published notebook: zeros up to the longest clip of the batch enter the residual batch norm's
@@ -25,7 +25,7 @@ pub enum Padding {
     Counted,
 }
 
-/// Which row of a packed batch is which frame of which clip.
+/// The layout of a packed batch: which row is which frame of which clip.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Packed {
     /// Frames of each clip, `[N]`, descending.
@@ -46,7 +46,7 @@ impl Packed {
         layout
     }
 
-    /// Becomes the layout for other clips, reusing memory.
+    /// Becomes the layout for other clips: their lengths (frames), longest first. Reuses memory.
     ///
     /// # Panics
     /// As [`Packed::new`].

@@ -7,12 +7,12 @@ use crate::matrix::Matrix;
 use crate::scalar::Scalar;
 use std::fmt;
 
-/// What a tensor is to training.
+/// The role of a tensor in training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// Learned by gradient.
     Parameter,
-    /// Kept beside the parameters and saved with them, not learned by gradient: batch norm's running statistics.
+    /// Kept and saved with the parameters, not learned by gradient: batch norm's running statistics.
     Buffer,
 }
 
@@ -24,7 +24,7 @@ pub struct Path<'a> {
 }
 
 impl<'a> Path<'a> {
-    /// Where every name begins.
+    /// The empty name, from which every other is built.
     pub const ROOT: Path<'static> = Path { parent: None, name: "" };
 
     /// `self.name`; an empty name adds nothing.
@@ -44,7 +44,7 @@ impl fmt::Display for Path<'_> {
     }
 }
 
-/// Something made of tensors. A gradient has the type of what it is the gradient of.
+/// A layer or a model as a list of named tensors. A gradient has the type of its layer or model.
 #[allow(clippy::type_complexity, reason = "name, role, shape, values: the visitor's arguments are what this is about")]
 pub trait Parameters<S> {
     /// Calls `see` with every tensor's name, role, shape and values, always in the same order.
@@ -67,7 +67,7 @@ pub trait Parameters<S> {
         count
     }
 
-    /// Sets every value, buffers included, to zero: how gradients begin.
+    /// Sets every value to zero, buffers included: a gradient before its first batch.
     fn set_zero(&mut self)
     where
         S: Scalar,
@@ -116,7 +116,40 @@ impl<S> Parameters<S> for Buffer<S> {
     }
 }
 
-/// Lists the tensors of a type once: `parameters!(Linear { "weight" => weight, "bias" => bias });`
+/// Implements [`Parameters`] for a layer or a model: lists its tensors once, as `"name" => field`.
+///
+/// The type is generic in the number type and made of [`Matrix`] and `Vec` (learned), [`Buffer`] (saved, not learned), and other
+/// types with parameters. A name is part of the tensor's dotted name; a part with the name `""` adds nothing to it. A field may be
+/// nested: `"lstm2" => top.lstm`.
+///
+/// ```
+/// use reslstm::layers::Linear;
+/// use reslstm::optim::Adam;
+/// use reslstm::params::{Parameters, Path, parameters};
+///
+/// /// A gate in front of a linear layer: `y = linear(x ⊙ σ(w ⊙ x))`.
+/// struct GatedLinear<S> {
+///     /// w, `[H]`
+///     gate: Vec<S>,
+///     linear: Linear<S>,
+/// }
+///
+/// parameters!(GatedLinear { "gate" => gate, "fc" => linear });
+///
+/// let mut layer = GatedLinear { gate: vec![1.0; 3], linear: Linear::zeros(3, 2) };
+/// let mut names = Vec::new();
+/// layer.visit(&Path::ROOT, &mut |path, _, shape, _| names.push(format!("{path} {shape:?}")));
+/// assert_eq!(names, ["gate [3]", "fc.weight [2, 3]", "fc.bias [2]"]);
+/// assert_eq!(layer.parameter_count(), 3 + 6 + 2);
+///
+/// // A gradient has the layer's own type. The optimiser walks both lists together.
+/// let mut grads = GatedLinear { gate: vec![0.0; 3], linear: Linear::zeros(3, 2) };
+/// grads.gate[1] = 0.5;
+/// Adam::new(layer.parameter_count(), 0.0).step(&mut layer, &grads, 0.1);
+/// assert!(layer.gate[1] < 1.0 && layer.gate[0] == 1.0);
+/// ```
+/// `examples/audit_your_layer.rs` proves such a layer's backward.
+#[macro_export]
 macro_rules! parameters {
     ($type:ident { $($name:literal => $($field:ident).+),+ $(,)? }) => {
         impl<S: $crate::scalar::Scalar> $crate::params::Parameters<S> for $type<S> {
@@ -144,7 +177,8 @@ macro_rules! parameters {
         }
     };
 }
-pub(crate) use parameters;
+#[doc(inline)]
+pub use parameters;
 
 #[cfg(test)]
 mod tests {

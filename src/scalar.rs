@@ -1,8 +1,8 @@
 //! The number type of the engine: every layer is written once, for any [`Scalar`].
 //!
-//! | type          | what it is for                                                       |
+//! | type          | use                                                                  |
 //! |---------------|----------------------------------------------------------------------|
-//! | `f32`         | training and inference; exp, tanh and sigmoid are [`elementary`]'s    |
+//! | `f32`         | training and inference; exp, tanh and sigmoid are those of [`elementary`] |
 //! | `f64`         | audits: gradients against differences and against other programs      |
 //! | `Dual`        | audits: a value and its derivative, through the same forward code     |
 //!
@@ -31,26 +31,38 @@ pub trait Scalar:
     + AddAssign
     + SubAssign
 {
-    /// 0
+    /// 0.
     const ZERO: Self;
-    /// 1
+    /// 1.
     const ONE: Self;
     /// The nearest number of this type.
     fn from_f64(x: f64) -> Self;
-    /// The number as `f64`, without any derivative it may carry.
+    /// The number as `f64`, without the derivative that it may carry.
     fn value(self) -> f64;
     /// `self·a + b`, rounded once.
     fn mul_add(self, a: Self, b: Self) -> Self;
-    /// e to the power of `self`
+    /// e to the power of `self`.
     fn exp(self) -> Self;
-    /// natural logarithm
+    /// Natural logarithm.
     fn ln(self) -> Self;
-    /// square root
+    /// Logarithm to a base.
+    fn log(self, base: Self) -> Self;
+    /// `self` to a whole power.
+    fn powi(self, n: i32) -> Self;
+    /// Square root.
     fn sqrt(self) -> Self;
-    /// hyperbolic tangent
+    /// Sine of an angle in radians.
+    fn sin(self) -> Self;
+    /// Cosine of an angle in radians.
+    fn cos(self) -> Self;
+    /// Hyperbolic tangent.
     fn tanh(self) -> Self;
-    /// logistic function `σ(x) = 1 / (1 + e^−x)`
+    /// Logistic function `σ(x) = 1 / (1 + e^−x)`.
     fn sigmoid(self) -> Self;
+    /// Absolute value. Its derivative at 0 is taken as 0.
+    fn abs(self) -> Self;
+    /// The larger of two numbers, with the derivative of that one; `self` where they are equal, the other where one is NaN.
+    fn max(self, other: Self) -> Self;
 
     /// [`tanh`](Self::tanh) of every number, into `out`: the same bits, and faster where a type can.
     ///
@@ -58,15 +70,18 @@ pub trait Scalar:
     /// If the arrays differ in length.
     #[inline(always)]
     fn tanh_all(x: &[Self], out: &mut [Self]) {
-        assert_eq!(x.len(), out.len(), "as many results as numbers");
+        assert_eq!(x.len(), out.len(), "one result per number");
         for (out, &x) in out.iter_mut().zip(x) {
             *out = x.tanh();
         }
     }
-    /// [`sigmoid`](Self::sigmoid) of every number, likewise.
+    /// [`sigmoid`](Self::sigmoid) of every number, into `out`: the same bits, and faster where a type can.
+    ///
+    /// # Panics
+    /// If the arrays differ in length.
     #[inline(always)]
     fn sigmoid_all(x: &[Self], out: &mut [Self]) {
-        assert_eq!(x.len(), out.len(), "as many results as numbers");
+        assert_eq!(x.len(), out.len(), "one result per number");
         for (out, &x) in out.iter_mut().zip(x) {
             *out = x.sigmoid();
         }
@@ -98,8 +113,24 @@ impl Scalar for f32 {
         f32::ln(self)
     }
     #[inline(always)]
+    fn log(self, base: Self) -> Self {
+        f32::log(self, base)
+    }
+    #[inline(always)]
+    fn powi(self, n: i32) -> Self {
+        f32::powi(self, n)
+    }
+    #[inline(always)]
     fn sqrt(self) -> Self {
         f32::sqrt(self)
+    }
+    #[inline(always)]
+    fn sin(self) -> Self {
+        f32::sin(self)
+    }
+    #[inline(always)]
+    fn cos(self) -> Self {
+        f32::cos(self)
     }
     #[inline(always)]
     fn tanh(self) -> Self {
@@ -110,24 +141,20 @@ impl Scalar for f32 {
         elementary::sigmoid([self])[0]
     }
     #[inline(always)]
-    #[allow(clippy::redundant_closure)] // the bare name would not be inlined, and so be compiled for the baseline
-    fn tanh_all(x: &[Self], out: &mut [Self]) {
-        elementary::for_all(
-            x,
-            out,
-            #[inline(always)]
-            |x| elementary::tanh(x),
-        );
+    fn abs(self) -> Self {
+        f32::abs(self)
     }
     #[inline(always)]
-    #[allow(clippy::redundant_closure)] // the bare name would not be inlined, and so be compiled for the baseline
+    fn max(self, other: Self) -> Self {
+        f32::max(self, other)
+    }
+    #[inline(always)]
+    fn tanh_all(x: &[Self], out: &mut [Self]) {
+        elementary::tanh_all(x, out);
+    }
+    #[inline(always)]
     fn sigmoid_all(x: &[Self], out: &mut [Self]) {
-        elementary::for_all(
-            x,
-            out,
-            #[inline(always)]
-            |x| elementary::sigmoid(x),
-        );
+        elementary::sigmoid_all(x, out);
     }
 }
 
@@ -156,8 +183,24 @@ impl Scalar for f64 {
         f64::ln(self)
     }
     #[inline(always)]
+    fn log(self, base: Self) -> Self {
+        f64::log(self, base)
+    }
+    #[inline(always)]
+    fn powi(self, n: i32) -> Self {
+        f64::powi(self, n)
+    }
+    #[inline(always)]
     fn sqrt(self) -> Self {
         f64::sqrt(self)
+    }
+    #[inline(always)]
+    fn sin(self) -> Self {
+        f64::sin(self)
+    }
+    #[inline(always)]
+    fn cos(self) -> Self {
+        f64::cos(self)
     }
     #[inline(always)]
     fn tanh(self) -> Self {
@@ -168,5 +211,13 @@ impl Scalar for f64 {
         // e^−|x| never overflows; the numerator puts the sign back.
         let z = (-self.abs()).exp();
         (if self < 0.0 { z } else { 1.0 }) / (1.0 + z)
+    }
+    #[inline(always)]
+    fn abs(self) -> Self {
+        f64::abs(self)
+    }
+    #[inline(always)]
+    fn max(self, other: Self) -> Self {
+        f64::max(self, other)
     }
 }

@@ -1,10 +1,10 @@
-//! The audit is itself audited: every layer's backward is written here a second time, in plain loops, with a fault that can be
-//! planted in it. Without a fault the audit must find nothing, with any of them it must find it, element by element and along
+//! Proof that the audit finds mistakes: every layer's backward is written here a second time, in plain loops, with a fault that can
+//! be planted in it. Without a fault the audit must find nothing; each fault it must find, element by element and along
 //! random directions alike.
 
 use reslstm::audit::subjects::{AttentionSubject, BatchNormSubject, CrossEntropySubject, LinearSubject, LstmSubject};
 use reslstm::audit::subjects::{DropoutSubject, NoParameters, ResidualSubject};
-use reslstm::audit::{Along, Subject, TensorAudit, audit, random_point};
+use reslstm::audit::{Along, Subject, TensorAudit, audit, in_order, random_point};
 use reslstm::layers::{Attention, BatchNorm, Linear, Lstm, softmax_cross_entropy};
 use reslstm::matrix::Matrix;
 use reslstm::packed::{Packed, Padding};
@@ -49,10 +49,10 @@ enum Fault {
     InputGradientOfLastGateOnly,
 }
 
-/// What `subject` finds wrong, element by element and along directions.
+/// The tensors of `subject` that fail the audit, element by element and along directions.
 fn findings<A: Subject>(subject: &A) -> [Vec<TensorAudit>; 2] {
     [Along::Elements, Along::Directions(2)].map(|along| {
-        let all = audit(subject, &random_point(subject, 5), along, &|_| {});
+        let all = audit(subject, &random_point(subject, 5), along, in_order);
         all.into_iter().filter(|tensor| !tensor.passes()).collect()
     })
 }
@@ -63,7 +63,7 @@ fn check<A: Subject>(faults: &[Fault], subject: impl Fn(Fault) -> A) {
     }
     for &fault in faults {
         for found in findings(&subject(fault)) {
-            // Far above the bounds, so that no fault is near to being missed.
+            // Far above the bounds, so that no fault is nearly missed.
             let worst = found.iter().map(|tensor| tensor.dual.scaled_error).fold(0.0, f64::max);
             assert!(worst > 1e-5, "{fault:?} is not caught: {found:?}");
         }
@@ -77,7 +77,7 @@ fn sum<S: Scalar>(n: usize, term: impl Fn(usize) -> S) -> S {
     sum
 }
 
-/// The crate's forward, and a backward of ours with a fault.
+/// The crate's forward, and a backward written here, with a fault.
 struct Faulty<A> {
     inner: A,
     fault: Fault,

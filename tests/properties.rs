@@ -1,14 +1,24 @@
-//! What must hold for any batch: in evaluation a clip's result is the same to the bit whatever its neighbours and their order, and
+//! What must hold for any batch: in evaluation a clip's result is the same to the bit for any neighbours in any order, and
 //! gradients of a batch are the sum of its clips' gradients where batch norm does not tie them together.
 
 use proptest::prelude::*;
+use reslstm::audit::dual::Dual;
+use reslstm::audit::flow::Flow;
 use reslstm::audit::subjects::{AttentionSubject, LossSubject, LstmSubject};
-use reslstm::audit::{Along, DUAL_BOUND, Point, Subject, analytic, audit, random_point, scaled_error};
+use reslstm::audit::{Along, DUAL_BOUND, Point, Subject, analytic, audit, in_order, random_point, scaled_error};
+use reslstm::audit::{Disagreement, Gradient, TensorAudit};
 use reslstm::data::batch::{Batch, Example};
+use reslstm::kernels::lanes::Lanes;
+use reslstm::kernels::{Level, Panels, Start, Term};
+use reslstm::layers::{Attention, AttentionTape, BatchNorm, BatchNormTape, Linear, LinearTape, Lstm, LstmTape};
+use reslstm::layers::{PackedLinear, PackedLstm, RunningAttention, RunningLstm};
 use reslstm::matrix::Matrix;
-use reslstm::models::{Model, Tape};
+use reslstm::models::{Model, PackedModel, Tape};
+use reslstm::optim::{Adam, CosineWarmRestarts};
 use reslstm::packed::{Packed, Padding};
+use reslstm::params::{Buffer, Path};
 use reslstm::rng::Stream;
+use reslstm::scalar::Scalar;
 
 const INPUTS: usize = 5;
 const CLASSES: usize = 3;
@@ -123,7 +133,7 @@ proptest! {
     }
 
     /// T = 1, N = 1, H = 1 and every combination with larger sizes, at any random point: dual numbers agree with backward. (Differences
-    /// cannot judge at any point: where the loss is flat they see gradients of 1e-7 as differences of losses of order 1.)
+    /// are too coarse at some points: where the loss is flat, a gradient of 1e-7 is a difference of losses of order 1.)
     ///
     /// Backward subtracts numbers of order 1 (p − 1, dα − Σ α·dα). Where a tensor's derivative nearly cancels, the rounding left in it is
     /// that of these terms, a few 1e-16, however small the derivative is.
@@ -133,11 +143,28 @@ proptest! {
         let labels = (0..clips).map(|clip| clip % CLASSES).collect();
         let architecture = format!("reslstm-sa-h{hidden}").parse().unwrap();
         let subject = LossSubject { architecture, layout, inputs: 2, classes: CLASSES, labels };
-        for tensor in audit(&subject, &random_point(&subject, seed), Along::Elements, &|_| {}) {
+        for tensor in audit(&subject, &random_point(&subject, seed), Along::Elements, in_order) {
             let rounding = (tensor.dual.backward - tensor.dual.witness).abs() <= 1e-15;
             prop_assert!(tensor.dual.scaled_error <= DUAL_BOUND || rounding, "{:?}", tensor);
         }
     }
+}
+
+#[test]
+fn public_types_can_be_sent_to_and_shared_between_threads() {
+    fn check<T: Send + Sync>() {}
+    fn check_all<S: Scalar>() {
+        check::<(Matrix<S>, Buffer<S>, Lanes<S>, Panels<S>, Start<'_, S>, Term<'_, S>)>();
+        check::<(Linear<S>, LinearTape<S>, PackedLinear<S>, BatchNorm<S>, BatchNormTape<S>)>();
+        check::<(Lstm<S>, LstmTape<S>, PackedLstm<S>, RunningLstm<S>)>();
+        check::<(Attention<S>, AttentionTape<S>, RunningAttention<S>)>();
+        check::<(Model<S>, PackedModel<S>, Tape<S>, Adam<S>)>();
+    }
+    check_all::<f32>();
+    check_all::<f64>();
+    check_all::<Dual>();
+    check::<(Packed, Padding, Path<'_>, Level, Stream, CosineWarmRestarts)>();
+    check::<(TensorAudit, Disagreement, Gradient, Flow, Point<Model<f64>>)>();
 }
 
 /// Adds the gradients of the parameters, not of the input.

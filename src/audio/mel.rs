@@ -58,17 +58,14 @@ impl MelBank {
     /// Mel bands of every frame: `power` `[T,B]` into `mel` `[T,bands]`.
     pub(super) fn apply(&self, power: &Matrix<f32>, mel: &mut Matrix<f32>) {
         mel.resize(power.rows(), self.bands.len());
-        simd(
-            #[inline(always)]
-            |level| {
-                for t in 0..power.rows() {
-                    let frame = power.row(t);
-                    for (value, band) in mel.row_mut(t).iter_mut().zip(&self.bands) {
-                        *value = dot(level, &frame[band.bins.clone()], &band.weights);
-                    }
+        simd!(|level| {
+            for t in 0..power.rows() {
+                let frame = power.row(t);
+                for (value, band) in mel.row_mut(t).iter_mut().zip(&self.bands) {
+                    *value = dot(level, &frame[band.bins.clone()], &band.weights);
                 }
-            },
-        );
+            }
+        });
     }
 }
 

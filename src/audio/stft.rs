@@ -111,18 +111,15 @@ impl Stft {
         // Z has period M, so Z[0] stands in for Z[M] too: E[0] is its real part, O[0] its imaginary part, W^M = −1.
         power[0] = (z[0].re + z[0].im).powi(2);
         power[m] = (z[0].re - z[0].im).powi(2);
-        simd(
-            #[inline(always)]
-            |_| {
-                // z[m − k] beside z[k]
-                let mirrored = z[1..].iter().rev();
-                for (((p, a), b), w) in power[1..].iter_mut().zip(&z[1..]).zip(mirrored).zip(&self.twiddles[1..]) {
-                    let twice_even = Complex::new(a.re + b.re, a.im - b.im);
-                    let twice_odd = Complex::new(a.im + b.im, b.re - a.re);
-                    *p = 0.25 * (twice_even + w * twice_odd).norm_sqr();
-                }
-            },
-        );
+        simd!(|_| {
+            // z[m − k] beside z[k]
+            let mirrored = z[1..].iter().rev();
+            for (((p, a), b), w) in power[1..].iter_mut().zip(&z[1..]).zip(mirrored).zip(&self.twiddles[1..]) {
+                let twice_even = Complex::new(a.re + b.re, a.im - b.im);
+                let twice_odd = Complex::new(a.im + b.im, b.re - a.re);
+                *p = 0.25 * (twice_even + w * twice_odd).norm_sqr();
+            }
+        });
     }
 }
 

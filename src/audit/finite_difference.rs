@@ -1,14 +1,13 @@
-//! Central differences: move along a direction a little both ways, and see how the output moves.
+//! Central differences: move a little both ways along a direction, and compare the outputs.
 
-use super::probe::{self, Directions, Probe};
-use super::{Gradient, Point, Subject};
+use super::probe::{Direction, Probe};
+use super::{Point, Subject};
 use crate::matrix::Matrix;
 
-/// The step, for values of about 1: differences lose digits when it is smaller, and see curvature when it is larger.
+/// The step, for values of about 1: differences lose digits when it is smaller, and include curvature when it is larger.
 const STEP: f64 = 1e-3;
 
-/// The derivative of `L = ⟨dy, forward(x)⟩` along every one of `directions`, in the order of [`analytic`](super::analytic): four
-/// forwards each.
+/// The derivative of `L = ⟨dy, forward(x)⟩` along each of `directions` of tensor number `tensor`: four forwards each.
 ///
 /// # Formula
 /// ```text
@@ -18,10 +17,11 @@ const STEP: f64 = 1e-3;
 pub(super) fn derivatives<A: Subject>(
     subject: &A,
     point: &Point<A::Layer<f64>>,
-    directions: &[Directions],
-    tick: &(dyn Fn() + Sync),
-) -> Vec<Gradient> {
-    probe::along_all(subject, point, directions, tick, |probe: &mut Probe<A::Layer<f64>, f64>, direction| {
+    tensor: usize,
+    directions: &[Direction],
+) -> Vec<f64> {
+    let mut probe = Probe::<_, f64>::new(subject, point, tensor);
+    let derivative = |direction: &Direction| {
         let mut start = Vec::with_capacity(direction.len());
         probe.change(|values| start.extend(direction.iter().map(|&(index, _)| values[index])));
         let mut objective = |step: f64| {
@@ -36,7 +36,8 @@ pub(super) fn derivatives<A: Subject>(
         let derivative = (4.0 * central(STEP / 2.0) - central(STEP)) / 3.0;
         probe.change(|values| direction.iter().zip(start).for_each(|(&(index, _), start)| values[index] = start));
         derivative
-    })
+    };
+    directions.iter().map(derivative).collect()
 }
 
 /// `L = ⟨dy, forward(x)⟩`

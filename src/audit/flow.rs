@@ -1,7 +1,7 @@
 //! Gradient flow: how much the loss of a clip depends on the states of each LSTM, frame by frame.
 //!
 //! A gradient that fades on its way through the layers is why a deep recurrent network learns slowly, and why the paper adds
-//! a residual connection. The flow of a model is shown beside that of the same weights with the connection cut.
+//! a residual connection. The flow of a model is compared with that of the same weights with the connection cut.
 
 use crate::layers::{Lstm, LstmTape, residual, softmax_cross_entropy};
 use crate::matrix::Matrix;

@@ -1,8 +1,9 @@
 //! Proof that a backward is the derivative of its forward.
 //!
-//! Anything with parameters, an input and an output is a [`Subject`]: it says how to run forward and backward, for any
-//! [`Scalar`]. The audit takes a [`Point`] (parameters, an input `x`, an upstream gradient `g`) and compares what backward
-//! says of `L = ⟨g, forward(x)⟩` with what forward itself shows, tensor by tensor, along every element or a few random directions:
+//! Anything with parameters, an input and an output is a [`Subject`]: it runs a forward and a backward, for any
+//! [`Scalar`]. The audit takes a [`Point`] (parameters, an input `x`, an upstream gradient `g`) and compares the
+//! gradient of `L = ⟨g, forward(x)⟩` that backward computes with derivatives found by forward alone, tensor by tensor, along
+//! every element or a few random directions:
 //!
 //! | witness | file | precision in `f64` |
 //! |---|---|---|
@@ -10,15 +11,15 @@
 //! | central differences, Richardson-extrapolated | [`finite_difference`] | about 1e-9 of the largest element |
 //!
 //! ```
-//! use reslstm::audit::{Along, audit, random_point, subjects::LinearSubject};
+//! use reslstm::audit::{Along, audit, in_order, random_point, subjects::LinearSubject};
 //!
 //! let subject = LinearSubject { rows: 3, inputs: 7, outputs: 2 };
-//! for tensor in audit(&subject, &random_point(&subject, 0), Along::Elements, &|_| {}) {
+//! for tensor in audit(&subject, &random_point(&subject, 0), Along::Elements, in_order) {
 //!     println!("{}: {:.1e}", tensor.name, tensor.dual.scaled_error);
 //!     assert!(tensor.passes());
 //! }
 //! ```
-//! `examples/audit_your_layer.rs` does it for a layer of its own.
+//! `examples/audit_your_layer.rs` audits a layer of its own.
 
 pub mod dual;
 pub mod finite_difference;
@@ -28,7 +29,7 @@ mod report;
 pub mod subjects;
 
 pub use probe::Along;
-pub use report::{DIFFERENCE_BOUND, DUAL_BOUND, Disagreement, TensorAudit, assert_gradients, audit};
+pub use report::{DIFFERENCE_BOUND, DUAL_BOUND, Disagreement, TensorAudit, assert_gradients, audit, in_order};
 
 use crate::matrix::Matrix;
 use crate::params::{Parameters, Path, Role};
@@ -59,7 +60,7 @@ pub trait Subject: Sync {
     ) -> Matrix<S>;
 }
 
-/// Where an audit stands: a point in parameter and input space, and an upstream gradient.
+/// Where a subject is audited: a point in parameter and input space, and an upstream gradient.
 pub struct Point<L> {
     /// Parameters.
     pub layer: L,
@@ -88,14 +89,14 @@ pub fn random_point<A: Subject>(subject: &A, seed: u64) -> Point<A::Layer<f64>> 
     Point { layer, x, dy }
 }
 
-/// What backward says at a point: the gradient of every learned tensor by name, the input's last, as `"input"`.
+/// What backward computes at a point: the gradient of every learned tensor by name, the input's last, as `"input"`.
 pub fn analytic<A: Subject>(subject: &A, point: &Point<A::Layer<f64>>) -> Vec<Gradient> {
     let mut grads = subject.zeros::<f64>();
     let dx = subject.backward(&point.layer, &point.x, &point.dy, &mut grads);
     listed(&grads, &dx, |&value| value)
 }
 
-/// Every learned tensor by name, in the order of the visit, and then `x` as `"input"`; `number` says what of each value.
+/// Every learned tensor by name, in the order of the visit, and then `x` as `"input"`; `number` reads each value.
 fn listed<S: Scalar>(layer: &impl Parameters<S>, x: &Matrix<S>, number: impl Fn(&S) -> f64) -> Vec<Gradient> {
     let mut all = Vec::new();
     let mut list = |name: String, shape: &[usize], values: &[S]| {

@@ -1,13 +1,13 @@
-//! Where an audit looks: along every element of a tensor, or along random directions, each within one tensor.
+//! The directions of an audit: every element of a tensor, or random directions, each within one tensor.
 
 use super::{Gradient, Point, Subject};
 use crate::matrix::Matrix;
 use crate::params::{Parameters, Path, Role};
 use crate::rng::Stream;
 use crate::scalar::Scalar;
-use rayon::prelude::*;
+use std::ops::Range;
 
-/// What of each tensor is compared.
+/// What is compared in each tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Along {
     /// Every element of the gradient.
@@ -20,43 +20,27 @@ pub enum Along {
 /// A direction within one tensor: components by flat index; the others are zero.
 pub(super) type Direction = Vec<(usize, f64)>;
 
-/// The directions to look along in one tensor.
-pub(super) struct Directions {
-    /// The tensor's name.
-    pub name: String,
-    /// The tensor's shape.
-    pub shape: Vec<usize>,
-    /// What to look along.
-    pub directions: Vec<Direction>,
+/// The directions of every learned tensor and the input, in the order of [`analytic`](super::analytic).
+pub(super) fn directions<L: Parameters<f64>>(point: &Point<L>, along: Along) -> Vec<Vec<Direction>> {
+    let mut stream = Stream::new(0, "audit directions", 0);
+    let mut random = |elements: usize| -> Direction {
+        let components: Vec<f64> = (0..elements).map(|_| stream.normal()).collect();
+        let length = components.iter().map(|x| x * x).sum::<f64>().sqrt();
+        components.into_iter().map(|x| x / length).enumerate().collect()
+    };
+    let tensors = super::listed(&point.layer, &point.x, |&value| value).into_iter();
+    tensors
+        .map(|Gradient { values, .. }| match along {
+            Along::Elements => (0..values.len()).map(|index| vec![(index, 1.0)]).collect(),
+            Along::Directions(count) => (0..count).map(|_| random(values.len())).collect(),
+        })
+        .collect()
 }
 
-impl Directions {
-    /// Those of every learned tensor and the input, in the order of [`analytic`](super::analytic).
-    pub fn all<L: Parameters<f64>>(point: &Point<L>, along: Along) -> Vec<Directions> {
-        let mut stream = Stream::new(0, "audit directions", 0);
-        let mut random = |elements: usize| -> Direction {
-            let components: Vec<f64> = (0..elements).map(|_| stream.normal()).collect();
-            let length = components.iter().map(|x| x * x).sum::<f64>().sqrt();
-            components.into_iter().map(|x| x / length).enumerate().collect()
-        };
-        let tensors = super::listed(&point.layer, &point.x, |&value| value).into_iter();
-        tensors
-            .map(|Gradient { name, shape, values }| {
-                let directions = match along {
-                    Along::Elements => (0..values.len()).map(|index| vec![(index, 1.0)]).collect(),
-                    Along::Directions(count) => (0..count).map(|_| random(values.len())).collect(),
-                };
-                Directions { name, shape, directions }
-            })
-            .collect()
-    }
-
-    /// The derivatives that a gradient says there are along these directions.
-    pub fn derivatives(&self, gradient: &Gradient) -> Gradient {
-        let along = |direction: &Direction| direction.iter().map(|&(index, v)| gradient.values[index] * v).sum();
-        let values = self.directions.iter().map(along).collect();
-        Gradient { name: self.name.clone(), shape: self.shape.clone(), values }
-    }
+/// The derivatives along `directions` that follow from a tensor's gradient.
+pub(super) fn derivatives(gradient: &Gradient, directions: &[Direction]) -> Vec<f64> {
+    let along = |direction: &Direction| direction.iter().map(|&(index, v)| gradient.values[index] * v).sum();
+    directions.iter().map(along).collect()
 }
 
 /// A copy of a point in some number type, one of whose tensors is about to be changed.
@@ -70,6 +54,13 @@ pub(super) struct Probe<L, S> {
 }
 
 impl<L: Parameters<S>, S: Scalar> Probe<L, S> {
+    /// A copy of `point` to change in tensor number `tensor`, in the order of [`analytic`](super::analytic).
+    pub fn new<A: Subject<Layer<S> = L>>(subject: &A, point: &Point<A::Layer<f64>>, tensor: usize) -> Self {
+        let mut layer = subject.zeros::<S>();
+        super::recast(&point.layer, &mut layer);
+        Probe { layer, x: super::cast(&point.x), tensor }
+    }
+
     /// Lets `change` write to the tensor in question.
     pub fn change(&mut self, change: impl FnOnce(&mut [S])) {
         let (mut seen, mut change) = (0, Some(change));
@@ -89,29 +80,26 @@ impl<L: Parameters<S>, S: Scalar> Probe<L, S> {
     }
 }
 
-/// What `derivative` finds along every direction, on all cores. It is given a probe of its own, and must leave it as it was; `tick`
-/// is called after each.
-pub(super) fn along_all<A: Subject, S: Scalar>(
-    subject: &A,
-    point: &Point<A::Layer<f64>>,
-    directions: &[Directions],
-    tick: &(dyn Fn() + Sync),
-    derivative: impl Fn(&mut Probe<A::Layer<S>, S>, &Direction) -> f64 + Sync,
-) -> Vec<Gradient> {
-    let probe = |tensor: usize| {
-        let mut layer = subject.zeros::<S>();
-        super::recast(&point.layer, &mut layer);
-        Probe { layer, x: super::cast(&point.x), tensor }
-    };
-    let look = |(tensor, all): (usize, &Directions)| {
-        let look = |probe: &mut Probe<A::Layer<S>, S>, direction: &Direction| {
-            let found = derivative(probe, direction);
-            tick();
-            found
-        };
-        // Making a probe costs about as much as a forward: not for each of few directions, and not for each of many either.
-        let values = all.directions.par_iter().with_min_len(16).map_init(|| probe(tensor), look).collect();
-        Gradient { name: all.name.clone(), shape: all.shape.clone(), values }
-    };
-    directions.iter().enumerate().map(look).collect()
+/// Directions of one task. Making a [`Probe`] costs about as much as a forward: not for each of few directions, and not for
+/// each of many either.
+const DIRECTIONS_PER_TASK: usize = 64;
+
+/// Some directions of one tensor, for one witness at a time.
+pub(super) struct Task {
+    /// The tensor's number.
+    pub tensor: usize,
+    /// Which of its directions.
+    pub directions: Range<usize>,
+}
+
+/// Tasks that cover all directions, in their order.
+pub(super) fn tasks(all: &[Vec<Direction>]) -> Vec<Task> {
+    let mut tasks = Vec::new();
+    for (tensor, directions) in all.iter().enumerate() {
+        for first in (0..directions.len()).step_by(DIRECTIONS_PER_TASK) {
+            let end = directions.len().min(first + DIRECTIONS_PER_TASK);
+            tasks.push(Task { tensor, directions: first..end });
+        }
+    }
+    tasks
 }

@@ -1,16 +1,17 @@
-//! What an audit says of a subject: a verdict a tensor.
+//! The audit itself, and its result: one entry per tensor.
 
-use super::probe::{Along, Directions};
+use super::probe::{self, Along, Task};
 use super::scaled_error;
 use super::{Gradient, Point, Subject, analytic, cast, dual, finite_difference, listed, random_point, recast};
 use serde::Serialize;
+use std::sync::OnceLock;
 
-/// What dual numbers and backward may differ by, of a tensor's largest derivative: both round in f64, a few hundred times.
+/// How much dual numbers and backward may differ, of a tensor's largest derivative: both round in f64, a few hundred times.
 pub const DUAL_BOUND: f64 = 1e-12;
-/// What central differences and backward may differ by: truncation and cancellation leave some 1e-9.
+/// How much central differences and backward may differ: truncation and cancellation leave some 1e-9.
 pub const DIFFERENCE_BOUND: f64 = 1e-7;
 
-/// How far one tensor's gradient is from what each witness says of it.
+/// How far one tensor's gradient is from what each witness finds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TensorAudit {
     /// The tensor's name; `"input"` is the subject's input.
@@ -21,7 +22,7 @@ pub struct TensorAudit {
     pub dual: Disagreement,
     /// Against central differences.
     pub differences: Disagreement,
-    /// What training precision costs: scaled error of the gradient computed in `f32`, against `f64`, over all elements.
+    /// Cost of training precision: scaled error of the gradient computed in `f32`, against `f64`, over all elements.
     pub f32_error: f64,
 }
 
@@ -32,9 +33,9 @@ pub struct Disagreement {
     pub scaled_error: f64,
     /// Where it is: the element's indices, or the number of the direction.
     pub at: Vec<usize>,
-    /// What backward says there.
+    /// What backward computes there.
     pub backward: f64,
-    /// What the witness says there.
+    /// What the witness finds there.
     pub witness: f64,
 }
 
@@ -50,33 +51,56 @@ impl TensorAudit {
     }
 }
 
-/// Audits a subject at a point: every learned tensor in the order of the visit, and then the input. Runs on all cores; `tick` is
-/// called after every derivative a witness has found, and told how many there are in all.
+/// Audits a subject at a point: every learned tensor in the order of the visit, and then the input.
+///
+/// The work is divided into tasks. `run` is called once, with their number and a function that runs one of them, and calls that for
+/// every number from 0, in any order and on any threads; the result is the same. [`in_order`] is the simplest. With rayon:
+/// `|tasks, task| (0..tasks).into_par_iter().for_each(task)`.
+///
+/// # Panics
+/// If `run` leaves out a task.
 pub fn audit<A: Subject>(
     subject: &A,
     point: &Point<A::Layer<f64>>,
     along: Along,
-    tick: &(dyn Fn(usize) + Sync),
+    run: impl FnOnce(usize, &(dyn Fn(usize) + Sync)),
 ) -> Vec<TensorAudit> {
-    let directions = Directions::all(point, along);
-    let total = 2 * directions.iter().map(|tensor| tensor.directions.len()).sum::<usize>();
-    let tick = || tick(total);
-    let exact = dual::derivatives(subject, point, &directions, &tick);
-    let approximate = finite_difference::derivatives(subject, point, &directions, &tick);
+    let directions = probe::directions(point, along);
+    let tasks = probe::tasks(&directions);
+    // Two witnesses per task: first dual numbers, then differences.
+    let found: Vec<OnceLock<Vec<f64>>> = (0..2 * tasks.len()).map(|_| OnceLock::new()).collect();
+    run(found.len(), &|n| {
+        let Task { tensor, directions: some } = &tasks[n / 2];
+        let directions = &directions[*tensor][some.clone()];
+        found[n].get_or_init(|| match n % 2 {
+            0 => dual::derivatives(subject, point, *tensor, directions),
+            _ => finite_difference::derivatives(subject, point, *tensor, directions),
+        });
+    });
+    let (mut exact, mut approximate) = (vec![Vec::new(); directions.len()], vec![Vec::new(); directions.len()]);
+    for (n, values) in found.into_iter().enumerate() {
+        let witness = if n % 2 == 0 { &mut exact } else { &mut approximate };
+        witness[tasks[n / 2].tensor].extend(values.into_inner().expect("every task is run"));
+    }
     let gradients = analytic(subject, point);
     let single = analytic_f32(subject, point);
     let mut audits = Vec::new();
     for (t, gradient) in gradients.iter().enumerate() {
-        let ours = directions[t].derivatives(gradient);
+        let ours = probe::derivatives(gradient, &directions[t]);
         audits.push(TensorAudit {
             name: gradient.name.clone(),
             shape: gradient.shape.clone(),
-            dual: disagreement(&ours, &exact[t], along),
-            differences: disagreement(&ours, &approximate[t], along),
+            dual: disagreement(&ours, &exact[t], &gradient.shape, along),
+            differences: disagreement(&ours, &approximate[t], &gradient.shape, along),
             f32_error: scaled_error(&single[t].values, &gradient.values).1,
         });
     }
     audits
+}
+
+/// Runs tasks 0, 1, 2, … on this thread: the simplest `run` of [`audit`].
+pub fn in_order(tasks: usize, task: &(dyn Fn(usize) + Sync)) {
+    (0..tasks).for_each(task);
 }
 
 fn analytic_f32<A: Subject>(subject: &A, point: &Point<A::Layer<f64>>) -> Vec<Gradient> {
@@ -86,13 +110,13 @@ fn analytic_f32<A: Subject>(subject: &A, point: &Point<A::Layer<f64>>) -> Vec<Gr
     listed(&grads, &dx, |&value| f64::from(value))
 }
 
-fn disagreement(backward: &Gradient, witness: &Gradient, along: Along) -> Disagreement {
-    let (worst, scaled_error) = scaled_error(&backward.values, &witness.values);
+fn disagreement(backward: &[f64], witness: &[f64], shape: &[usize], along: Along) -> Disagreement {
+    let (worst, scaled_error) = scaled_error(backward, witness);
     let at = match along {
-        Along::Elements => indices(worst, &witness.shape),
+        Along::Elements => indices(worst, shape),
         Along::Directions(_) => vec![worst],
     };
-    let value = |gradient: &Gradient| gradient.values.get(worst).copied().unwrap_or_default();
+    let value = |derivatives: &[f64]| derivatives.get(worst).copied().unwrap_or_default();
     Disagreement { scaled_error, at, backward: value(backward), witness: value(witness) }
 }
 
@@ -110,7 +134,7 @@ fn indices(mut flat: usize, shape: &[usize]) -> Vec<usize> {
 /// ordinary size is 1e-3 off.
 pub fn assert_gradients<A: Subject>(subject: &A) {
     for seed in 0..3 {
-        for tensor in audit(subject, &random_point(subject, seed), Along::Elements, &|_| {}) {
+        for tensor in audit(subject, &random_point(subject, seed), Along::Elements, in_order) {
             assert!(tensor.passes(), "point {seed}: {tensor:?}");
         }
     }
@@ -119,6 +143,29 @@ pub fn assert_gradients<A: Subject>(subject: &A) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audit::subjects::LinearSubject;
+
+    #[test]
+    fn threads_and_the_order_of_tasks_change_nothing() {
+        let subject = LinearSubject { rows: 3, inputs: 30, outputs: 5 };
+        let point = random_point(&subject, 1);
+        for along in [Along::Elements, Along::Directions(3)] {
+            let expected = audit(&subject, &point, along, in_order);
+            let backwards = audit(&subject, &point, along, |tasks, task| (0..tasks).rev().for_each(task));
+            assert_eq!(backwards, expected);
+            let threads = audit(&subject, &point, along, |tasks, task| {
+                std::thread::scope(|scope| (0..tasks).for_each(|n| drop(scope.spawn(move || task(n)))));
+            });
+            assert_eq!(threads, expected);
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "every task is run")]
+    fn a_task_left_out_is_noticed() {
+        let subject = LinearSubject { rows: 3, inputs: 2, outputs: 1 };
+        audit(&subject, &random_point(&subject, 1), Along::Elements, |tasks, task| (1..tasks).for_each(task));
+    }
 
     #[test]
     fn a_flat_index_is_named_by_row_and_column() {

@@ -12,7 +12,7 @@ use crate::params::{Parameters, Path, Role};
 use crate::rng::Stream;
 use crate::scalar::Scalar;
 
-/// For what has no parameters.
+/// Parameters of a layer that has none.
 #[derive(Clone, Copy, Debug)]
 pub struct NoParameters;
 

@@ -4,14 +4,14 @@
 //! side packed from one frame to the next.
 //!
 //! **One order** holds here too: `k` ascending in blocks of 256, block after block. `matrixmultiply` chooses among kernels
-//! of its own by the processor alone: `RESLSTM_SIMD` does not reach it. Those for AVX-512 and AVX2 with FMA round in the same
+//! of its own by the processor alone: [`limit_level`](super::limit_level) does not reach it. Those for AVX-512 and AVX2 with FMA round in the same
 //! places (version 0.3.11: all features of 288 RAVDESS clips have the same bits). Where else results may differ, in the last
 //! bits: on x86-64 without FMA, which rounds twice per term; on other processors; with another version of `matrixmultiply`.
 
 use crate::matrix::Matrix;
 
 /// `out[r, first + c] = Σ_k a[r,k]·b[c,k]`, that is `A·Bᵀ` with `A` `[rows, depth]` and `B` `[columns, depth]`: every row of
-/// `b` is a filter, and makes a column. The other columns of `out` `[rows, ≥ first + columns]` stay as they are.
+/// `b` is a filter, and makes one column. The other columns of `out` `[rows, ≥ first + columns]` stay as they are.
 ///
 /// # Panics
 /// If the shapes do not fit.
@@ -19,7 +19,7 @@ use crate::matrix::Matrix;
 pub fn dense_product(a: &Matrix<f32>, b: &Matrix<f32>, out: &mut Matrix<f32>, first: usize) {
     let (rows, depth, columns, width) = (a.rows(), a.cols(), b.rows(), out.cols());
     assert_eq!(b.cols(), depth, "both sides of a product are equally deep");
-    assert_eq!(out.rows(), rows, "the result has a row per row of A");
+    assert_eq!(out.rows(), rows, "the result has one row per row of A");
     assert!(first <= width && columns <= width - first, "columns {first} + {columns} of a result with {width}");
     let stride = |length: usize| isize::try_from(length).expect("a matrix in memory is shorter than that");
     // SAFETY: every place sgemm reads or writes is inside a matrix that we hold. With r < rows, c < columns, k < depth it
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "a row per row")]
+    #[should_panic(expected = "one row per row")]
     fn rows_must_agree() {
         dense_product(&noise(2, 3), &noise(2, 3), &mut Matrix::zeros(1, 2), 0);
     }

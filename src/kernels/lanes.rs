@@ -1,9 +1,9 @@
-//! Sixteen numbers side by side: an AVX-512 register of `f32`, two AVX2 registers, four of SSE2 or NEON.
+//! Sixteen numbers that are computed together: an AVX-512 register of `f32`, two AVX2 registers, four of SSE2 or NEON.
 
 use super::level::Level;
 use crate::scalar::Scalar;
 
-/// How many numbers stand side by side.
+/// Numbers in a [`Lanes`].
 pub const LANES: usize = 16;
 
 /// Sixteen numbers that are added and multiplied together. A small `Copy` type that the compiler keeps in registers.
@@ -40,25 +40,25 @@ impl<S: Scalar> Lanes<S> {
         }
     }
 
-    /// Writes the lanes from `first` on; those before keep what `to` holds.
+    /// Writes the lanes from `first` on; the earlier numbers of `to` stay as they are.
     ///
     /// # Panics
     /// If `to` has fewer than sixteen numbers.
     #[inline(always)]
     pub fn store_from(self, first: usize, to: &mut [S]) {
-        // All lanes are written, and what they wrote over put back: storing from a place known only at run time would keep them
+        // All lanes are written, and the earlier numbers restored: storing from a place known only at run time would keep them
         // out of the registers, a choice lane by lane would take them apart.
         let before = Self::load(to);
         *to.first_chunk_mut().expect("sixteen numbers") = self.0;
         if first > 0 {
-            before.put_back(first, to);
+            before.restore(first, to);
         }
     }
 
     /// Writes the first `n` lanes.
     #[cold]
     #[inline(never)]
-    fn put_back(self, n: usize, to: &mut [S]) {
+    fn restore(self, n: usize, to: &mut [S]) {
         to[..n].copy_from_slice(&self.0[..n]);
     }
 

@@ -1,8 +1,11 @@
-//! Which instruction set runs: detected once, used by every kernel through [`simd`].
+//! The instruction set in use: chosen once, used by every kernel through [`simd!`](crate::simd).
 
+use crate::error::{Error, Kind, Result};
+use std::fmt;
+use std::str::FromStr;
 use std::sync::OnceLock;
 
-/// An instruction set the kernels are compiled for.
+/// An instruction set that the kernels are compiled for. Written and read as `avx512`, `avx2`, `baseline`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
     /// x86-64 with AVX-512 (F, VL, DQ, BW): 32 registers of sixteen `f32`.
@@ -13,31 +16,31 @@ pub enum Level {
     Baseline,
 }
 
+/// The level in use, from its first use on.
+static CURRENT: OnceLock<Level> = OnceLock::new();
+
 impl Level {
+    /// Every level, the fastest first.
+    const ALL: [Level; 3] = [Level::Avx512, Level::Avx2, Level::Baseline];
+
     /// Whether a multiplication and an addition are one instruction. Without it `mul_add` would be a library call.
     #[inline(always)]
     pub(super) const fn fused(self) -> bool {
         matches!(self, Level::Avx512 | Level::Avx2) || cfg!(target_feature = "fma") || cfg!(target_arch = "aarch64")
     }
 
-    /// The level in use: the best the processor has, or the one that `RESLSTM_SIMD` (`avx512`, `avx2`, `baseline`)
-    /// names where the processor has it.
+    /// The level in use: the fastest that the processor has, within the [limit](limit_level) if there is one.
     pub fn current() -> Level {
-        static CURRENT: OnceLock<Level> = OnceLock::new();
-        *CURRENT.get_or_init(|| {
-            let wanted = std::env::var("RESLSTM_SIMD").unwrap_or_default();
-            let has = |level: Level, name: &str| level.available() && (wanted.is_empty() || wanted == name);
-            if has(Level::Avx512, "avx512") {
-                Level::Avx512
-            } else if has(Level::Avx2, "avx2") {
-                Level::Avx2
-            } else {
-                Level::Baseline
-            }
-        })
+        *CURRENT.get_or_init(|| Level::fastest_within(Level::Avx512))
     }
 
-    /// Whether this processor has it.
+    /// The fastest level, `highest` or lower, that this processor has.
+    fn fastest_within(highest: Level) -> Level {
+        let mut levels = Level::ALL.into_iter().skip_while(|&level| level != highest);
+        levels.find(|level| level.available()).unwrap_or(Level::Baseline)
+    }
+
+    /// Whether this processor has the instruction set.
     pub fn available(self) -> bool {
         #[cfg(target_arch = "x86_64")]
         let has = match self {
@@ -57,22 +60,103 @@ impl Level {
     }
 }
 
-/// Runs `work` compiled for the [current](Level::current) level, and tells it which that is.
-///
-/// The closure must be marked `#[inline(always)]`, and so must everything it calls that matters: what is not inlined
-/// here is compiled for the baseline, and runs up to seventy times slower without any test failing.
-#[inline(always)]
-pub fn simd<R>(work: impl FnOnce(Level) -> R) -> R {
-    simd_at(Level::current(), work)
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Level::Avx512 => "avx512",
+            Level::Avx2 => "avx2",
+            Level::Baseline => "baseline",
+        })
+    }
 }
 
-/// [`simd`] at a given level.
+impl FromStr for Level {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        let unknown = || Error::new(Kind::Settings, format!("expected avx512, avx2 or baseline, got '{name}'"));
+        Level::ALL.into_iter().find(|level| level.to_string() == name).ok_or_else(unknown)
+    }
+}
+
+/// Makes every kernel use `highest`, or the fastest level below it that the processor has. To be called at the start of a
+/// program, to compare instruction sets. Without a call, kernels use the fastest level that the processor has.
+///
+/// # Errors
+/// [`Kind::Settings`] if another level is in use already.
+pub fn limit_level(highest: Level) -> Result<()> {
+    let level = Level::fastest_within(highest);
+    let current = *CURRENT.get_or_init(|| level);
+    if current == level {
+        return Ok(());
+    }
+    let problem =
+        format!("expected to set the instruction set to {level} before its first use, but {current} is in use");
+    Err(Error::new(Kind::Settings, problem).advice("call limit_level once, at the start of the program"))
+}
+
+/// Runs a closure compiled for the fastest instruction set that the processor has, and passes it that [`Level`].
+///
+/// ```
+/// use reslstm::kernels::{dot, simd};
+///
+/// let (a, b) = ([1.0f32, 2.0, 3.0], [4.0, 5.0, 6.0]);
+/// assert_eq!(simd!(|level| dot(level, &a, &b)), 32.0);
+/// ```
+/// The body of the closure is compiled once per [`Level`]. For this the closure must be inlined, so the macro
+/// writes its `#[inline(always)]` itself: a closure that is not inlined is compiled for the baseline, where fused multiply-adds
+/// are library calls, and runs up to seventy times slower. What cannot be inlined for sure does not compile:
+/// ```compile_fail
+/// # use reslstm::kernels::{Level, simd};
+/// fn work(_: Level) {}
+/// simd!(work);
+/// ```
+/// Functions that the closure calls need `#[inline(always)]` where their speed matters; [`dot`](crate::kernels::dot),
+/// [`add_scaled`](crate::kernels::add_scaled), [`map_units!`](crate::map_units), [`Lanes`](crate::kernels::lanes::Lanes) and every
+/// [`Scalar`](crate::scalar::Scalar) method have it.
+#[macro_export]
+macro_rules! simd {
+    (move |$level:pat_param| $work:expr) => {
+        $crate::kernels::level::__run(
+            #[inline(always)]
+            move |$level| $work,
+        )
+    };
+    (|$level:pat_param| $work:expr) => {
+        $crate::kernels::level::__run(
+            #[inline(always)]
+            |$level| $work,
+        )
+    };
+}
+pub use simd;
+
+/// [`simd!`] at a given level, which the processor must have: `simd_at!(level, |level| …)`.
+macro_rules! simd_at {
+    ($at:expr, |$level:pat_param| $work:expr) => {
+        $crate::kernels::level::run_at(
+            $at,
+            #[inline(always)]
+            |$level| $work,
+        )
+    };
+}
+pub(super) use simd_at;
+
+/// What [`simd!`] calls, with a closure that it has marked `#[inline(always)]`. Not to be called directly.
+#[doc(hidden)]
+#[inline(always)]
+pub fn __run<R>(work: impl FnOnce(Level) -> R) -> R {
+    run_at(Level::current(), work)
+}
+
+/// What [`simd_at!`] calls. Not to be called directly.
 ///
 /// # Panics
-/// If the processor lacks it.
+/// In debug builds, if the processor lacks the level.
 #[inline(always)]
 #[allow(unsafe_code)]
-pub(super) fn simd_at<R>(level: Level, work: impl FnOnce(Level) -> R) -> R {
+pub(super) fn run_at<R>(level: Level, work: impl FnOnce(Level) -> R) -> R {
     match level {
         #[cfg(target_arch = "x86_64")]
         Level::Avx512 => {
@@ -102,8 +186,39 @@ fn with_avx2<R>(work: impl FnOnce(Level) -> R) -> R {
     work(Level::Avx2)
 }
 
-/// The levels this processor has, for tests that compare them.
+/// The levels that this processor has, for tests that compare them.
 #[cfg(test)]
-pub(crate) fn available_levels() -> impl Iterator<Item = Level> {
-    [Level::Avx512, Level::Avx2, Level::Baseline].into_iter().filter(|level| level.available())
+pub(super) fn available_levels() -> impl Iterator<Item = Level> {
+    Level::ALL.into_iter().filter(|level| level.available())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_are_read_as_they_are_written() {
+        for level in Level::ALL {
+            assert_eq!(level.to_string().parse::<Level>().unwrap(), level);
+        }
+        let error = "sse".parse::<Level>().unwrap_err();
+        assert_eq!(error.to_string(), "expected avx512, avx2 or baseline, got 'sse'");
+    }
+
+    #[test]
+    fn a_limit_never_chooses_a_level_above_it() {
+        assert_eq!(Level::fastest_within(Level::Baseline), Level::Baseline);
+        assert_ne!(Level::fastest_within(Level::Avx2), Level::Avx512);
+        assert_eq!(Some(Level::fastest_within(Level::Avx512)), available_levels().next());
+    }
+
+    #[test]
+    fn a_limit_after_the_first_use_is_refused_unless_it_changes_nothing() {
+        let current = Level::current();
+        limit_level(current).unwrap();
+        if current != Level::Baseline {
+            let error = limit_level(Level::Baseline).unwrap_err().to_string();
+            assert!(error.contains("to baseline before its first use") && error.contains("at the start"), "{error}");
+        }
+    }
 }

@@ -3,8 +3,8 @@
 //!
 //! | file          | what it computes                                                                 |
 //! |---------------|----------------------------------------------------------------------------------|
-//! | [`mod@level`]     | which instruction set runs                                                       |
-//! | [`lanes`]     | sixteen numbers side by side: one vector register, or a few                      |
+//! | [`mod@level`]     | the instruction set in use                                                       |
+//! | [`lanes`]     | sixteen numbers computed together: one vector register, or a few                 |
 //! | [`panels`]    | the right-hand side of a product, repacked so that a product reads it in order   |
 //! | [`mod@product`]   | `out = start + Σ A·B`, several products into one result                          |
 //! | [`outer`]     | `out += Aᵀ·B`, the gradient of a weight                                          |
@@ -12,9 +12,9 @@
 //! | [`units`]     | equations that hold unit by unit, a vector of units at a time                    |
 //! | [`dense`]     | `A·Bᵀ` outside a training step, by `matrixmultiply`                              |
 //!
-//! Two promises hold everywhere. **One order**: every element of a result adds its terms in one fixed order, whatever the
-//! number of rows and whatever the tile sizes, so a clip's result does not depend on its neighbours, and AVX2 and AVX-512
-//! agree to the bit. **No allocation**: everything is written into memory the caller holds
+//! Two promises hold everywhere. **One order**: every element of a result adds its terms in one fixed order, for any
+//! number of rows and any tile sizes, so a clip's result does not depend on its neighbours, and AVX2 and AVX-512
+//! agree to the bit. **No allocation**: everything is written into memory that the caller holds
 //! ([`dense`] alone allocates within). `unsafe` is in [`mod@level`] and [`dense`], nowhere else in the crate.
 //!
 //! Where a processor lacks fused multiply-add (x86-64 before 2013), products round twice per term, and results differ in
@@ -34,7 +34,8 @@ pub mod units;
 pub mod vector;
 
 pub use dense::dense_product;
-pub use level::{Level, simd};
+#[doc(inline)]
+pub use level::{Level, limit_level, simd};
 pub use outer::add_outer;
 pub use panels::Panels;
 pub use product::{Start, Term, product, product_from};

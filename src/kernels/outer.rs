@@ -6,7 +6,7 @@ use super::panels::Panels;
 use super::tile::{Side, Tiled, cover, share_evenly};
 use crate::scalar::Scalar;
 
-/// Frames that every tile of the result takes before the next ones come: so few that they stay in the nearest cache.
+/// Frames that every tile of the result adds before the next ones are read: so few that they stay in the nearest cache.
 const BLOCK_FRAMES: usize = 96;
 
 /// `out[p,q] += Σ_f a[f,p]·b[f,q]`, frames in their order, continuing the sum that `out` holds.
@@ -15,11 +15,11 @@ const BLOCK_FRAMES: usize = 96;
 ///
 /// # Panics
 /// If the shapes do not fit.
-#[inline(never)] // one copy of all its tiles, not one a caller
+#[inline(never)] // one copy of all its tiles, not one per caller
 pub fn add_outer<S: Scalar>(a: &[S], b: &Panels<S>, out: &mut [S]) {
     let rows = out.len() / b.columns();
     assert_eq!(out.len(), rows * b.columns(), "whole rows of {} columns", b.columns());
-    assert_eq!(a.len(), b.depth() * rows, "A and B have a row a frame");
+    assert_eq!(a.len(), b.depth() * rows, "A and B have one row per frame");
     add_outer_at(Level::current(), a, rows, b, out);
 }
 
@@ -27,39 +27,31 @@ fn add_outer_at<S: Scalar>(level: Level, a: &[S], rows: usize, b: &Panels<S>, ou
     if b.columns() < LANES {
         return add_narrow_outer(level, a, rows, b, out);
     }
-    simd_at(
-        level,
-        #[inline(always)]
-        |level| {
-            share_evenly(
-                b.depth(),
-                BLOCK_FRAMES,
-                Side::Left,
-                #[inline(always)]
-                |first, frames| {
-                    let a = &a[first * rows..][..frames * rows];
-                    cover(level, rows, b.columns(), Side::Left, &Job { level, a, rows, b, first, frames }, out);
-                },
-            );
-        },
-    );
+    simd_at!(level, |level| {
+        share_evenly(
+            b.depth(),
+            BLOCK_FRAMES,
+            Side::Left,
+            #[inline(always)]
+            |first, frames| {
+                let a = &a[first * rows..][..frames * rows];
+                cover(level, rows, b.columns(), Side::Left, &Job { level, a, rows, b, first, frames }, out);
+            },
+        );
+    });
 }
 
 /// [`add_outer`] of fewer than sixteen columns, row by row, as in a narrow [product](super::product()).
 fn add_narrow_outer<S: Scalar>(level: Level, a: &[S], rows: usize, b: &Panels<S>, out: &mut [S]) {
-    simd_at(
-        level,
-        #[inline(always)]
-        |level| {
-            for (p, out) in out.chunks_exact_mut(b.columns()).enumerate() {
-                let mut sums = Lanes::load_padded(out);
-                for (a, lanes) in a.chunks_exact(rows).zip(b.strip(0)) {
-                    sums.add_scaled(level, a[p], lanes);
-                }
-                out.copy_from_slice(&sums.0[..b.columns()]);
+    simd_at!(level, |level| {
+        for (p, out) in out.chunks_exact_mut(b.columns()).enumerate() {
+            let mut sums = Lanes::load_padded(out);
+            for (a, lanes) in a.chunks_exact(rows).zip(b.strip(0)) {
+                sums.add_scaled(level, a[p], lanes);
             }
-        },
-    );
+            out.copy_from_slice(&sums.0[..b.columns()]);
+        }
+    });
 }
 
 struct Job<'a, S> {
@@ -99,7 +91,7 @@ impl<S: Scalar> Tiled<S> for Job<'_, S> {
                 }
             }
         }
-        // Lanes that repeat the vector before are left alone where another tile has counted them already.
+        // Lanes that repeat the vector before are skipped: they have been added already.
         for r in 0..R {
             let row = &mut out[(p + r) * columns..][..columns];
             for w in 0..V {

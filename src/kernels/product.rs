@@ -18,11 +18,11 @@ pub struct Term<'a, S> {
 /// What a result begins with, before products are added.
 #[derive(Clone, Copy, Debug)]
 pub enum Start<'a, S> {
-    /// Zero.
+    /// Zeros.
     Zero,
     /// The same row everywhere, `[columns]`: a bias.
     Row(&'a [S]),
-    /// What it holds already: a sum goes on, to the bit as if it had never been interrupted.
+    /// What the result holds already: a sum is continued, to the bit as if it had never been interrupted.
     Held,
 }
 
@@ -35,17 +35,17 @@ pub fn product<S: Scalar>(start: Start<'_, S>, terms: &[Term<'_, S>], out: &mut 
     product_from(Side::Left, start, terms, out);
 }
 
-/// [`product()`], the same bits, its columns begun on one side or the other.
+/// [`product()`], to the bit, starting with the first or the last columns.
 ///
 /// # Panics
 /// As [`product()`].
-#[inline(never)] // one copy of all its tiles, not one a caller
+#[inline(never)] // one copy of all its tiles, not one per caller
 pub fn product_from<S: Scalar>(side: Side, start: Start<'_, S>, terms: &[Term<'_, S>], out: &mut [S]) {
     let columns = terms[0].b.columns();
     let rows = out.len() / columns;
     assert_eq!(out.len(), rows * columns, "the result has whole rows of {columns} columns");
     if let Start::Row(bias) = start {
-        assert_eq!(bias.len(), columns, "one start value a column");
+        assert_eq!(bias.len(), columns, "one start value per column");
     }
     for term in terms {
         assert_eq!(term.b.columns(), columns, "all terms have the columns of the result");
@@ -66,36 +66,28 @@ fn product_at<S: Scalar>(
     if columns < LANES {
         return narrow_product(level, columns, start, terms, out);
     }
-    simd_at(
-        level,
-        #[inline(always)]
-        |level| cover(level, rows, columns, side, &Job { level, columns, start, terms }, out),
-    );
+    simd_at!(level, |level| cover(level, rows, columns, side, &Job { level, columns, start, terms }, out));
 }
 
 /// [`product()`] of fewer than sixteen columns, row by row. Apart from the tiles: sums whose length is known only at run time stay in
 /// memory, and take those of the tiles with them.
 fn narrow_product<S: Scalar>(level: Level, columns: usize, start: Start<'_, S>, terms: &[Term<'_, S>], out: &mut [S]) {
-    simd_at(
-        level,
-        #[inline(always)]
-        |level| {
-            for (row, out) in out.chunks_exact_mut(columns).enumerate() {
-                let mut sums = match start {
-                    Start::Zero => Lanes::ZERO,
-                    Start::Row(bias) => Lanes::load_padded(bias),
-                    Start::Held => Lanes::load_padded(out),
-                };
-                for term in terms {
-                    let depth = term.b.depth();
-                    for (&a, lanes) in term.a[row * depth..][..depth].iter().zip(term.b.strip(0)) {
-                        sums.add_scaled(level, a, lanes);
-                    }
+    simd_at!(level, |level| {
+        for (row, out) in out.chunks_exact_mut(columns).enumerate() {
+            let mut sums = match start {
+                Start::Zero => Lanes::ZERO,
+                Start::Row(bias) => Lanes::load_padded(bias),
+                Start::Held => Lanes::load_padded(out),
+            };
+            for term in terms {
+                let depth = term.b.depth();
+                for (&a, lanes) in term.a[row * depth..][..depth].iter().zip(term.b.strip(0)) {
+                    sums.add_scaled(level, a, lanes);
                 }
-                out.copy_from_slice(&sums.0[..columns]);
             }
-        },
-    );
+            out.copy_from_slice(&sums.0[..columns]);
+        }
+    });
 }
 
 struct Job<'a, S> {

@@ -4,24 +4,24 @@ use super::lanes::LANES;
 use super::level::Level;
 use crate::scalar::Scalar;
 
-/// Something that computes `R` rows × `V` vectors of a result at a time.
+/// A computation of `R` rows × `V` vectors of a result at a time.
 pub(super) trait Tiled<S: Scalar> {
     /// Computes rows `row..row + R`, vectors `v..v + V` of sixteen columns, of `out`.
     fn tile<const R: usize, const V: usize>(&self, row: usize, v: usize, out: &mut [S]);
 }
 
-/// Where the columns of a result are begun; the numbers are the same.
+/// Which columns of a result are computed first; the numbers are the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
     /// The first columns first.
     Left,
     /// The last columns first. When one right-hand side serves many products in turn and is larger than the nearest cache, every
-    /// other product begins here: with the strips that the one before it read last.
+    /// other product starts here: with the strips that the product before it read last.
     Right,
 }
 
 /// Covers a `[rows, columns]` result with tiles of 6 rows × 4 vectors, 24 of the 32 registers of AVX-512, or 6 × 1, 12 of the 16 of
-/// AVX2 (two a vector): as many sums as leave room for what is multiplied. Eight or more hide the latency of an addition, so few rows
+/// AVX2 (two per vector): as many sums as leave room for what is multiplied. Eight or more hide the latency of an addition, so few rows
 /// take more vectors.
 #[inline(always)]
 pub(super) fn cover<S: Scalar>(

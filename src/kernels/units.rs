@@ -3,17 +3,41 @@
 use super::lanes::{LANES, vector_start};
 use crate::scalar::Scalar;
 
-/// For every unit `u`: `outputs[..][u] = equation(inputs[..][u])`.
+/// Applies an equation to every unit `u`: `outputs[..][u] = equation(inputs[..][u])`. Inputs and outputs are arrays of slices of one
+/// length; the equation is a closure from an array of inputs to an array of outputs.
+///
+/// ```
+/// use reslstm::kernels::{map_units, simd};
+///
+/// let (x, y, mut sum, mut product) = ([1.0, 2.0], [3.0, 4.0], [0.0; 2], [0.0; 2]);
+/// simd!(|_| map_units!([&x[..], &y[..]] => [&mut sum[..], &mut product[..]], |[x, y]| [x + y, x * y]));
+/// assert_eq!((sum, product), ([4.0, 6.0], [3.0, 8.0]));
+/// ```
+/// To be used within [`simd!`](crate::simd). As there, the macro marks the closure `#[inline(always)]`.
+///
+/// # Panics
+/// If the slices differ in length.
+#[macro_export]
+macro_rules! map_units {
+    ($inputs:expr => $outputs:expr, |$unit:pat_param| $equation:expr) => {
+        $crate::kernels::units::__map_units(
+            $inputs,
+            $outputs,
+            #[inline(always)]
+            |$unit| $equation,
+        )
+    };
+}
+pub use map_units;
+
+/// What [`map_units!`] calls, with a closure that it has marked `#[inline(always)]`. Not to be called directly.
 ///
 /// The units of a vector are copied to arrays of their own, so the compiler need not prove that no two slices overlap. Where the
 /// last vector is not full it is moved back to end with the last unit, and computes a few units a second time: no code for a
-/// rest, which would cost fifteen times the scalar equation. To be called under [`simd`](super::simd), with an
-/// `#[inline(always)]` equation.
-///
-/// # Panics
-/// If the arrays differ in length.
+/// rest, which would cost fifteen times the scalar equation.
+#[doc(hidden)]
 #[inline(always)]
-pub fn map_units<S: Scalar, const I: usize, const O: usize>(
+pub fn __map_units<S: Scalar, const I: usize, const O: usize>(
     inputs: [&[S]; I],
     mut outputs: [&mut [S]; O],
     equation: impl Fn([S; I]) -> [S; O],
@@ -28,7 +52,7 @@ pub fn map_units<S: Scalar, const I: usize, const O: usize>(
     }
 }
 
-/// [`map_units`] of `count` units, at most a vector, from `first` on.
+/// [`map_units!`] of `count` units, at most a vector, from `first` on.
 #[inline(always)]
 fn map_vector<S: Scalar, const I: usize, const O: usize>(
     inputs: &[&[S]; I],
@@ -57,7 +81,6 @@ fn map_vector<S: Scalar, const I: usize, const O: usize>(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::kernels::simd;
 
     #[test]
@@ -66,17 +89,7 @@ mod tests {
             let x: Vec<f64> = (0..units).map(|u| u as f64).collect();
             let y = vec![2.0; units];
             let (mut sum, mut product) = (vec![f64::NAN; units], vec![f64::NAN; units]);
-            simd(
-                #[inline(always)]
-                |_| {
-                    map_units(
-                        [&x, &y],
-                        [&mut sum, &mut product],
-                        #[inline(always)]
-                        |[x, y]| [x + y, x * y],
-                    )
-                },
-            );
+            simd!(|_| { map_units!([&x, &y] => [&mut sum, &mut product], |[x, y]| [x + y, x * y]) });
             for u in 0..units {
                 assert_eq!((sum[u], product[u]), (2.0 + x[u], 2.0 * x[u]), "unit {u} of {units}");
             }

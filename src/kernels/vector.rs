@@ -57,16 +57,13 @@ pub fn add_scaled<S: Scalar>(level: Level, scale: S, x: &[S], y: &mut [S]) {
 #[inline]
 pub fn add_column_sums<S: Scalar>(rows: &[S], sums: &mut [S]) {
     assert_eq!(rows.len() % sums.len(), 0, "whole rows of {} numbers", sums.len());
-    simd(
-        #[inline(always)]
-        |_| {
-            for row in rows.chunks_exact(sums.len()) {
-                for (sum, &x) in sums.iter_mut().zip(row) {
-                    *sum += x;
-                }
+    simd!(|_| {
+        for row in rows.chunks_exact(sums.len()) {
+            for (sum, &x) in sums.iter_mut().zip(row) {
+                *sum += x;
             }
-        },
-    );
+        }
+    });
 }
 
 #[cfg(test)]
@@ -81,11 +78,7 @@ mod tests {
             let b: Vec<f64> = (0..n).map(|i| (2 * i) as f64 - 5.0).collect();
             let expected: f64 = a.iter().zip(&b).map(|(a, b)| a * b).sum();
             for level in available_levels() {
-                let got = simd_at(
-                    level,
-                    #[inline(always)]
-                    |level| dot(level, &a, &b),
-                );
+                let got = simd_at!(level, |level| dot(level, &a, &b));
                 assert_eq!(got, expected, "{level:?} {n}"); // small integers: exact
             }
         }

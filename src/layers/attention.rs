@@ -16,7 +16,7 @@
 //!
 //! A clip of RAVDESS has 69 to 124 frames, a classifier takes one row. The last hidden state has half forgotten the
 //! beginning, the plain mean gives silence the weight of speech. Attention lets frames compete: each gets a score,
-//! softmax turns scores into shares, and the shares can be printed, to see what the model listened to
+//! softmax turns scores into shares, and the shares can be printed, to see which frames the model used
 //! (`examples/read_attention.rs`).
 //!
 //! # Formula
@@ -31,7 +31,7 @@
 //!
 //! # Derivation
 //!
-//! Every `h` stands in the picture twice: it makes the *score*, and it is the *value* that is averaged. So `dh` is a
+//! Every `h` is in the picture twice: it makes the *score*, and it is the *value* that is averaged. So `dh` is a
 //! sum of two terms. Backwards through the picture, `V = 1`:
 //! ```text
 //! ctx = Σ_t α_t·h_t   linear in α and h:     dα_t = dctx·h_t (a number)   dh_t gets α_t·dctx
@@ -39,7 +39,7 @@
 //! e_t = uᵀ·h_t        lesson 1, one class:   du = Σ_t de_t·h_t            dh_t gets de_t·u
 //! ```
 //! Two readings worth keeping. `de_t` is negative, so that a step against the gradient raises the score, where a frame
-//! helps more than the average frame as now heard. And as the α of a clip add up to 1, its `de` add up to 0: attention
+//! helps more than the average frame under the present α. And as the α of a clip add up to 1, its `de` add up to 0: attention
 //! given to one frame is taken from the others. The code is [`Attention::backward`].
 //!
 //! # Worked by hand
@@ -54,14 +54,14 @@
 //!     approx::assert_abs_diff_eq!(got, by_hand, epsilon = 1e-14);
 //! };
 //! let ln3 = 3f64.ln();
-//! // u = (ln 3, 0): only the first unit is asked.
+//! // u = (ln 3, 0): only the first unit counts.
 //! let layer = Attention { vector: Matrix::from_rows(&[[ln3], [0.0]]) };
 //! let layout = Packed::new(&[2, 1], Padding::Ignored);
 //! let h = Matrix::from_rows(&[[0.0, 4.0], [5.0, 6.0], [1.0, 0.0]]);
 //! let (mut tape, mut ctx) = (AttentionTape::default(), Matrix::default());
 //! layer.forward(&layout, &h, &mut tape, &mut ctx);
 //! // Clip 0: e = 0·ln 3, 1·ln 3; e^e = 1, 3; α = 1/4, 3/4.
-//! // Clip 1 has one frame: α = 1 whatever its score.
+//! // Clip 1 has one frame: α = 1 for any score.
 //! close(&tape.alpha, &[1.0 / 4.0, 1.0, 3.0 / 4.0]);
 //! close(ctx.row(0), &[3.0 / 4.0, 1.0]); // 1/4·(0, 4) + 3/4·(1, 0)
 //! close(ctx.row(1), &[5.0, 6.0]);
@@ -84,7 +84,7 @@
 //! - One of the two paths into `dh` forgotten; either half alone looks like a gradient. (`WeightedPathMissing`: no
 //!   `α·dctx`)
 //! - Softmax over the wrong axis: over units, or over all rows of a batch instead of each clip's own.
-//! - Padded frames that vote. A zero frame scores 0 and e⁰ = 1 is attention, so a clip's result depends on its
+//! - Padded frames that count. A zero frame scores 0 and e⁰ = 1 is attention, so a clip's result depends on its
 //!   neighbours' length: the published code does this, protocol `strict` does not. (`PaddingOutsideTheSoftmax` is
 //!   forgetting it where it counts.)
 //!
@@ -106,7 +106,7 @@ pub struct Attention<S> {
 
 parameters!(Attention { "attention_vector" => vector });
 
-/// What forward must remember.
+/// What forward stores for backward, and scratch memory.
 #[derive(Clone, Debug, Default)]
 pub struct AttentionTape<S> {
     /// The vectors as rows, `[V,H]`.
@@ -166,59 +166,56 @@ impl<S: Scalar> Attention<S> {
         tape.sum.resize(clips, vectors);
         context.resize(clips, hidden);
         context.fill(S::ZERO);
-        simd(
-            #[inline(always)]
-            |level| {
-                for (h, e) in h.as_slice().chunks_exact(hidden).zip(tape.a.as_mut_slice().chunks_exact_mut(vectors)) {
-                    for (v, e) in e.iter_mut().enumerate() {
-                        *e = dot(level, h, tape.u.row(v));
-                    }
+        simd!(|level| {
+            for (h, e) in h.as_slice().chunks_exact(hidden).zip(tape.a.as_mut_slice().chunks_exact_mut(vectors)) {
+                for (v, e) in e.iter_mut().enumerate() {
+                    *e = dot(level, h, tape.u.row(v));
                 }
-                // Frame 0 of every clip is the block of rows 0..N: the first candidate for the largest score.
-                for n in 0..clips {
+            }
+            // Frame 0 of every clip is the block of rows 0..N: the first candidate for the largest score.
+            for n in 0..clips {
+                for v in 0..vectors {
+                    tape.max[(n, v)] = tape.a[(n, v)];
+                    tape.sum[(n, v)] = S::ZERO;
+                }
+            }
+            for t in 1..layout.steps() {
+                for (n, row) in layout.rows(t).enumerate() {
                     for v in 0..vectors {
-                        tape.max[(n, v)] = tape.a[(n, v)];
-                        tape.sum[(n, v)] = S::ZERO;
-                    }
-                }
-                for t in 1..layout.steps() {
-                    for (n, row) in layout.rows(t).enumerate() {
-                        for v in 0..vectors {
-                            if tape.a[(row, v)] > tape.max[(n, v)] {
-                                tape.max[(n, v)] = tape.a[(row, v)];
-                            }
+                        if tape.a[(row, v)] > tape.max[(n, v)] {
+                            tape.max[(n, v)] = tape.a[(row, v)];
                         }
                     }
                 }
-                for t in 0..layout.steps() {
-                    for (n, row) in layout.rows(t).enumerate() {
-                        for v in 0..vectors {
-                            let exp = (tape.a[(row, v)] - tape.max[(n, v)]).exp();
-                            tape.a[(row, v)] = exp;
-                            tape.sum[(n, v)] += exp;
-                        }
-                    }
-                }
-                for n in (0..clips).filter(|&n| layout.padded(n) > 0) {
-                    let padded = S::from_f64(layout.padded(n) as f64);
+            }
+            for t in 0..layout.steps() {
+                for (n, row) in layout.rows(t).enumerate() {
                     for v in 0..vectors {
-                        // Infinite where all scores are far below the padded frames' 0: then these get all the attention.
-                        tape.sum[(n, v)] += padded * (-tape.max[(n, v)]).exp();
+                        let exp = (tape.a[(row, v)] - tape.max[(n, v)]).exp();
+                        tape.a[(row, v)] = exp;
+                        tape.sum[(n, v)] += exp;
                     }
                 }
-                for t in 0..layout.steps() {
-                    for (n, row) in layout.rows(t).enumerate() {
-                        let mut alpha = S::ZERO;
-                        for v in 0..vectors {
-                            tape.a[(row, v)] = tape.a[(row, v)] / tape.sum[(n, v)];
-                            alpha += tape.a[(row, v)];
-                        }
-                        tape.alpha[row] = alpha / S::from_f64(vectors as f64);
-                        add_scaled(level, tape.alpha[row], h.row(row), context.row_mut(n));
-                    }
+            }
+            for n in (0..clips).filter(|&n| layout.padded(n) > 0) {
+                let padded = S::from_f64(layout.padded(n) as f64);
+                for v in 0..vectors {
+                    // Infinite where all scores are far below the padded frames' 0: then these get all the attention.
+                    tape.sum[(n, v)] += padded * (-tape.max[(n, v)]).exp();
                 }
-            },
-        );
+            }
+            for t in 0..layout.steps() {
+                for (n, row) in layout.rows(t).enumerate() {
+                    let mut alpha = S::ZERO;
+                    for v in 0..vectors {
+                        tape.a[(row, v)] = tape.a[(row, v)] / tape.sum[(n, v)];
+                        alpha += tape.a[(row, v)];
+                    }
+                    tape.alpha[row] = alpha / S::from_f64(vectors as f64);
+                    add_scaled(level, tape.alpha[row], h.row(row), context.row_mut(n));
+                }
+            }
+        });
     }
 
     /// Adds ∂L/∂u to `grads`, writes ∂L/∂h to `dh`.
@@ -249,32 +246,29 @@ impl<S: Scalar> Attention<S> {
         tape.du.fill(S::ZERO);
         dh.resize(layout.frames(), hidden);
         dh.fill(S::ZERO);
-        simd(
-            #[inline(always)]
-            |level| {
-                for t in 0..layout.steps() {
-                    for (n, row) in layout.rows(t).enumerate() {
-                        // forward: ctx = Σ_t α_t·h_t
-                        tape.dalpha[row] = dot(level, dcontext.row(n), h.row(row));
-                        add_scaled(level, tape.alpha[row], dcontext.row(n), dh.row_mut(row));
-                        for v in 0..vectors {
-                            tape.expected_dalpha[(n, v)] += tape.a[(row, v)] * tape.dalpha[row];
-                        }
+        simd!(|level| {
+            for t in 0..layout.steps() {
+                for (n, row) in layout.rows(t).enumerate() {
+                    // forward: ctx = Σ_t α_t·h_t
+                    tape.dalpha[row] = dot(level, dcontext.row(n), h.row(row));
+                    add_scaled(level, tape.alpha[row], dcontext.row(n), dh.row_mut(row));
+                    for v in 0..vectors {
+                        tape.expected_dalpha[(n, v)] += tape.a[(row, v)] * tape.dalpha[row];
                     }
                 }
-                for t in 0..layout.steps() {
-                    for (n, row) in layout.rows(t).enumerate() {
-                        for v in 0..vectors {
-                            // forward: α = (1/V) Σ_v a_v,  a = softmax(e)
-                            let de = share * tape.a[(row, v)] * (tape.dalpha[row] - tape.expected_dalpha[(n, v)]);
-                            // forward: e = uᵀh
-                            add_scaled(level, de, tape.u.row(v), dh.row_mut(row));
-                            add_scaled(level, de, h.row(row), tape.du.row_mut(v));
-                        }
+            }
+            for t in 0..layout.steps() {
+                for (n, row) in layout.rows(t).enumerate() {
+                    for v in 0..vectors {
+                        // forward: α = (1/V) Σ_v a_v,  a = softmax(e)
+                        let de = share * tape.a[(row, v)] * (tape.dalpha[row] - tape.expected_dalpha[(n, v)]);
+                        // forward: e = uᵀh
+                        add_scaled(level, de, tape.u.row(v), dh.row_mut(row));
+                        add_scaled(level, de, h.row(row), tape.du.row_mut(v));
                     }
                 }
-            },
-        );
+            }
+        });
         for v in 0..vectors {
             for k in 0..hidden {
                 grads.vector[(k, v)] += tape.du[(v, k)];
@@ -332,7 +326,7 @@ mod tests {
         let h = Matrix::from_rows(&[[-600f32], [-400.0]]);
         layer.forward(&Packed::new(&[2], Padding::Ignored), &h, &mut tape, &mut context);
         assert_eq!(tape.alpha, [0.0, 1.0]);
-        // Beside a longer clip the first has a padded frame of score 0, which leaves nothing to the others.
+        // Next to a longer clip the first has a padded frame of score 0, which leaves nothing to the others.
         let h = Matrix::from_rows(&[[-600f32], [-600.0], [-400.0], [-400.0], [-500.0]]);
         layer.forward(&Packed::new(&[3, 2], Padding::Counted), &h, &mut tape, &mut context);
         assert_eq!((tape.alpha[1], tape.alpha[3], context[(1, 0)]), (0.0, 0.0, 0.0));

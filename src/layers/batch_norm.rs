@@ -15,7 +15,7 @@
 //! # Why it exists
 //!
 //! While the layers below learn, what they send drifts in size, and the layers above chase it. Batch norm takes size
-//! and offset out of their hands and gives them to two numbers a feature, γ and β. The price: in training a clip's
+//! and offset out of their hands and gives them to two numbers per feature, γ and β. The price: in training a clip's
 //! result depends on its batch, so the gradient must know that every row moved the mean and the variance.
 //!
 //! # Formula
@@ -25,7 +25,7 @@
 //!
 //! # Derivation
 //!
-//! A column at a time, with `s = 1/√(v + ε)`, so `x̂ = (x − μ)·s`. One `x[r]` reaches the loss on three paths, straight
+//! One column at a time, with `s = 1/√(v + ε)`, so `x̂ = (x − μ)·s`. One `x[r]` reaches the loss on three paths, straight
 //! to its own row, and through the mean and the variance to every row:
 //! ```text
 //!          ┌──────────── straight ────────────┐
@@ -47,7 +47,7 @@
 //!
 //! # Worked by hand
 //!
-//! Half of the values 1 and half 5 have mean 3 and standard deviation 2. ε moves the sixth digit: hence the tolerance.
+//! Half of the values 1 and half 5 have mean 3 and standard deviation 2. ε changes the sixth digit, so the tolerance is wider.
 //! ```
 //! use reslstm::layers::BatchNorm;
 //! use reslstm::matrix::Matrix;
@@ -61,7 +61,7 @@
 //! // Two clips, 1 and 5: μ = 3, v = (4 + 4)/2 = 4, x̂ = (∓2)/2 = ∓1.
 //! layer.forward_train(&Matrix::from_rows(&[[1.0], [5.0]]), 0, &mut tape, &mut y);
 //! close(y.as_slice(), &[-1.0, 1.0]);
-//! // Any two clips become ∓1, so no gradient gets through, whatever arrives: dy = 10 and −2.
+//! // Any two clips become ∓1, so no gradient gets through, here for dy = 10 and −2.
 //! let mut grads = BatchNorm { weight: vec![0.0], ..BatchNorm::init(1) };
 //! layer.backward(&mut tape, &Matrix::from_rows(&[[10.0], [-2.0]]), &mut grads, &mut dx);
 //! close(dx.as_slice(), &[0.0, 0.0]);
@@ -91,7 +91,7 @@
 //! - One variance for both uses. Normalising takes the biased one (`/M`), the running average the unbiased
 //!   (`/(M − 1)`). (`UnbiasedVariance`)
 //! - γ missing from `dx`. A test at the initial γ = 1 cannot see it. (`ScaleMissing`)
-//! - A batch of one clip: v = 0, y = β whatever was said. A last batch of one clip therefore joins the one before
+//! - A batch of one clip: v = 0, y = β for any input. A last batch of one clip therefore joins the one before
 //!   ([`data::batch`](crate::data::batch::batches)).
 //!
 //! Proof: [where the proof is](super#where-the-proof-is). Next: [dropout](super::dropout), then
@@ -129,7 +129,7 @@ parameters!(BatchNorm {
     "running_var" => running_var,
 });
 
-/// What training remembers of the forward.
+/// What the forward in training stores for backward.
 #[derive(Clone, Debug, Default)]
 pub struct BatchNormTape<S> {
     /// M
@@ -197,18 +197,15 @@ impl<S: Scalar> BatchNorm<S> {
         let (weight, bias) = (&self.weight[..features], &self.bias[..features]);
         let rows = x.as_slice().chunks_exact(features);
         let x_hats = tape.x_hat.as_mut_slice().chunks_exact_mut(features);
-        simd(
-            #[inline(always)]
-            move |_| {
-                for ((x, x_hat), y) in rows.zip(x_hats).zip(y.as_mut_slice().chunks_exact_mut(features)) {
-                    let (x, x_hat, y) = (&x[..features], &mut x_hat[..features], &mut y[..features]);
-                    for c in 0..features {
-                        x_hat[c] = (x[c] - mean[c]) * inv_std[c];
-                        y[c] = weight[c] * x_hat[c] + bias[c];
-                    }
+        simd!(move |_| {
+            for ((x, x_hat), y) in rows.zip(x_hats).zip(y.as_mut_slice().chunks_exact_mut(features)) {
+                let (x, x_hat, y) = (&x[..features], &mut x_hat[..features], &mut y[..features]);
+                for c in 0..features {
+                    x_hat[c] = (x[c] - mean[c]) * inv_std[c];
+                    y[c] = weight[c] * x_hat[c] + bias[c];
                 }
-            },
-        );
+            }
+        });
     }
 
     /// Adds ∂L/∂γ and ∂L/∂β to `grads`, writes ∂L/∂x to `dx`. No gradient comes from padded rows: nothing reads them.
@@ -244,20 +241,17 @@ impl<S: Scalar> BatchNorm<S> {
         let (weight, inv_std) = (&self.weight[..features], &tape.inv_std[..features]);
         let rows = dy.as_slice().chunks_exact(features);
         let x_hats = tape.x_hat.as_slice().chunks_exact(features);
-        simd(
-            #[inline(always)]
-            move |_| {
-                for ((dy, x_hat), dx) in rows.zip(x_hats).zip(dx.as_mut_slice().chunks_exact_mut(features)) {
-                    let (dy, x_hat, dx) = (&dy[..features], &x_hat[..features], &mut dx[..features]);
-                    for c in 0..features {
-                        dx[c] = weight[c] * inv_std[c] * (dy[c] - mean_dy[c] - x_hat[c] * mean_dy_x_hat[c]);
-                    }
+        simd!(move |_| {
+            for ((dy, x_hat), dx) in rows.zip(x_hats).zip(dx.as_mut_slice().chunks_exact_mut(features)) {
+                let (dy, x_hat, dx) = (&dy[..features], &x_hat[..features], &mut dx[..features]);
+                for c in 0..features {
+                    dx[c] = weight[c] * inv_std[c] * (dy[c] - mean_dy[c] - x_hat[c] * mean_dy_x_hat[c]);
                 }
-            },
-        );
+            }
+        });
     }
 
-    /// Moves the running statistics a tenth of the way to those of the batch `tape` saw.
+    /// Moves the running statistics a tenth of the way to those of the batch in `tape`.
     ///
     /// # Formula
     /// ```text
@@ -301,17 +295,14 @@ impl<S: Scalar> BatchNorm<S> {
         assert_eq!([inv_std.len(), x.len(), y.len()], [features; 3], "batch norm of {features} features");
         // Zipped, not indexed: the lengths are not known to be equal where this is compiled, and each check would cost a branch.
         let rows = x.iter().zip(&self.running_mean.0).zip(inv_std).zip(&self.weight).zip(&self.bias);
-        simd(
-            #[inline(always)]
-            move |_| {
-                for (y, ((((&x, &mean), &inv_std), &weight), &bias)) in y.iter_mut().zip(rows) {
-                    *y = weight * ((x - mean) * inv_std) + bias;
-                }
-            },
-        );
+        simd!(move |_| {
+            for (y, ((((&x, &mean), &inv_std), &weight), &bias)) in y.iter_mut().zip(rows) {
+                *y = weight * ((x - mean) * inv_std) + bias;
+            }
+        });
     }
 
-    /// Undoes [`forward_eval`](Self::forward_eval): adds ∂L/∂γ and ∂L/∂β to `grads`, writes ∂L/∂x to `dx`. `x` is what the forward saw.
+    /// Undoes [`forward_eval`](Self::forward_eval): adds ∂L/∂γ and ∂L/∂β to `grads`, writes ∂L/∂x to `dx`. `x` is the input of forward.
     ///
     /// # Derivation
     /// ```text
@@ -334,30 +325,24 @@ impl<S: Scalar> BatchNorm<S> {
 
 /// `sums[c] += Σ_r (rows[r,c] − mean[c])²`
 fn add_squared_deviations<S: Scalar>(rows: &[S], mean: &[S], sums: &mut [S]) {
-    simd(
-        #[inline(always)]
-        |_| {
-            for row in rows.chunks_exact(mean.len()) {
-                for ((sum, &x), &mean) in sums.iter_mut().zip(row).zip(mean) {
-                    *sum += (x - mean) * (x - mean);
-                }
+    simd!(|_| {
+        for row in rows.chunks_exact(mean.len()) {
+            for ((sum, &x), &mean) in sums.iter_mut().zip(row).zip(mean) {
+                *sum += (x - mean) * (x - mean);
             }
-        },
-    );
+        }
+    });
 }
 
 /// `sums[c] += Σ_r a[r,c]·b[r,c]`
 fn add_column_products<S: Scalar>(a: &[S], b: &[S], sums: &mut [S]) {
-    simd(
-        #[inline(always)]
-        |_| {
-            for (a, b) in a.chunks_exact(sums.len()).zip(b.chunks_exact(sums.len())) {
-                for ((sum, &a), &b) in sums.iter_mut().zip(a).zip(b) {
-                    *sum += a * b;
-                }
+    simd!(|_| {
+        for (a, b) in a.chunks_exact(sums.len()).zip(b.chunks_exact(sums.len())) {
+            for ((sum, &a), &b) in sums.iter_mut().zip(a).zip(b) {
+                *sum += a * b;
             }
-        },
-    );
+        }
+    });
 }
 
 #[cfg(test)]

@@ -10,13 +10,13 @@
 //! # Why it exists
 //!
 //! A classifier that may lean on one feature will, and fail on the first speaker who lacks it. Switching features off
-//! at random makes every one of them useful without the others. It stands last before the classifier, after batch norm,
+//! at random makes every one of them useful without the others. It comes right before the classifier, after batch norm,
 //! whose statistics would otherwise see the zeros.
 //!
 //! # Formula and derivation
 //!
 //! `y = x⊙mask`. The mask is drawn beforehand and handed in, so to the gradient it is a constant: `dx = dy⊙mask`.
-//! Randomness as an argument is also what makes the layer testable: the audit calls forward many times and must meet
+//! Randomness as an argument is also what makes the layer testable: the audit calls forward many times and must get
 //! the same mask each time.
 //!
 //! # Worked by hand
@@ -58,7 +58,7 @@ pub fn draw_mask<S: Scalar>(rate: f64, rows: usize, cols: usize, stream: &mut St
 
 /// `y = x ⊙ mask`
 pub fn forward<S: Scalar>(x: &Matrix<S>, mask: &Matrix<S>, y: &mut Matrix<S>) {
-    assert_eq!(x.shape(), mask.shape(), "a mask has a value per feature");
+    assert_eq!(x.shape(), mask.shape(), "a mask has one value per feature");
     y.resize(x.rows(), x.cols());
     for ((y, &x), &mask) in y.as_mut_slice().iter_mut().zip(x.as_slice()).zip(mask.as_slice()) {
         *y = x * mask;

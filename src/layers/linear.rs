@@ -10,8 +10,8 @@
 //! # Why it exists
 //!
 //! All other layers prepare features; this one decides. Every class owns one row of `W`: its score is how far the
-//! features point along that row, plus `b`, what the class is worth before anything is heard. The same weighted sum
-//! stands inside every gate of an LSTM, so this backward comes back in [lesson 5](super::lstm).
+//! features point along that row, plus `b`, the score of the class where all features are 0. Every gate of an LSTM has
+//! the same weighted sum inside, so this backward returns in [lesson 5](super::lstm).
 //!
 //! # Formula
 //!
@@ -20,9 +20,9 @@
 //!
 //! # Derivation
 //!
-//! Pick one number, ask which scores see it, and add up what each of them reports.
+//! Pick one number, find the scores that depend on it, and add up a term from each.
 //! ```text
-//!            seen by                             slope ∂y/∂…    so
+//!            used by                             slope ∂y/∂…    so
 //! W[k,h]     y[0,k], y[1,k], … of every clip      x[n,h]        dW[k,h] = Σ_n dy[n,k]·x[n,h]
 //! b[k]       the same scores                      1             db[k]   = Σ_n dy[n,k]
 //! x[n,h]     y[n,0], y[n,1], … of its own clip    W[k,h]        dx[n,h] = Σ_k dy[n,k]·W[k,h]
@@ -98,11 +98,24 @@ pub struct Linear<S> {
 
 parameters!(Linear { "weight" => weight, "bias" => bias });
 
-/// Scratch of one call, reused.
+/// Scratch memory of forward and backward, reused.
 #[derive(Clone, Debug, Default)]
 pub struct LinearTape<S> {
+    /// What forward multiplies by: `Wᵀ`, and the bias.
+    packed: PackedLinear<S>,
+    /// What backward multiplies by: `W`, and `x`.
     weight: Panels<S>,
     x: Panels<S>,
+}
+
+/// A [`Linear`] packed for many forwards: a copy of its parameters, laid out as a product reads them. Later changes of the
+/// layer do not reach it, and no backward does.
+#[derive(Clone, Debug, Default)]
+pub struct PackedLinear<S> {
+    /// `Wᵀ`, `[H,K]`
+    weight: Panels<S>,
+    /// `[K]`
+    bias: Vec<S>,
 }
 
 impl<S: Scalar> Linear<S> {
@@ -128,25 +141,11 @@ impl<S: Scalar> Linear<S> {
     /// # Panics
     /// If `x` is not `[N,H]`.
     pub fn forward(&self, x: &Matrix<S>, tape: &mut LinearTape<S>, y: &mut Matrix<S>) {
-        self.pack(tape);
-        self.forward_packed(x, tape, y);
+        tape.packed.pack(self);
+        tape.packed.forward(x, y);
     }
 
-    /// The first half of [`forward`](Self::forward), to be done once for many calls of the second.
-    pub fn pack(&self, tape: &mut LinearTape<S>) {
-        tape.weight.pack_transposed(self.weight.as_slice(), self.weight.cols());
-    }
-
-    /// The second half: scores of every row by the weights that [`pack`](Self::pack) left in `tape`.
-    ///
-    /// # Panics
-    /// If `x` is not `[N,H]`, or nothing is packed.
-    pub fn forward_packed(&self, x: &Matrix<S>, tape: &LinearTape<S>, y: &mut Matrix<S>) {
-        y.resize(x.rows(), self.weight.rows());
-        product(Start::Row(&self.bias), &[Term { a: x.as_slice(), b: &tape.weight }], y.as_mut_slice());
-    }
-
-    /// Adds ∂L/∂W and ∂L/∂b to `grads`, writes ∂L/∂x to `dx`. `x` is what `forward` saw.
+    /// Adds ∂L/∂W and ∂L/∂b to `grads`, writes ∂L/∂x to `dx`. `x` is the input of `forward`.
     ///
     /// # Derivation
     /// ```text
@@ -173,6 +172,30 @@ impl<S: Scalar> Linear<S> {
     }
 }
 
+impl<S: Scalar> PackedLinear<S> {
+    /// A packed copy of `layer`.
+    pub fn new(layer: &Linear<S>) -> Self {
+        let mut packed = PackedLinear::default();
+        packed.pack(layer);
+        packed
+    }
+
+    /// Becomes a copy of `layer`, reusing memory.
+    fn pack(&mut self, layer: &Linear<S>) {
+        self.weight.pack_transposed(layer.weight.as_slice(), layer.weight.cols());
+        self.bias.clone_from(&layer.bias);
+    }
+
+    /// Scores of every row, `x` `[N,H]` to `y` `[N,K]`: [`Linear::forward`] of the layer that was copied, to the bit.
+    ///
+    /// # Panics
+    /// If `x` is not `[N,H]`.
+    pub fn forward(&self, x: &Matrix<S>, y: &mut Matrix<S>) {
+        y.resize(x.rows(), self.bias.len());
+        product(Start::Row(&self.bias), &[Term { a: x.as_slice(), b: &self.weight }], y.as_mut_slice());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -183,6 +206,26 @@ mod tests {
         // No two sizes alike, so a swapped index cannot pass.
         assert_gradients(&LinearSubject { rows: 3, inputs: 7, outputs: 2 });
         assert_gradients(&LinearSubject { rows: 1, inputs: 33, outputs: 18 });
+    }
+
+    #[test]
+    fn a_backward_between_forwards_leaves_the_packed_weights_alone() {
+        // A square layer too: there a product with the transpose would run unnoticed.
+        for (inputs, outputs) in [(4, 4), (18, 18), (5, 3)] {
+            let layer = Linear::<f64>::init(inputs, outputs, &mut Stream::new(6, "init", 0));
+            let x = Matrix::from_vec(2, inputs, (0..2 * inputs).map(|i| i as f64 - 2.5).collect());
+            let (mut tape, mut expected, mut y, mut dx) =
+                (LinearTape::default(), Matrix::default(), Matrix::default(), Matrix::default());
+            let packed = PackedLinear::new(&layer);
+            layer.forward(&x, &mut tape, &mut expected);
+            for _ in 0..2 {
+                layer.backward(&x, &mut tape, &expected, &mut Linear::zeros(inputs, outputs), &mut dx);
+                packed.forward(&x, &mut y);
+                assert_eq!(y, expected, "packed, {inputs} to {outputs}");
+                layer.forward(&x, &mut tape, &mut y);
+                assert_eq!(y, expected, "{inputs} to {outputs}");
+            }
+        }
     }
 
     #[test]

@@ -68,8 +68,8 @@
 //! # Worked by hand
 //!
 //! One unit, two frames, `x = 1, −1`; the loss looks at the last hidden state alone, `dh = 0, 1`. Weights are small
-//! whole numbers, in the order i, f, g, o. Written are four digits, computed all that a calculator has: adding up what
-//! is written may miss the last digit by one.
+//! whole numbers, in the order i, f, g, o. Numbers are written with four digits and computed with all of
+//! them, so sums of written digits may be off by one in the last place.
 //! ```
 //! use reslstm::layers::{Lstm, LstmTape};
 //! use reslstm::matrix::Matrix;
@@ -140,7 +140,7 @@
 //! // Each frame for itself: dx = dî − df̂ + 2·dĝ + dô
 //! close(dx.as_slice(), &[0.1821, 0.0799]);
 //! ```
-//! Frame 0 got 0.3570 of its `dc` along the cell and 0.1407 (0.3049·0.7311·0.6311) by way of `h`: forget either, and
+//! Frame 0 got 0.3570 of its `dc` along the cell and 0.1407 (0.3049·0.7311·0.6311) through `h`: forget either, and
 //! all that frame 0 adds to the weights' gradients is wrong. `examples/bptt_by_hand.rs` prints a third frame, all in
 //! plain arithmetic.
 //!
@@ -163,16 +163,16 @@ use crate::kernels::{Panels, Side, Start, Term, add_column_sums, add_outer, prod
 use crate::matrix::Matrix;
 use crate::packed::Packed;
 use crate::params::parameters;
-use crate::rng::Stream;
 use crate::scalar::Scalar;
 
 mod cell;
+mod init;
+mod packed;
+mod state_gradients;
 
 use cell::cell_backward;
 pub(super) use cell::cell_forward;
-
-/// Gates stand in the order i, f, g, o in every stacked tensor and every array of four: the forget gate is number 1.
-const FORGET: usize = 1;
+pub use packed::{PackedLstm, Packing};
 
 /// Frames that go through a product together where no frame waits for another: enough for its best speed, few enough to still
 /// lie in the cache.
@@ -198,7 +198,7 @@ parameters!(Lstm {
     "bias_hh_l0" => bias_hh,
 });
 
-/// What forward remembers for backward, and scratch of both.
+/// What forward stores for backward, and scratch memory of both.
 #[derive(Clone, Debug, Default)]
 pub struct LstmTape<S> {
     /// i, f, g, o after their activation, `[F,H]` each.
@@ -209,16 +209,9 @@ pub struct LstmTape<S> {
     pub tanh_c: Matrix<S>,
     /// The output, `[F,H]`.
     pub h: Matrix<S>,
-    /// What the weights are packed for.
-    packed_for: PackedFor,
-    /// The weights of each gate as a product reads them: of batches, and backward.
-    packed_ih: [Panels<S>; 4],
-    packed_hh: [Panels<S>; 4],
-    /// Those of all gates at once: of one clip.
-    stacked_ih: Panels<S>,
-    stacked_hh: Panels<S>,
-    /// The bias sum, `[4H]`.
-    bias: Vec<S>,
+    /// Memory for packed weights, one for both directions, so that both find it in the cache: forward and backward each pack what
+    /// they multiply by before they read it.
+    weights: PackedLstm<S>,
     /// The gates before their activation: of one step, `[4,n,H]`, or of the next frames of one clip, `[BLOCK_FRAMES,4H]`.
     before_activation: Vec<S>,
     /// State before the first frame: zeros, `[N,H]`.
@@ -232,25 +225,8 @@ pub struct LstmTape<S> {
     /// x and h of the step before, for the frames about to be flushed.
     packed_x: Panels<S>,
     packed_h_prev: Panels<S>,
-    /// What those frames add to a gate's biases, `[H]`.
+    /// What those frames add to the gradient of a gate's biases, `[H]`.
     dbias: Vec<S>,
-}
-
-/// What the weights of a forward are packed for: how a product reads them fastest.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum PackedFor {
-    /// Layouts of any number of clips: each gate for itself, so that its values are flat over all clips.
-    #[default]
-    Batches,
-    /// Layouts of one clip: all gates in one product, as one row is too few for its best speed.
-    OneClip,
-}
-
-impl PackedFor {
-    /// The better one for a layout.
-    pub fn layout(layout: &Packed) -> Self {
-        if layout.clips() == 1 { PackedFor::OneClip } else { PackedFor::Batches }
-    }
 }
 
 impl<S: Scalar> Lstm<S> {
@@ -262,19 +238,6 @@ impl<S: Scalar> Lstm<S> {
             bias_ih: vec![S::ZERO; 4 * hidden],
             bias_hh: vec![S::ZERO; 4 * hidden],
         }
-    }
-
-    /// The published initialisation: `W_ih` normal with variance `2 / (D + 4H)` (Xavier over the whole stacked matrix), `W_hh`
-    /// with orthonormal columns, biases 0 except the forget quarter, 1 **in both biases**, so 2 in sum.
-    pub fn init(inputs: usize, hidden: usize, stream: &mut Stream) -> Self {
-        let mut layer = Self::zeros(inputs, hidden);
-        let std = (2.0 / (inputs + 4 * hidden) as f64).sqrt();
-        layer.weight_ih.as_mut_slice().fill_with(|| S::from_f64(std * stream.normal()));
-        layer.weight_hh = random_orthonormal_columns(4 * hidden, hidden, stream);
-        for bias in [&mut layer.bias_ih, &mut layer.bias_hh] {
-            bias[FORGET * hidden..(FORGET + 1) * hidden].fill(S::ONE);
-        }
-        layer
     }
 
     /// `D`
@@ -298,38 +261,22 @@ impl<S: Scalar> Lstm<S> {
     /// # Panics
     /// If `x` is not `[F,D]` for this layout.
     pub fn forward(&self, layout: &Packed, x: &Matrix<S>, tape: &mut LstmTape<S>) {
-        self.pack(PackedFor::layout(layout), tape);
-        self.forward_packed(layout, x, tape);
+        let mut weights = std::mem::take(&mut tape.weights);
+        weights.pack(self, Packing::for_layout(layout));
+        weights.forward(layout, x, tape);
+        tape.weights = weights;
     }
+}
 
-    /// The first half of [`forward`](Self::forward), to be done once for many calls of the second.
-    pub fn pack(&self, packed_for: PackedFor, tape: &mut LstmTape<S>) {
-        tape.packed_for = packed_for;
-        match packed_for {
-            PackedFor::Batches => {
-                for gate in 0..4 {
-                    tape.packed_ih[gate].pack_transposed(gate_rows(&self.weight_ih, gate), self.inputs());
-                    tape.packed_hh[gate].pack_transposed(gate_rows(&self.weight_hh, gate), self.hidden());
-                }
-            }
-            PackedFor::OneClip => {
-                tape.stacked_ih.pack_transposed(self.weight_ih.as_slice(), self.inputs());
-                tape.stacked_hh.pack_transposed(self.weight_hh.as_slice(), self.hidden());
-            }
-        }
-        tape.bias.clear();
-        tape.bias.extend(self.bias_ih.iter().zip(&self.bias_hh).map(|(&ih, &hh)| ih + hh));
-    }
-
-    /// The second half: hidden states by the weights that [`pack`](Self::pack) left in `tape`, if no
-    /// [`backward`](Self::backward) came in between.
+impl<S: Scalar> PackedLstm<S> {
+    /// Hidden states of all frames, into `tape.h`: [`Lstm::forward`] of the layer that was copied, to the bit.
     ///
     /// # Panics
-    /// As [`forward`](Self::forward); if the weights are packed for one clip, and there are more.
-    pub fn forward_packed(&self, layout: &Packed, x: &Matrix<S>, tape: &mut LstmTape<S>) {
-        let (inputs, hidden) = (self.inputs(), self.hidden());
+    /// If `x` is not `[F,D]` for this layout; if the weights are packed for one clip, and there are more.
+    pub fn forward(&self, layout: &Packed, x: &Matrix<S>, tape: &mut LstmTape<S>) {
+        let (inputs, hidden) = (self.inputs, self.hidden);
         assert_eq!(x.shape(), [layout.frames(), inputs], "an LSTM of {inputs} inputs reads [F,{inputs}]");
-        assert!(tape.packed_for == PackedFor::Batches || layout.clips() == 1, "weights packed for one clip");
+        assert!(self.packing == Packing::Batches || layout.clips() == 1, "weights packed for one clip");
         for states in tape.gates.iter_mut().chain([&mut tape.c, &mut tape.tanh_c, &mut tape.h]) {
             states.resize(layout.frames(), hidden);
         }
@@ -345,32 +292,32 @@ impl<S: Scalar> Lstm<S> {
             let h_prev = if t == 0 { &tape.before[..] } else { &h_past[previous..][..h.len()] };
             let c_prev = if t == 0 { &tape.before[..] } else { &c_past[previous..][..c.len()] };
             let activation = &mut tape.before_activation;
-            let activation = match tape.packed_for {
-                PackedFor::Batches => {
+            let activation = match self.packing {
+                Packing::Batches => {
                     activation.resize(4 * layout.clips() * hidden, S::ZERO);
                     for gate in 0..4 {
                         // Every other step backwards: the weights used last are still in the cache.
                         let gate = if t % 2 == 0 { gate } else { 3 - gate };
-                        let input = Term { a: x.rows_between(rows.start, rows.end), b: &tape.packed_ih[gate] };
-                        let recurrent = Term { a: h_prev, b: &tape.packed_hh[gate] };
-                        let bias = &tape.bias[gate * hidden..][..hidden];
+                        let input = Term { a: x.rows_between(rows.start, rows.end), b: &self.gates_ih[gate] };
+                        let recurrent = Term { a: h_prev, b: &self.gates_hh[gate] };
+                        let bias = &self.bias[gate * hidden..][..hidden];
                         let out = &mut activation[gate * h.len()..][..h.len()];
                         product(Start::Row(bias), &[input, recurrent], out);
                     }
                     &activation[..4 * h.len()]
                 }
-                PackedFor::OneClip => {
+                Packing::OneClip => {
                     // The input's share waits for no step: it is computed ahead, for many frames together.
                     if t % BLOCK_FRAMES == 0 {
                         let frames = BLOCK_FRAMES.min(layout.steps() - t);
                         activation.resize(4 * frames * hidden, S::ZERO);
-                        let input = Term { a: x.rows_between(t, t + frames), b: &tape.stacked_ih };
-                        product(Start::Row(&tape.bias), &[input], activation);
+                        let input = Term { a: x.rows_between(t, t + frames), b: &self.stacked_ih };
+                        product(Start::Row(&self.bias), &[input], activation);
                     }
                     let frame = &mut activation[t % BLOCK_FRAMES * 4 * hidden..][..4 * hidden];
                     // From left and right in turn, too.
                     let side = if t % 2 == 0 { Side::Left } else { Side::Right };
-                    product_from(side, Start::Held, &[Term { a: h_prev, b: &tape.stacked_hh }], frame);
+                    product_from(side, Start::Held, &[Term { a: h_prev, b: &self.stacked_hh }], frame);
                     &*frame
                 }
             };
@@ -378,7 +325,9 @@ impl<S: Scalar> Lstm<S> {
             cell_forward(activation, c_prev, gates, c, &mut tape.tanh_c.as_mut_slice()[values], h);
         }
     }
+}
 
+impl<S: Scalar> Lstm<S> {
     /// Adds the gradients of weights and biases to `grads`, writes ∂L/∂x to `dx` where that is wanted. `dh` is what arrives
     /// from above, `[F,H]`; `x` and `tape` are those of `forward`.
     ///
@@ -402,9 +351,10 @@ impl<S: Scalar> Lstm<S> {
         let (inputs, hidden) = (self.inputs(), self.hidden());
         assert_eq!(dh.shape(), [layout.frames(), hidden], "dh has the shape of h");
         let room = layout.frames().min(BLOCK_FRAMES + layout.clips());
+        // Not transposed, as forward has them: the way back multiplies by W.
         for gate in 0..4 {
-            tape.packed_ih[gate].pack(gate_rows(&self.weight_ih, gate), inputs);
-            tape.packed_hh[gate].pack(gate_rows(&self.weight_hh, gate), hidden);
+            tape.weights.gates_ih[gate].pack(gate_rows(&self.weight_ih, gate), inputs);
+            tape.weights.gates_hh[gate].pack(gate_rows(&self.weight_hh, gate), hidden);
             tape.dgates[gate].resize(room, hidden);
         }
         // Clips that end before the last step get nothing from the step after their end: their rows start as zeros.
@@ -424,7 +374,7 @@ impl<S: Scalar> Lstm<S> {
             let dvalues = (room - pending) * hidden..(room - pending + rows.len()) * hidden;
             cell_backward(
                 tape.gates.each_ref().map(|gate| &gate.as_slice()[values.clone()]),
-                of_step_before(layout, t, &tape.c, &tape.before, values.len()),
+                states_of_step_before(layout, t, &tape.c, &tape.before, values.len()),
                 &tape.tanh_c.as_slice()[values.clone()],
                 &dh.as_slice()[values.clone()],
                 &tape.dh_next.as_slice()[..values.len()],
@@ -436,54 +386,13 @@ impl<S: Scalar> Lstm<S> {
             if t > 0 {
                 // forward: â += W_hh·h₋₁
                 let dgates = tape.dgates.each_ref().map(|dgate| &dgate.as_slice()[dvalues.clone()]);
-                let terms = of_all_gates(dgates, &tape.packed_hh);
+                let terms = terms_of_all_gates(dgates, &tape.weights.gates_hh);
                 product(Start::Zero, &terms, &mut tape.dh_next.as_mut_slice()[..values.len()]);
             }
             if pending >= BLOCK_FRAMES || t == 0 {
                 self.flush(layout, t..unflushed, x, tape, grads, dx.as_deref_mut());
                 unflushed = t;
             }
-        }
-    }
-
-    /// How much the loss depends on every state: ∂L/∂h and ∂L/∂c along all paths into `dh_all` and `dc_all`, `[F,H]` each. To be called
-    /// after [`backward`](Self::backward), with its `tape` and `dh`; backward itself keeps these for one step only.
-    ///
-    /// # Derivation
-    /// ```text
-    /// h_t reaches the loss from above and through the gates of step t+1:     ∂L/∂h_t = dh_t + W_hhᵀ·dâ_{t+1}
-    /// c_t reaches it through h_t = o⊙tanh(c_t) and c_{t+1} = f_{t+1}⊙c_t + …: ∂L/∂c_t = ∂L/∂h_t⊙o⊙(1 − tanh²(c_t)) + ∂L/∂c_{t+1}⊙f_{t+1}
-    /// ```
-    pub fn state_gradients(
-        &self,
-        layout: &Packed,
-        tape: &LstmTape<S>,
-        dh: &Matrix<S>,
-        dh_all: &mut Matrix<S>,
-        dc_all: &mut Matrix<S>,
-    ) {
-        let hidden = self.hidden();
-        for all in [&mut *dh_all, &mut *dc_all] {
-            all.resize(layout.frames(), hidden);
-        }
-        let mut dgates: [Vec<S>; 4] = std::array::from_fn(|_| vec![S::ZERO; layout.clips() * hidden]);
-        let [mut dh_next, mut dc_next, mut dc_prev] = std::array::from_fn(|_| vec![S::ZERO; layout.clips() * hidden]);
-        for t in (0..layout.steps()).rev() {
-            let values = layout.rows(t).start * hidden..layout.rows(t).end * hidden;
-            let n = values.len();
-            let gates = tape.gates.each_ref().map(|gate| &gate.as_slice()[values.clone()]);
-            let (tanh_c, dh) = (&tape.tanh_c.as_slice()[values.clone()], &dh.as_slice()[values.clone()]);
-            let c_prev = of_step_before(layout, t, &tape.c, &tape.before, n);
-            let (dh_all, dc_all) = (&mut dh_all.as_mut_slice()[values.clone()], &mut dc_all.as_mut_slice()[values]);
-            for u in 0..n {
-                dh_all[u] = dh[u] + dh_next[u];
-                dc_all[u] = dh_all[u] * gates[3][u] * (S::ONE - tanh_c[u] * tanh_c[u]) + dc_next[u];
-            }
-            let into = dgates.each_mut().map(|dgate| &mut dgate[..n]);
-            cell_backward(gates, c_prev, tanh_c, dh, &dh_next[..n], &dc_next[..n], &mut dc_prev[..n], into);
-            std::mem::swap(&mut dc_next, &mut dc_prev);
-            let terms = of_all_gates(dgates.each_ref().map(|dgate| &dgate[..n]), &tape.packed_hh);
-            product(Start::Zero, &terms, &mut dh_next[..n]);
         }
     }
 
@@ -504,7 +413,7 @@ impl<S: Scalar> Lstm<S> {
         tape.packed_h_prev.reshape(last - first, hidden);
         for t in steps {
             let rows = layout.rows(t);
-            let h_prev = of_step_before(layout, t, &tape.h, &tape.before, rows.len() * hidden);
+            let h_prev = states_of_step_before(layout, t, &tape.h, &tape.before, rows.len() * hidden);
             tape.packed_h_prev.set_rows(rows.start - first, h_prev);
         }
         let dgates =
@@ -521,13 +430,13 @@ impl<S: Scalar> Lstm<S> {
             }
         }
         if let Some(dx) = dx {
-            product(Start::Zero, &of_all_gates(dgates, &tape.packed_ih), dx.rows_between_mut(first, last));
+            product(Start::Zero, &terms_of_all_gates(dgates, &tape.weights.gates_ih), dx.rows_between_mut(first, last));
         }
     }
 }
 
 /// What the first clips had in the step before step `t`, `count` values of `states`; before the first step, of `before`.
-fn of_step_before<'a, S: Scalar>(
+fn states_of_step_before<'a, S: Scalar>(
     layout: &Packed,
     t: usize,
     states: &'a Matrix<S>,
@@ -538,8 +447,8 @@ fn of_step_before<'a, S: Scalar>(
     &from[..count]
 }
 
-/// The products `dâ·W` of all gates, to be added up.
-fn of_all_gates<'a, S>(dgates: [&'a [S]; 4], weights: &'a [Panels<S>; 4]) -> [Term<'a, S>; 4] {
+/// The products `dâ·W` of all gates, as terms of one sum.
+fn terms_of_all_gates<'a, S>(dgates: [&'a [S]; 4], weights: &'a [Panels<S>; 4]) -> [Term<'a, S>; 4] {
     std::array::from_fn(|gate| Term { a: dgates[gate], b: &weights[gate] })
 }
 
@@ -552,31 +461,6 @@ fn gate_rows<S>(stacked: &Matrix<S>, gate: usize) -> &[S] {
 fn gate_rows_mut<S>(stacked: &mut Matrix<S>, gate: usize) -> &mut [S] {
     let hidden = stacked.rows() / 4;
     stacked.rows_between_mut(gate * hidden, (gate + 1) * hidden)
-}
-
-/// A random `[rows, cols]` matrix, `rows ≥ cols`, whose columns are orthonormal: normal numbers, made orthogonal column by column
-/// (Gram and Schmidt, each column twice, which keeps orthogonality to rounding).
-fn random_orthonormal_columns<S: Scalar>(rows: usize, cols: usize, stream: &mut Stream) -> Matrix<S> {
-    let mut columns: Vec<Vec<f64>> = Vec::with_capacity(cols);
-    for _ in 0..cols {
-        let mut column: Vec<f64> = (0..rows).map(|_| stream.normal()).collect();
-        for _ in 0..2 {
-            for earlier in &columns {
-                let along: f64 = column.iter().zip(earlier).map(|(a, b)| a * b).sum();
-                column.iter_mut().zip(earlier).for_each(|(a, b)| *a -= along * b);
-            }
-        }
-        let norm = column.iter().map(|a| a * a).sum::<f64>().sqrt();
-        column.iter_mut().for_each(|a| *a /= norm);
-        columns.push(column);
-    }
-    let mut matrix = Matrix::zeros(rows, cols);
-    for (c, column) in columns.iter().enumerate() {
-        for (r, &value) in column.iter().enumerate() {
-            matrix[(r, c)] = S::from_f64(value);
-        }
-    }
-    matrix
 }
 
 #[cfg(test)]

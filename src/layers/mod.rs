@@ -1,15 +1,15 @@
-//! The layers, one a file, each with its forward, and its backward right under it; their pages are a course in six
+//! The layers, one per file, each with its forward, and its backward right under it; their pages are a course in six
 //! lessons.
 //!
-//! It leads from a weighted sum to backpropagation through time, and asks for no more than the chain rule, matrix
-//! products, and a pencil. Read the files themselves, `src/layers/*.rs`, or these pages: the text is the same.
+//! It leads from a weighted sum to backpropagation through time. It needs the chain rule, matrix products, and a
+//! pencil. Read the files themselves, `src/layers/*.rs`, or these pages: the text is the same.
 //!
 //! # Syllabus
 //!
 //! | lesson | layer | what it teaches |
 //! |---|---|---|
 //! | 1 | [`linear`] | a gradient is collected from everything that sees the value; the way back through a product is its transpose |
-//! | 2 | [`softmax_cross_entropy`] | where gradients begin: what was said minus what is true; the Jacobian of softmax and its mean term |
+//! | 2 | [`softmax_cross_entropy`] | where gradients begin: prediction minus truth; the Jacobian of softmax and its mean term |
 //! | 3 | [`batch_norm`] | statistics are functions of the data: one value, three paths to the loss |
 //! |   | [`dropout`] | chance drawn beforehand is a constant |
 //! | 4 | [`attention`] | softmax again, over time; a value that counts twice; clips of different lengths in one batch |
@@ -22,7 +22,7 @@
 //! 1. *Notation*: a table, with the shape of everything.
 //! 2. *Why it exists*: what would be missing without it.
 //! 3. *Formula*: with the paper's equation number, where it has one; number by number at the forward function.
-//! 4. *Derivation*: every step, to be followed with a pencil; the short form stands at the backward function, above its
+//! 4. *Derivation*: every step, to be followed with a pencil; the short form is at the backward function, above its
 //!    code.
 //! 5. *Worked by hand*: a small case with all its numbers. It runs as a test, so the numbers in its comments are the
 //!    layer's own.
@@ -46,8 +46,7 @@
 //! | `h₋₁`, `c₋₁` | of the frame before |
 //! | `â` | a gate before its activation |
 //!
-//! A layer's struct holds its parameters and nothing else, and is also the type of its gradient. What forward must
-//! remember is its *tape*, kept by the caller and reused. `backward` **adds** to the gradients of parameters and
+//! A layer's struct holds its parameters and nothing else, and is also the type of its gradient. What forward stores for backward is its *tape*, kept by the caller and reused. `backward` **adds** to the gradients of parameters and
 //! **writes** that of the input.
 //!
 //! Batches are *packed*: clips sorted by length, frames stored time-major, so the rows of one time step are contiguous
@@ -86,7 +85,7 @@
 //!     │ [F,D]
 //!   LSTM2                      5  lstm                  every frame has one from attention
 //!     │ h [F,H]
-//!  attention                   4  attention             one gradient a clip becomes one a frame
+//!  attention                   4  attention             one gradient per clip, then one per frame
 //!     │ ctx [N,H]
 //!  batch norm                  3  batch_norm            over the N clips
 //!     │ [N,H]
@@ -100,7 +99,7 @@
 //!
 //! # Where the proof is
 //!
-//! A derivation can be believed; these can be run.
+//! A derivation must be believed; these can be run.
 //!
 //! - **The audit** ([`audit`](crate::audit)) compares every backward with dual numbers through the forward code (exact
 //!   to rounding) and with central differences. It is the first test at the foot of every layer's file; `reslstm audit`
@@ -114,7 +113,7 @@
 //!
 //! | `cargo run --release --example …` | shows |
 //! |---|---|
-//! | `bptt_by_hand` | lesson 5 in plain arithmetic: three frames, every number beside the layer's own |
+//! | `bptt_by_hand` | lesson 5 in plain arithmetic: three frames, every number compared with the layer's own |
 //! | `toy_sequence` | lessons 1, 2, 4 and 5 learn which of two symbols came first |
 //! | `audit_your_layer` | the audit finds a wrong sign in a layer of your own |
 //! | `read_attention` | how much each frame of a recording counts for a trained model |
@@ -131,6 +130,6 @@ pub mod softmax_cross_entropy;
 
 pub use attention::{Attention, AttentionTape};
 pub use batch_norm::{BatchNorm, BatchNormTape};
-pub use linear::{Linear, LinearTape};
-pub use lstm::{Lstm, LstmTape, PackedFor};
+pub use linear::{Linear, LinearTape, PackedLinear};
+pub use lstm::{Lstm, LstmTape, PackedLstm, Packing};
 pub use running::{RunningAttention, RunningLstm};

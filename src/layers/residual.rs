@@ -1,6 +1,6 @@
 //! Lesson 6. Residual connection: a layer's input is added to its output.
 //!
-//! `y = x + f(x)`: where `f` has nothing to say yet, the input passes unchanged, and so does the gradient on its way
+//! `y = x + f(x)`: where `f` is still near zero, the input passes unchanged, and so does the gradient on its way
 //! back.
 //!
 //! | symbol     | shape   | meaning                                                         |
@@ -11,7 +11,7 @@
 //! # Why it exists
 //!
 //! A chain of layers multiplies slopes, and a product of many small numbers is nothing. A bridge adds 1 to each of
-//! them. The bridged layer need not repeat what it was given, only say what is to be changed: the paper's LSTM1
+//! them. The bridged layer need not repeat its input, only compute what to change in it: the paper's LSTM1
 //! "enriches" the 46 features of a frame with context and leaves them in place. (Sum and input must have one width, so
 //! LSTM1 has as many units as the frame has features.)
 //!

@@ -1,28 +1,25 @@
-//! After the lessons. LSTM and attention one frame at a time: what [`Lstm`] and [`Attention`] say of a whole clip, said
-//! after every frame of it, in memory that does not grow.
+//! After the lessons. LSTM and attention one frame at a time: the results of [`Lstm`] and [`Attention`] for the clip so far,
+//! after every frame, in memory that does not grow.
 //!
 //! | symbol | shape   | meaning                                                              |
 //! |--------|---------|----------------------------------------------------------------------|
-//! | `x`    | `[D]`   | the frame at hand                                                    |
+//! | `x`    | `[D]`   | the current frame                                                    |
 //! | `h`    | `[H]`   | its hidden state                                                     |
-//! | `m`    | `[V]`   | largest score so far, one an attention vector                        |
+//! | `m`    | `[V]`   | largest score so far, one per attention vector                       |
 //! | `s`    | `[V]`   | sum of exponentials so far, relative to `m`                          |
 //! | `w`    | `[V,H]` | sum of the hidden states so far, each times its exponential          |
 
 use super::attention::Attention;
-use super::lstm::{Lstm, cell_forward};
-use crate::kernels::{Panels, Start, Term, dot, product, simd};
+use super::lstm::{Lstm, PackedLstm, Packing, cell_forward};
+use crate::kernels::{Start, Term, dot, product, simd};
 use crate::matrix::Matrix;
 use crate::scalar::Scalar;
 
-/// An LSTM and where it is in a clip.
+/// An LSTM in the middle of a clip: its weights and its states.
 #[derive(Clone, Debug)]
 pub struct RunningLstm<S> {
-    /// The weights of all gates as a product reads them, and the bias sum, `[4H]`.
-    packed_ih: Panels<S>,
-    packed_hh: Panels<S>,
-    bias: Vec<S>,
-    /// i, f, g, o of the last frame before and after their activation, one after the other, `[4H]`.
+    packed: PackedLstm<S>,
+    /// i, f, g, o of the last frame, before and after their activation, `[4H]` each.
     before_activation: Vec<S>,
     gates: Vec<S>,
     /// States of the last frame and of the one before it, `[H]`.
@@ -35,16 +32,9 @@ pub struct RunningLstm<S> {
 impl<S: Scalar> RunningLstm<S> {
     /// Before the first frame: `h` and `c` are zero. The weights are packed here, once for all frames.
     pub fn new(layer: &Lstm<S>) -> Self {
-        let (inputs, hidden) = (layer.inputs(), layer.hidden());
-        let pack = |weight: &Matrix<S>, columns: usize| {
-            let mut panels = Panels::default();
-            panels.pack_transposed(weight.as_slice(), columns);
-            panels
-        };
+        let hidden = layer.hidden();
         RunningLstm {
-            packed_ih: pack(&layer.weight_ih, inputs),
-            packed_hh: pack(&layer.weight_hh, hidden),
-            bias: layer.bias_ih.iter().zip(&layer.bias_hh).map(|(&ih, &hh)| ih + hh).collect(),
+            packed: PackedLstm::new(layer, Packing::OneClip),
             before_activation: vec![S::ZERO; 4 * hidden],
             gates: vec![S::ZERO; 4 * hidden],
             c: vec![S::ZERO; hidden],
@@ -65,8 +55,9 @@ impl<S: Scalar> RunningLstm<S> {
     /// # Panics
     /// If `x` has not `D` values.
     pub fn push(&mut self, x: &[S]) -> &[S] {
-        let terms = [Term { a: x, b: &self.packed_ih }, Term { a: &self.h, b: &self.packed_hh }];
-        product(Start::Row(&self.bias), &terms, &mut self.before_activation);
+        let PackedLstm { stacked_ih, stacked_hh, bias, .. } = &self.packed;
+        let terms = [Term { a: x, b: stacked_ih }, Term { a: &self.h, b: stacked_hh }];
+        product(Start::Row(bias), &terms, &mut self.before_activation);
         std::mem::swap(&mut self.c, &mut self.c_prev);
         let (if_gates, go_gates) = self.gates.split_at_mut(2 * self.h.len());
         let ((i, f), (g, o)) = (if_gates.split_at_mut(self.h.len()), go_gates.split_at_mut(self.h.len()));
@@ -139,23 +130,20 @@ impl<S: Scalar> RunningAttention<S> {
         let RunningAttention { u, max, sum, weighted, context } = self;
         let share = S::from_f64(1.0 / max.len() as f64);
         context.fill(S::ZERO);
-        simd(
-            #[inline(always)]
-            |level| {
-                for v in 0..max.len() {
-                    let score = dot(level, h, u.row(v));
-                    let largest = if score > max[v] { score } else { max[v] };
-                    let (shrunk, weight) = ((max[v] - largest).exp(), (score - largest).exp());
-                    max[v] = largest;
-                    sum[v] = sum[v] * shrunk + weight;
-                    let scale = share / sum[v];
-                    for ((w, &h), context) in weighted.row_mut(v).iter_mut().zip(h).zip(context.iter_mut()) {
-                        *w = *w * shrunk + weight * h;
-                        *context += scale * *w;
-                    }
+        simd!(|level| {
+            for v in 0..max.len() {
+                let score = dot(level, h, u.row(v));
+                let largest = if score > max[v] { score } else { max[v] };
+                let (shrunk, weight) = ((max[v] - largest).exp(), (score - largest).exp());
+                max[v] = largest;
+                sum[v] = sum[v] * shrunk + weight;
+                let scale = share / sum[v];
+                for ((w, &h), context) in weighted.row_mut(v).iter_mut().zip(h).zip(context.iter_mut()) {
+                    *w = *w * shrunk + weight * h;
+                    *context += scale * *w;
                 }
-            },
-        );
+            }
+        });
         context
     }
 }

@@ -3,7 +3,7 @@
 //! | symbol | shape   | meaning                                    |
 //! |--------|---------|--------------------------------------------|
 //! | `z`    | `[N,K]` | scores (logits)                            |
-//! | `p`    | `[N,K]` | probabilities, a row adds up to 1          |
+//! | `p`    | `[N,K]` | probabilities, each row adds up to 1       |
 //! | `y`    | `[N]`   | the right class of every clip              |
 //! | `L`    |         | mean loss over the batch, in nats          |
 //!
@@ -36,7 +36,7 @@
 //! one clip:                 dz[k]   = p[k]·(−[k = y]/p[y] + 1) = p[k] − [k = y]
 //! N clips, L their mean:    dz[n,k] = (p[n,k] − [k = y[n]]) / N
 //! ```
-//! What was said minus what is true. [`backward`] derives the same from ln p directly, which is how it should be
+//! Prediction minus truth. [`backward`] derives the same from ln p directly, which is how it should be
 //! computed: no division by a `p` that may be 0.
 //!
 //! # Worked by hand
@@ -112,9 +112,9 @@ pub fn softmax<S: Scalar>(z: &Matrix<S>, p: &mut Matrix<S>) {
 /// L = −(1/N) Σ_n ln p[n, y[n]],   ln p[n,k] = z[n,k] − m[n] − ln Σ_j e^(z[n,j] − m[n])
 /// ```
 /// # Panics
-/// If there is not one label a row, or a label is not below `K`.
+/// If there is not one label per row, or a label is not below `K`.
 pub fn forward<S: Scalar>(z: &Matrix<S>, labels: &[usize], p: &mut Matrix<S>) -> S {
-    assert_eq!(z.rows(), labels.len(), "one label a row of scores");
+    assert_eq!(z.rows(), labels.len(), "one label per row of scores");
     softmax(z, p);
     let mut loss = S::ZERO;
     for (n, &label) in labels.iter().enumerate() {

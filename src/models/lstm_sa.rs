@@ -6,7 +6,8 @@
 
 use crate::layers::dropout;
 use crate::layers::{
-    Attention, AttentionTape, BatchNorm, BatchNormTape, Linear, LinearTape, Lstm, LstmTape, PackedFor,
+    Attention, AttentionTape, BatchNorm, BatchNormTape, Linear, LinearTape, Lstm, LstmTape, PackedLinear, PackedLstm,
+    Packing,
 };
 use crate::matrix::Matrix;
 use crate::packed::Packed;
@@ -28,6 +29,15 @@ pub struct LstmSa<S> {
 }
 
 parameters!(LstmSa { "lstm" => lstm, "" => attention, "bn" => bn, "fc" => fc });
+
+/// [`LstmSa`] packed for many evaluations: a copy, which later changes of the model do not reach.
+#[derive(Clone, Debug)]
+pub struct PackedLstmSa<S> {
+    lstm: PackedLstm<S>,
+    attention: Attention<S>,
+    bn: BatchNorm<S>,
+    fc: PackedLinear<S>,
+}
 
 /// What forward remembers, and scratch.
 #[derive(Clone, Debug, Default)]
@@ -122,22 +132,7 @@ impl<S: Scalar> LstmSa<S> {
 
     /// Scores in evaluation, into `tape.logits`: running statistics, no dropout, every clip for itself.
     pub fn forward_eval(&self, layout: &Packed, x: &Matrix<S>, tape: &mut LstmSaTape<S>) {
-        self.pack(PackedFor::layout(layout), tape);
-        self.forward_eval_packed(layout, x, tape);
-    }
-
-    /// The first half of [`forward_eval`](Self::forward_eval), to be done once for many calls of the second.
-    pub fn pack(&self, packed_for: PackedFor, tape: &mut LstmSaTape<S>) {
-        self.lstm.pack(packed_for, &mut tape.lstm);
-        self.fc.pack(&mut tape.fc);
-    }
-
-    /// The second half: scores by the weights that [`pack`](Self::pack) left in `tape`, if no training came in between.
-    pub fn forward_eval_packed(&self, layout: &Packed, x: &Matrix<S>, tape: &mut LstmSaTape<S>) {
-        self.lstm.forward_packed(layout, x, &mut tape.lstm);
-        self.attention.forward(layout, &tape.lstm.h, &mut tape.attention, &mut tape.context);
-        self.bn.forward_eval(&tape.context, &mut tape.normalised);
-        self.fc.forward_packed(&tape.normalised, &tape.fc, &mut tape.logits);
+        PackedLstmSa::new(self, Packing::for_layout(layout)).forward_eval(layout, x, tape);
     }
 
     /// Undoes [`forward_eval`](Self::forward_eval): the gradient of a model in use.
@@ -153,5 +148,28 @@ impl<S: Scalar> LstmSa<S> {
         self.fc.backward(&tape.normalised, &mut tape.fc, dlogits, &mut grads.fc, &mut tape.dnormalised);
         self.bn.backward_eval(&tape.context, &tape.dnormalised, &mut grads.bn, &mut tape.dcontext);
         self.backward_context(layout, x, tape, grads, dx);
+    }
+}
+
+impl<S: Scalar> PackedLstmSa<S> {
+    /// A packed copy of `model`.
+    pub fn new(model: &LstmSa<S>, packing: Packing) -> Self {
+        PackedLstmSa {
+            lstm: PackedLstm::new(&model.lstm, packing),
+            attention: model.attention.clone(),
+            bn: model.bn.clone(),
+            fc: PackedLinear::new(&model.fc),
+        }
+    }
+
+    /// Scores in evaluation, into `tape.logits`: [`LstmSa::forward_eval`] of the model that was copied, to the bit.
+    ///
+    /// # Panics
+    /// If `x` is not `[F,D]` for this layout; if the weights are packed for one clip, and there are more.
+    pub fn forward_eval(&self, layout: &Packed, x: &Matrix<S>, tape: &mut LstmSaTape<S>) {
+        self.lstm.forward(layout, x, &mut tape.lstm);
+        self.attention.forward(layout, &tape.lstm.h, &mut tape.attention, &mut tape.context);
+        self.bn.forward_eval(&tape.context, &mut tape.normalised);
+        self.fc.forward(&tape.normalised, &mut tape.logits);
     }
 }

@@ -13,14 +13,14 @@ pub mod trace;
 pub use architecture::{Architecture, Family};
 pub use file::ModelFile;
 pub use live::{LivePredictor, Moment};
-pub use lstm_sa::{LstmSa, LstmSaTape};
+pub use lstm_sa::{LstmSa, LstmSaTape, PackedLstmSa};
 pub use metadata::Metadata;
 pub use predictor::{Prediction, Predictor};
-pub use res_lstm_sa::{ResLstmSa, ResLstmSaTape};
+pub use res_lstm_sa::{PackedResLstmSa, ResLstmSa, ResLstmSaTape};
 pub use stream::Stream;
 pub use trace::{LstmTrace, Trace};
 
-use crate::layers::PackedFor;
+use crate::layers::Packing;
 use crate::matrix::Matrix;
 use crate::packed::Packed;
 use crate::params::{Parameters, Path, Role};
@@ -136,24 +136,7 @@ impl<S: Scalar> Model<S> {
 
     /// Scores in evaluation, into `tape.top.logits`: running statistics, no dropout, every clip for itself.
     pub fn forward_eval(&self, layout: &Packed, x: &Matrix<S>, tape: &mut Tape<S>) {
-        self.pack(PackedFor::layout(layout), tape);
-        self.forward_eval_packed(layout, x, tape);
-    }
-
-    /// The first half of [`forward_eval`](Self::forward_eval), to be done once for many calls of the second.
-    pub fn pack(&self, packed_for: PackedFor, tape: &mut Tape<S>) {
-        match self {
-            Model::LstmSa(model) => model.pack(packed_for, &mut tape.top),
-            Model::ResLstmSa(model) => model.pack(packed_for, tape),
-        }
-    }
-
-    /// The second half: scores by the weights that [`pack`](Self::pack) left in `tape`, if no training came in between.
-    pub fn forward_eval_packed(&self, layout: &Packed, x: &Matrix<S>, tape: &mut Tape<S>) {
-        match self {
-            Model::LstmSa(model) => model.forward_eval_packed(layout, x, &mut tape.top),
-            Model::ResLstmSa(model) => model.forward_eval_packed(layout, x, tape),
-        }
+        PackedModel::new(self, Packing::for_layout(layout)).forward_eval(layout, x, tape);
     }
 
     /// [`backward`](Self::backward) of [`forward_eval`](Self::forward_eval): the gradient of a model in use, one clip alone included.
@@ -177,6 +160,37 @@ impl<S: Scalar> Model<S> {
                 model.backward_eval(layout, x, tape, dlogits, grads, dx)
             }
             _ => panic!("a gradient has the architecture of its model"),
+        }
+    }
+}
+
+/// A [`Model`] packed for many evaluations: a copy, which later changes of the model do not reach.
+#[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "a program has a few models, and the weights are on the heap anyway")]
+pub enum PackedModel<S> {
+    /// LSTM-SA
+    LstmSa(PackedLstmSa<S>),
+    /// ResLSTM-SA
+    ResLstmSa(PackedResLstmSa<S>),
+}
+
+impl<S: Scalar> PackedModel<S> {
+    /// A packed copy of `model`.
+    pub fn new(model: &Model<S>, packing: Packing) -> Self {
+        match model {
+            Model::LstmSa(model) => PackedModel::LstmSa(PackedLstmSa::new(model, packing)),
+            Model::ResLstmSa(model) => PackedModel::ResLstmSa(PackedResLstmSa::new(model, packing)),
+        }
+    }
+
+    /// Scores in evaluation, into `tape.top.logits`: [`Model::forward_eval`] of the model that was copied, to the bit.
+    ///
+    /// # Panics
+    /// If `x` is not `[F,D]` for this layout; if the weights are packed for one clip, and there are more.
+    pub fn forward_eval(&self, layout: &Packed, x: &Matrix<S>, tape: &mut Tape<S>) {
+        match self {
+            PackedModel::LstmSa(model) => model.forward_eval(layout, x, &mut tape.top),
+            PackedModel::ResLstmSa(model) => model.forward_eval(layout, x, tape),
         }
     }
 }

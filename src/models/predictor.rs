@@ -1,9 +1,9 @@
 //! A trained model in use: a recording or its features in, a label and its probability out.
 
-use super::{Metadata, Model, ModelFile, Tape};
+use super::{Metadata, Model, ModelFile, PackedModel, Tape};
 use crate::audio::{FrontEnd, Recording};
 use crate::error::{Error, Kind, Result};
-use crate::layers::PackedFor;
+use crate::layers::Packing;
 use crate::layers::softmax_cross_entropy::softmax;
 use crate::matrix::Matrix;
 use crate::packed::{Packed, Padding};
@@ -30,6 +30,8 @@ use crate::packed::{Packed, Padding};
 #[derive(Clone)]
 pub struct Predictor {
     file: ModelFile,
+    /// The model of `file`.
+    packed: PackedModel<f32>,
     labels: Vec<String>,
     /// Where the model says how it hears.
     front_end: Option<FrontEnd>,
@@ -83,15 +85,14 @@ impl Predictor {
         let front_end = hears.map(|metadata| FrontEnd::new(metadata.features.clone(), metadata.sample_rate));
         let front_end =
             front_end.transpose().map_err(|error| Error::new(Kind::Model, error.to_string()).at("metadata"))?;
-        let mut tape = Tape::default();
-        file.model().pack(PackedFor::OneClip, &mut tape);
         Ok(Predictor {
+            packed: PackedModel::new(file.model(), Packing::OneClip),
             labels: file.labels(),
             file,
             front_end,
             x: Matrix::default(),
             layout: Packed::default(),
-            tape,
+            tape: Tape::default(),
             probabilities: Matrix::default(),
         })
     }
@@ -161,7 +162,7 @@ impl Predictor {
     pub fn predict_features(&mut self, features: &Matrix<f32>) -> Result<Prediction> {
         self.normalised(features)?;
         self.layout.set(std::iter::once(features.rows()), Padding::Ignored);
-        self.file.model().forward_eval_packed(&self.layout, &self.x, &mut self.tape);
+        self.packed.forward_eval(&self.layout, &self.x, &mut self.tape);
         softmax(&self.tape.top.logits, &mut self.probabilities);
         Prediction::of(self.probabilities.row(0))
     }

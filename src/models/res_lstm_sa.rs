@@ -4,9 +4,9 @@
 //! x [F,D] → LSTM1 → + x → batch norm → LSTM-SA with LSTM2 → logits [N,K]
 //! ```
 
-use super::lstm_sa::{LstmSa, LstmSaTape};
+use super::lstm_sa::{LstmSa, LstmSaTape, PackedLstmSa};
 use crate::layers::residual;
-use crate::layers::{BatchNorm, BatchNormTape, Lstm, LstmTape, PackedFor};
+use crate::layers::{BatchNorm, BatchNormTape, Lstm, LstmTape, PackedLstm, Packing};
 use crate::matrix::Matrix;
 use crate::packed::Packed;
 use crate::params::parameters;
@@ -32,6 +32,14 @@ parameters!(ResLstmSa {
     "bn" => top.bn,
     "fc" => top.fc,
 });
+
+/// [`ResLstmSa`] packed for many evaluations: a copy, which later changes of the model do not reach.
+#[derive(Clone, Debug)]
+pub struct PackedResLstmSa<S> {
+    lstm1: PackedLstm<S>,
+    bn_residual: BatchNorm<S>,
+    top: PackedLstmSa<S>,
+}
 
 /// What forward remembers, and scratch.
 #[derive(Clone, Debug, Default)]
@@ -117,22 +125,7 @@ impl<S: Scalar> ResLstmSa<S> {
 
     /// Scores in evaluation, into `tape.top.logits`: running statistics, no dropout, every clip for itself.
     pub fn forward_eval(&self, layout: &Packed, x: &Matrix<S>, tape: &mut ResLstmSaTape<S>) {
-        self.pack(PackedFor::layout(layout), tape);
-        self.forward_eval_packed(layout, x, tape);
-    }
-
-    /// The first half of [`forward_eval`](Self::forward_eval), to be done once for many calls of the second.
-    pub fn pack(&self, packed_for: PackedFor, tape: &mut ResLstmSaTape<S>) {
-        self.lstm1.pack(packed_for, &mut tape.lstm1);
-        self.top.pack(packed_for, &mut tape.top);
-    }
-
-    /// The second half: scores by the weights that [`pack`](Self::pack) left in `tape`, if no training came in between.
-    pub fn forward_eval_packed(&self, layout: &Packed, x: &Matrix<S>, tape: &mut ResLstmSaTape<S>) {
-        self.lstm1.forward_packed(layout, x, &mut tape.lstm1);
-        residual::forward(x, &tape.lstm1.h, &mut tape.sum);
-        self.bn_residual.forward_eval(&tape.sum, &mut tape.enriched);
-        self.top.forward_eval_packed(layout, &tape.enriched, &mut tape.top);
+        PackedResLstmSa::new(self, Packing::for_layout(layout)).forward_eval(layout, x, tape);
     }
 
     /// Undoes [`forward_eval`](Self::forward_eval): the gradient of a model in use.
@@ -149,5 +142,27 @@ impl<S: Scalar> ResLstmSa<S> {
         self.top.backward_eval(layout, &tape.enriched, &mut tape.top, dlogits, &mut grads.top, Some(&mut *denriched));
         self.bn_residual.backward_eval(&tape.sum, denriched, &mut grads.bn_residual, &mut tape.dsum);
         self.backward_sum(layout, x, tape, grads, dx);
+    }
+}
+
+impl<S: Scalar> PackedResLstmSa<S> {
+    /// A packed copy of `model`.
+    pub fn new(model: &ResLstmSa<S>, packing: Packing) -> Self {
+        PackedResLstmSa {
+            lstm1: PackedLstm::new(&model.lstm1, packing),
+            bn_residual: model.bn_residual.clone(),
+            top: PackedLstmSa::new(&model.top, packing),
+        }
+    }
+
+    /// Scores in evaluation, into `tape.top.logits`: [`ResLstmSa::forward_eval`] of the model that was copied, to the bit.
+    ///
+    /// # Panics
+    /// If `x` is not `[F,D]` for this layout; if the weights are packed for one clip, and there are more.
+    pub fn forward_eval(&self, layout: &Packed, x: &Matrix<S>, tape: &mut ResLstmSaTape<S>) {
+        self.lstm1.forward(layout, x, &mut tape.lstm1);
+        residual::forward(x, &tape.lstm1.h, &mut tape.sum);
+        self.bn_residual.forward_eval(&tape.sum, &mut tape.enriched);
+        self.top.forward_eval(layout, &tape.enriched, &mut tape.top);
     }
 }

@@ -9,7 +9,7 @@
 
 use super::{LstmSa, Model};
 use crate::layers::softmax_cross_entropy::softmax;
-use crate::layers::{BatchNorm, Linear, LinearTape, RunningAttention, RunningLstm};
+use crate::layers::{BatchNorm, PackedLinear, RunningAttention, RunningLstm};
 use crate::matrix::Matrix;
 use crate::scalar::Scalar;
 
@@ -35,8 +35,7 @@ pub struct Stream<S> {
     bn: RunningNorm<S>,
     /// `[1,H]`
     normalised: Matrix<S>,
-    fc: Linear<S>,
-    fc_tape: LinearTape<S>,
+    fc: PackedLinear<S>,
     /// `[1,K]`
     logits: Matrix<S>,
     probabilities: Matrix<S>,
@@ -100,16 +99,13 @@ impl<S: Scalar> Stream<S> {
 
     fn above(residual: Option<Residual<S>>, top: &LstmSa<S>) -> Self {
         let (hidden, classes) = (top.lstm.hidden(), top.fc.bias.len());
-        let mut fc_tape = LinearTape::default();
-        top.fc.pack(&mut fc_tape);
         Stream {
             residual,
             lstm: RunningLstm::new(&top.lstm),
             attention: RunningAttention::new(&top.attention),
             bn: RunningNorm::new(&top.bn),
             normalised: Matrix::zeros(1, hidden),
-            fc: top.fc.clone(),
-            fc_tape,
+            fc: PackedLinear::new(&top.fc),
             logits: Matrix::zeros(1, classes),
             probabilities: Matrix::zeros(1, classes),
         }
@@ -127,7 +123,7 @@ impl<S: Scalar> Stream<S> {
         };
         let context = self.attention.push(self.lstm.push(frame));
         self.bn.push(context, self.normalised.row_mut(0));
-        self.fc.forward_packed(&self.normalised, &self.fc_tape, &mut self.logits);
+        self.fc.forward(&self.normalised, &mut self.logits);
         softmax(&self.logits, &mut self.probabilities);
         self.probabilities.row(0)
     }

@@ -10,7 +10,7 @@ const BETA1: f64 = 0.9;
 const BETA2: f64 = 0.999;
 const EPSILON: f64 = 1e-8;
 
-/// The optimiser's memory: moments of every learned value, in the order of the parameters' visit.
+/// Adam's state: moments of every learned value, in the order of the parameters' visit.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Adam<S> {
     /// λ, the L2 penalty's factor.
@@ -24,7 +24,7 @@ pub struct Adam<S> {
 }
 
 impl<S: Scalar> Adam<S> {
-    /// An optimiser for something with `parameters` learned values.
+    /// An optimiser of `parameters` learned values, with L2 penalty λ.
     pub fn new(parameters: usize, weight_decay: f64) -> Self {
         Adam {
             weight_decay,
@@ -43,7 +43,7 @@ impl<S: Scalar> Adam<S> {
     /// θ = θ − lr/(1 − β₁ᵏ) · m / (√v/√(1 − β₂ᵏ) + ε)            k: this step's number, from 1
     /// ```
     /// # Panics
-    /// If the number of learned values is not the one `new` was told.
+    /// If the number of learned values is not the one given to [`new`](Self::new).
     pub fn step<P: Parameters<S>>(&mut self, model: &mut P, grads: &P, lr: f64) {
         self.steps += 1;
         let step_size = S::from_f64(lr / (1.0 - BETA1.powf(self.steps as f64)));
@@ -57,25 +57,22 @@ impl<S: Scalar> Adam<S> {
                 return;
             }
             let (m, v) = (front(&mut m, theta.len()), front(&mut v, theta.len()));
-            simd(
-                #[inline(always)]
-                |_| {
-                    for (((theta, &g), m), v) in theta.iter_mut().zip(g).zip(m).zip(v) {
-                        let g = g + decay * *theta;
-                        *m = beta1 * *m + take1 * g;
-                        *v = beta2 * *v + take2 * (g * g);
-                        *theta -= step_size * (*m / (v.sqrt() / root_bias2 + epsilon));
-                    }
-                },
-            );
+            simd!(|_| {
+                for (((theta, &g), m), v) in theta.iter_mut().zip(g).zip(m).zip(v) {
+                    let g = g + decay * *theta;
+                    *m = beta1 * *m + take1 * g;
+                    *v = beta2 * *v + take2 * (g * g);
+                    *theta -= step_size * (*m / (v.sqrt() / root_bias2 + epsilon));
+                }
+            });
         });
-        assert!(m.is_empty() && v.is_empty(), "an optimiser serves one model");
+        assert!(m.is_empty() && v.is_empty(), "this optimiser was made for another number of parameters");
     }
 }
 
 /// Takes the first `n` values off the front of `rest`.
 fn front<'a, S>(rest: &mut &'a mut [S], n: usize) -> &'a mut [S] {
-    rest.split_off_mut(..n).expect("an optimiser serves one model")
+    rest.split_off_mut(..n).expect("this optimiser was made for another number of parameters")
 }
 
 #[cfg(test)]
@@ -119,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "an optimiser serves one model")]
+    #[should_panic(expected = "this optimiser was made for another number of parameters")]
     fn a_model_of_another_size_is_refused() {
         Adam::new(3, 0.0).step(&mut vec![1.0, 2.0], &vec![0.0, 0.0], 0.1);
     }

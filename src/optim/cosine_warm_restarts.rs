@@ -3,9 +3,9 @@
 /// The learning rate as a function of the epoch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CosineWarmRestarts {
-    /// The rate each cycle begins with.
+    /// Learning rate at the start of each cycle.
     pub lr: f64,
-    /// The rate each cycle approaches.
+    /// Learning rate that each cycle approaches.
     pub eta_min: f64,
     /// Epochs of the first cycle, at least 1.
     pub t0: usize,
@@ -14,12 +14,12 @@ pub struct CosineWarmRestarts {
 }
 
 impl CosineWarmRestarts {
-    /// The published notebook's: cycles of `t0` epochs, down to a hundredth of `lr`.
+    /// The schedule of the published notebook: cycles of `t0` epochs, down to a hundredth of `lr`.
     pub fn published(lr: f64, t0: usize) -> Self {
         CosineWarmRestarts { lr, eta_min: lr / 100.0, t0, t_mult: 1 }
     }
 
-    /// The rate of epoch 0, 1, 2, …
+    /// Learning rate of epoch 0, 1, 2, …
     ///
     /// # Formula
     /// ```text

@@ -8,10 +8,10 @@ use crate::data::folds::Split;
 use crate::data::normalise::Normaliser;
 use crate::data::{Dataset, Heard};
 use crate::error::{Error, Kind, Result};
-use crate::layers::PackedFor;
+use crate::layers::Packing;
 use crate::layers::softmax_cross_entropy::softmax;
 use crate::matrix::Matrix;
-use crate::models::{Model, Tape};
+use crate::models::{Model, PackedModel, Tape};
 use std::sync::Arc;
 
 /// Clips in a batch of an evaluation where that does not change the result.
@@ -130,12 +130,12 @@ pub fn scores(
         Protocol::Published => settings.batch,
     };
     let Scratch { batch, tape } = scratch;
-    model.pack(PackedFor::Batches, tape);
+    let packed = PackedModel::new(model, Packing::Batches);
     let mut all = Matrix::zeros(clips.len(), model.classes());
     let mut first = 0;
     for picks in batches(clips, size) {
         batch.fill(examples, picks, settings.protocol.padding());
-        model.forward_eval_packed(&batch.layout, &batch.x, tape);
+        packed.forward_eval(&batch.layout, &batch.x, tape);
         for (scores, &pick) in tape.top.logits.iter_rows().zip(&batch.order) {
             all.row_mut(first + pick).copy_from_slice(scores);
         }

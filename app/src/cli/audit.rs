@@ -5,6 +5,7 @@ use super::{Done, Outcome, clip, print_line, progress};
 use crate::files::{self, Existing};
 use crate::report;
 use clap::{Args, ValueEnum};
+use rayon::prelude::*;
 use reslstm::audit::flow::{Connection, Flow, gradient_flow};
 use reslstm::audit::subjects::{LossSubject, ModelSubject};
 use reslstm::audit::{self, Along, DIFFERENCE_BOUND, DUAL_BOUND, Point, Subject, TensorAudit};
@@ -143,9 +144,12 @@ impl Audit {
         };
         let bar = progress::bar(0, &arch.to_string());
         let start = Instant::now();
-        let tensors = audit::audit(subject, point, along, &|total| {
-            bar.set_length(total as u64);
-            bar.inc(1);
+        let tensors = audit::audit(subject, point, along, |tasks, task| {
+            bar.set_length(tasks as u64);
+            (0..tasks).into_par_iter().for_each(|n| {
+                task(n);
+                bar.inc(1);
+            });
         });
         bar.finish_and_clear();
         let parameters = point.layer.parameter_count();

@@ -119,23 +119,14 @@ struct Report {
     inference: Inference,
 }
 
-/// The name that `RESLSTM_SIMD` gives a level.
-fn name(level: Level) -> String {
-    format!("{level:?}").to_lowercase()
-}
-
 fn name_of<S: serde::Serializer>(level: &Level, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&name(*level))
+    serializer.collect_str(level)
 }
 
 impl Display for Report {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Report { version, level, arch, peak_gflops, inference, .. } = self;
-        writeln!(
-            f,
-            "reslstm {version}, {}, one thread; every figure is the fastest of several rounds\n",
-            name(*level)
-        )?;
+        writeln!(f, "reslstm {version}, {}, one thread; every figure is the fastest of several rounds\n", level)?;
         writeln!(f, "peak of multiply-adds, measured            {peak_gflops:>8.1} GFLOP/s\n")?;
         writeln!(f, "training {arch}, clips of 87 frames of 46 features")?;
         writeln!(f, "  batch  ms a step  GFLOP/s  of the peak  an epoch of RAVDESS's fold 0 (88,881 frames)")?;

@@ -94,6 +94,9 @@ enum Done {
 
 /// Runs the command of this process.
 pub fn run() -> ExitCode {
+    if let Err(error) = limit_instruction_set() {
+        return complain(&error);
+    }
     let outcome = match Cli::parse().command {
         Command::Demo(command) => command.run(),
         Command::Synth(command) => command.run(),
@@ -120,6 +123,17 @@ pub fn run() -> ExitCode {
         Ok(Done::Everything) => ExitCode::SUCCESS,
         Ok(Done::SomeFailed) => ExitCode::FAILURE,
         Err(error) => complain(&error),
+    }
+}
+
+/// Limits the kernels to the instruction set that the environment variable `RESLSTM_SIMD` names, to compare instruction sets.
+fn limit_instruction_set() -> anyhow::Result<()> {
+    match std::env::var("RESLSTM_SIMD") {
+        Ok(name) if !name.is_empty() => {
+            let level = name.parse().map_err(|error: Error| error.at("RESLSTM_SIMD"))?;
+            Ok(reslstm::kernels::limit_level(level)?)
+        }
+        _ => Ok(()),
     }
 }
 

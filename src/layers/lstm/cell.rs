@@ -16,33 +16,20 @@ pub fn cell_forward<S: Scalar>(
     let [i, f, g, o] = gates;
     let [i_before, f_before, g_before, o_before] =
         std::array::from_fn(|gate| &before_activation[gate * h.len()..][..h.len()]);
-    simd(
-        #[inline(always)]
-        |_| {
-            S::sigmoid_all(i_before, i);
-            S::sigmoid_all(f_before, f);
-            S::tanh_all(g_before, g);
-            S::sigmoid_all(o_before, o);
-            map_units(
-                [&*i, f, g, c_prev],
-                [&mut *c],
-                #[inline(always)]
-                |[i, f, g, c_prev]| [f * c_prev + i * g],
-            );
-            S::tanh_all(c, tanh_c);
-            map_units(
-                [&*o, tanh_c],
-                [h],
-                #[inline(always)]
-                |[o, tanh_c]| [o * tanh_c],
-            );
-        },
-    );
+    simd!(|_| {
+        S::sigmoid_all(i_before, i);
+        S::sigmoid_all(f_before, f);
+        S::tanh_all(g_before, g);
+        S::sigmoid_all(o_before, o);
+        map_units!([&*i, f, g, c_prev] => [&mut *c], |[i, f, g, c_prev]| [f * c_prev + i * g]);
+        S::tanh_all(c, tanh_c);
+        map_units!([&*o, tanh_c] => [h], |[o, tanh_c]| [o * tanh_c]);
+    });
 }
 
 /// Undoes [`cell_forward`]: gradients of the gates before their activation into `dgates`, and into `dc_prev` what goes to the
-/// step before; `dh_next` and `dc_next` are what arrives from the step after.
-#[allow(clippy::too_many_arguments)] // an equation has as many as it has
+/// step before; `dh_next` and `dc_next` come from the step after.
+#[allow(clippy::too_many_arguments)] // one per quantity of the equations
 pub fn cell_backward<S: Scalar>(
     gates: [&[S]; 4],
     c_prev: &[S],
@@ -54,25 +41,17 @@ pub fn cell_backward<S: Scalar>(
     dgates: [&mut [S]; 4],
 ) {
     let ([i, f, g, o], [di, df, dg, d_o]) = (gates, dgates);
-    simd(
-        #[inline(always)]
-        |_| {
-            map_units(
-                [i, f, g, o, c_prev, tanh_c, dh, dh_next, dc_next],
-                [di, df, dg, d_o, dc_prev],
-                #[inline(always)]
-                |[i, f, g, o, c_prev, tanh_c, dh, dh_next, dc_next]| {
-                    let dh = dh + dh_next;
-                    // forward: h = o⊙tanh(c)
-                    let d_o = dh * tanh_c * (o * (S::ONE - o));
-                    let dc = dc_next + dh * o * (S::ONE - tanh_c * tanh_c);
-                    // forward: c = f⊙c₋₁ + i⊙g
-                    let di = dc * g * (i * (S::ONE - i));
-                    let df = dc * c_prev * (f * (S::ONE - f));
-                    let dg = dc * i * (S::ONE - g * g);
-                    [di, df, dg, d_o, dc * f]
-                },
-            );
-        },
-    );
+    simd!(|_| {
+        map_units!([i, f, g, o, c_prev, tanh_c, dh, dh_next, dc_next] => [di, df, dg, d_o, dc_prev], |[i, f, g, o, c_prev, tanh_c, dh, dh_next, dc_next]| {
+            let dh = dh + dh_next;
+            // forward: h = o⊙tanh(c)
+            let d_o = dh * tanh_c * (o * (S::ONE - o));
+            let dc = dc_next + dh * o * (S::ONE - tanh_c * tanh_c);
+            // forward: c = f⊙c₋₁ + i⊙g
+            let di = dc * g * (i * (S::ONE - i));
+            let df = dc * c_prev * (f * (S::ONE - f));
+            let dg = dc * i * (S::ONE - g * g);
+            [di, df, dg, d_o, dc * f]
+        });
+    });
 }

@@ -1,6 +1,7 @@
 use super::*;
 use crate::audit::{assert_gradients, subjects::LstmSubject};
 use crate::packed::Padding;
+use crate::rng::Stream;
 
 #[test]
 fn the_backward_is_the_derivative_of_the_forward() {
@@ -30,6 +31,34 @@ fn a_clip_alone_has_the_states_it_has_in_company() {
     layer.forward(&Packed::new(&[frames, 1], Padding::Ignored), &Matrix::from_rows(&company), &mut together);
     for t in 0..frames {
         assert_eq!(alone.h.row(t), together.h.row(if t == 0 { 0 } else { t + 1 }), "frame {t}");
+    }
+}
+
+#[test]
+fn a_backward_between_forwards_leaves_the_packed_weights_alone() {
+    // D = H too: there a product with the transpose would run unnoticed.
+    for (inputs, hidden) in [(5, 5), (18, 18), (7, 3)] {
+        for (lengths, packing) in
+            [(&[4][..], Packing::OneClip), (&[4][..], Packing::Batches), (&[4, 2, 1], Packing::Batches)]
+        {
+            let mut stream = Stream::new(6, "packed", 0);
+            let layer = Lstm::<f64>::init(inputs, hidden, &mut stream);
+            let layout = Packed::new(lengths, Padding::Ignored);
+            let frames = layout.frames();
+            let x = Matrix::from_vec(frames, inputs, (0..frames * inputs).map(|_| stream.normal()).collect());
+            let (mut tape, mut grads) = (LstmTape::default(), Lstm::zeros(inputs, hidden));
+            let packed = PackedLstm::new(&layer, packing);
+            layer.forward(&layout, &x, &mut tape);
+            let expected = tape.h.clone();
+            for _ in 0..2 {
+                layer.backward(&layout, &x, &mut tape, &expected, &mut grads, None);
+                packed.forward(&layout, &x, &mut tape);
+                assert_eq!(tape.h, expected, "packed for {packing:?}, {inputs} to {hidden}");
+                layer.backward(&layout, &x, &mut tape, &expected, &mut grads, None);
+                layer.forward(&layout, &x, &mut tape);
+                assert_eq!(tape.h, expected, "{inputs} to {hidden}");
+            }
+        }
     }
 }
 

@@ -15,14 +15,11 @@ pub fn multiply_adds() -> f64 {
     let mut sums = 0;
     let seconds = fastest(Duration::from_millis(300), || {
         // Twelve registers of sums, more than a core has multiply-adds under way.
-        sums = simd(
-            #[inline(always)]
-            |level| match level {
-                Level::Avx512 => round::<6, 2>(level),
-                Level::Avx2 => round::<6, 1>(level),
-                Level::Baseline => round::<3, 1>(level),
-            },
-        );
+        sums = simd!(|level| match level {
+            Level::Avx512 => round::<6, 2>(level),
+            Level::Avx2 => round::<6, 1>(level),
+            Level::Baseline => round::<3, 1>(level),
+        });
     });
     (2 * sums * LANES * DEPTH) as f64 / seconds / 1e9
 }
