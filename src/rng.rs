@@ -4,8 +4,8 @@
 //! A stream is a pure function of (seed, name, number), so nothing has to be saved to resume a run in the middle,
 //! and no use of randomness can disturb another.
 
-use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
+use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
 /// One stream of random numbers (xoshiro256++).
 #[derive(Clone, Debug)]

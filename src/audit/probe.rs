@@ -5,6 +5,7 @@ use crate::matrix::Matrix;
 use crate::params::{Parameters, Path, Role};
 use crate::rng::Stream;
 use crate::scalar::Scalar;
+#[cfg(feature = "threads")]
 use rayon::prelude::*;
 
 /// What of each tensor is compared.
@@ -110,7 +111,13 @@ pub(super) fn along_all<A: Subject, S: Scalar>(
             found
         };
         // Making a probe costs about as much as a forward: not for each of few directions, and not for each of many either.
+        #[cfg(feature = "threads")]
         let values = all.directions.par_iter().with_min_len(16).map_init(|| probe(tensor), look).collect();
+        #[cfg(not(feature = "threads"))]
+        let values = {
+            let mut probe = probe(tensor);
+            all.directions.iter().map(|direction| look(&mut probe, direction)).collect()
+        };
         Gradient { name: all.name.clone(), shape: all.shape.clone(), values }
     };
     directions.iter().enumerate().map(look).collect()
