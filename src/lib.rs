@@ -57,6 +57,7 @@
 //! ```
 
 pub mod audio;
+#[cfg(any(test, feature = "audit"))]
 pub mod audit;
 pub mod calendar;
 #[cfg(feature = "cli")]
@@ -71,6 +72,7 @@ pub mod kernels;
 pub mod layers;
 pub mod matrix;
 pub mod models;
+#[cfg(any(test, feature = "train"))]
 pub mod optim;
 pub mod packed;
 pub mod params;
@@ -80,6 +82,7 @@ pub mod rng;
 pub mod scalar;
 #[cfg(feature = "cli")]
 pub mod sweep;
+#[cfg(any(test, feature = "train"))]
 pub mod train;
 #[cfg(feature = "cli")]
 pub mod tune;

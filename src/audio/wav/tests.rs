@@ -83,6 +83,26 @@ fn the_extensible_format_says_the_same() {
 }
 
 #[test]
+fn hound_reads_the_same_samples() {
+    // The last byte of every four is a float's exponent: below 64, the float is small.
+    let data: Vec<u8> = (0..144).map(|n: u8| if n % 4 == 3 { n / 2 } else { n.wrapping_mul(37) }).collect();
+    for (tag, channels, bits) in [(1, 1, 8), (1, 2, 16), (1, 3, 24), (1, 4, 32), (3, 1, 32), (3, 2, 32)] {
+        for format in [format(tag, channels, bits), extensible(tag, channels, bits)] {
+            let bytes = wav(&format, &data);
+            let mut reader = hound::WavReader::new(&bytes[..]).unwrap();
+            let scale = (1u64 << (bits - 1)) as f32;
+            let interleaved: Vec<f32> = match reader.spec().sample_format {
+                hound::SampleFormat::Float => reader.samples::<f32>().map(|x| x.unwrap()).collect(),
+                hound::SampleFormat::Int => reader.samples::<i32>().map(|n| n.unwrap() as f32 / scale).collect(),
+            };
+            let mean = |frame: &[f32]| frame.iter().sum::<f32>() / f32::from(channels);
+            let expected: Vec<f32> = interleaved.chunks_exact(channels.into()).map(mean).collect();
+            assert_eq!(samples(&bytes), expected, "format {tag}, {channels} channels, {bits} bits");
+        }
+    }
+}
+
+#[test]
 fn channels_become_their_mean() {
     let data: Vec<u8> = [100i16, 200, -300, 500, 0, 7].iter().flat_map(|x| x.to_le_bytes()).collect();
     assert_eq!(samples(&wav(&format(1, 2, 16), &data)), [150.0 / 32768.0, 100.0 / 32768.0, 3.5 / 32768.0]);
@@ -247,8 +267,8 @@ fn hostile_headers_end_in_an_error() {
     assert_refused(&b"RIFF\0\0\0\0WAVE".iter().copied().chain([0; 800]).collect::<Vec<_>>(), "got none", "cut off");
     assert_refused(&file(&[(b"data", &[0; 8]), (b"fmt ", &format(1, 1, 8))]), "fmt", "cut off");
     // Half a sample too many, half a frame too many.
-    assert_refused(&wav(&format(1, 1, 16), &[0; 3]), "multiple of sample size", "ffmpeg");
-    assert_refused(&wav(&format(1, 2, 16), &[0; 6]), "data chunk length", "ffmpeg");
+    assert_refused(&wav(&format(1, 1, 16), &[0; 3]), "whole frames of 2 bytes, got 3", "ffmpeg");
+    assert_refused(&wav(&format(1, 2, 16), &[0; 6]), "whole frames of 4 bytes, got 6", "ffmpeg");
 }
 
 #[test]
