@@ -4,11 +4,11 @@
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use reslstm::data::batch::{Batch, Example};
-use reslstm::data::normalise::Normaliser;
 use reslstm::kernels::{Panels, Start, Term, add_outer, product};
 use reslstm::layers::{Lstm, LstmTape};
 use reslstm::matrix::Matrix;
 use reslstm::models::{Model, Tape};
+use reslstm::normalise::Normaliser;
 use reslstm::optim::Adam;
 use reslstm::packed::{Packed, Padding};
 use reslstm::params::Parameters;

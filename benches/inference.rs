@@ -5,7 +5,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use reslstm::audio::{Recording, write_wav16};
 use reslstm::data::synth::{SAMPLE_RATE, synthesise};
 use reslstm::matrix::Matrix;
-use reslstm::models::{LivePredictor, Model, ModelFile, Predictor, Stream, Tape};
+use reslstm::models::{LivePredictor, Model, ModelFile, Predictor, StreamingModel, Tape};
 use reslstm::packed::{Packed, Padding};
 use reslstm::rng;
 use std::hint::black_box;
@@ -48,7 +48,7 @@ fn whole_clip(c: &mut Criterion) {
 
 /// One frame in, probabilities out.
 fn streaming(c: &mut Criterion) {
-    let (x, mut stream, mut t) = (clip(), Stream::new(&model()), 0);
+    let (x, mut stream, mut t) = (clip(), StreamingModel::new(&model()), 0);
     let mut group = c.benchmark_group("streaming");
     group.throughput(Throughput::Elements(1));
     group.bench_function("one frame", |b| {

@@ -35,7 +35,7 @@
 //!              audit/ corpus/           prove, gather; all on the ground of files.rs (atomic writes)
 //! assemblies   models/ data/            layers put together; labels, folds, batches, synthetic speech
 //! parts        layers/ optim/ audio/    one file a layer
-//! foundations  error scalar elementary rng params matrix packed calendar hash kernels/
+//! foundations  error scalar elementary rng params matrix packed labels normalise calendar hash kernels/
 //! ```
 //!
 //! Everything below the procedures knows no files, threads, clocks or terminals. Without the default feature `cli` the crate is
@@ -51,7 +51,7 @@
 //! let mut predictor = Predictor::from_bytes(&std::fs::read("model.safetensors")?)?;
 //! let recording = Recording::from_wav(&std::fs::read("clip.wav")?)?;
 //! let prediction = predictor.predict_recording(&recording)?;
-//! println!("{}", predictor.labels()[prediction.label]);
+//! println!("{}", prediction.label_name());
 //! # Ok(())
 //! # }
 //! ```
@@ -69,9 +69,11 @@ pub mod files;
 #[cfg(feature = "cli")]
 mod hash;
 pub mod kernels;
+pub mod labels;
 pub mod layers;
 pub mod matrix;
 pub mod models;
+pub mod normalise;
 #[cfg(any(test, feature = "train"))]
 pub mod optim;
 pub mod packed;

@@ -4,7 +4,7 @@
 
 use reslstm::data::batch::{Batch, Example};
 use reslstm::matrix::Matrix;
-use reslstm::models::{Model, Stream, Tape};
+use reslstm::models::{Model, StreamingModel, Tape};
 use reslstm::optim::Adam;
 use reslstm::packed::Padding;
 use reslstm::params::Parameters;
@@ -63,7 +63,7 @@ fn a_training_step_allocates_nothing_after_the_largest_batch() {
 fn a_stream_allocates_nothing_after_its_construction() {
     for arch in ["reslstm-sa-h16", "lstm-sa-h5-2vectors"] {
         let model = Model::<f32>::init(arch.parse().unwrap(), 7, 3, &mut rng::Stream::new(2, "init", 0));
-        let mut stream = Stream::new(&model);
+        let mut stream = StreamingModel::new(&model);
         let before = ALLOCATIONS.get();
         for t in 0..100 {
             stream.push(&[t as f32 / 50.0 - 1.0; 7]);

@@ -5,7 +5,20 @@ use std::path::{Path, PathBuf};
 
 /// From the ground up. A file or folder may import what stands on a lower floor, and itself.
 const FLOORS: [&[&str]; 7] = [
-    &["error", "scalar", "elementary", "rng", "params", "matrix", "packed", "calendar", "hash", "kernels"],
+    &[
+        "error",
+        "scalar",
+        "elementary",
+        "rng",
+        "params",
+        "matrix",
+        "packed",
+        "labels",
+        "normalise",
+        "calendar",
+        "hash",
+        "kernels",
+    ],
     &["layers", "optim", "audio"],
     &["models", "data"],
     &["files"],

@@ -21,8 +21,9 @@
 //!
 //! `live.rs` does the same while the sound is still coming.
 //!
-//! MFCC carry the colour of a voice, chroma its melody whatever the octave. Pitch, which knows octaves, and deltas are there
-//! when asked for. One spectrogram serves all. The numbers of the paper's 46 are librosa's, up to rounding: the golden test `tests/golden_features.rs` compares them.
+//! MFCC describe the timbre of a voice, chroma its melody regardless of the octave. Pitch, which includes the octave, and
+//! deltas are optional. All are computed from one spectrogram. The paper's 46 columns equal librosa's up to rounding: the
+//! golden test `tests/golden_features.rs` compares them.
 //!
 //! ```
 //! use reslstm::audio::{FeatureSettings, FrontEnd};

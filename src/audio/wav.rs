@@ -46,7 +46,7 @@ impl Recording {
     #[cfg(feature = "std")]
     pub fn read_wav(mut reader: impl Read) -> Result<Self> {
         let mut bytes = Vec::new();
-        reader.read_to_end(&mut bytes).map_err(|error| Error::io("reading a WAV file", &error))?;
+        reader.read_to_end(&mut bytes).map_err(|error| Error::io("reading a WAV file", error))?;
         Self::from_wav(&bytes)
     }
 
@@ -102,7 +102,8 @@ impl Recording {
 /// If the file would be longer than the format can say: 4 GiB.
 pub fn write_wav16(samples: &[f32], sample_rate: u32) -> Vec<u8> {
     assert!(samples.len() < 1 << 31, "a WAV file holds 4 GiB, {} samples are more", samples.len());
-    let spec = hound::WavSpec { channels: 1, sample_rate, bits_per_sample: 16, sample_format: hound::SampleFormat::Int };
+    let spec =
+        hound::WavSpec { channels: 1, sample_rate, bits_per_sample: 16, sample_format: hound::SampleFormat::Int };
     let mut bytes = std::io::Cursor::new(Vec::with_capacity(44 + 2 * samples.len()));
     let mut writer = hound::WavWriter::new(&mut bytes, spec).expect("memory takes every write");
     for sample in samples {

@@ -285,7 +285,7 @@ impl ModelSubject {
     pub fn new(architecture: Architecture, layout: Packed, inputs: usize, classes: usize, dropout: f64) -> Self {
         let mut mask = Matrix::default();
         let mut stream = Stream::new(0, "dropout", 0);
-        dropout::draw_mask(dropout, layout.clips(), architecture.hidden, &mut stream, &mut mask);
+        dropout::draw_mask(dropout, layout.clips(), architecture.hidden(), &mut stream, &mut mask);
         ModelSubject { architecture, layout, inputs, classes, mask }
     }
 

@@ -17,7 +17,7 @@ pub use lstm_sa::{LstmSa, LstmSaTape};
 pub use metadata::Metadata;
 pub use predictor::{Prediction, Predictor};
 pub use res_lstm_sa::{ResLstmSa, ResLstmSaTape};
-pub use stream::Stream;
+pub use stream::StreamingModel;
 pub use trace::{LstmTrace, Trace};
 
 use crate::layers::PackedFor;
@@ -43,8 +43,8 @@ pub type Tape<S> = ResLstmSaTape<S>;
 impl<S: Scalar> Model<S> {
     /// All zeros: a gradient before its first batch.
     pub fn zeros(architecture: Architecture, inputs: usize, classes: usize) -> Self {
-        let Architecture { family, hidden, vectors } = architecture;
-        match family {
+        let (hidden, vectors) = (architecture.hidden(), architecture.vectors());
+        match architecture.family() {
             Family::LstmSa => Model::LstmSa(LstmSa::zeros(inputs, hidden, vectors, classes)),
             Family::ResLstmSa => Model::ResLstmSa(ResLstmSa::zeros(inputs, hidden, vectors, classes)),
         }
@@ -52,8 +52,8 @@ impl<S: Scalar> Model<S> {
 
     /// The published initialisation.
     pub fn init(architecture: Architecture, inputs: usize, classes: usize, stream: &mut rng::Stream) -> Self {
-        let Architecture { family, hidden, vectors } = architecture;
-        match family {
+        let (hidden, vectors) = (architecture.hidden(), architecture.vectors());
+        match architecture.family() {
             Family::LstmSa => Model::LstmSa(LstmSa::init(inputs, hidden, vectors, classes, stream)),
             Family::ResLstmSa => Model::ResLstmSa(ResLstmSa::init(inputs, hidden, vectors, classes, stream)),
         }
@@ -66,7 +66,7 @@ impl<S: Scalar> Model<S> {
             Model::ResLstmSa(model) => (Family::ResLstmSa, &model.top),
         };
         let [hidden, vectors] = top.attention.vector.shape();
-        Architecture { family, hidden, vectors }
+        Architecture::of_shape(family, hidden, vectors)
     }
 
     /// `D`, features a frame.

@@ -1,6 +1,6 @@
 //! Everything a model computes on its way through one clip, kept to be looked at.
 
-use super::{LstmSa, Model, Stream, Tape};
+use super::{LstmSa, Model, StreamingModel, Tape};
 use crate::kernels::{Panels, Start, Term, product};
 use crate::layers::{Lstm, LstmTape};
 use crate::matrix::Matrix;
@@ -95,7 +95,7 @@ fn attention_scores<S: Scalar>(top: &LstmSa<S>, h: &Matrix<S>) -> Matrix<S> {
 }
 
 fn running_probabilities<S: Scalar>(model: &Model<S>, x: &Matrix<S>) -> Matrix<S> {
-    let mut stream = Stream::new(model);
+    let mut stream = StreamingModel::new(model);
     let mut probabilities = Matrix::zeros(x.rows(), model.classes());
     for (t, frame) in x.iter_rows().enumerate() {
         probabilities.row_mut(t).copy_from_slice(stream.push(frame));

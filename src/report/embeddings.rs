@@ -8,10 +8,10 @@ use super::drawing::{
 };
 use super::principal_components::PrincipalComponents;
 use crate::data::Clip;
-use crate::data::normalise::Normaliser;
 use crate::error::Result;
 use crate::matrix::Matrix;
 use crate::models::{Model, Tape};
+use crate::normalise::Normaliser;
 use crate::packed::{Packed, Padding};
 use crate::rng::Stream;
 use crate::train::ClipRecord;

@@ -1,7 +1,7 @@
 //! Results small enough to be counted by hand, for the tests of the figures.
 
-use crate::data::Labels;
 use crate::data::folds::Split;
+use crate::labels::Labels;
 use crate::train::cross_validate::Plan;
 use crate::train::results::{Epochs, FoldRecord, Made, RunResult};
 use crate::train::{ClipRecord, Confusion, Recipe, Results};
@@ -62,6 +62,6 @@ pub fn results() -> Results {
 }
 
 fn clip(name: &str) -> ClipRecord {
-    let parsed: crate::data::labels::RavdessName = name.parse().unwrap();
+    let parsed: crate::labels::RavdessName = name.parse().unwrap();
     ClipRecord { name: name.into(), label: parsed.label(), speaker: parsed.speaker() }
 }

@@ -6,7 +6,7 @@ use super::drawing::{
     Canvas, Drawn, HPos, LABEL, Legend, Panel, TITLE, VPos, line, picture, shortened, ticks, width_of, write,
 };
 use super::published::FIGURE_4;
-use crate::data::labels::RavdessName;
+use crate::labels::RavdessName;
 use crate::train::results::RunResult;
 use crate::train::{ClipRecord, Confusion, Results, Spread};
 use plotters::prelude::*;

@@ -74,7 +74,7 @@ pub const FIGURE_4: [(&str, f64); 8] = [
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::Labels;
+    use crate::labels::Labels;
     use crate::models::{Architecture, Model};
     use crate::params::Parameters;
 

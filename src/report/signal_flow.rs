@@ -197,7 +197,7 @@ mod tests {
     fn metadata() -> Metadata {
         let features =
             FeatureSettings { n_fft: 512, hop: 2000, mel_bands: 16, mfcc: 3, chroma: 2, pitch: 0, deltas: 0 };
-        Metadata::new("lstm-sa-h2".into(), vec!["a".into(), "b".into(), "c".into()], 4000, features)
+        Metadata::new("lstm-sa-h2".into(), vec!["a".into(), "b".into(), "c".into()].try_into().unwrap(), 4000, features)
     }
 
     #[test]

@@ -119,7 +119,8 @@ fn le_bytes(values: &[f32]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{Clip, Dataset, Labels, folds::Split};
+    use crate::data::{Clip, Dataset, folds::Split};
+    use crate::labels::Labels;
     use crate::matrix::Matrix;
     use crate::rng::Stream;
     use crate::train::{Augment, Recipe, Settings, Task, Training, Weights};

@@ -218,7 +218,7 @@ impl<'a> Folder<'a> {
         // After the plan: a folder without one would not be gone on with.
         write_clips(root, source.dataset)?;
         for folder in ["models", "runs", "unfinished"].map(|name| root.join(name)) {
-            std::fs::create_dir_all(&folder).map_err(|error| Error::io(folder.display(), &error))?;
+            std::fs::create_dir_all(&folder).map_err(|error| Error::io(folder.display(), error))?;
         }
         Ok(Folder { root, source, plan, splits, execution })
     }
@@ -306,7 +306,7 @@ pub fn model_file(
     task: &Task,
     outcome: Outcome,
 ) -> Result<ModelFile> {
-    let labels = source.dataset.labels().names().to_vec();
+    let labels = source.dataset.labels().clone();
     let mut metadata = Metadata::new(settings.arch.to_string(), labels, source.sample_rate, source.features.clone());
     metadata.mean = task.normaliser.mean().to_vec();
     metadata.std = task.normaliser.std().to_vec();

@@ -120,7 +120,7 @@ impl Results {
     /// # Errors
     /// As [`read`](Results::read).
     pub fn read_all(folder: &Path) -> Result<Vec<Self>> {
-        let failed = |error| Error::io(folder.display(), &error);
+        let failed = |error| Error::io(folder.display(), error);
         let entries = folder.read_dir().map_err(failed)?.collect::<std::io::Result<Vec<_>>>().map_err(failed)?;
         let mut folders: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).collect();
         folders.retain(|folder| plan_path(folder).exists());
@@ -211,7 +211,7 @@ impl Results {
 mod tests {
     use super::*;
     use crate::audio::FeatureSettings;
-    use crate::data::Labels;
+    use crate::labels::Labels;
     use crate::matrix::Matrix;
     use crate::rng::Stream;
     use crate::train::Recipe;

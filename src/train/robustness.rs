@@ -8,12 +8,12 @@ use super::settings::Settings;
 use super::statistics::{Interval, bootstrap};
 use super::task::{Scratch, largest, scores};
 use crate::data::batch::Example;
-use crate::data::normalise::Normaliser;
 use crate::data::{Clip, Dataset};
 use crate::error::{Error, Kind, Result};
 use crate::layers::softmax_cross_entropy::softmax;
 use crate::matrix::Matrix;
 use crate::models::{Metadata, ModelFile};
+use crate::normalise::Normaliser;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

@@ -35,7 +35,7 @@ impl<S: Scalar> Step<S> {
         (rate, masks): (f64, &mut Stream),
         lr: f64,
     ) -> S {
-        let hidden = model.architecture().hidden;
+        let hidden = model.architecture().hidden();
         dropout::draw_mask(rate, batch.layout.clips(), hidden, masks, &mut tape.top.mask);
         model.forward_train(&batch.layout, &batch.x, tape);
         let loss = cross_entropy::forward(&tape.top.logits, &batch.labels, &mut self.probabilities);

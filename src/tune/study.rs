@@ -355,11 +355,11 @@ impl Study {
         let folder = self.trial_folder(id);
         let path = folder.join("lock");
         let opened = std::fs::create_dir_all(&folder).and_then(|()| File::create(&path));
-        let file = opened.map_err(|error| Error::io(path.display(), &error))?;
+        let file = opened.map_err(|error| Error::io(path.display(), error))?;
         match file.try_lock() {
             Ok(()) => Ok(Some(file)),
             Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(Error::io(path.display(), &error)),
+            Err(TryLockError::Error(error)) => Err(Error::io(path.display(), error)),
         }
     }
 
@@ -447,7 +447,7 @@ fn check(replay: &Replay, id: usize, study: &StudyRecord, space: &Space) -> Resu
 /// Removes a folder and what is in it, if it is there.
 fn remove_folder(folder: &Path) -> Result<()> {
     match std::fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io(folder.display(), &error)),
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io(folder.display(), error)),
         _ => Ok(()),
     }
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 /// An untrained model that hears at 16 kHz, its classes called `labels`.
 fn untrained(arch: &str, labels: &[&str]) -> Vec<u8> {
-    let names = labels.iter().map(ToString::to_string).collect();
+    let names = labels.iter().map(ToString::to_string).collect::<Vec<_>>().try_into().unwrap();
     let mut metadata = Metadata::new(arch.into(), names, 16_000, FeatureSettings::default());
     (metadata.mean, metadata.std) = (vec![0.0; 46], vec![10.0; 46]);
     let model = Model::init(arch.parse().unwrap(), 46, labels.len(), &mut Stream::new(1, "init", 0));

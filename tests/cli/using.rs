@@ -2,8 +2,8 @@
 
 use crate::room::{CLIP, Ran, Room, SMALL, model, tone, wav};
 use reslstm::corpus::npy;
-use reslstm::data::normalise::Normaliser;
 use reslstm::models::ModelFile;
+use reslstm::normalise::Normaliser;
 use safetensors::SafeTensors;
 use serde_json::Value;
 

@@ -5,7 +5,7 @@ use reslstm::data::batch::{Batch, Example, batches};
 use reslstm::data::synth;
 use reslstm::error::Result;
 use reslstm::matrix::Matrix;
-use reslstm::models::{Architecture, LivePredictor, Model, ModelFile, Predictor, Stream, Tape};
+use reslstm::models::{Architecture, LivePredictor, Model, ModelFile, Predictor, StreamingModel, Tape};
 use reslstm::optim::Adam;
 use reslstm::packed::Padding;
 use reslstm::params::Parameters;
@@ -169,7 +169,7 @@ impl Inference {
             black_box(of_features.predict_features(&clip).expect(ok));
         };
         let clip_us = 1e6 * fastest(BUDGET, predict_features);
-        let mut stream = Stream::new(&model);
+        let mut stream = StreamingModel::new(&model);
         let push_all = || {
             for frame in clip.iter_rows() {
                 black_box(stream.push(frame));

@@ -29,8 +29,8 @@ use filter::{OnePole, Resonator};
 use source::Glottis;
 use utterance::{Frame, STEP};
 
-use super::labels::RavdessName;
 use crate::error::{Error, Kind, Result};
+use crate::labels::RavdessName;
 use crate::rng::Stream;
 
 /// Samples a second, as in RAVDESS.

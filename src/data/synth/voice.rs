@@ -1,7 +1,7 @@
 //! Who speaks: a voice of one's own, and one's own way to show feelings.
 
 use super::emotion::{Change, Expression, PROPERTIES, RECIPES, SPREAD};
-use crate::data::labels::RavdessName;
+use crate::labels::RavdessName;
 use crate::rng::Stream;
 
 /// How far, in [`SPREAD`]s, a speaker lies from the average one, whatever is felt.
