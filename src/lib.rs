@@ -88,3 +88,29 @@ pub mod sweep;
 pub mod train;
 #[cfg(feature = "cli")]
 pub mod tune;
+
+#[cfg(test)]
+mod tests {
+    fn assert_send_and_sync<T: Send + Sync>() {}
+
+    #[test]
+    fn public_types_can_be_moved_to_and_shared_between_threads() {
+        assert_send_and_sync::<crate::audio::FeatureSettings>();
+        assert_send_and_sync::<crate::audio::FrontEnd>();
+        assert_send_and_sync::<crate::audio::LiveFrontEnd>();
+        assert_send_and_sync::<crate::audio::Recording>();
+        assert_send_and_sync::<crate::error::Error>();
+        assert_send_and_sync::<crate::labels::Labels>();
+        assert_send_and_sync::<crate::matrix::Matrix<f32>>();
+        assert_send_and_sync::<crate::models::LivePredictor>();
+        assert_send_and_sync::<crate::models::Metadata>();
+        assert_send_and_sync::<crate::models::Model<f32>>();
+        assert_send_and_sync::<crate::models::ModelFile>();
+        assert_send_and_sync::<crate::models::Prediction>();
+        assert_send_and_sync::<crate::models::Predictor>();
+        assert_send_and_sync::<crate::models::StreamingModel<f32>>();
+        assert_send_and_sync::<crate::models::Tape<f32>>();
+        assert_send_and_sync::<crate::normalise::Normaliser>();
+        assert_send_and_sync::<crate::rng::RandomStream>();
+    }
+}

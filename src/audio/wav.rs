@@ -52,11 +52,11 @@ impl Recording {
 
     /// Decodes a WAV file; several channels become their mean.
     ///
-    /// A file that was written to a pipe does not know its length: it says 0, or some two or four GiB. It is read to its end,
-    /// and where that is cannot be checked. Any other length must be there.
+    /// The header of a file that was written to a pipe has a placeholder for the length: 0, or some two or four GiB. Such a file
+    /// is read to its end. Otherwise the file must have the length that its header states.
     ///
     /// Integers are divided by 2^(bits − 1), so full scale is −1 to 1 (8-bit files are unsigned, 128 is 0); 32-bit floats
-    /// are taken as they are. That is what `librosa.load(path, sr=None)` gives.
+    /// are not scaled. That is what `librosa.load(path, sr=None)` gives.
     ///
     /// ```
     /// use reslstm::audio::{Recording, write_wav16};
@@ -67,7 +67,8 @@ impl Recording {
     ///
     /// # Errors
     /// [`Kind::Audio`]: not a WAV file; cut off; a format other than 8, 16, 24, 32-bit integers and 32-bit floats; no
-    /// channels or more than 16; a sample rate no recording has; no samples; samples that are no numbers or out of all scale.
+    /// channels or more than 16; a sample rate outside 1,000 to 1,000,000 Hz; no samples; float samples
+    /// that are NaN, infinite or beyond 2³¹ in size.
     pub fn from_wav(bytes: &[u8]) -> Result<Self> {
         let (format, data) = find_format_and_data(bytes)?;
         let (chunk, format) = (format, Format::parse(format)?);
@@ -114,7 +115,7 @@ pub fn write_wav16(samples: &[f32], sample_rate: u32) -> Vec<u8> {
     bytes.into_inner()
 }
 
-/// The contents of the `fmt ` and the `data` chunk. What else there is (names, markers, padding) is skipped.
+/// The contents of the `fmt ` and the `data` chunk. Other chunks (names, markers, padding) are skipped.
 fn find_format_and_data(bytes: &[u8]) -> Result<(&[u8], &[u8])> {
     if bytes.len() < 12 || &bytes[..4] != b"RIFF" || &bytes[8..12] != b"WAVE" {
         let beginning = bytes[..bytes.len().min(12)].escape_ascii();
@@ -145,7 +146,7 @@ fn find_format_and_data(bytes: &[u8]) -> Result<(&[u8], &[u8])> {
     Err(missing("samples (a data chunk)"))
 }
 
-/// Whether the samples, which begin with `body`, go on to the end of the file, whatever `length` says.
+/// Whether `length` is a placeholder, so that the samples, which begin with `body`, extend to the end of the file.
 fn is_open_ended(bytes: &[u8], body: &[u8], length: usize) -> bool {
     if length > 0 {
         return length >= OPEN_END && length > body.len();
@@ -155,7 +156,7 @@ fn is_open_ended(bytes: &[u8], body: &[u8], length: usize) -> bool {
     whole >= OPEN_END || whole + 8 <= bytes.len() - body.len()
 }
 
-/// A stream may end anywhere: what it holds in whole frames, whose length in bytes the format says.
+/// The whole frames of a stream, which may end anywhere. The format states the bytes per frame.
 fn whole_frames<'a>(format: &[u8], data: &'a [u8]) -> &'a [u8] {
     &data[..data.len() - data.len().checked_rem(u16_at(format, 12).into()).unwrap_or(0)]
 }

@@ -3,7 +3,7 @@
 use super::{Gradient, Point, Subject};
 use crate::matrix::Matrix;
 use crate::params::{Parameters, Path, Role};
-use crate::rng::Stream;
+use crate::rng::RandomStream;
 use crate::scalar::Scalar;
 #[cfg(feature = "threads")]
 use rayon::prelude::*;
@@ -34,7 +34,7 @@ pub(super) struct Directions {
 impl Directions {
     /// Those of every learned tensor and the input, in the order of [`analytic`](super::analytic).
     pub fn all<L: Parameters<f64>>(point: &Point<L>, along: Along) -> Vec<Directions> {
-        let mut stream = Stream::new(0, "audit directions", 0);
+        let mut stream = RandomStream::new(0, "audit directions", 0);
         let mut random = |elements: usize| -> Direction {
             let components: Vec<f64> = (0..elements).map(|_| stream.normal()).collect();
             let length = components.iter().map(|x| x * x).sum::<f64>().sqrt();

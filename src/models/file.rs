@@ -2,8 +2,8 @@
 //!
 //! One [safetensors](https://huggingface.co/docs/safetensors) file: eight bytes with the length of the header, the header
 //! (JSON: name, type, shape and place of every tensor), the tensors. Tensors have the names and shapes of the published
-//! PyTorch state dict and are 32-bit floats. [`Metadata`] stands in the header as one JSON text under the key `reslstm`, its
-//! keys sorted: the format's own map has no order, and the same model is to give the same bytes.
+//! PyTorch state dict and are 32-bit floats. [`Metadata`] is one JSON text in the header, under the key `reslstm`, its
+//! keys sorted: the format's own map has no order, and the same model must give the same bytes.
 //!
 //! A state dict saved from PyTorch loads as well: it has no metadata, may hold 64-bit floats, and counts batches in
 //! `*.num_batches_tracked`, which nothing here needs.
@@ -17,7 +17,7 @@ use crate::error::{Error, Kind, Result};
 use crate::labels::Labels;
 use crate::params::{Parameters, Path};
 
-/// Where the metadata stands among the format's own.
+/// Key of the metadata in the file's header.
 const METADATA_KEY: &str = "reslstm";
 /// PyTorch's count of batches that a running average has seen.
 const BATCH_COUNT: &str = ".num_batches_tracked";
@@ -26,7 +26,7 @@ const DAMAGED: &str = "the file is damaged or was cut off: copy it again";
 const SAVE_FROM_PYTORCH: &str = "a model of this program is one .safetensors file; save one from PyTorch with \
                                  safetensors.torch.save_file(model.state_dict(), \"model.safetensors\")";
 
-/// A model that can be used: every weight is finite, and the metadata, if there is any, agrees with the tensors.
+/// A checked model: every weight is finite, and the metadata, if there is any, agrees with the tensors.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelFile {
     model: Model<f32>,
@@ -35,7 +35,7 @@ pub struct ModelFile {
 }
 
 impl ModelFile {
-    /// A model and what is to be said about it.
+    /// A model and its description.
     ///
     /// # Errors
     /// [`Kind::Model`] if a weight is not finite, a running variance is negative, or the metadata contradicts the model.
@@ -64,7 +64,7 @@ impl ModelFile {
         &self.model
     }
 
-    /// What the file says about it; a state dict saved from PyTorch says nothing.
+    /// The description in the file; none for a PyTorch state dict.
     pub fn metadata(&self) -> Option<&Metadata> {
         self.metadata.as_ref()
     }
@@ -129,7 +129,7 @@ impl ModelFile {
 /// By name, sorted, so that errors are the same every time.
 type Tensors<'a> = BTreeMap<String, TensorView<'a>>;
 
-/// What the bytes are instead of a model file.
+/// The error for bytes that are not a model file.
 fn unreadable(bytes: &[u8], cause: SafeTensorError) -> Error {
     let beginning = bytes[..bytes.len().min(12)].escape_ascii();
     let (problem, advice) = match bytes {

@@ -8,18 +8,19 @@ use crate::labels::Labels;
 use crate::matrix::Matrix;
 use crate::normalise::Normaliser;
 
-/// [`LiveFrontEnd`], normalisation and [`StreamingModel`] in sequence. The documentation of the first and the last says how live features and probabilities
-/// differ from those of a whole clip, and so from [`Predictor`](super::Predictor). Memory does not grow with the recording.
+/// [`LiveFrontEnd`], normalisation and [`StreamingModel`] in sequence. The documentation of the first and the last says how
+/// live features and probabilities differ from those of a whole clip, and so from [`Predictor`](super::Predictor). Memory does
+/// not grow with the recording.
 ///
 /// ```
 /// # use reslstm::audio::FeatureSettings;
 /// # use reslstm::models::{Metadata, Model};
-/// # use reslstm::rng::Stream;
+/// # use reslstm::rng::RandomStream;
 /// use reslstm::models::{LivePredictor, ModelFile};
 /// # let labels = vec!["calm".to_string(), "cross".to_string()].try_into()?;
 /// # let mut metadata = Metadata::new("lstm-sa-h5".into(), labels, 16_000, FeatureSettings::default());
 /// # (metadata.mean, metadata.std) = (vec![0.0; 46], vec![1.0; 46]);
-/// # let model = Model::init("lstm-sa-h5".parse()?, 46, 2, &mut Stream::new(1, "init", 0));
+/// # let model = Model::init("lstm-sa-h5".parse()?, 46, 2, &mut RandomStream::new(1, "init", 0));
 /// # let file = ModelFile::new(model, Some(metadata))?.to_bytes(); // what `reslstm train` wrote
 /// # let microphone = vec![0.25; 32_000];
 ///
@@ -149,12 +150,12 @@ mod tests {
             metadata.mean = (0..15).map(|column| f64::from(column) - 40.3).collect();
             metadata.std = (0..15).map(|column| 1.7 + f64::from(column)).collect();
         }
-        let model = Model::init("reslstm-sa-h4".parse().unwrap(), 15, 3, &mut rng::Stream::new(2, "init", 0));
+        let model = Model::init("reslstm-sa-h4".parse().unwrap(), 15, 3, &mut rng::RandomStream::new(2, "init", 0));
         ModelFile::new(model, Some(metadata)).unwrap()
     }
 
     fn noise(length: usize) -> Vec<f32> {
-        let mut stream = rng::Stream::new(9, "noise", length as u64);
+        let mut stream = rng::RandomStream::new(9, "noise", length as u64);
         (0..length).map(|_| (0.1 * stream.normal()) as f32).collect()
     }
 

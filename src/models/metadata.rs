@@ -1,4 +1,4 @@
-//! What a model file says about its model, besides the weights.
+//! The description in a model file: everything besides the weights.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::normalise::Normaliser;
 
 /// Where a model comes from and what it needs to be used.
 ///
-/// A file must have the first five fields; the others are empty where nothing is said. Fields that a later version adds
+/// A file must have the first five fields; the others may be empty. Fields that a later version adds
 /// are skipped when an earlier one reads the file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -25,7 +25,7 @@ pub struct Metadata {
     pub labels: Labels,
     /// Sample rate of the training recordings, Hz. Others must be resampled to it.
     pub sample_rate: u32,
-    /// How features are made of a recording.
+    /// How features are computed from a recording.
     pub features: FeatureSettings,
     /// Mean of every feature column, `[D]`; empty if the model takes features that are normalised already.
     #[serde(default)]
@@ -36,7 +36,7 @@ pub struct Metadata {
     /// `strict` or `published`: what training was allowed to see.
     #[serde(default)]
     pub protocol: String,
-    /// The fold whose test speakers the model has not heard; none if it was trained on all speakers.
+    /// The fold whose test speakers were left out of training; none if it was trained on all speakers.
     #[serde(default)]
     pub fold: Option<usize>,
     /// Which of several runs that differ in their seed alone, from 0.
@@ -51,20 +51,20 @@ pub struct Metadata {
     /// The epoch the weights are of, from 1; none if it is the last one whatever its score.
     #[serde(default)]
     pub best_epoch: Option<usize>,
-    /// Whom the model learned from.
+    /// Speakers of the training clips.
     #[serde(default)]
     pub train_speakers: Vec<String>,
-    /// Whose score chose the epoch.
+    /// Speakers whose score chose the epoch.
     #[serde(default)]
     pub validation_speakers: Vec<String>,
-    /// Whose score says how good the model is.
+    /// Speakers of the reported test score.
     #[serde(default)]
     pub test_speakers: Vec<String>,
     /// Scores by name, 0 to 1: `validation_uar`, `test_uar`, …
     #[serde(default)]
     pub scores: BTreeMap<String, f64>,
-    /// By which the last layer was divided after training, so that probabilities hold for speakers who were not learned from; none if
-    /// it was left as it was.
+    /// Temperature by which the last layer was divided after training, so that probabilities are calibrated for unseen speakers;
+    /// none if it was not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub temperature: Option<f64>,
     /// The settings of the training, as its configuration file would say them.
@@ -76,7 +76,7 @@ pub struct Metadata {
     /// Version of the program that wrote the file.
     #[serde(default)]
     pub program_version: String,
-    /// What the licence of the training data asks of those who use the model.
+    /// The licence of the training data, which also holds for the weights.
     #[serde(default)]
     pub licence: String,
 }
@@ -85,7 +85,7 @@ impl Metadata {
     /// The version of this description that this program writes, and the latest it reads.
     pub const FORMAT: u32 = 1;
 
-    /// A description with what a model cannot do without; the other fields say nothing yet.
+    /// A description with the required fields; the others are empty.
     pub fn new(architecture: String, labels: Labels, sample_rate: u32, features: FeatureSettings) -> Self {
         Metadata {
             format: Self::FORMAT,
@@ -147,7 +147,7 @@ impl Metadata {
         serde_json::from_value(value).map_err(unreadable)
     }
 
-    /// Whether this can be said of `model`.
+    /// Checks that this is a description of `model`.
     pub(super) fn check(&self, model: &Model<f32>) -> Result<()> {
         let wrong = |problem: String| Err(Error::new(Kind::Model, problem).at("metadata"));
         let architecture = model.architecture().to_string();

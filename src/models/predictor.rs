@@ -15,11 +15,11 @@ use crate::packed::{Packed, Padding};
 /// ```
 /// use reslstm::audio::{FeatureSettings, Recording, write_wav16};
 /// use reslstm::models::{Metadata, Model, ModelFile, Predictor};
-/// use reslstm::rng::Stream;
+/// use reslstm::rng::RandomStream;
 /// # let labels = vec!["calm".to_string(), "cross".to_string()].try_into()?;
 /// # let mut metadata = Metadata::new("lstm-sa-h5".into(), labels, 16_000, FeatureSettings::default());
 /// # (metadata.mean, metadata.std) = (vec![0.0; 46], vec![1.0; 46]);
-/// # let model = Model::init("lstm-sa-h5".parse()?, 46, 2, &mut Stream::new(1, "init", 0));
+/// # let model = Model::init("lstm-sa-h5".parse()?, 46, 2, &mut RandomStream::new(1, "init", 0));
 /// # let file = ModelFile::new(model, Some(metadata))?.to_bytes(); // what `reslstm train` wrote
 /// # let wav = write_wav16(&[0.25; 32_000], 16_000);
 ///
@@ -242,7 +242,7 @@ mod tests {
     use super::*;
     use crate::audio::FeatureSettings;
     use crate::params::{Parameters, Path};
-    use crate::rng::Stream;
+    use crate::rng::RandomStream;
 
     const RATE: u32 = 8_000;
 
@@ -251,7 +251,7 @@ mod tests {
     }
 
     fn model(name: &str) -> Model<f32> {
-        Model::init(name.parse().unwrap(), 15, 3, &mut Stream::new(2, "init", 0))
+        Model::init(name.parse().unwrap(), 15, 3, &mut RandomStream::new(2, "init", 0))
     }
 
     fn predictor(name: &str) -> Predictor {
@@ -264,7 +264,7 @@ mod tests {
     }
 
     fn samples(length: usize) -> Vec<f32> {
-        let mut stream = Stream::new(9, "noise", length as u64);
+        let mut stream = RandomStream::new(9, "noise", length as u64);
         (0..length).map(|_| (0.1 * stream.normal()) as f32).collect()
     }
 

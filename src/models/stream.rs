@@ -19,7 +19,7 @@ use crate::scalar::Scalar;
 /// use reslstm::models::{Model, StreamingModel};
 /// use reslstm::rng;
 ///
-/// let model = Model::<f32>::init("reslstm-sa-h64".parse()?, 46, 8, &mut rng::Stream::new(1, "init", 0));
+/// let model = Model::<f32>::init("reslstm-sa-h64".parse()?, 46, 8, &mut rng::RandomStream::new(1, "init", 0));
 /// let mut stream = StreamingModel::new(&model);
 /// for frame in [[0.5; 46], [-0.5; 46]] {
 ///     let probabilities = stream.push(&frame); // of the clip so far
@@ -152,7 +152,7 @@ mod tests {
 
     /// As training leaves it: every tensor away from its initial value, the running statistics too.
     fn trained<S: Scalar>(name: &str, inputs: usize, seed: u64) -> Model<S> {
-        let mut stream = rng::Stream::new(seed, "trained", 0);
+        let mut stream = rng::RandomStream::new(seed, "trained", 0);
         let mut model = Model::init(name.parse().unwrap(), inputs, 5, &mut stream);
         model.visit_mut(&Path::ROOT, &mut |path, role, _, values| {
             let variance = path.to_string().ends_with("running_var");
@@ -168,7 +168,7 @@ mod tests {
     }
 
     fn frames<S: Scalar>(count: usize, inputs: usize, seed: u64) -> Matrix<S> {
-        let mut stream = rng::Stream::new(seed, "frames", 0);
+        let mut stream = rng::RandomStream::new(seed, "frames", 0);
         Matrix::from_vec(count, inputs, (0..count * inputs).map(|_| S::from_f64(stream.normal())).collect())
     }
 

@@ -133,7 +133,7 @@ fn signed(vector: &[f64]) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rng::Stream;
+    use crate::rng::RandomStream;
     use approx::assert_abs_diff_eq;
 
     #[test]
@@ -160,7 +160,7 @@ mod tests {
 
     /// Points of widely different spread in each column, with a mean far from zero and two columns that go together.
     fn noise(points: usize, width: usize) -> Matrix<f32> {
-        let mut stream = Stream::new(11, "points", 0);
+        let mut stream = RandomStream::new(11, "points", 0);
         let mut x = Matrix::zeros(points, width);
         for n in 0..points {
             for d in 0..width {

@@ -184,10 +184,10 @@ pub fn csv(x: &Matrix<f32>, trace: &Trace<f32>, metadata: Option<&Metadata>) -> 
 mod tests {
     use super::*;
     use crate::models::Model;
-    use crate::rng::Stream;
+    use crate::rng::RandomStream;
 
     fn traced(name: &str, frames: usize) -> (Matrix<f32>, Trace<f32>) {
-        let mut stream = Stream::new(7, "flow", 0);
+        let mut stream = RandomStream::new(7, "flow", 0);
         let model = Model::init(name.parse().unwrap(), 5, 3, &mut stream);
         let x = Matrix::from_vec(frames, 5, (0..5 * frames).map(|_| stream.normal() as f32).collect());
         let trace = Trace::of(&model, &x);

@@ -213,7 +213,7 @@ mod tests {
     use crate::audio::FeatureSettings;
     use crate::labels::Labels;
     use crate::matrix::Matrix;
-    use crate::rng::Stream;
+    use crate::rng::RandomStream;
     use crate::train::Recipe;
     use crate::train::cross_validate::{Execution, Source, cross_validate};
     use serde_json::{Value, json};
@@ -221,7 +221,7 @@ mod tests {
 
     /// Four speakers, interleaved, three clips each: speakers of a fold are not neighbours in the data.
     fn dataset() -> Dataset {
-        let mut stream = Stream::new(3, "clips", 0);
+        let mut stream = RandomStream::new(3, "clips", 0);
         let clip = |n: usize| Clip {
             name: format!("clip {n}"),
             label: n % 3,

@@ -6,7 +6,7 @@ use crate::matrix::Matrix;
 use crate::models::{Model, Tape};
 use crate::optim::Adam;
 use crate::params::Parameters;
-use crate::rng::Stream;
+use crate::rng::RandomStream;
 use crate::scalar::Scalar;
 
 /// Memory of a step beyond the forward's, reused from batch to batch: after the largest batch a step allocates nothing.
@@ -32,7 +32,7 @@ impl<S: Scalar> Step<S> {
         adam: &mut Adam<S>,
         batch: &Batch<S>,
         tape: &mut Tape<S>,
-        (rate, masks): (f64, &mut Stream),
+        (rate, masks): (f64, &mut RandomStream),
         lr: f64,
     ) -> S {
         let hidden = model.architecture().hidden();

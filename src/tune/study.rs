@@ -21,7 +21,7 @@ use super::trial::{State, Trial};
 use super::{pruner, tpe};
 use crate::calendar::iso_8601;
 use crate::error::{Error, Kind, Result};
-use crate::rng::Stream;
+use crate::rng::RandomStream;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
@@ -297,8 +297,8 @@ impl Study {
         self.journal.lock().expect("no worker panics")
     }
 
-    fn stream(&self, number: usize) -> Stream {
-        Stream::new(self.search.seed, "trial", number as u64)
+    fn stream(&self, number: usize) -> RandomStream {
+        RandomStream::new(self.search.seed, "trial", number as u64)
     }
 
     /// Starts a trial that somebody wants tried, with the parameters that are given and can be had; the others are chosen.

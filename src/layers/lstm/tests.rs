@@ -20,7 +20,7 @@ fn gradients_are_collected_over_several_flushes() {
 fn a_clip_alone_has_the_states_it_has_in_company() {
     // More than two blocks of what is computed ahead for a clip alone.
     let frames = 2 * BLOCK_FRAMES + 9;
-    let mut stream = Stream::new(4, "clip", 0);
+    let mut stream = RandomStream::new(4, "clip", 0);
     let layer = Lstm::<f32>::init(3, 5, &mut stream);
     let clip = Matrix::from_vec(frames, 3, (0..3 * frames).map(|_| stream.normal() as f32).collect());
     let mut company = clip.iter_rows().map(<[f32]>::to_vec).collect::<Vec<_>>();
@@ -79,7 +79,7 @@ fn one_unit_two_frames_worked_by_hand() {
 
 #[test]
 fn initial_values_follow_the_published_code() {
-    let layer = Lstm::<f64>::init(46, 64, &mut Stream::new(5, "init", 0));
+    let layer = Lstm::<f64>::init(46, 64, &mut RandomStream::new(5, "init", 0));
     let w = &layer.weight_hh;
     for a in 0..64 {
         for b in 0..=a {

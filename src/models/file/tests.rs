@@ -1,7 +1,7 @@
 use super::*;
 use crate::audio::FeatureSettings;
 use crate::labels::Labels;
-use crate::rng::Stream;
+use crate::rng::RandomStream;
 use proptest::prelude::*;
 
 /// 13 columns: the fewest the front end makes.
@@ -10,7 +10,7 @@ fn settings() -> FeatureSettings {
 }
 
 fn model(name: &str, inputs: usize, classes: usize) -> Model<f32> {
-    let mut model = Model::init(name.parse().unwrap(), inputs, classes, &mut Stream::new(5, "init", 0));
+    let mut model = Model::init(name.parse().unwrap(), inputs, classes, &mut RandomStream::new(5, "init", 0));
     // Every value different, buffers too: a swapped tensor cannot pass.
     let mut count = 0.0;
     model.visit_mut(&Path::ROOT, &mut |_, _, _, values| {
@@ -211,7 +211,8 @@ fn metadata_that_contradicts_the_tensors_is_refused() {
         (&|it| it.mean.clear(), "metadata: expected mean and std of 13 columns each, or none, got [0, 13]"),
         (
             &|it| it.std[4] = 0.0,
-            "metadata: normalisation: column 4: expected a finite mean and a positive standard deviation, got 1.3333333333333333 and 0",
+            "metadata: normalisation: column 4: expected a finite mean and a positive standard deviation, \
+             got 1.3333333333333333 and 0",
         ),
         (&|it| it.mean[0] = f64::NAN, "metadata: normalisation: column 0: expected a finite mean"),
         (
