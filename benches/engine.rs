@@ -4,15 +4,15 @@
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use reslstm::data::batch::{Batch, Example};
-use reslstm::data::normalise::Normaliser;
 use reslstm::kernels::{Panels, Start, Term, add_outer, product};
 use reslstm::layers::{Lstm, LstmTape};
 use reslstm::matrix::Matrix;
 use reslstm::models::{Model, Tape};
+use reslstm::normalise::Normaliser;
 use reslstm::optim::Adam;
 use reslstm::packed::{Packed, Padding};
 use reslstm::params::Parameters;
-use reslstm::rng::Stream;
+use reslstm::rng::RandomStream;
 use reslstm::train::{Recipe, Step, Task, Training};
 use std::hint::black_box;
 use std::time::Duration;
@@ -22,7 +22,7 @@ const INPUTS: usize = 46;
 const FRAMES: usize = 87;
 
 fn random(n: usize) -> Vec<f32> {
-    let mut stream = Stream::new(0, "bench", n as u64);
+    let mut stream = RandomStream::new(0, "bench", n as u64);
     (0..n).map(|_| stream.normal() as f32).collect()
 }
 
@@ -66,7 +66,7 @@ fn weight_gradient(c: &mut Criterion) {
 /// Forward and backward of LSTM2 of ResLSTM-SA-h64.
 fn lstm(c: &mut Criterion) {
     let mut group = c.benchmark_group("LSTM 46 to 64, 87 frames");
-    let layer = Lstm::<f32>::init(INPUTS, 64, &mut Stream::new(0, "init", 0));
+    let layer = Lstm::<f32>::init(INPUTS, 64, &mut RandomStream::new(0, "init", 0));
     for clips in [1, 8, 64] {
         let layout = Packed::new(&vec![FRAMES; clips], Padding::Ignored);
         let x = Matrix::from_vec(layout.frames(), INPUTS, random(layout.frames() * INPUTS));
@@ -94,10 +94,10 @@ fn training_step(c: &mut Criterion) {
         };
         let examples: Vec<Example<f32>> = (0..clips).map(example).collect();
         let picks: Vec<usize> = (0..clips).collect();
-        let mut model = Model::<f32>::init(architecture, INPUTS, 8, &mut Stream::new(0, "init", 0));
+        let mut model = Model::<f32>::init(architecture, INPUTS, 8, &mut RandomStream::new(0, "init", 0));
         let mut step = Step::new(&model);
         let mut adam = Adam::new(model.parameter_count(), 1e-3);
-        let (mut batch, mut tape, mut masks) = (Batch::default(), Tape::default(), Stream::new(0, "dropout", 0));
+        let (mut batch, mut tape, mut masks) = (Batch::default(), Tape::default(), RandomStream::new(0, "dropout", 0));
         let frames: usize = examples.iter().map(|example| example.frames.rows()).sum();
         let multiply_adds = 4 * INPUTS * (INPUTS + INPUTS) + 4 * 64 * (INPUTS + 64);
         group.throughput(Throughput::Elements((3 * 2 * frames * multiply_adds) as u64));

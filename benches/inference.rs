@@ -1,34 +1,50 @@
-//! Speed of a model in use: one clip at once and a stream frame by frame, by ResLSTM-SA-h64 of the paper's 46 inputs; sound to a
-//! label, by the model bundled with the command.
+//! Speed of ResLSTM-SA-h64 with the paper's 46 inputs, untrained: one whole clip, one clip frame by frame, and from sound to a
+//! label.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use reslstm::audio::{Recording, write_wav16};
-use reslstm::data::synth::{SAMPLE_RATE, synthesise};
+use reslstm::audio::{FeatureSettings, Recording, write_wav16};
+use reslstm::labels::Labels;
 use reslstm::matrix::Matrix;
-use reslstm::models::{LivePredictor, Model, ModelFile, Predictor, Stream, Tape};
+use reslstm::models::{LivePredictor, Metadata, Model, ModelFile, Predictor, StreamingModel, Tape};
 use reslstm::packed::{Packed, Padding};
-use reslstm::rng;
+use reslstm::rng::RandomStream;
+use std::f64::consts::TAU;
 use std::hint::black_box;
 use std::time::Duration;
 
-/// Features a frame, frames of a clip in the mean, and classes: RAVDESS's.
+/// Features per frame, frames of an average clip, and classes, as in RAVDESS.
 const INPUTS: usize = 46;
 const FRAMES: usize = 87;
 const CLASSES: usize = 8;
 
-const BUNDLED: &[u8] = include_bytes!("../data/reslstm-sa-h64-ravdess.safetensors");
+/// Samples per second, and samples of a clip: 3.7 s, the mean of RAVDESS.
+const SAMPLE_RATE: u32 = 48_000;
+const SAMPLES: usize = 177_600;
+
+/// Something like a voice: harmonics of a falling pitch that get softer, and noise.
+fn sound() -> Vec<f32> {
+    let mut random = RandomStream::new(0, "noise", 0);
+    let mut cycles = 0.0;
+    let sample = |i: usize| {
+        let seconds = i as f64 / f64::from(SAMPLE_RATE);
+        cycles += (180.0 - 20.0 * seconds) / f64::from(SAMPLE_RATE);
+        let voice: f64 = (1..30).map(|h| (TAU * f64::from(h) * cycles).sin() / f64::from(h)).sum();
+        (0.1 * voice + 0.003 * random.normal()) as f32
+    };
+    (0..SAMPLES).map(sample).collect()
+}
 
 fn model() -> Model<f32> {
     let arch = "reslstm-sa-h64".parse().expect("a valid name");
-    Model::init(arch, INPUTS, CLASSES, &mut rng::Stream::new(0, "init", 0))
+    Model::init(arch, INPUTS, CLASSES, &mut RandomStream::new(0, "init", 0))
 }
 
 fn clip() -> Matrix<f32> {
-    let mut stream = rng::Stream::new(0, "clip", 0);
+    let mut stream = RandomStream::new(0, "clip", 0);
     Matrix::from_vec(FRAMES, INPUTS, (0..FRAMES * INPUTS).map(|_| stream.normal() as f32).collect())
 }
 
-/// 87 frames of features, normalised, to scores; to probabilities and a label from features as they are.
+/// Normalised features to scores; features to a prediction.
 fn whole_clip(c: &mut Criterion) {
     let (model, x, mut tape) = (model(), clip(), Tape::default());
     let layout = Packed::new(&[FRAMES], Padding::Ignored);
@@ -46,9 +62,9 @@ fn whole_clip(c: &mut Criterion) {
     group.finish();
 }
 
-/// One frame in, probabilities out.
+/// One frame to the probabilities of the clip so far.
 fn streaming(c: &mut Criterion) {
-    let (x, mut stream, mut t) = (clip(), Stream::new(&model()), 0);
+    let (x, mut stream, mut t) = (clip(), StreamingModel::new(&model()), 0);
     let mut group = c.benchmark_group("streaming");
     group.throughput(Throughput::Elements(1));
     group.bench_function("one frame", |b| {
@@ -60,21 +76,25 @@ fn streaming(c: &mut Criterion) {
     group.finish();
 }
 
-/// Synthetic speech, as bytes or samples, to a label. Throughput counts samples: 48,000 are a second of sound.
-fn sound(c: &mut Criterion) {
-    let samples = synthesise(0, &"03-01-05-02-01-01-01".parse().expect("a valid name")).samples;
+/// A WAV file, or its samples, to a prediction. Throughput is in samples: one second of sound has 48,000.
+fn sound_to_label(c: &mut Criterion) {
+    let samples = sound();
     let wav = write_wav16(&samples, SAMPLE_RATE);
-    let file = ModelFile::from_bytes(BUNDLED).expect("the bundled weights");
-    let mut predictor = Predictor::new(file.clone()).expect("the bundled weights");
-    let mut live = LivePredictor::new(&file).expect("the bundled weights");
+    let arch = "reslstm-sa-h64".to_string();
+    let mut metadata = Metadata::new(arch, Labels::ravdess(), SAMPLE_RATE, FeatureSettings::default());
+    (metadata.mean, metadata.std) = (vec![0.0; INPUTS], vec![10.0; INPUTS]);
+    let file = ModelFile::new(model(), Some(metadata)).expect("a model");
+    let bytes = file.to_bytes();
+    let mut predictor = Predictor::new(file.clone()).expect("a model");
+    let mut live = LivePredictor::new(&file).expect("a model");
     let predict = |predictor: &mut Predictor| {
         predictor.predict_recording(&Recording::from_wav(black_box(&wav)).unwrap()).unwrap()
     };
     let mut group = c.benchmark_group("sound to a label");
     group.throughput(Throughput::Elements(samples.len() as u64)).sample_size(40);
     group.bench_function("a WAV file", |b| b.iter(|| predict(&mut predictor)));
-    group.bench_function("a WAV file, the model loaded for it", |b| {
-        b.iter(|| predict(&mut Predictor::from_bytes(BUNDLED).unwrap()));
+    group.bench_function("a WAV file, model loading included", |b| {
+        b.iter(|| predict(&mut Predictor::from_bytes(&bytes).unwrap()));
     });
     group.bench_function("live", |b| {
         b.iter(|| {
@@ -89,5 +109,5 @@ fn quick() -> Criterion {
     Criterion::default().warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(1))
 }
 
-criterion_group! { name = benches; config = quick(); targets = whole_clip, streaming, sound }
+criterion_group! { name = benches; config = quick(); targets = whole_clip, streaming, sound_to_label }
 criterion_main!(benches);

@@ -6,7 +6,7 @@ use reslstm::layers::{Attention, AttentionTape, BatchNorm, BatchNormTape, Linear
 use reslstm::layers::{dropout, residual, softmax_cross_entropy};
 use reslstm::matrix::Matrix;
 use reslstm::packed::{Packed, Padding};
-use reslstm::rng::Stream;
+use reslstm::rng::RandomStream;
 use std::hint::black_box;
 use std::time::Duration;
 
@@ -18,12 +18,12 @@ const CLIPS: usize = 16;
 const CLASSES: usize = 8;
 
 fn random(rows: usize, cols: usize) -> Matrix<f32> {
-    let mut stream = Stream::new(0, "bench", (rows * cols) as u64);
+    let mut stream = RandomStream::new(0, "bench", (rows * cols) as u64);
     Matrix::from_vec(rows, cols, (0..rows * cols).map(|_| stream.normal() as f32).collect())
 }
 
-fn init() -> Stream {
-    Stream::new(0, "init", 0)
+fn init() -> RandomStream {
+    RandomStream::new(0, "init", 0)
 }
 
 /// A group whose throughput counts the values of its input.
@@ -67,7 +67,7 @@ fn residual_connection(c: &mut Criterion) {
 
 fn dropout_layer(c: &mut Criterion) {
     let x = random(CLIPS, HIDDEN);
-    let (mut mask, mut y, mut stream) = (Matrix::default(), Matrix::default(), Stream::new(0, "dropout", 0));
+    let (mut mask, mut y, mut stream) = (Matrix::default(), Matrix::default(), RandomStream::new(0, "dropout", 0));
     let mut group = group(c, "dropout", &x);
     group.bench_function("mask", |b| b.iter(|| dropout::draw_mask(0.4, CLIPS, HIDDEN, &mut stream, &mut mask)));
     dropout::draw_mask(0.4, CLIPS, HIDDEN, &mut stream, &mut mask);

@@ -11,7 +11,7 @@ use reslstm::matrix::Matrix;
 use reslstm::optim::{Adam, CosineWarmRestarts};
 use reslstm::packed::Padding;
 use reslstm::params::{Parameters, parameters};
-use reslstm::rng::Stream;
+use reslstm::rng::RandomStream;
 
 const HIDDEN: usize = 8;
 const STEPS: usize = 400;
@@ -56,7 +56,7 @@ fn pass(network: &Network<f32>, Batch { layout, x, labels, .. }: &Batch<f32>) ->
 }
 
 /// 5 to 12 frames of two noisy numbers; in one frame the first is 1 more (A), in another the second (B). Label 1: B came first.
-fn sequence(stream: &mut Stream) -> Example<f32> {
+fn sequence(stream: &mut RandomStream) -> Example<f32> {
     let length = 5 + stream.below(8);
     let mut frames = Matrix::from_vec(length, 2, (0..2 * length).map(|_| 0.1 * stream.normal() as f32).collect());
     let first = stream.below(length - 1);
@@ -69,7 +69,7 @@ fn sequence(stream: &mut Stream) -> Example<f32> {
 
 /// A batch of new sequences: no two steps have the same.
 fn draw(name: &str, index: usize, count: usize) -> Batch<f32> {
-    let mut stream = Stream::new(0, name, index as u64);
+    let mut stream = RandomStream::new(0, name, index as u64);
     let examples: Vec<_> = (0..count).map(|_| sequence(&mut stream)).collect();
     let mut batch = Batch::default();
     batch.fill(&examples, &(0..count).collect::<Vec<_>>(), Padding::Ignored);
@@ -78,7 +78,7 @@ fn draw(name: &str, index: usize, count: usize) -> Batch<f32> {
 
 /// The network after training, and its loss at every step.
 fn train() -> (Network<f32>, Vec<f32>) {
-    let mut stream = Stream::new(0, "init", 0);
+    let mut stream = RandomStream::new(0, "init", 0);
     let (lstm, attention) = (Lstm::init(2, HIDDEN, &mut stream), Attention::init(HIDDEN, 1, &mut stream));
     let mut network = Network { lstm, attention, linear: Linear::init(HIDDEN, 2, &mut stream) };
     let mut adam = Adam::new(network.parameter_count(), 0.0);

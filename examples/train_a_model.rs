@@ -7,7 +7,8 @@
 //! nothing else changes.
 
 use reslstm::audio::{FeatureSettings, FrontEnd, Recording};
-use reslstm::data::{Clip, Dataset, Labels};
+use reslstm::data::{Clip, Dataset};
+use reslstm::labels::Labels;
 use reslstm::models::Predictor;
 use reslstm::train::{Recipe, Trainer};
 

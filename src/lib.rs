@@ -59,7 +59,7 @@
 //! let mut predictor = Predictor::from_bytes(&std::fs::read("model.safetensors")?)?;
 //! let recording = Recording::from_wav(&std::fs::read("clip.wav")?)?;
 //! let prediction = predictor.predict_recording(&recording)?;
-//! println!("{}", predictor.labels()[prediction.label]);
+//! println!("{}", prediction.label_name());
 //! # Ok(())
 //! # }
 //! ```
@@ -68,7 +68,8 @@
 //!
 //! ```
 //! use reslstm::audio::{FeatureSettings, FrontEnd};
-//! use reslstm::data::{Clip, Dataset, Labels};
+//! use reslstm::data::{Clip, Dataset};
+//! use reslstm::labels::Labels;
 //! use reslstm::train::{Recipe, Trainer};
 //!
 //! # fn main() -> reslstm::error::Result<()> {
@@ -91,20 +92,48 @@
 //! ```
 
 pub mod audio;
-#[cfg(feature = "audit")]
+#[cfg(any(test, feature = "audit"))]
 pub mod audit;
 pub mod data;
 pub mod elementary;
 pub mod error;
 pub mod kernels;
+pub mod labels;
 pub mod layers;
 pub mod matrix;
 pub mod models;
-#[cfg(feature = "train")]
+pub mod normalise;
+#[cfg(any(test, feature = "train"))]
 pub mod optim;
 pub mod packed;
 pub mod params;
 pub mod rng;
 pub mod scalar;
-#[cfg(feature = "train")]
+#[cfg(any(test, feature = "train"))]
 pub mod train;
+
+#[cfg(test)]
+mod tests {
+    fn assert_send_and_sync<T: Send + Sync>() {}
+
+    #[test]
+    fn public_types_can_be_moved_to_and_shared_between_threads() {
+        assert_send_and_sync::<crate::audio::FeatureSettings>();
+        assert_send_and_sync::<crate::audio::FrontEnd>();
+        assert_send_and_sync::<crate::audio::LiveFrontEnd>();
+        assert_send_and_sync::<crate::audio::Recording>();
+        assert_send_and_sync::<crate::error::Error>();
+        assert_send_and_sync::<crate::labels::Labels>();
+        assert_send_and_sync::<crate::matrix::Matrix<f32>>();
+        assert_send_and_sync::<crate::models::LivePredictor>();
+        assert_send_and_sync::<crate::models::Metadata>();
+        assert_send_and_sync::<crate::models::Model<f32>>();
+        assert_send_and_sync::<crate::models::ModelFile>();
+        assert_send_and_sync::<crate::models::Prediction>();
+        assert_send_and_sync::<crate::models::Predictor>();
+        assert_send_and_sync::<crate::models::StreamingModel<f32>>();
+        assert_send_and_sync::<crate::models::Tape<f32>>();
+        assert_send_and_sync::<crate::normalise::Normaliser>();
+        assert_send_and_sync::<crate::rng::RandomStream>();
+    }
+}

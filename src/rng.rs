@@ -1,20 +1,21 @@
 //! Random numbers from named streams of one seed.
 //!
-//! Every use of randomness asks for its own stream by name (`"init"`, `"shuffle"`, `"dropout"`, …) and number (epoch, clip, …).
+//! Every use of randomness has its own stream, chosen by name (`"init"`, `"shuffle"`, `"dropout"`, …) and number (epoch,
+//! clip, …).
 //! A stream is a pure function of (seed, name, number), so nothing has to be saved to resume a run in the middle,
 //! and no use of randomness can disturb another.
 
-use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
+use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
 /// One stream of random numbers (xoshiro256++).
 #[derive(Clone, Debug)]
-pub struct Stream(Xoshiro256PlusPlus);
+pub struct RandomStream(Xoshiro256PlusPlus);
 
-impl Stream {
-    /// The stream called `name`, number `index`, of `seed`.
+impl RandomStream {
+    /// The stream with this seed, name and number.
     pub fn new(seed: u64, name: &str, index: u64) -> Self {
-        Stream(Xoshiro256PlusPlus::seed_from_u64(derive_seed(seed, name, index)))
+        RandomStream(Xoshiro256PlusPlus::seed_from_u64(derive_seed(seed, name, index)))
     }
 
     /// Uniform in `[0, 1)`, 53 bits.
@@ -27,15 +28,15 @@ impl Stream {
         low + (high - low) * self.uniform()
     }
 
-    /// Standard normal, by Box and Muller's transform.
+    /// Standard normal, by the Box–Muller transform.
     pub fn normal(&mut self) -> f64 {
         // 1 − u lies in (0, 1], so the logarithm is finite.
         let radius = (-2.0 * (1.0 - self.uniform()).ln()).sqrt();
         radius * (std::f64::consts::TAU * self.uniform()).cos()
     }
 
-    /// Nearly standard normal, at a small part of the cost, for noise of which much is needed: the sum of four uniform numbers,
-    /// the quarters of one draw (Irwin and Hall). Mean 0, variance 1, and never beyond ±√12.
+    /// Approximately standard normal at a fraction of the cost, for large amounts of noise: the sum of four uniform numbers, the
+    /// quarters of one draw (Irwin–Hall distribution). Mean 0, variance 1, and never beyond ±√12.
     pub fn nearly_normal(&mut self) -> f32 {
         let bits = self.0.next_u64();
         let quarter = |n: u32| i64::from((bits >> (16 * n)) as u16);
@@ -59,7 +60,7 @@ impl Stream {
         }
     }
 
-    /// A uniformly random order (Fisher and Yates).
+    /// A uniformly random order (Fisher–Yates shuffle).
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             items.swap(last, self.below(last + 1));
@@ -67,7 +68,7 @@ impl Stream {
     }
 }
 
-/// A seed for something named: distinct for distinct (seed, name, index), and the same on every machine.
+/// The seed of a named stream: different for different (seed, name, index), and the same on every machine.
 pub fn derive_seed(seed: u64, name: &str, index: u64) -> u64 {
     // FNV-1a over the name, then two rounds of splitmix64's finaliser to mix in the numbers.
     let name =
@@ -88,7 +89,7 @@ mod tests {
 
     #[test]
     fn streams_differ_by_seed_name_and_number_and_repeat() {
-        let first = |seed, name: &str, index| Stream::new(seed, name, index).uniform();
+        let first = |seed, name: &str, index| RandomStream::new(seed, name, index).uniform();
         assert_eq!(first(1, "shuffle", 3), first(1, "shuffle", 3));
         assert_ne!(first(1, "shuffle", 3), first(2, "shuffle", 3));
         assert_ne!(first(1, "shuffle", 3), first(1, "dropout", 3));
@@ -97,7 +98,7 @@ mod tests {
 
     #[test]
     fn normal_has_mean_zero_and_variance_one() {
-        let mut stream = Stream::new(7, "normal", 0);
+        let mut stream = RandomStream::new(7, "normal", 0);
         let draws: Vec<f64> = (0..100_000).map(|_| stream.normal()).collect();
         let mean = draws.iter().sum::<f64>() / draws.len() as f64;
         let variance = draws.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / draws.len() as f64;
@@ -108,7 +109,7 @@ mod tests {
 
     #[test]
     fn nearly_normal_has_the_moments_of_four_uniform_numbers() {
-        let mut stream = Stream::new(7, "nearly normal", 0);
+        let mut stream = RandomStream::new(7, "nearly normal", 0);
         let draws: Vec<f64> = (0..100_000).map(|_| f64::from(stream.nearly_normal())).collect();
         let moment = |n: i32| draws.iter().map(|x| x.powi(n)).sum::<f64>() / draws.len() as f64;
         // Standard errors 0.0032, 0.0041 and 0.016: five of them. The fourth moment of a normal number would be 3.
@@ -123,7 +124,7 @@ mod tests {
         let mut seen = [[0; 4]; 4];
         for index in 0..4000 {
             let mut items = [0, 1, 2, 3];
-            Stream::new(0, "shuffle", index).shuffle(&mut items);
+            RandomStream::new(0, "shuffle", index).shuffle(&mut items);
             for (place, item) in items.into_iter().enumerate() {
                 seen[place][item] += 1;
             }

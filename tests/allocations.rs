@@ -4,7 +4,7 @@
 
 use reslstm::data::batch::{Batch, Example};
 use reslstm::matrix::Matrix;
-use reslstm::models::{Model, Stream, Tape};
+use reslstm::models::{Model, StreamingModel, Tape};
 use reslstm::optim::Adam;
 use reslstm::packed::Padding;
 use reslstm::params::Parameters;
@@ -36,16 +36,17 @@ static ALLOCATOR: Counting = Counting;
 #[test]
 fn a_training_step_allocates_nothing_after_the_largest_batch() {
     for (arch, padding) in [("reslstm-sa-h16", Padding::Ignored), ("lstm-sa-h5-2vectors", Padding::Counted)] {
-        let mut stream = rng::Stream::new(1, "clips", 0);
+        let mut stream = rng::RandomStream::new(1, "clips", 0);
         let mut random = |n: usize| (0..n).map(|_| stream.normal() as f32).collect();
         let examples: Vec<Example<f32>> = (0..40)
             .map(|n| Example { frames: Matrix::from_vec(1 + n, 7, random((1 + n) * 7)), label: n % 3 })
             .collect();
         let architecture = arch.parse().unwrap();
-        let mut model = Model::init(architecture, 7, 3, &mut rng::Stream::new(2, "init", 0));
+        let mut model = Model::init(architecture, 7, 3, &mut rng::RandomStream::new(2, "init", 0));
         let mut adam = Adam::new(model.parameter_count(), 1e-3);
         let mut step = Step::new(&model);
-        let (mut batch, mut tape, mut masks) = (Batch::default(), Tape::default(), rng::Stream::new(3, "dropout", 0));
+        let (mut batch, mut tape, mut masks) =
+            (Batch::default(), Tape::default(), rng::RandomStream::new(3, "dropout", 0));
         let mut step = |picks: &[usize]| {
             batch.fill(&examples, picks, padding);
             step.take(&mut model, &mut adam, &batch, &mut tape, (0.3, &mut masks), 1e-3);
@@ -62,8 +63,8 @@ fn a_training_step_allocates_nothing_after_the_largest_batch() {
 #[test]
 fn a_stream_allocates_nothing_after_its_construction() {
     for arch in ["reslstm-sa-h16", "lstm-sa-h5-2vectors"] {
-        let model = Model::<f32>::init(arch.parse().unwrap(), 7, 3, &mut rng::Stream::new(2, "init", 0));
-        let mut stream = Stream::new(&model);
+        let model = Model::<f32>::init(arch.parse().unwrap(), 7, 3, &mut rng::RandomStream::new(2, "init", 0));
+        let mut stream = StreamingModel::new(&model);
         let before = ALLOCATIONS.get();
         for t in 0..100 {
             stream.push(&[t as f32 / 50.0 - 1.0; 7]);

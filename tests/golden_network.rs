@@ -151,7 +151,7 @@ fn reproduce(file: &std::path::Path, check: &mut Check) {
     let mut tape = Tape::default();
     let (mut p, mut dlogits) = (Matrix::default(), Matrix::default());
     let mut dx = Matrix::from_vec(1, 1, vec![f64::NAN]);
-    tape.top.mask = Matrix::from_vec(clips, architecture.hidden, vec![1.0; clips * architecture.hidden]);
+    tape.top.mask = Matrix::from_vec(clips, architecture.hidden(), vec![1.0; clips * architecture.hidden()]);
     let mut grads = Model::zeros(architecture, inputs, classes);
     let mut adam = Adam::new(model.parameter_count(), 1e-2);
     let schedule = CosineWarmRestarts { lr: 1e-2, eta_min: 1e-4, t0: 3, t_mult: 2 };

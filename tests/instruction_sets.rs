@@ -8,7 +8,7 @@ use reslstm::models::{Model, ModelFile, Predictor, Tape};
 use reslstm::optim::Adam;
 use reslstm::packed::Padding;
 use reslstm::params::Parameters;
-use reslstm::rng::Stream;
+use reslstm::rng::RandomStream;
 use reslstm::train::Step;
 use std::process::Command;
 
@@ -21,7 +21,7 @@ const RATE: u32 = 16_000;
 
 /// A second or less of a harmonic tone in noise.
 fn sound(clip: usize) -> Vec<f32> {
-    let mut stream = Stream::new(1, "sound", clip as u64);
+    let mut stream = RandomStream::new(1, "sound", clip as u64);
     let pitch = 110.0 + 13.0 * clip as f64;
     let tone = |n: usize| {
         (1..6).map(|k| (f64::from(k) * pitch * std::f64::consts::TAU * n as f64 / f64::from(RATE)).sin()).sum::<f64>()
@@ -36,9 +36,10 @@ fn bytes_of_a_training() -> Vec<u8> {
     let mut bytes: Vec<u8> = clips.iter().flat_map(|clip| clip.as_slice()).flat_map(|x| x.to_le_bytes()).collect();
     let examples: Vec<_> = clips.iter().enumerate().map(|(n, x)| Example { frames: x.clone(), label: n % 3 }).collect();
     let inputs = clips[0].cols();
-    let mut model = Model::<f32>::init("reslstm-sa-h20".parse().unwrap(), inputs, 3, &mut Stream::new(2, "init", 0));
+    let mut model =
+        Model::<f32>::init("reslstm-sa-h20".parse().unwrap(), inputs, 3, &mut RandomStream::new(2, "init", 0));
     let (mut step, mut adam) = (Step::new(&model), Adam::new(model.parameter_count(), 1e-3));
-    let (mut batch, mut tape, mut masks) = (Batch::default(), Tape::default(), Stream::new(3, "dropout", 0));
+    let (mut batch, mut tape, mut masks) = (Batch::default(), Tape::default(), RandomStream::new(3, "dropout", 0));
     for _ in 0..2 {
         for picks in [[0, 5, 7, 2, 9], [1, 3, 4, 6, 8], [11, 10, 0, 3, 5]] {
             batch.fill(&examples, &picks, Padding::Ignored);

@@ -17,14 +17,14 @@ use reslstm::models::{Model, PackedModel, Tape};
 use reslstm::optim::{Adam, CosineWarmRestarts};
 use reslstm::packed::{Packed, Padding};
 use reslstm::params::{Buffer, Path};
-use reslstm::rng::Stream;
+use reslstm::rng::RandomStream;
 use reslstm::scalar::Scalar;
 
 const INPUTS: usize = 5;
 const CLASSES: usize = 3;
 
 fn clips(lengths: &[usize], seed: u64) -> Vec<Example<f32>> {
-    let mut stream = Stream::new(seed, "clips", 0);
+    let mut stream = RandomStream::new(seed, "clips", 0);
     let mut frames = |n: usize| {
         let values = (0..n * INPUTS).map(|_| stream.normal() as f32).collect();
         Matrix::from_vec(n, INPUTS, values)
@@ -60,11 +60,11 @@ proptest! {
     fn a_clip_does_not_depend_on_its_neighbours((lengths, seed) in batches(), hidden in 1usize..20, residual: bool) {
         let family = if residual { "reslstm-sa" } else { "lstm-sa" };
         let architecture = format!("{family}-h{hidden}").parse().unwrap();
-        let model = Model::init(architecture, INPUTS, CLASSES, &mut Stream::new(seed, "init", 0));
+        let model = Model::init(architecture, INPUTS, CLASSES, &mut RandomStream::new(seed, "init", 0));
         let clips = clips(&lengths, seed);
         let mut order: Vec<usize> = (0..clips.len()).collect();
         let together = logits(&model, &clips, &order);
-        Stream::new(seed, "order", 0).shuffle(&mut order);
+        RandomStream::new(seed, "order", 0).shuffle(&mut order);
         for (place, &clip) in order.iter().enumerate() {
             prop_assert_eq!(&logits(&model, &clips, &order)[place], &together[clip]);
             prop_assert_eq!(&logits(&model, &clips, &[clip])[0], &together[clip]);
@@ -163,7 +163,7 @@ fn public_types_can_be_sent_to_and_shared_between_threads() {
     check_all::<f32>();
     check_all::<f64>();
     check_all::<Dual>();
-    check::<(Packed, Padding, Path<'_>, Level, Stream, CosineWarmRestarts)>();
+    check::<(Packed, Padding, Path<'_>, Level, RandomStream, CosineWarmRestarts)>();
     check::<(TensorAudit, Disagreement, Gradient, Flow, Point<Model<f64>>)>();
 }
 

@@ -33,7 +33,7 @@ enum Durability {
 /// # Errors
 /// [`Kind::Io`], naming the file.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).map_err(|error| Error::io(path.display(), &error))
+    fs::read(path).map_err(|error| Error::io(path.display(), error))
 }
 
 /// Puts `bytes` into the file at `path`, new or old, in one step: whoever reads it, now or after a crash, finds all of the
@@ -134,7 +134,7 @@ impl Formatter for Members {
 /// [`Kind::Io`], naming the file.
 pub fn remove(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io(path.display(), &error)),
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io(path.display(), error)),
         _ => Ok(()),
     }
 }
@@ -153,7 +153,7 @@ pub fn check_writable(path: &Path, existing: Existing) -> Result<()> {
             .at(path.display())
             .advice("choose another name, or remove the file first"));
     }
-    let failed = |error| Error::io(path.display(), &error);
+    let failed = |error| Error::io(path.display(), error);
     fs::create_dir_all(folder_of(file)).map_err(failed)?;
     Beside::create(file).map_err(failed)?;
     Ok(())
@@ -170,7 +170,7 @@ fn write(path: &Path, bytes: &[u8], durability: Durability) -> Result<()> {
         Target::File(file) => Beside::create(&file).and_then(|beside| beside.become_target(&file, bytes, durability)),
         Target::Device(device) => File::options().write(true).open(device).and_then(|mut out| out.write_all(bytes)),
     };
-    written.map_err(|error| Error::io(path.display(), &error))
+    written.map_err(|error| Error::io(path.display(), error))
 }
 
 /// What an output path leads to.
@@ -188,7 +188,7 @@ impl Target {
             Ok(found) if found.is_dir() => wrong("expected a file to write, found a folder"),
             Ok(found) if !found.is_file() => Ok(Target::Device(path.into())),
             // A link stays one, and the file it leads to is exchanged.
-            Ok(_) => fs::canonicalize(path).map(Target::File).map_err(|error| Error::io(path.display(), &error)),
+            Ok(_) => fs::canonicalize(path).map(Target::File).map_err(|error| Error::io(path.display(), error)),
             Err(_) if path.file_name().is_none() => wrong("expected a path that ends in the name of a file"),
             Err(_) => Ok(Target::File(path.into())),
         }

@@ -1,4 +1,4 @@
-//! Chroma: how much power falls on each of the twelve pitch classes, whatever the octave (`librosa.feature.chroma_stft`).
+//! Chroma: the power of each of the twelve pitch classes, summed over octaves (`librosa.feature.chroma_stft`).
 
 use super::FeatureSettings;
 use crate::kernels::lanes::LANES;
@@ -7,13 +7,13 @@ use crate::matrix::Matrix;
 
 /// A = 440 Hz, the concert pitch.
 const A4_HZ: f64 = 440.0;
-/// The octave that counts most, in octaves above 27.5 Hz: 880 Hz.
+/// The octave with the largest weight, in octaves above 27.5 Hz: 880 Hz.
 const CENTRE_OCTAVE: f64 = 5.0;
 /// Standard deviation of the weight of octaves, in octaves.
 const OCTAVE_WIDTH: f64 = 2.0;
 
-/// The filters for one tuning, a column for each pitch class, C first, and columns of zeros to a full vector: `[B,≥chroma]`, packed
-/// once for all clips of that tuning.
+/// The filters for one tuning, one column per pitch class, C first, padded with zero columns to a full vector: `[B,≥chroma]`,
+/// packed once for all clips of that tuning.
 #[derive(Clone, Debug)]
 pub(super) struct ChromaBank {
     tuning: f64,
@@ -38,7 +38,7 @@ impl ChromaBank {
 
     /// Chroma of every frame: `power` `[T,B]` into the columns of `features` `[T,width]` from `first` on, the largest value
     /// of a frame 1. A silent frame stays 0: where the largest is no normal number, there is nothing to divide by
-    /// (`librosa.util.normalize`).
+    /// (as in `librosa.util.normalize`).
     pub(super) fn apply(&self, power: &Matrix<f32>, features: &mut Matrix<f32>, first: usize) {
         let mut sums = Matrix::zeros(power.rows(), self.filters.columns());
         product(Start::Zero, &[Term { a: power.as_slice(), b: &self.filters }], sums.as_mut_slice());
@@ -55,7 +55,7 @@ impl ChromaBank {
     }
 }
 
-/// The filters for one tuning, a row for each pitch class, `[chroma,B]`.
+/// The filters for one tuning, one row per pitch class, `[chroma,B]`.
 ///
 /// # Formula
 /// Bin `k` has the pitch `p[k] = C·log₂(f[k] / f₀)`, in chroma bins above the tuned `f₀ = 27.5 Hz · 2^(tuning/C)`, an A.

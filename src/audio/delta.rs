@@ -1,17 +1,17 @@
-//! Deltas: how fast the first MFCC rise or fall.
+//! Deltas: slopes of the first MFCC over time.
 //!
-//! Of a frame and the four before it, as of no frame to come: the same whether a clip is there or still being heard.
+//! Computed from a frame and the four before it, from no later frame: the same for a whole clip and live.
 
 use crate::matrix::Matrix;
 
-/// Frames a slope looks at, the one in hand included: a sixth of a second with the paper's settings at 48 kHz.
+/// Frames that a slope is computed from, the current one included: a sixth of a second with the paper's settings at 48 kHz.
 pub(super) const WINDOW: usize = 5;
 
 /// Slopes of the first `deltas` columns, into the last `deltas` columns of `features` `[T,width]`.
 ///
 /// # Formula
-/// The slope of the straight line through five frames that misses them least (HTK's and librosa's deltas, there with the frame
-/// in hand in the middle); before the first frame the first counts again:
+/// The slope of the least-squares line through five frames (HTK's and librosa's deltas, there centred on the current frame);
+/// the first frame is repeated before the beginning:
 /// ```text
 /// d[t] = Σ_j (j − 2)·c[t − 4 + j] / Σ_j (j − 2)²      j = 0 … 4
 /// ```
@@ -26,7 +26,7 @@ pub(super) fn append(features: &mut Matrix<f32>, deltas: usize) {
 
 /// The slope at a frame, of the values that are `age` frames old, `0..WINDOW`.
 pub(super) fn slope(aged: impl Fn(usize) -> f32) -> f32 {
-    // Σ_j (j − 2)·c[t − 4 + j], the frame in hand weighing +2, the oldest −2.
+    // Σ_j (j − 2)·c[t − 4 + j], the current frame weighing +2, the oldest −2.
     (2.0 * (aged(0) - aged(4)) + (aged(1) - aged(3))) / 10.0
 }
 
@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn one_odd_frame_bends_the_line_as_least_squares_say() {
+    fn one_outlier_changes_the_slope_as_least_squares_do() {
         // Regression of 0, 0, 7, 0, 1 on −2, −1, 0, 1, 2: (2·1) / 10.
         let values = [0.0, 0.0, 7.0, 0.0, 1.0];
         assert_eq!(slope(|age| values[4 - age]), 0.2);

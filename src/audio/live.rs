@@ -1,27 +1,27 @@
-//! The front end on sound that is still coming: features of a frame as soon as its last sample is there.
+//! The live front end: features of a frame as soon as its last sample has arrived.
 //!
 //! Frame `t` has sample `t·hop` in its middle, so it is complete `n_fft / 2` samples later: 43 ms with the paper's settings at
-//! 48 kHz. What is heard beyond the beginning and the end is silence, as for a clip.
+//! 48 kHz. Before the first and after the last sample there is silence, as for a clip.
 //!
-//! Two quantities of the front end look at the whole clip, which nobody knows before its end. Live they come from what was
-//! heard so far, the frame in hand included:
+//! Two quantities of the front end depend on the whole clip, which is unknown before its end. Live they are computed from the
+//! frames so far, the current one included:
 //!
 //! | quantity                     | of a clip                   | live, at frame `t`                                          |
 //! |------------------------------|-----------------------------|-------------------------------------------------------------|
 //! | floor of the mel bands       | 80 dB below its loudest     | 80 dB below the loudest of frames 0 to `t`                   |
 //! | tuning of the chroma filters | of all its spectral peaks   | of the peaks of frames 0 to `t`, the latest 65,536 of them   |
 //!
-//! So the MFCC of a frame differ from the clip's where louder sound is still to come and a band lies more than 80 dB below
+//! So the MFCC of a frame differ from the clip's where louder sound follows and a band lies more than 80 dB below
 //! that; chroma differs until the tuning has settled. The last frame of a clip is the same to the bit (unless it has more
-//! peaks than are remembered: a minute or more of speech), but for deltas, which are of the MFCC as they were given. Nothing
-//! depends on the portions in which the samples come.
+//! peaks than are stored: a minute or more of speech), except for deltas, which are those of the live MFCC. Nothing
+//! depends on how the samples are divided into portions.
 
-use super::{FeatureSettings, FrontEnd, NOTHING_HEARD, check_samples, delta};
+use super::{BEFORE_FIRST_FRAME, FeatureSettings, FrontEnd, check_samples, delta};
 use crate::error::Result;
 use crate::matrix::Matrix;
 use std::collections::VecDeque;
 
-/// A [`FrontEnd`] in the midst of a recording. Memory does not grow with it.
+/// A [`FrontEnd`] for a recording that is still going on. Memory does not grow with its length.
 ///
 /// ```
 /// use reslstm::audio::{FeatureSettings, LiveFrontEnd};
@@ -31,22 +31,22 @@ use std::collections::VecDeque;
 /// for portion in vec![0.1; 48_000].chunks(480) {
 ///     frames += live.push(portion)?.rows(); // 0 or 1 of them, every 10 ms
 /// }
-/// frames += live.finish().rows(); // those that reach beyond the end
+/// frames += live.finish().rows(); // the frames that reach beyond the end
 /// assert_eq!(frames, 1 + 48_000 / 2048);
 /// # Ok::<(), reslstm::error::Error>(())
 /// ```
 #[derive(Clone)]
 pub struct LiveFrontEnd {
     front_end: FrontEnd,
-    /// The next frame as far as it was heard, up to `[n_fft]`.
+    /// The samples of the next frame so far, up to `[n_fft]`.
     window: Vec<f32>,
-    /// Samples heard so far.
-    heard: usize,
-    /// Frames given so far.
-    given: usize,
-    /// Features of the frames just completed, `[T,width]`.
+    /// Samples so far.
+    samples: usize,
+    /// Frames so far.
+    frames: usize,
+    /// Features of the frames completed by the latest call, `[T,width]`.
     features: Matrix<f32>,
-    /// MFCC of the latest frames that deltas are taken of, `[deltas]` each, the latest first.
+    /// MFCC of the latest frames, from which deltas are computed, `[deltas]` each, the latest first.
     latest: VecDeque<Vec<f32>>,
 }
 
@@ -61,8 +61,8 @@ impl LiveFrontEnd {
         let mut live = LiveFrontEnd {
             front_end,
             window,
-            heard: 0,
-            given: 0,
+            samples: 0,
+            frames: 0,
             features: Matrix::default(),
             latest: VecDeque::new(),
         };
@@ -70,7 +70,7 @@ impl LiveFrontEnd {
         Ok(live)
     }
 
-    /// What was asked for.
+    /// The settings it was built with.
     pub fn settings(&self) -> &FeatureSettings {
         self.front_end.settings()
     }
@@ -80,48 +80,48 @@ impl LiveFrontEnd {
         self.front_end.sample_rate()
     }
 
-    /// Features `[T,width]` of the frames, none or several, that `samples`, the next of the recording, complete.
+    /// Features `[T,width]` of the frames that `samples`, the next of the recording, complete: none, one or several.
     ///
     /// # Errors
-    /// [`Kind::Audio`](crate::error::Kind::Audio) if a sample is NaN, infinite or beyond 2³¹ in size; none of `samples` is taken
-    /// then.
+    /// [`Kind::Audio`](crate::error::Kind::Audio) if a sample is NaN, infinite or beyond 2³¹ in size; all of `samples` is then
+    /// ignored.
     pub fn push(&mut self, samples: &[f32]) -> Result<&Matrix<f32>> {
         self.features.resize(0, self.settings().width());
         if samples.is_empty() {
             return Ok(&self.features);
         }
         check_samples(samples)?;
-        self.heard += samples.len();
-        self.take(samples);
+        self.samples += samples.len();
+        self.complete_frames(samples);
         Ok(&self.features)
     }
 
-    /// Features `[T,width]` of the frames that reach beyond the end: `1 + n / hop` in all of a recording of `n` samples, none
-    /// where nothing was heard. What comes next is a new recording.
+    /// Features `[T,width]` of the frames that reach beyond the end; none if there were no samples. A recording of `n` samples
+    /// has `1 + n / hop` frames in total. The next [`push`](Self::push) begins a new recording.
     pub fn finish(&mut self) -> &Matrix<f32> {
-        let frames = if self.heard == 0 { 0 } else { self.settings().frames(self.heard) };
+        let frames = if self.samples == 0 { 0 } else { self.settings().frames(self.samples) };
         self.features.resize(0, self.settings().width());
-        while self.given < frames {
+        while self.frames < frames {
             let missing = self.settings().n_fft - self.window.len();
-            self.take(&vec![0.0; missing]);
+            self.complete_frames(&vec![0.0; missing]);
         }
         self.reset();
         &self.features
     }
 
-    /// Back to before the first sample.
+    /// Begins a new recording.
     fn reset(&mut self) {
-        (self.heard, self.given) = (0, 0);
+        (self.samples, self.frames) = (0, 0);
         self.latest.clear();
         self.window.clear();
         // Half the first frame lies before the first sample.
         self.window.resize(self.settings().n_fft / 2, 0.0);
-        self.front_end.loudest = NOTHING_HEARD;
-        self.front_end.tuning_estimator.forget();
+        self.front_end.loudest = BEFORE_FIRST_FRAME;
+        self.front_end.tuning_estimator.reset();
     }
 
     /// Appends to `features` the frames that `samples` complete.
-    fn take(&mut self, mut samples: &[f32]) {
+    fn complete_frames(&mut self, mut samples: &[f32]) {
         let FeatureSettings { n_fft, hop, .. } = *self.settings();
         while !samples.is_empty() {
             let (now, later) = samples.split_at(samples.len().min(n_fft - self.window.len()));
@@ -139,12 +139,12 @@ impl LiveFrontEnd {
         let FrontEnd { stft, power, tuning_estimator, settings, .. } = &mut self.front_end;
         power.resize(1, settings.bins());
         stft.frame_power(&self.window, settings.n_fft / 2, power.row_mut(0));
-        let tuning = tuning_estimator.hear(power.row(0));
+        let tuning = tuning_estimator.push(power.row(0));
         let mut row = self.front_end.features_of_power(tuning);
         self.append_deltas(row.row_mut(0));
         self.features.resize(self.features.rows() + 1, row.cols());
         self.features.row_mut(self.features.rows() - 1).copy_from_slice(row.row(0));
-        self.given += 1;
+        self.frames += 1;
     }
 
     /// The deltas of a frame, into its last columns.
@@ -163,7 +163,7 @@ impl LiveFrontEnd {
 mod tests {
     use super::*;
     use crate::error::Kind;
-    use crate::rng::Stream;
+    use crate::rng::RandomStream;
 
     const RATE: u32 = 16_000;
 
@@ -173,7 +173,7 @@ mod tests {
 
     /// Voices at changing pitch, and a loudness that rises and falls by 100 dB, so that floor and tuning move.
     fn recording(length: usize) -> Vec<f32> {
-        let mut stream = Stream::new(6, "recording", length as u64);
+        let mut stream = RandomStream::new(6, "recording", length as u64);
         let mut phase = 0.0;
         let sample = |i: usize| {
             let time = i as f64 / f64::from(RATE);
@@ -201,10 +201,10 @@ mod tests {
     }
 
     #[test]
-    fn deltas_live_are_those_of_the_mfcc_that_were_given() {
+    fn live_deltas_are_those_of_the_live_mfcc() {
         let settings = FeatureSettings { chroma: 0, pitch: 0, deltas: 4, ..settings(256, 96) };
         let mut front_end = LiveFrontEnd::new(settings, RATE).unwrap();
-        // Twice: nothing of the first recording may stay behind.
+        // Twice: the second recording must not depend on the first.
         for _ in 0..2 {
             let rows = live(&mut front_end, &recording(3000), &[77]);
             let mut expected = Matrix::from_rows(&rows);
@@ -217,16 +217,16 @@ mod tests {
         }
     }
 
-    /// What the batch front end says of the last of the first `t + 1` frames, had the clip no others.
+    /// The batch front end's features of frame `t`, if the clip ended with it.
     fn of_frames_so_far(front_end: &mut FrontEnd, power: &Matrix<f32>, t: usize) -> Vec<f32> {
         front_end.power = Matrix::from_vec(t + 1, power.cols(), power.rows_between(0, t + 1).to_vec());
-        front_end.loudest = NOTHING_HEARD;
+        front_end.loudest = BEFORE_FIRST_FRAME;
         let tuning = front_end.tuning_estimator.estimate(&front_end.power);
         front_end.features_of_power(tuning).row(t).to_vec()
     }
 
     #[test]
-    fn every_frame_is_the_last_of_the_frames_so_far() {
+    fn every_live_frame_is_the_last_frame_of_the_clip_so_far() {
         for (n_fft, hop) in [(512, 256), (256, 96), (128, 128)] {
             let mut live_front_end = LiveFrontEnd::new(settings(n_fft, hop), RATE).unwrap();
             for length in [1, hop - 1, hop, n_fft / 2, n_fft + 3, 20 * n_fft + 17] {
@@ -246,14 +246,14 @@ mod tests {
                 assert_eq!(
                     frames.last().unwrap(),
                     clip.row(clip.rows() - 1),
-                    "the last frame has heard the whole clip"
+                    "the last frame comes after the whole clip"
                 );
             }
         }
     }
 
     #[test]
-    fn only_floor_and_tuning_differ_from_the_clips() {
+    fn only_floor_and_tuning_differ_from_those_of_the_whole_clip() {
         let samples = recording(9_000);
         let mut front_end = FrontEnd::new(settings(512, 256), RATE).unwrap();
         let clip = front_end.features(&samples).unwrap();
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn portions_do_not_matter_and_nothing_stays_behind() {
+    fn features_do_not_depend_on_portions_or_earlier_recordings() {
         let samples = recording(7_001);
         let mut front_end = LiveFrontEnd::new(settings(512, 200), RATE).unwrap();
         let whole = live(&mut front_end, &samples, &[7_001]);
@@ -285,18 +285,18 @@ mod tests {
     }
 
     #[test]
-    fn frames_come_as_soon_as_they_are_complete() {
+    fn frames_are_returned_as_soon_as_they_are_complete() {
         let mut front_end = LiveFrontEnd::new(settings(512, 256), RATE).unwrap();
         let counts: Vec<usize> =
             [255, 1, 255, 1, 1024].map(|portion| front_end.push(&vec![0.1; portion]).unwrap().rows()).into();
         assert_eq!(counts, [0, 1, 0, 1, 4]);
         // 1,536 samples: frames 0 to 6, the last of them centred on the end.
         assert_eq!(front_end.finish().rows(), 1);
-        assert_eq!(front_end.finish().rows(), 0, "nothing was heard");
+        assert_eq!(front_end.finish().rows(), 0, "there were no samples");
     }
 
     #[test]
-    fn samples_that_are_no_numbers_are_refused_and_left_out() {
+    fn samples_that_are_not_finite_are_refused_and_ignored() {
         let samples = recording(3_000);
         let mut front_end = LiveFrontEnd::new(settings(512, 256), RATE).unwrap();
         let whole = live(&mut front_end, &samples, &[3_000]);

@@ -1,4 +1,4 @@
-//! Mel filter bank: from many frequency bins to a few bands, spaced as an ear spaces them.
+//! Mel filter bank: from many frequency bins to a few bands, equally spaced on the mel scale.
 //!
 //! Slaney's scale (`librosa.filters.mel`, `htk=False`, `norm="slaney"`): linear up to 1000 Hz, logarithmic above. Each band
 //! is a triangle over its two neighbours' peaks, divided by half its width in hertz so that white noise fills all alike.

@@ -1,7 +1,7 @@
 //! MFCC: the shape of the spectrum in a few numbers.
 //!
-//! Loudness is heard by ratios, hence decibels; neighbouring bands are alike, hence a cosine transform, whose first
-//! coefficients hold the broad shape (`librosa.feature.mfcc`, `librosa.power_to_db`).
+//! Hearing is logarithmic, hence decibels; neighbouring bands are correlated, hence a cosine transform, whose first
+//! coefficients describe the broad shape (`librosa.feature.mfcc`, `librosa.power_to_db`).
 
 use std::f64::consts::PI;
 
@@ -11,13 +11,13 @@ use crate::matrix::Matrix;
 
 /// Powers below this count as this: −100 dB.
 const LEAST_POWER: f32 = 1e-10;
-/// A clip's quietest value lies at most this far below its loudest, dB: below is noise of the room, or digital silence.
+/// Values further below the clip's loudest are raised to this distance, dB: they are room noise or digital silence.
 const RANGE_DB: f32 = 80.0;
-/// The loudest value of nothing, dB.
-pub(super) const NOTHING_HEARD: f32 = f32::NEG_INFINITY;
+/// The loudest value before the first frame, dB.
+pub(super) const BEFORE_FIRST_FRAME: f32 = f32::NEG_INFINITY;
 
-/// Power to decibels, in place. `loudest` is the loudest value, dB, of what was heard before, which these may exceed: for a
-/// whole clip [`NOTHING_HEARD`].
+/// Power to decibels, in place. `loudest` is the loudest value of earlier frames, dB, and is updated: for a whole clip it is
+/// [`BEFORE_FIRST_FRAME`] before.
 ///
 /// # Formula
 /// ```text
@@ -71,7 +71,7 @@ mod tests {
     #[test]
     fn decibels_stop_eighty_below_the_loudest() {
         let mut quiet = [1e-3, 1e-30, 0.0, 2e-9];
-        let mut loudest = NOTHING_HEARD;
+        let mut loudest = BEFORE_FIRST_FRAME;
         decibels(&mut quiet, &mut loudest);
         // Loudest −30: the floor of −110 lies below that of 1e−10, so the latter holds.
         for (value, expected) in quiet.into_iter().zip([-30.0, -100.0, -100.0, -86.9897]) {

@@ -11,18 +11,19 @@
 //! | step                                    | file        | librosa 0.11                                      |
 //! |-----------------------------------------|-------------|---------------------------------------------------|
 //! | bytes to one channel of samples         | `wav.rs`    | `load(path, sr=None)`                             |
-//! | how much power at which frequency       | `stft.rs`   | `abs(stft(y, n_fft=4096, hop_length=2048)) ** 2`  |
-//! | frequencies as an ear spaces them       | `mel.rs`    | `filters.mel`, `feature.melspectrogram`           |
-//! | loudness as an ear hears it, its shape  | `mfcc.rs`   | `power_to_db`, `feature.mfcc(n_mfcc=34)`          |
-//! | how far the voice is off concert pitch  | `tuning.rs` | `estimate_tuning` on the power spectrogram        |
-//! | which of twelve pitch classes sound     | `chroma.rs` | `filters.chroma`, `feature.chroma_stft`           |
-//! | how high the voice is, if voiced        | `pitch.rs`  | none (Boersma 1993); not among the paper's        |
-//! | how fast the first MFCC change          | `delta.rs`  | like `feature.delta`; not among the paper's       |
+//! | power spectrogram                       | `stft.rs`   | `abs(stft(y, n_fft=4096, hop_length=2048)) ** 2`  |
+//! | mel bands                               | `mel.rs`    | `filters.mel`, `feature.melspectrogram`           |
+//! | decibels, MFCC                          | `mfcc.rs`   | `power_to_db`, `feature.mfcc(n_mfcc=34)`          |
+//! | tuning: deviation from concert pitch    | `tuning.rs` | `estimate_tuning` on the power spectrogram        |
+//! | chroma: power of the 12 pitch classes   | `chroma.rs` | `filters.chroma`, `feature.chroma_stft`           |
+//! | voicing and pitch                       | `pitch.rs`  | none (Boersma 1993); not in the paper             |
+//! | deltas of the first MFCC                | `delta.rs`  | like `feature.delta`; not in the paper            |
 //!
-//! `live.rs` does the same while the sound is still coming.
+//! `live.rs` computes the same while the recording is still going on.
 //!
-//! MFCC carry the colour of a voice, chroma its melody whatever the octave. Pitch, which knows octaves, and deltas are there
-//! when asked for. One spectrogram serves all. The numbers of the paper's 46 are librosa's, up to rounding: the golden test `tests/golden_features.rs` compares them.
+//! MFCC describe the timbre of a voice, chroma its melody regardless of the octave. Pitch, which includes the octave, and
+//! deltas are optional. All are computed from one spectrogram. The paper's 46 columns equal librosa's up to rounding: the
+//! golden test `tests/golden_features.rs` compares them.
 //!
 //! ```
 //! use reslstm::audio::{FeatureSettings, FrontEnd};
@@ -55,18 +56,18 @@ pub use wav::{Recording, write_wav16};
 
 use chroma::ChromaBank;
 use mel::MelBank;
-use mfcc::{CosineTransform, NOTHING_HEARD, decibels};
+use mfcc::{BEFORE_FIRST_FRAME, CosineTransform, decibels};
 use pitch::PitchEstimator;
 use stft::Stft;
 use tuning::TuningEstimator;
 
-/// Sample rates of recordings that exist, with room on either side, Hz. Anything else is a damaged header.
+/// Accepted sample rates, Hz. Anything outside is a damaged header.
 const SAMPLE_RATES: std::ops::RangeInclusive<u32> = 1_000..=1_000_000;
-/// The loudest sample taken: full scale is 1, but float files in the scale of 32-bit integers exist. Powers of this stay
-/// far from the end of `f32`.
+/// The largest sample accepted: full scale is 1, but float files in the scale of 32-bit integers exist. Its powers are far
+/// from the largest `f32`.
 const LOUDEST: f32 = 2_147_483_648.0;
 
-/// The whole front end for one sample rate: plans, filter banks and scratch, built once and used for many clips.
+/// The front end for one sample rate: FFT plans, filter banks and buffers, built once and used for many clips.
 #[derive(Clone)]
 pub struct FrontEnd {
     settings: FeatureSettings,
@@ -75,9 +76,9 @@ pub struct FrontEnd {
     mel_bank: MelBank,
     cosine_transform: CosineTransform,
     tuning_estimator: TuningEstimator,
-    /// A bank for each tuning met so far: an estimate is one of a hundred values, so they soon recur.
+    /// One bank per tuning so far: an estimate is one of a hundred values, so they soon recur.
     chroma_banks: Vec<ChromaBank>,
-    /// None where pitch was not asked for.
+    /// None if the settings have no pitch.
     pitch_estimator: Option<PitchEstimator>,
     /// `[T,B]`
     power: Matrix<f32>,
@@ -104,13 +105,13 @@ impl FrontEnd {
             pitch_estimator: (settings.pitch > 0).then(|| PitchEstimator::new(&settings, sample_rate)),
             power: Matrix::default(),
             mel: Matrix::default(),
-            loudest: NOTHING_HEARD,
+            loudest: BEFORE_FIRST_FRAME,
             settings,
             sample_rate,
         })
     }
 
-    /// What was asked for.
+    /// The settings it was built with.
     pub fn settings(&self) -> &FeatureSettings {
         &self.settings
     }
@@ -121,12 +122,13 @@ impl FrontEnd {
     }
 
     /// Features of one clip, not normalised: `samples` `[n]` to `[T,width]` with `T = 1 + n / hop`, MFCC in the first columns,
-    /// then chroma from C upwards, then voicing and pitch, then deltas. Chroma is tuned to the clip's own [`tuning`](Self::tuning).
+    /// then chroma from C upwards, then voicing and pitch, then deltas; one row per frame. Chroma is tuned to the clip's
+    /// own [`tuning`](Self::tuning).
     ///
     /// # Errors
     /// [`Kind::Audio`] if there are no samples, or some are NaN, infinite or beyond 2³¹ in size.
     pub fn features(&mut self, samples: &[f32]) -> Result<Matrix<f32>> {
-        self.hear_clip(samples)?;
+        self.analyse_clip(samples)?;
         let tuning = self.tuning_estimator.estimate(&self.power);
         Ok(self.features_of_clip(tuning))
     }
@@ -138,9 +140,9 @@ impl FrontEnd {
     pub fn features_with_tuning(&mut self, samples: &[f32], tuning: f64) -> Result<Matrix<f32>> {
         if !(-0.5..=0.5).contains(&tuning) {
             let problem = format!("expected a tuning from -0.5 to 0.5 chroma bins, got {tuning}");
-            return Err(Error::new(Kind::Settings, problem).advice("whole bins are no mistuning"));
+            return Err(Error::new(Kind::Settings, problem).advice("a tuning is a fraction of a bin"));
         }
-        self.hear_clip(samples)?;
+        self.analyse_clip(samples)?;
         Ok(self.features_of_clip(tuning))
     }
 
@@ -150,15 +152,15 @@ impl FrontEnd {
     /// # Errors
     /// As [`features`](Self::features).
     pub fn tuning(&mut self, samples: &[f32]) -> Result<f64> {
-        self.hear_clip(samples)?;
+        self.analyse_clip(samples)?;
         Ok(self.tuning_estimator.estimate(&self.power))
     }
 
     /// Power of a whole clip `[n]`, into `self.power` `[T,B]`.
-    fn hear_clip(&mut self, samples: &[f32]) -> Result<()> {
+    fn analyse_clip(&mut self, samples: &[f32]) -> Result<()> {
         check_samples(samples)?;
         self.stft.power(samples, &mut self.power);
-        self.loudest = NOTHING_HEARD;
+        self.loudest = BEFORE_FIRST_FRAME;
         Ok(())
     }
 
@@ -190,7 +192,7 @@ impl FrontEnd {
         if let Some(place) = self.chroma_banks.iter().position(|bank| bank.tuning() == tuning) {
             return place;
         }
-        // More than there are estimates means that a caller brings tunings of their own, of which there is no end.
+        // There are `CELLS` estimates. More tunings than that are a caller's own, of which there may be any number.
         if self.chroma_banks.len() == tuning::CELLS {
             self.chroma_banks.clear();
         }
@@ -225,10 +227,10 @@ fn check_samples(samples: &[f32]) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rng::Stream;
+    use crate::rng::RandomStream;
 
     fn noise(length: usize, loudness: f64) -> Vec<f32> {
-        let mut stream = Stream::new(3, "noise", length as u64);
+        let mut stream = RandomStream::new(3, "noise", length as u64);
         (0..length).map(|_| (loudness * stream.normal()) as f32).collect()
     }
 
@@ -237,8 +239,8 @@ mod tests {
     }
 
     #[test]
-    fn a_used_front_end_gives_what_a_new_one_gives() {
-        // Long, short, silent, long again: nothing of a clip may stay behind.
+    fn features_do_not_depend_on_earlier_clips() {
+        // Long, short, silent, long again.
         let clips = [noise(20_000, 0.1), noise(500, 0.3), vec![0.0; 9_000], noise(30_000, 0.01)];
         let mut used = front_end();
         for clip in &clips {
@@ -260,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn silence_is_minus_a_hundred_decibels_and_no_chroma() {
+    fn silence_has_minus_100_decibels_and_zero_chroma() {
         let features = front_end().features(&[0.0; 5000]).unwrap();
         assert_eq!(features.shape(), [3, 46]);
         for row in features.iter_rows() {
@@ -272,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn tunings_of_the_callers_own_do_not_pile_up() {
+    fn the_number_of_chroma_banks_is_bounded() {
         let mut front_end = FrontEnd::new(
             FeatureSettings { n_fft: 64, hop: 32, mel_bands: 8, mfcc: 4, chroma: 12, pitch: 0, deltas: 0 },
             8_000,

@@ -1,4 +1,4 @@
-//! Pitch: whether a frame has one, and how high it is (Boersma 1993, "Accurate short-term analysis of the fundamental frequency
+//! Voicing and pitch of a frame (Boersma 1993, "Accurate short-term analysis of the fundamental frequency
 //! and the harmonics-to-noise ratio of a sampled sound").
 //!
 //! A sound of period τ looks like itself τ later: its autocorrelation has a peak there, the higher the less noise there is.
@@ -7,10 +7,10 @@
 //! | column    | meaning                                                                                              |
 //! |-----------|------------------------------------------------------------------------------------------------------|
 //! | `voicing` | height of the best peak, from 0 (noise, silence) to 1 (periodic)                                       |
-//! | `pitch`   | `voicing · log₂(F0 / 200 Hz)`, octaves: what there is of a pitch, so nobody decides what is voiced      |
+//! | `pitch`   | `voicing · log₂(F0 / 200 Hz)`, octaves: pitch weighted by voicing, so no threshold is needed      |
 //!
-//! Boersma then takes the best path through the peaks of all frames. Here every frame stands for itself: the same whether a
-//! clip is there or still being heard.
+//! Boersma then takes the best path through the peaks of all frames. Here frames are independent: the same for a whole clip
+//! and live.
 
 use std::f64::consts::TAU;
 use std::sync::Arc;
@@ -29,8 +29,8 @@ const LOWEST_HZ: f64 = 60.0;
 const HIGHEST_HZ: f64 = 600.0;
 /// The pitch that counts as 0 octaves, Hz: between the voices of men and women.
 const MIDDLE_HZ: f64 = 200.0;
-/// Boersma's octave cost: what a peak must be higher to win over one an octave above. A periodic sound has equal peaks at all
-/// multiples of its period; the shortest is to win.
+/// Boersma's octave cost: by how much a peak must be higher than one an octave above to be chosen. A periodic sound has equal
+/// peaks at all multiples of its period; the shortest is to be chosen.
 const OCTAVE_COST: f32 = 0.01;
 /// Periods that a window must hold, as Boersma has it.
 const LEAST_PERIODS: usize = 3;
@@ -45,7 +45,7 @@ pub(super) struct PitchEstimator {
     sample_rate: f64,
     /// Lags that may be a period, samples; none where the window is too short for the highest pitch.
     lags: std::ops::RangeInclusive<usize>,
-    /// What undoes the window at every lag, `[longest + 2]`.
+    /// Inverse of the window's autocorrelation at every lag, `[longest + 2]`.
     window_correction: Vec<f32>,
     /// Complex inverse transform of `N/2` points.
     half: Arc<dyn Fft<f32>>,
@@ -54,7 +54,7 @@ pub(super) struct PitchEstimator {
     /// `[N/2]`
     folded: Vec<Complex<f32>>,
     scratch: Vec<Complex<f32>>,
-    /// ρ of the frame in hand, `[longest + 2]`
+    /// ρ of the current frame, `[longest + 2]`
     correlation: Vec<f32>,
 }
 
@@ -184,7 +184,7 @@ impl Peak {
 mod tests {
     use super::super::stft::Stft;
     use super::*;
-    use crate::rng::Stream;
+    use crate::rng::RandomStream;
 
     const PAPER: usize = 4096;
 
@@ -209,7 +209,7 @@ mod tests {
     }
 
     /// Voicing and F0, Hz, of the frames that lie within the samples.
-    fn heard(samples: &[f32], n_fft: usize, rate: u32) -> Vec<(f64, f64)> {
+    fn voicing_and_f0(samples: &[f32], n_fft: usize, rate: u32) -> Vec<(f64, f64)> {
         let power = power(samples, n_fft);
         let mut features = Matrix::zeros(power.rows(), 3);
         estimator(n_fft, rate).apply(&power, &mut features, 1);
@@ -229,7 +229,7 @@ mod tests {
     }
 
     fn noise(length: usize) -> Vec<f32> {
-        let mut stream = Stream::new(5, "noise", length as u64);
+        let mut stream = RandomStream::new(5, "noise", length as u64);
         (0..length).map(|_| (0.1 * stream.normal()) as f32).collect()
     }
 
@@ -314,7 +314,7 @@ mod tests {
             for (name, timbre) in timbres {
                 for hz in [80.0, 120.0, 210.5, 440.0] {
                     let sound = tone(hz, rate, 4 * PAPER, |h| timbre(h, hz, rate));
-                    for (voicing, f0) in heard(&sound, PAPER, rate) {
+                    for (voicing, f0) in voicing_and_f0(&sound, PAPER, rate) {
                         let figures = format!("{name} of {hz} Hz at {rate} Hz: F0 {f0:.2} Hz, voicing {voicing:.4}");
                         assert!((f0 / hz - 1.0).abs() < 2e-3 && voicing > 0.98, "{figures}");
                     }
@@ -325,9 +325,9 @@ mod tests {
 
     #[test]
     fn noise_is_hardly_voiced() {
-        // The highest of 799 frames are 0.117 and 0.273, the means 0.06 and 0.17: few lags beside many bins are hardly ever alike.
+        // The highest of 799 frames are 0.117 and 0.273, the means 0.06 and 0.17: few lags, many bins.
         for (n, rate, bound) in [(PAPER, 48_000, 0.15), (PAPER, 16_000, 0.15), (512, 16_000, 0.35)] {
-            for (voicing, _) in heard(&noise(100 * n), n, rate) {
+            for (voicing, _) in voicing_and_f0(&noise(100 * n), n, rate) {
                 assert!(voicing < bound, "{voicing} of window {n} at {rate} Hz");
             }
         }
@@ -339,7 +339,7 @@ mod tests {
         let n = 6 * PAPER;
         let tone = tone(210.5, 48_000, n, |h| if h == 1 { 2f64.sqrt() } else { 0.0 });
         let mixed: Vec<f32> = tone.iter().zip(noise(n)).map(|(a, b)| a + b).collect();
-        for (voicing, _) in heard(&mixed, PAPER, 48_000) {
+        for (voicing, _) in voicing_and_f0(&mixed, PAPER, 48_000) {
             assert!((voicing - 0.5).abs() < 0.1, "{voicing}");
         }
     }
@@ -355,11 +355,13 @@ mod tests {
     }
 
     #[test]
-    fn silence_has_no_pitch_and_a_constant_changes_none() {
+    fn silence_has_no_pitch_and_a_constant_offset_changes_no_pitch() {
         assert_eq!(estimator(PAPER, 48_000).voicing_and_pitch(&[0.0; 2049]), [0.0; 2]);
         let sound = tone(120.0, 48_000, 4 * PAPER, |h| 1.0 / h as f64);
         let lifted: Vec<f32> = sound.iter().map(|x| x + 0.5).collect();
-        for (plain, lifted) in heard(&sound, PAPER, 48_000).into_iter().zip(heard(&lifted, PAPER, 48_000)) {
+        for (plain, lifted) in
+            voicing_and_f0(&sound, PAPER, 48_000).into_iter().zip(voicing_and_f0(&lifted, PAPER, 48_000))
+        {
             assert!(
                 (plain.0 - lifted.0).abs() < 1e-4 && (plain.1 / lifted.1 - 1.0).abs() < 1e-4,
                 "{plain:?}, {lifted:?}"
@@ -368,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_know_nothing_of_each_other() {
+    fn frames_are_independent() {
         let mut samples = tone(120.0, 48_000, 2 * PAPER, |h| 1.0 / h as f64);
         samples.extend(tone(330.0, 48_000, 2 * PAPER, |h| 1.0 / h as f64));
         samples.extend([0.0; 2 * PAPER]);

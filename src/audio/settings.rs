@@ -1,24 +1,29 @@
-//! What the front end is asked to compute: window, hop, bands, coefficients.
+//! The settings of the front end: window, hop, bands, coefficients.
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind, Result};
 
-/// More mel bands tell nothing more of speech, and a damaged model file must not ask for gigabytes of filters.
+/// More mel bands say nothing more about speech, and a damaged model file must not ask for gigabytes of filters.
 const MOST_BANDS: usize = 1024;
 
-/// The settings of the front end. They travel inside a model file, so that a model hears what it was trained on.
+/// The settings of the front end. A model file contains those of its training, so that prediction computes the same features.
 ///
-/// The default is the paper's: 85 ms windows with half overlap at 48 kHz, 34 MFCC and 12 chroma.
+/// The default is the paper's: 85 ms windows with half overlap at 48 kHz, 34 MFCC and 12 chroma. [`with`](Self::with) changes
+/// some of them and checks the result; [`FrontEnd::new`](super::FrontEnd::new) checks again.
 ///
 /// ```
 /// use reslstm::audio::FeatureSettings;
 ///
 /// assert_eq!(FeatureSettings::default().width(), 46);
-/// assert!(FeatureSettings { mfcc: 129, ..FeatureSettings::default() }.validate().is_err()); // of 128 mel bands
+/// let shorter = FeatureSettings::default().with(|settings| settings.hop = 1024)?;
+/// assert_eq!(shorter.frames(48_000), 1 + 48_000 / 1024);
+/// assert!(FeatureSettings::default().with(|settings| settings.mfcc = 129).is_err()); // of 128 mel bands
+/// # Ok::<(), reslstm::error::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct FeatureSettings {
     /// Window length, in samples: even, 32 to 65,536.
     pub n_fft: usize,
@@ -49,12 +54,22 @@ impl Default for FeatureSettings {
 }
 
 impl FeatureSettings {
+    /// These settings with some of them changed.
+    ///
+    /// # Errors
+    /// [`Kind::Settings`], as [`validate`](Self::validate) of the result.
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Result<Self> {
+        change(&mut self);
+        self.validate()?;
+        Ok(self)
+    }
+
     /// Number of feature columns: MFCC first, then chroma, then pitch, then deltas.
     pub fn width(&self) -> usize {
         self.mfcc + self.chroma + self.pitch + self.deltas
     }
 
-    /// Kinds of columns in their order, and how many there are of each, at least one.
+    /// Kinds of columns in their order with their numbers, without the kinds of which there are none.
     pub fn kinds(&self) -> impl Iterator<Item = (&'static str, usize)> {
         let all = [("MFCC", self.mfcc), ("chroma", self.chroma), ("pitch", self.pitch), ("delta", self.deltas)];
         all.into_iter().filter(|&(_, count)| count > 0)
@@ -65,12 +80,12 @@ impl FeatureSettings {
         self.n_fft / 2 + 1
     }
 
-    /// Number of frames of a clip: one is centred on sample 0, one on every further `hop`-th sample of the clip.
+    /// Number of frames `T` of a clip of `samples` samples: one is centred on every `hop`-th sample, from sample 0 on.
     pub fn frames(&self, samples: usize) -> usize {
         1 + samples / self.hop
     }
 
-    /// Whether the settings can be used.
+    /// Checks that every setting is in its range.
     ///
     /// # Errors
     /// [`Kind::Settings`], naming the first setting outside its range.
@@ -146,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_survive_json_and_refuse_what_they_do_not_know() {
+    fn settings_come_back_from_json_and_unknown_fields_are_refused() {
         let settings = FeatureSettings { hop: 1024, ..FeatureSettings::default() };
         let json = serde_json::to_string(&settings).unwrap();
         assert_eq!(json, r#"{"n_fft":4096,"hop":1024,"mel_bands":128,"mfcc":34,"chroma":12}"#);

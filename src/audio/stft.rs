@@ -1,4 +1,4 @@
-//! Short-time Fourier transform: how much power at which frequency, frame by frame.
+//! Short-time Fourier transform (Eq. 1): the power of every frequency bin, frame by frame.
 //!
 //! | symbol | shape   | meaning                                                          |
 //! |--------|---------|------------------------------------------------------------------|
@@ -9,7 +9,7 @@
 //! | `P`    | `[T,B]` | power                                                            |
 //!
 //! Frames are *centred* (`librosa.stft`, `center=True`, `pad_mode="constant"`): frame `t` has sample `t·hop` in its
-//! middle, and what it sees before the beginning and after the end is silence.
+//! middle, and before the first and after the last sample there is silence.
 
 use std::f64::consts::{PI, TAU};
 use std::sync::Arc;
@@ -131,7 +131,7 @@ fn hann(n: usize) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rng::Stream;
+    use crate::rng::RandomStream;
 
     /// The formula as it stands, O(n²) and in f64.
     fn power_by_definition(samples: &[f32], n: usize, hop: usize) -> Vec<Vec<f64>> {
@@ -149,7 +149,7 @@ mod tests {
     }
 
     fn noise(length: usize) -> Vec<f32> {
-        let mut stream = Stream::new(1, "noise", length as u64);
+        let mut stream = RandomStream::new(1, "noise", length as u64);
         (0..length).map(|_| stream.between(-1.0, 1.0) as f32).collect()
     }
 
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn silence_beside_noise_stays_exactly_silent() {
+    fn silent_frames_after_noise_have_exactly_zero_power() {
         let mut samples = noise(64 * 4);
         samples.extend([0.0; 64 * 4]);
         let power = power(&samples, 64, 64);

@@ -1,8 +1,8 @@
-//! Tuning: by what fraction of a semitone the clip's pitches lie off concert pitch (A = 440 Hz).
+//! Tuning: the deviation of a clip's pitches from concert pitch (A = 440 Hz), in fractions of a semitone.
 //!
-//! A voice is in no key, so the twelve chroma bins are moved to where this clip's pitches are. `librosa.chroma_stft` asks
-//! `librosa.estimate_tuning` for that, in three steps (`piptrack`, a median, `pitch_tuning`), and gives it the *power*
-//! spectrogram where its documentation speaks of magnitude; so do we.
+//! The twelve chroma bins are shifted to the clip's own pitches. `librosa.chroma_stft` calls `librosa.estimate_tuning` for
+//! that, in three steps (`piptrack`, a median, `pitch_tuning`), and passes the *power* spectrogram where its documentation
+//! says magnitude; this file does the same.
 //!
 //! The estimate is the peak of a histogram: two nearly equal cells and one peak more or less make it jump. Where librosa
 //! rounds to `f32`, so does this file, to jump with it.
@@ -21,10 +21,10 @@ const A0_HZ: f32 = 27.5;
 /// Cells of the histogram, each a hundredth of a chroma bin wide.
 pub(super) const CELLS: usize = 100;
 
-/// Peaks remembered of a recording without end: a minute or more of speech at 48 kHz.
+/// Peaks stored of a live recording: a minute or more of speech at 48 kHz.
 const MOST_PEAKS: usize = 1 << 16;
 
-/// What is to be known about the bins, and the peaks.
+/// Constants of the bins, and the peaks found so far.
 #[derive(Clone, Debug)]
 pub(super) struct TuningEstimator {
     /// Hz
@@ -67,25 +67,25 @@ impl TuningEstimator {
     ///
     /// The peaks at least as high as the median vote, each for the distance of its pitch from the nearest chroma bin.
     pub(super) fn estimate(&mut self, power: &Matrix<f32>) -> f64 {
-        self.forget();
+        self.reset();
         for frame in power.iter_rows() {
             self.find_peaks(frame);
         }
         self.estimate_from_peaks()
     }
 
-    /// Tuning of what was heard since the last [`forget`](Self::forget), of which the frame with power `[B]` is the newest:
-    /// frame after frame what [`estimate`](Self::estimate) says of the frames so far, as long as they have no more than
-    /// [`MOST_PEAKS`] peaks; of the latest peaks then.
-    pub(super) fn hear(&mut self, frame: &[f32]) -> f64 {
+    /// Tuning of the frames since the last [`reset`](Self::reset), after one more frame with power `[B]`: that of
+    /// [`estimate`](Self::estimate) for the frames so far, as long as they have at most [`MOST_PEAKS`] peaks; afterwards that
+    /// of the latest peaks.
+    pub(super) fn push(&mut self, frame: &[f32]) -> f64 {
         self.find_peaks(frame);
         let too_many = self.peaks.len().saturating_sub(MOST_PEAKS);
         self.peaks.drain(..too_many);
         self.estimate_from_peaks()
     }
 
-    /// Nothing was heard yet.
-    pub(super) fn forget(&mut self) {
+    /// Forgets all frames.
+    pub(super) fn reset(&mut self) {
         self.peaks.clear();
     }
 
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_parabola_is_found_where_it_stands() {
+    fn a_parabola_is_found_at_its_vertex() {
         let mut estimator = estimator();
         estimator.find_peaks(&frame(44.25, 2.0));
         let [peak] = estimator.peaks[..] else { panic!("{:?}", estimator.peaks) };
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn low_peaks_valleys_and_slopes_are_none() {
+    fn low_peaks_valleys_and_slopes_are_not_peaks() {
         let mut estimator = estimator();
         let mut values = vec![0.0; 801];
         // A peak outside the range sets the threshold: 0.1.
@@ -243,27 +243,27 @@ mod tests {
     }
 
     #[test]
-    fn heard_frame_by_frame_the_tuning_is_that_of_the_frames_so_far() {
+    fn frame_by_frame_the_tuning_is_that_of_the_frames_so_far() {
         let (sharp, flat) = (frame(45.2, 3.0), frame(43.0, 1.0));
         let frames = [&flat, &sharp, &flat, &flat, &sharp];
-        let mut heard = estimator();
+        let mut live = estimator();
         for t in 1..=frames.len() {
-            assert_eq!(heard.hear(frames[t - 1]), estimator().estimate(&Matrix::from_rows(&frames[..t])), "frame {t}");
+            assert_eq!(live.push(frames[t - 1]), estimator().estimate(&Matrix::from_rows(&frames[..t])), "frame {t}");
         }
-        heard.forget();
-        assert_abs_diff_eq!(heard.hear(&flat), -0.4, epsilon = 1e-12);
+        live.reset();
+        assert_abs_diff_eq!(live.push(&flat), -0.4, epsilon = 1e-12);
     }
 
     #[test]
-    fn a_long_recording_is_remembered_in_part() {
+    fn of_a_long_recording_the_latest_peaks_are_kept() {
         let (sharp, flat) = (frame(45.2, 1.0), frame(43.0, 1.0));
-        let mut heard = estimator();
-        heard.find_peaks(&flat);
-        let peak = heard.peaks[0];
-        heard.peaks = vec![peak; 2 * MOST_PEAKS];
-        assert_abs_diff_eq!(heard.hear(&sharp), -0.4, epsilon = 1e-12);
-        assert_eq!(heard.peaks.len(), MOST_PEAKS);
-        assert_abs_diff_eq!(f64::from(heard.peaks[MOST_PEAKS - 1].pitch), 452.0, epsilon = 0.1);
+        let mut live = estimator();
+        live.find_peaks(&flat);
+        let peak = live.peaks[0];
+        live.peaks = vec![peak; 2 * MOST_PEAKS];
+        assert_abs_diff_eq!(live.push(&sharp), -0.4, epsilon = 1e-12);
+        assert_eq!(live.peaks.len(), MOST_PEAKS);
+        assert_abs_diff_eq!(f64::from(live.peaks[MOST_PEAKS - 1].pitch), 452.0, epsilon = 0.1);
     }
 
     #[test]
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_may_stand_anywhere() {
+    fn the_largest_is_found_at_every_place() {
         for place in 0..19 {
             let mut values = [1.0; 19];
             values[place] = 2.0;

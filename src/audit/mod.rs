@@ -33,7 +33,7 @@ pub use report::{DIFFERENCE_BOUND, DUAL_BOUND, Disagreement, TensorAudit, assert
 
 use crate::matrix::Matrix;
 use crate::params::{Parameters, Path, Role};
-use crate::rng::Stream;
+use crate::rng::RandomStream;
 use crate::scalar::Scalar;
 
 /// A forward and its backward, to be audited.
@@ -73,7 +73,7 @@ pub struct Point<L> {
 /// A random point: input and parameters normal (standard deviation 1/2, less in wide matrices: sums stay of order 1), buffers
 /// (running statistics) uniform in [0.5, 1.5).
 pub fn random_point<A: Subject>(subject: &A, seed: u64) -> Point<A::Layer<f64>> {
-    let mut stream = Stream::new(seed, "audit", 0);
+    let mut stream = RandomStream::new(seed, "audit", 0);
     let mut layer = subject.zeros::<f64>();
     layer.visit_mut(&Path::ROOT, &mut |_, role, shape, values| {
         let std = if let [_, columns] = *shape { (columns as f64).sqrt().recip().min(0.5) } else { 0.5 };

@@ -3,7 +3,7 @@
 use super::{Gradient, Point, Subject};
 use crate::matrix::Matrix;
 use crate::params::{Parameters, Path, Role};
-use crate::rng::Stream;
+use crate::rng::RandomStream;
 use crate::scalar::Scalar;
 use std::ops::Range;
 
@@ -22,7 +22,7 @@ pub(super) type Direction = Vec<(usize, f64)>;
 
 /// The directions of every learned tensor and the input, in the order of [`analytic`](super::analytic).
 pub(super) fn directions<L: Parameters<f64>>(point: &Point<L>, along: Along) -> Vec<Vec<Direction>> {
-    let mut stream = Stream::new(0, "audit directions", 0);
+    let mut stream = RandomStream::new(0, "audit directions", 0);
     let mut random = |elements: usize| -> Direction {
         let components: Vec<f64> = (0..elements).map(|_| stream.normal()).collect();
         let length = components.iter().map(|x| x * x).sum::<f64>().sqrt();

@@ -9,7 +9,7 @@ use crate::matrix::Matrix;
 use crate::models::{Architecture, Model, Tape};
 use crate::packed::Packed;
 use crate::params::{Parameters, Path, Role};
-use crate::rng::Stream;
+use crate::rng::RandomStream;
 use crate::scalar::Scalar;
 
 /// Parameters of a layer that has none.
@@ -284,8 +284,8 @@ impl ModelSubject {
     /// With a mask drawn at `dropout`.
     pub fn new(architecture: Architecture, layout: Packed, inputs: usize, classes: usize, dropout: f64) -> Self {
         let mut mask = Matrix::default();
-        let mut stream = Stream::new(0, "dropout", 0);
-        dropout::draw_mask(dropout, layout.clips(), architecture.hidden, &mut stream, &mut mask);
+        let mut stream = RandomStream::new(0, "dropout", 0);
+        dropout::draw_mask(dropout, layout.clips(), architecture.hidden(), &mut stream, &mut mask);
         ModelSubject { architecture, layout, inputs, classes, mask }
     }
 

@@ -1,27 +1,22 @@
-//! Data: what clips are called, who speaks them, which of them a model may see, and how their columns are scaled.
+//! Data: labelled clips, who speaks them, and which of them a model may see.
 //!
 //! | file           | what                                                                               |
 //! |----------------|------------------------------------------------------------------------------------|
-//! | [`labels`]     | the class names; RAVDESS's file names                                              |
 //! | [`condition`]  | ways to hear a recording: in noise, over a telephone, faster                       |
 //! | [`batch`]      | clips gathered into the packed layout                                              |
 //! | [`folds`]      | which speakers train, validate and test                                            |
-//! | [`normalise`]  | columns to mean 0 and standard deviation 1                                         |
 //!
 //! Nothing here opens a file: folders are walked, and features made and cached, by whoever calls.
 
 pub mod batch;
 pub mod condition;
 pub mod folds;
-pub mod labels;
-pub mod normalise;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-pub use labels::Labels;
-
 use crate::error::{Error, Kind, Result};
+use crate::labels::Labels;
 use crate::matrix::Matrix;
 use condition::Condition;
 

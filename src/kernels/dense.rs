@@ -50,10 +50,10 @@ pub fn dense_product(a: &Matrix<f32>, b: &Matrix<f32>, out: &mut Matrix<f32>, fi
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rng::Stream;
+    use crate::rng::RandomStream;
 
     fn noise(rows: usize, cols: usize) -> Matrix<f32> {
-        let mut stream = Stream::new(5, "dense", (rows * cols) as u64);
+        let mut stream = RandomStream::new(5, "dense", (rows * cols) as u64);
         Matrix::from_vec(rows, cols, (0..rows * cols).map(|_| stream.normal() as f32).collect())
     }
 

@@ -107,11 +107,11 @@ impl<S: Scalar> Tiled<S> for Job<'_, S> {
 mod tests {
     use super::*;
     use crate::kernels::level::available_levels;
-    use crate::rng::Stream;
+    use crate::rng::RandomStream;
 
     #[test]
     fn every_level_equals_the_naive_sum() {
-        let mut stream = Stream::new(1, "outer", 0);
+        let mut stream = RandomStream::new(1, "outer", 0);
         for (frames, rows, columns) in
             [(1, 1, 1), (5, 3, 7), (40, 8, 16), (33, 9, 46), (21, 64, 64), (7, 5, 50), (250, 7, 46)]
         {

@@ -154,9 +154,9 @@ impl<S: Scalar> Tiled<S> for Job<'_, S> {
 mod tests {
     use super::*;
     use crate::kernels::level::available_levels;
-    use crate::rng::Stream;
+    use crate::rng::RandomStream;
 
-    fn random(n: usize, stream: &mut Stream) -> Vec<f32> {
+    fn random(n: usize, stream: &mut RandomStream) -> Vec<f32> {
         (0..n).map(|_| stream.normal() as f32).collect()
     }
 
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn every_level_equals_the_naive_product() {
-        let mut stream = Stream::new(1, "product", 0);
+        let mut stream = RandomStream::new(1, "product", 0);
         for (rows, columns) in [(1, 1), (3, 7), (8, 16), (9, 46), (17, 64), (5, 129), (64, 33)] {
             let (a1, b1) = (random(rows * 5, &mut stream), random(5 * columns, &mut stream));
             let (a2, b2) = (random(rows * 31, &mut stream), random(31 * columns, &mut stream));
@@ -208,7 +208,7 @@ mod tests {
     /// The tiles of instruction sets that this processor may lack, compiled for one that it has.
     #[test]
     fn tiles_of_all_levels_cover_all_shapes() {
-        let mut stream = Stream::new(4, "product", 0);
+        let mut stream = RandomStream::new(4, "product", 0);
         for (rows, columns) in (1..=13).flat_map(|rows| [16, 17, 33, 46, 64, 129].map(|columns| (rows, columns))) {
             let (a1, b1) = (random(rows * 3, &mut stream), random(3 * columns, &mut stream));
             let (a2, b2) = (random(rows * 4, &mut stream), random(4 * columns, &mut stream));
@@ -231,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_sum_that_goes_on_is_the_sum_in_one() {
-        let mut stream = Stream::new(3, "product", 0);
+        let mut stream = RandomStream::new(3, "product", 0);
         for (rows, columns) in [(1, 7), (1, 46), (9, 46), (7, 64), (2, 130)] {
             let (a1, b1) = (random(rows * 5, &mut stream), random(5 * columns, &mut stream));
             let (a2, b2) = (random(rows * 9, &mut stream), random(9 * columns, &mut stream));
@@ -253,7 +253,7 @@ mod tests {
 
     #[test]
     fn a_row_does_not_depend_on_its_neighbours() {
-        let mut stream = Stream::new(2, "product", 0);
+        let mut stream = RandomStream::new(2, "product", 0);
         let (a, b) = (random(13 * 10, &mut stream), random(10 * 46, &mut stream));
         let mut panels = Panels::default();
         panels.pack(&b, 46);

@@ -94,7 +94,7 @@ use crate::kernels::{add_scaled, dot, simd};
 use crate::matrix::Matrix;
 use crate::packed::Packed;
 use crate::params::parameters;
-use crate::rng::Stream;
+use crate::rng::RandomStream;
 use crate::scalar::Scalar;
 
 /// `ctx = Σ_t α_t·h_t`. Also the shape of its own gradient.
@@ -132,7 +132,7 @@ impl<S: Scalar> Attention<S> {
     }
 
     /// Normal with variance `2 / (H + V)` (Xavier, PyTorch's `xavier_normal_` of an `[H,V]` tensor).
-    pub fn init(hidden: usize, vectors: usize, stream: &mut Stream) -> Self {
+    pub fn init(hidden: usize, vectors: usize, stream: &mut RandomStream) -> Self {
         let mut layer = Self::zeros(hidden, vectors);
         let std = (2.0 / (hidden + vectors) as f64).sqrt();
         layer.vector.as_mut_slice().fill_with(|| S::from_f64(std * stream.normal()));
@@ -294,7 +294,7 @@ mod tests {
 
     #[test]
     fn initial_values_have_xaviers_variance() {
-        let layer = Attention::<f64>::init(60, 20, &mut Stream::new(5, "init", 0));
+        let layer = Attention::<f64>::init(60, 20, &mut RandomStream::new(5, "init", 0));
         let variance = layer.vector.as_slice().iter().map(|u| u * u).sum::<f64>() / 1200.0;
         // 1,200 values: the standard error of the variance is 4 %.
         approx::assert_relative_eq!(variance, 2.0 / 80.0, max_relative = 0.12);

@@ -42,14 +42,14 @@
 //! Proof: [where the proof is](super#where-the-proof-is). Next: [lesson 4](super::attention).
 
 use crate::matrix::Matrix;
-use crate::rng::Stream;
+use crate::rng::RandomStream;
 use crate::scalar::Scalar;
 
 /// Draws a mask, `[rows, cols]`: 0 with probability `rate`, else `1 / (1 − rate)`.
 ///
 /// # Panics
 /// If `rate` is not in `[0, 1)`.
-pub fn draw_mask<S: Scalar>(rate: f64, rows: usize, cols: usize, stream: &mut Stream, mask: &mut Matrix<S>) {
+pub fn draw_mask<S: Scalar>(rate: f64, rows: usize, cols: usize, stream: &mut RandomStream, mask: &mut Matrix<S>) {
     assert!((0.0..1.0).contains(&rate), "dropout rate {rate} is not in [0, 1)");
     let kept = S::from_f64(1.0 / (1.0 - rate));
     mask.resize(rows, cols);
@@ -79,14 +79,14 @@ mod tests {
     #[test]
     fn the_backward_is_the_derivative_of_the_forward() {
         let mut mask = Matrix::default();
-        draw_mask(0.4, 3, 7, &mut Stream::new(1, "dropout", 0), &mut mask);
+        draw_mask(0.4, 3, 7, &mut RandomStream::new(1, "dropout", 0), &mut mask);
         assert_gradients(&DropoutSubject { mask });
     }
 
     #[test]
     fn a_mask_keeps_the_mean() {
         let mut mask = Matrix::<f64>::default();
-        draw_mask(0.2, 100, 100, &mut Stream::new(3, "dropout", 0), &mut mask);
+        draw_mask(0.2, 100, 100, &mut RandomStream::new(3, "dropout", 0), &mut mask);
         let zeros = mask.as_slice().iter().filter(|&&m| m == 0.0).count();
         assert!(mask.as_slice().iter().all(|&m| m == 0.0 || m == 1.25));
         assert!((1850..2150).contains(&zeros), "{zeros} of 10,000, expected 2,000 ± 40");

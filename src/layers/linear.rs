@@ -84,7 +84,7 @@
 use crate::kernels::{Panels, Start, Term, add_column_sums, add_outer, product};
 use crate::matrix::Matrix;
 use crate::params::parameters;
-use crate::rng::Stream;
+use crate::rng::RandomStream;
 use crate::scalar::Scalar;
 
 /// `y = x·Wᵀ + b`. Also the shape of its own gradient: `grads.weight` is ∂L/∂W.
@@ -125,7 +125,7 @@ impl<S: Scalar> Linear<S> {
     }
 
     /// Weight uniform in `±√(6 / (H + K))` (Xavier, PyTorch's `xavier_uniform_`), bias zero.
-    pub fn init(inputs: usize, outputs: usize, stream: &mut Stream) -> Self {
+    pub fn init(inputs: usize, outputs: usize, stream: &mut RandomStream) -> Self {
         let mut layer = Self::zeros(inputs, outputs);
         let bound = (6.0 / (inputs + outputs) as f64).sqrt();
         layer.weight.as_mut_slice().fill_with(|| S::from_f64(stream.between(-bound, bound)));
@@ -212,7 +212,7 @@ mod tests {
     fn a_backward_between_forwards_leaves_the_packed_weights_alone() {
         // A square layer too: there a product with the transpose would run unnoticed.
         for (inputs, outputs) in [(4, 4), (18, 18), (5, 3)] {
-            let layer = Linear::<f64>::init(inputs, outputs, &mut Stream::new(6, "init", 0));
+            let layer = Linear::<f64>::init(inputs, outputs, &mut RandomStream::new(6, "init", 0));
             let x = Matrix::from_vec(2, inputs, (0..2 * inputs).map(|i| i as f64 - 2.5).collect());
             let (mut tape, mut expected, mut y, mut dx) =
                 (LinearTape::default(), Matrix::default(), Matrix::default(), Matrix::default());
@@ -230,7 +230,7 @@ mod tests {
 
     #[test]
     fn initial_weights_fill_xaviers_interval() {
-        let layer = Linear::<f64>::init(60, 20, &mut Stream::new(5, "init", 0));
+        let layer = Linear::<f64>::init(60, 20, &mut RandomStream::new(5, "init", 0));
         let largest = layer.weight.as_slice().iter().fold(0.0f64, |largest, w| largest.max(w.abs()));
         let bound = (6.0 / 80.0f64).sqrt();
         assert!(largest <= bound && largest > 0.99 * bound, "{largest} of {bound}");

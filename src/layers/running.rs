@@ -153,15 +153,15 @@ mod tests {
     use super::*;
     use crate::layers::{AttentionTape, LstmTape};
     use crate::packed::{Packed, Padding};
-    use crate::rng::Stream;
+    use crate::rng::RandomStream;
 
-    fn random(rows: usize, cols: usize, scale: f64, stream: &mut Stream) -> Matrix<f64> {
+    fn random(rows: usize, cols: usize, scale: f64, stream: &mut RandomStream) -> Matrix<f64> {
         Matrix::from_vec(rows, cols, (0..rows * cols).map(|_| scale * stream.normal()).collect())
     }
 
     #[test]
     fn an_lstm_frame_by_frame_is_the_lstm() {
-        let mut stream = Stream::new(4, "running lstm", 0);
+        let mut stream = RandomStream::new(4, "running lstm", 0);
         for (inputs, hidden) in [(1, 1), (3, 5), (46, 64)] {
             let layer = Lstm::<f64>::init(inputs, hidden, &mut stream);
             let x = random(9, inputs, 1.0, &mut stream);
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn running_attention_is_the_attention_of_every_prefix() {
-        let mut stream = Stream::new(4, "running attention", 0);
+        let mut stream = RandomStream::new(4, "running attention", 0);
         // Scores of a few units and of hundreds: the largest grows often, and what was before may count for nothing.
         for (hidden, vectors, scale) in [(1, 1, 1.0), (7, 1, 3.0), (18, 3, 1.0), (5, 2, 200.0)] {
             let layer = Attention { vector: random(hidden, vectors, 1.0, &mut stream) };

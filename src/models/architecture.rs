@@ -1,4 +1,4 @@
-//! A model's name and what it says: `reslstm-sa-h64`, `lstm-sa-h128-2vectors`.
+//! The shape of a model and its name: `reslstm-sa-h64`, `lstm-sa-h128-2vectors`.
 
 use crate::error::{Error, Kind, Result};
 use serde::{Deserialize, Serialize};
@@ -14,16 +14,13 @@ pub enum Family {
     ResLstmSa,
 }
 
-/// Everything about a model's shape but the numbers of inputs and classes, which are the data's.
+/// The shape of a model, except for its numbers of inputs and classes, which depend on the data. Written as its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Architecture {
-    /// With or without the residual block.
-    pub family: Family,
-    /// `H`, hidden units of the LSTM under the attention.
-    pub hidden: usize,
-    /// `V`, attention vectors.
-    pub vectors: usize,
+    family: Family,
+    hidden: usize,
+    vectors: usize,
 }
 
 /// The largest `H` accepted: a model of 4096 units has some 70 million parameters.
@@ -32,7 +29,10 @@ const MOST_HIDDEN: usize = 4096;
 const MOST_VECTORS: usize = 64;
 
 impl Architecture {
-    /// `H` from 1 to 4096, `V` from 1 to 64.
+    /// A model of `hidden` units `H`, 1 to 4096, and `vectors` attention vectors `V`, 1 to 64.
+    ///
+    /// # Errors
+    /// [`Kind::Settings`] if one of them is outside its range.
     pub fn new(family: Family, hidden: usize, vectors: usize) -> Result<Self> {
         let bad = |what: &str, most: usize, got: usize| {
             Err(Error::new(Kind::Settings, format!("expected 1 to {most} {what}, got {got}")))
@@ -44,6 +44,31 @@ impl Architecture {
             return bad("attention vectors", MOST_VECTORS, vectors);
         }
         Ok(Architecture { family, hidden, vectors })
+    }
+
+    /// The shape of an existing model.
+    pub(super) fn of_shape(family: Family, hidden: usize, vectors: usize) -> Self {
+        Architecture { family, hidden, vectors }
+    }
+
+    /// The same model with or without the residual block.
+    pub fn with_family(self, family: Family) -> Self {
+        Architecture { family, ..self }
+    }
+
+    /// With or without the residual block.
+    pub fn family(&self) -> Family {
+        self.family
+    }
+
+    /// `H`, hidden units of the LSTM under the attention.
+    pub fn hidden(&self) -> usize {
+        self.hidden
+    }
+
+    /// `V`, attention vectors.
+    pub fn vectors(&self) -> usize {
+        self.vectors
     }
 
     /// Multiply-adds of the LSTMs for one frame of `D` inputs, which is nearly all of a forward's work: `4·H·(D + H)`, and

@@ -2,24 +2,23 @@
 //!
 //! One [safetensors](https://huggingface.co/docs/safetensors) file: eight bytes with the length of the header, the header
 //! (JSON: name, type, shape and place of every tensor), the tensors. Tensors have the names and shapes of the published
-//! PyTorch state dict and are 32-bit floats. [`Metadata`] stands in the header as one JSON text under the key `reslstm`, its
-//! keys sorted: the format's own map has no order, and the same model is to give the same bytes.
+//! PyTorch state dict and are 32-bit floats. [`Metadata`] is one JSON text in the header, under the key `reslstm`, its
+//! keys sorted: the format's own map has no order, and the same model must give the same bytes.
 //!
 //! A state dict saved from PyTorch loads as well: it has no metadata, may hold 64-bit floats, and counts batches in
 //! `*.num_batches_tracked`, which nothing here needs.
 
 use std::collections::{BTreeMap, HashMap};
 
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView};
 
 use super::{Architecture, Family, Metadata, Model};
 use crate::error::{Error, Kind, Result};
+use crate::labels::Labels;
 use crate::params::{Parameters, Path};
 
-/// Where the metadata stands among the format's own.
+/// Key of the metadata in the file's header.
 const METADATA_KEY: &str = "reslstm";
-/// What a file without metadata with eight classes is taken to have learnt, class 0 first.
-const RAVDESS: [&str; 8] = ["neutral", "calm", "happy", "sad", "angry", "fear", "disgust", "surprised"];
 /// PyTorch's count of batches that a running average has seen.
 const BATCH_COUNT: &str = ".num_batches_tracked";
 
@@ -27,15 +26,16 @@ const DAMAGED: &str = "the file is damaged or was cut off: copy it again";
 const SAVE_FROM_PYTORCH: &str = "a model of this program is one .safetensors file; save one from PyTorch with \
                                  safetensors.torch.save_file(model.state_dict(), \"model.safetensors\")";
 
-/// A model that can be used: every weight is finite, and the metadata, if there is any, agrees with the tensors.
+/// A checked model: every weight is finite, and the metadata, if there is any, agrees with the tensors.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelFile {
     model: Model<f32>,
     metadata: Option<Metadata>,
+    labels: Labels,
 }
 
 impl ModelFile {
-    /// A model and what is to be said about it.
+    /// A model and its description.
     ///
     /// # Errors
     /// [`Kind::Model`] if a weight is not finite, a running variance is negative, or the metadata contradicts the model.
@@ -50,7 +50,13 @@ impl ModelFile {
         if let Some(metadata) = &metadata {
             metadata.check(&model)?;
         }
-        Ok(ModelFile { model, metadata })
+        let ravdess = Labels::ravdess();
+        let labels = match &metadata {
+            Some(metadata) => metadata.labels.clone(),
+            None if model.classes() == ravdess.count() => ravdess,
+            None => Labels::new((0..model.classes()).map(|class| format!("class {class}")).collect())?,
+        };
+        Ok(ModelFile { model, metadata, labels })
     }
 
     /// The model.
@@ -58,18 +64,14 @@ impl ModelFile {
         &self.model
     }
 
-    /// What the file says about it; a state dict saved from PyTorch says nothing.
+    /// The description in the file; none for a PyTorch state dict.
     pub fn metadata(&self) -> Option<&Metadata> {
         self.metadata.as_ref()
     }
 
     /// Class names, `[K]`. Without metadata, eight classes are RAVDESS's in its order, others `class 0`, `class 1`, …
-    pub fn labels(&self) -> Vec<String> {
-        match &self.metadata {
-            Some(metadata) => metadata.labels.clone(),
-            None if self.model.classes() == RAVDESS.len() => RAVDESS.map(String::from).to_vec(),
-            None => (0..self.model.classes()).map(|class| format!("class {class}")).collect(),
-        }
+    pub fn labels(&self) -> &Labels {
+        &self.labels
     }
 
     /// The model and its metadata.
@@ -99,8 +101,8 @@ impl ModelFile {
     /// [`Kind::Model`] if this is no safetensors file or cut off; a tensor is missing, unknown, of another shape or type; and
     /// those of [`new`](Self::new). Memory is taken in proportion to the bytes given, whatever their header claims.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| unreadable(bytes, &error.to_string()))?;
-        let file = SafeTensors::deserialize(bytes).map_err(|error| unreadable(bytes, &error.to_string()))?;
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| unreadable(bytes, error))?;
+        let file = SafeTensors::deserialize(bytes).map_err(|error| unreadable(bytes, error))?;
         let tensors: Tensors = file.tensors().into_iter().filter(|(name, _)| !name.ends_with(BATCH_COUNT)).collect();
 
         let (architecture, inputs, classes) = infer(&tensors)?;
@@ -127,21 +129,21 @@ impl ModelFile {
 /// By name, sorted, so that errors are the same every time.
 type Tensors<'a> = BTreeMap<String, TensorView<'a>>;
 
-/// What the bytes are instead of a model file.
-fn unreadable(bytes: &[u8], problem: &str) -> Error {
+/// The error for bytes that are not a model file.
+fn unreadable(bytes: &[u8], cause: SafeTensorError) -> Error {
     let beginning = bytes[..bytes.len().min(12)].escape_ascii();
     let (problem, advice) = match bytes {
         [] => ("expected a model file, got an empty one".to_string(), DAMAGED),
         // A zip archive, which is what torch.save writes.
         [b'P', b'K', 3, 4, ..] => ("expected a safetensors file, got a zip archive".to_string(), SAVE_FROM_PYTORCH),
         // The header is a JSON object, and it begins right after its length.
-        [_, _, _, _, _, _, _, _, b'{', ..] => (format!("expected a whole safetensors file: {problem}"), DAMAGED),
+        [_, _, _, _, _, _, _, _, b'{', ..] => (format!("expected a whole safetensors file: {cause}"), DAMAGED),
         _ => {
             let what = format!("got {} bytes beginning \"{beginning}\"", bytes.len());
             (format!("expected a safetensors file, {what}"), SAVE_FROM_PYTORCH)
         }
     };
-    Error::new(Kind::Model, problem).advice(advice)
+    Error::new(Kind::Model, problem).advice(advice).with_cause(cause)
 }
 
 /// Architecture, inputs `D` and classes `K` from the tensors that name every size. Their shapes are checked against each
@@ -163,7 +165,7 @@ fn infer(tensors: &Tensors) -> Result<(Architecture, usize, usize)> {
     let [hidden, vectors] = matrix_shape(tensors, "attention_vector")?;
     let [classes, _] = matrix_shape(tensors, "fc.weight")?;
     let architecture = Architecture::new(family, hidden, vectors)
-        .map_err(|error| Error::new(Kind::Model, error.to_string()).at("tensor attention_vector"))?;
+        .map_err(|error| Error::caused_by(Kind::Model, error).at("tensor attention_vector"))?;
     if inputs == 0 || classes < 2 {
         let problem = format!("expected a model of at least 1 input and 2 classes, got {inputs} and {classes}");
         return Err(Error::new(Kind::Model, problem));

@@ -1,30 +1,33 @@
-//! A trained model that listens: samples in as they come, a prediction for every frame as it completes.
+//! Live prediction: samples in as they arrive, one prediction per frame out.
 
-use super::predictor::takes_features_alone;
-use super::{Metadata, ModelFile, Prediction, Stream};
+use super::predictor::takes_features_only;
+use super::{ModelFile, Prediction, StreamingModel};
 use crate::audio::LiveFrontEnd;
 use crate::error::{Error, Kind, Result};
+use crate::labels::Labels;
 use crate::matrix::Matrix;
+use crate::normalise::Normaliser;
 
-/// A model in the midst of a recording: [`LiveFrontEnd`], normalisation and [`Stream`] in a row. What their documentation
-/// says of the difference to a whole clip is the difference to [`Predictor`](super::Predictor). Memory does not grow.
+/// [`LiveFrontEnd`], normalisation and [`StreamingModel`] in sequence. The documentation of the first and the last says how
+/// live features and probabilities differ from those of a whole clip, and so from [`Predictor`](super::Predictor). Memory does
+/// not grow with the recording.
 ///
 /// ```
 /// # use reslstm::audio::FeatureSettings;
 /// # use reslstm::models::{Metadata, Model};
-/// # use reslstm::rng::Stream;
+/// # use reslstm::rng::RandomStream;
 /// use reslstm::models::{LivePredictor, ModelFile};
-/// # let labels = vec!["calm".to_string(), "cross".to_string()];
+/// # let labels = vec!["calm".to_string(), "cross".to_string()].try_into()?;
 /// # let mut metadata = Metadata::new("lstm-sa-h5".into(), labels, 16_000, FeatureSettings::default());
 /// # (metadata.mean, metadata.std) = (vec![0.0; 46], vec![1.0; 46]);
-/// # let model = Model::init("lstm-sa-h5".parse()?, 46, 2, &mut Stream::new(1, "init", 0));
+/// # let model = Model::init("lstm-sa-h5".parse()?, 46, 2, &mut RandomStream::new(1, "init", 0));
 /// # let file = ModelFile::new(model, Some(metadata))?.to_bytes(); // what `reslstm train` wrote
 /// # let microphone = vec![0.25; 32_000];
 ///
 /// let mut live = LivePredictor::new(&ModelFile::from_bytes(&file)?)?;
 /// for samples in microphone.chunks(1_600) {
 ///     for moment in live.push(samples)? {
-///         println!("{:.2} s: {}", moment.time, live.labels()[moment.prediction.label]);
+///         println!("{:.2} s: {}", moment.time, moment.prediction.label_name());
 ///     }
 /// }
 /// # assert_eq!(live.finish()?.last().unwrap().time, 15.0 * (2048.0 / 16_000.0));
@@ -32,28 +35,31 @@ use crate::matrix::Matrix;
 /// ```
 #[derive(Clone)]
 pub struct LivePredictor {
-    labels: Vec<String>,
     front_end: LiveFrontEnd,
     reader: Reader,
 }
 
-/// What comes after the front end.
+/// The steps after the front end.
 #[derive(Clone)]
 struct Reader {
-    metadata: Metadata,
-    stream: Stream<f32>,
+    labels: Labels,
+    normaliser: Normaliser,
+    model: StreamingModel<f32>,
+    /// Seconds from one frame to the next.
+    hop: f64,
     /// Frames of this recording so far.
     frames: usize,
-    /// The frame at hand, normalised, `[D]`.
+    /// The current frame, normalised, `[D]`.
     frame: Vec<f32>,
 }
 
-/// What a model makes of a recording so far.
+/// The prediction for a recording so far.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Moment {
     /// Seconds from the beginning of the recording to the middle of its latest frame.
     pub time: f64,
-    /// Of all frames up to that one.
+    /// The prediction from all frames up to that one.
     pub prediction: Prediction,
 }
 
@@ -61,21 +67,27 @@ impl LivePredictor {
     /// The model of `file`, before the first sample.
     ///
     /// # Errors
-    /// [`Kind::Model`] if the file does not say how features are made and normalised, or names a sample rate that no recording
-    /// has.
+    /// [`Kind::Model`] if the file does not say how features are normalised, or its sample rate is outside 1,000 to
+    /// 1,000,000 Hz.
     pub fn new(file: &ModelFile) -> Result<Self> {
-        let metadata = file.metadata().filter(|metadata| metadata.has_normalisation());
-        let metadata = metadata.ok_or_else(takes_features_alone)?.clone();
-        let front_end = LiveFrontEnd::new(metadata.features.clone(), metadata.sample_rate)
-            .map_err(|error| Error::new(Kind::Model, error.to_string()).at("metadata"))?;
-        let reader =
-            Reader { frame: vec![0.0; file.model().inputs()], metadata, stream: Stream::new(file.model()), frames: 0 };
-        Ok(LivePredictor { labels: file.labels(), front_end, reader })
+        let wrong = |error| Error::caused_by(Kind::Model, error).at("metadata");
+        let metadata = file.metadata().ok_or_else(takes_features_only)?;
+        let normaliser = metadata.normaliser().map_err(wrong)?.ok_or_else(takes_features_only)?;
+        let front_end = LiveFrontEnd::new(metadata.features.clone(), metadata.sample_rate).map_err(wrong)?;
+        let reader = Reader {
+            labels: file.labels().clone(),
+            normaliser,
+            model: StreamingModel::new(file.model()),
+            hop: metadata.features.hop as f64 / f64::from(metadata.sample_rate),
+            frames: 0,
+            frame: vec![0.0; file.model().inputs()],
+        };
+        Ok(LivePredictor { front_end, reader })
     }
 
     /// Class names, `[K]`.
-    pub fn labels(&self) -> &[String] {
-        &self.labels
+    pub fn labels(&self) -> &Labels {
+        &self.reader.labels
     }
 
     /// Sample rate that the recording must have, Hz.
@@ -83,38 +95,36 @@ impl LivePredictor {
         self.front_end.sample_rate()
     }
 
-    /// What the model makes of every frame, none or several, that `samples` `[n]` complete, the next of the recording, full
-    /// scale −1 to 1.
+    /// One prediction for each frame that the next `samples` `[n]` of the recording complete, full scale −1 to 1: none, one or
+    /// several.
     ///
     /// # Errors
-    /// [`Kind::Audio`] if some samples are no numbers or out of all scale, [`Kind::Model`] if weights and features are so large
-    /// together that the scores are no numbers.
+    /// [`Kind::Audio`] if a sample is NaN, infinite or beyond 2³¹ in size; [`Kind::Model`] if weights and features are so large
+    /// that the scores overflow.
     pub fn push(&mut self, samples: &[f32]) -> Result<Vec<Moment>> {
         self.reader.read(self.front_end.push(samples)?)
     }
 
-    /// What the model makes of the frames that reach beyond the end; none where nothing was heard. What comes next is a new
-    /// recording.
+    /// One prediction for each frame that reaches beyond the end of the recording; none if there were no samples. The next
+    /// [`push`](Self::push) begins a new recording.
     ///
     /// # Errors
     /// [`Kind::Model`], as [`push`](Self::push).
     pub fn finish(&mut self) -> Result<Vec<Moment>> {
         let last = self.reader.read(self.front_end.finish());
-        self.reader.stream.reset();
+        self.reader.model.reset();
         self.reader.frames = 0;
         last
     }
 }
 
 impl Reader {
-    /// A moment for each row of `features` `[T,D]`, the next of the recording.
+    /// One moment per row of `features` `[T,D]`, the next of the recording.
     fn read(&mut self, features: &Matrix<f32>) -> Result<Vec<Moment>> {
-        let hop = self.metadata.features.hop as f64 / f64::from(self.metadata.sample_rate);
         let moment = |features: &[f32]| {
-            self.frame.copy_from_slice(features);
-            self.metadata.normalise(&mut self.frame);
-            let prediction = Prediction::of(self.stream.push(&self.frame))?;
-            let time = self.frames as f64 * hop;
+            self.normaliser.apply_to_frame(features, &mut self.frame);
+            let prediction = Prediction::new(&self.labels, self.model.push(&self.frame))?;
+            let time = self.frames as f64 * self.hop;
             self.frames += 1;
             Ok(Moment { time, prediction })
         };
@@ -126,7 +136,7 @@ impl Reader {
 mod tests {
     use super::*;
     use crate::audio::FeatureSettings;
-    use crate::models::{Model, Predictor};
+    use crate::models::{Metadata, Model, Predictor};
     use crate::rng;
 
     const RATE: u32 = 8_000;
@@ -134,23 +144,23 @@ mod tests {
     fn file(mean: bool) -> ModelFile {
         let settings =
             FeatureSettings { n_fft: 512, hop: 256, mel_bands: 16, mfcc: 3, chroma: 12, pitch: 0, deltas: 0 };
-        let labels = ["calm", "cross", "fed up"].map(String::from).to_vec();
+        let labels = ["calm", "cross", "fed up"].map(String::from).to_vec().try_into().unwrap();
         let mut metadata = Metadata::new("reslstm-sa-h4".into(), labels, RATE, settings);
         if mean {
             metadata.mean = (0..15).map(|column| f64::from(column) - 40.3).collect();
             metadata.std = (0..15).map(|column| 1.7 + f64::from(column)).collect();
         }
-        let model = Model::init("reslstm-sa-h4".parse().unwrap(), 15, 3, &mut rng::Stream::new(2, "init", 0));
+        let model = Model::init("reslstm-sa-h4".parse().unwrap(), 15, 3, &mut rng::RandomStream::new(2, "init", 0));
         ModelFile::new(model, Some(metadata)).unwrap()
     }
 
     fn noise(length: usize) -> Vec<f32> {
-        let mut stream = rng::Stream::new(9, "noise", length as u64);
+        let mut stream = rng::RandomStream::new(9, "noise", length as u64);
         (0..length).map(|_| (0.1 * stream.normal()) as f32).collect()
     }
 
     #[test]
-    fn it_is_the_predictor_on_live_features() {
+    fn a_live_prediction_is_the_predictors_on_live_features() {
         let (mut live, mut predictor) = (LivePredictor::new(&file(true)).unwrap(), Predictor::new(file(true)).unwrap());
         let mut front_end = LiveFrontEnd::new(live.front_end.settings().clone(), RATE).unwrap();
         // The second recording must hear nothing of the first.
@@ -174,9 +184,9 @@ mod tests {
     }
 
     #[test]
-    fn a_model_that_takes_features_alone_is_refused() {
+    fn a_model_that_takes_features_only_is_refused() {
         let error = LivePredictor::new(&file(false)).err().unwrap();
         assert_eq!(error.kind(), Kind::Model);
-        assert!(error.to_string().contains("and no recordings"), "{error}");
+        assert!(error.to_string().contains("no recordings"), "{error}");
     }
 }

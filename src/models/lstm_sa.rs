@@ -12,10 +12,10 @@ use crate::layers::{
 use crate::matrix::Matrix;
 use crate::packed::Packed;
 use crate::params::parameters;
-use crate::rng::Stream;
+use crate::rng::RandomStream;
 use crate::scalar::Scalar;
 
-/// The model, and the shape of its gradient.
+/// The model's parameters; its gradient has the same type.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LstmSa<S> {
     /// Reads the frames, `D` → `H`.
@@ -39,7 +39,7 @@ pub struct PackedLstmSa<S> {
     fc: PackedLinear<S>,
 }
 
-/// What forward remembers, and scratch.
+/// Intermediate values of the forward pass, and buffers of the backward pass.
 #[derive(Clone, Debug, Default)]
 pub struct LstmSaTape<S> {
     /// Gates and states of the LSTM.
@@ -59,7 +59,7 @@ pub struct LstmSaTape<S> {
     dcontext: Matrix<S>,
     dnormalised: Matrix<S>,
     ddropped: Matrix<S>,
-    /// What arrives at the hidden states from the attention, `[F,H]`.
+    /// Gradient of the hidden states from the attention, `[F,H]`.
     pub dh: Matrix<S>,
 }
 
@@ -77,7 +77,7 @@ impl<S: Scalar> LstmSa<S> {
     }
 
     /// The published initialisation of every layer.
-    pub fn init(inputs: usize, hidden: usize, vectors: usize, classes: usize, stream: &mut Stream) -> Self {
+    pub fn init(inputs: usize, hidden: usize, vectors: usize, classes: usize, stream: &mut RandomStream) -> Self {
         LstmSa {
             lstm: Lstm::init(inputs, hidden, stream),
             attention: Attention::init(hidden, vectors, stream),
@@ -86,7 +86,7 @@ impl<S: Scalar> LstmSa<S> {
         }
     }
 
-    /// Scores in training, into `tape.logits`; `tape.mask` says what dropout switches off.
+    /// Scores in training, into `tape.logits`; `tape.mask` is the dropout mask.
     pub fn forward_train(&self, layout: &Packed, x: &Matrix<S>, tape: &mut LstmSaTape<S>) {
         self.lstm.forward(layout, x, &mut tape.lstm);
         self.attention.forward(layout, &tape.lstm.h, &mut tape.attention, &mut tape.context);
@@ -95,7 +95,7 @@ impl<S: Scalar> LstmSa<S> {
         self.fc.forward(&tape.dropped, &mut tape.fc, &mut tape.logits);
     }
 
-    /// Undoes [`forward_train`](Self::forward_train), layer by layer in reverse. `dx` where that is wanted.
+    /// Undoes [`forward_train`](Self::forward_train), layer by layer in reverse. `dx` is written if it is given.
     pub fn backward(
         &self,
         layout: &Packed,
@@ -111,7 +111,7 @@ impl<S: Scalar> LstmSa<S> {
         self.backward_context(layout, x, tape, grads, dx);
     }
 
-    /// Undoes what lies under the context vectors, the same in training and evaluation: attention and LSTM.
+    /// The part below the context vectors, the same in training and evaluation: attention and LSTM.
     fn backward_context(
         &self,
         layout: &Packed,
@@ -130,12 +130,12 @@ impl<S: Scalar> LstmSa<S> {
         self.bn.update_running(&tape.bn);
     }
 
-    /// Scores in evaluation, into `tape.logits`: running statistics, no dropout, every clip for itself.
+    /// Scores in evaluation, into `tape.logits`: running statistics, no dropout, clips independent of each other.
     pub fn forward_eval(&self, layout: &Packed, x: &Matrix<S>, tape: &mut LstmSaTape<S>) {
         PackedLstmSa::new(self, Packing::for_layout(layout)).forward_eval(layout, x, tape);
     }
 
-    /// Undoes [`forward_eval`](Self::forward_eval): the gradient of a model in use.
+    /// Undoes [`forward_eval`](Self::forward_eval): the gradient of a trained model.
     pub fn backward_eval(
         &self,
         layout: &Packed,

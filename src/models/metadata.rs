@@ -1,28 +1,31 @@
-//! What a model file says about its model, besides the weights.
+//! The description in a model file: everything besides the weights.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use super::Model;
 use crate::audio::FeatureSettings;
 use crate::error::{Error, Kind, Result};
+use crate::labels::Labels;
+use crate::normalise::Normaliser;
 
 /// Where a model comes from and what it needs to be used.
 ///
-/// A file must have the first five fields; the others are empty where nothing is said. Fields that a later version adds
+/// A file must have the first five fields; the others may be empty. Fields that a later version adds
 /// are skipped when an earlier one reads the file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Metadata {
     /// Version of this description; [`FORMAT`](Self::FORMAT) when written by this program.
     pub format: u32,
     /// The model's name, such as `reslstm-sa-h64`; the tensors must agree.
     pub architecture: String,
     /// Class names, `[K]`, class 0 first.
-    pub labels: Vec<String>,
+    pub labels: Labels,
     /// Sample rate of the training recordings, Hz. Others must be resampled to it.
     pub sample_rate: u32,
-    /// How features are made of a recording.
+    /// How features are computed from a recording.
     pub features: FeatureSettings,
     /// Mean of every feature column, `[D]`; empty if the model takes features that are normalised already.
     #[serde(default)]
@@ -33,7 +36,7 @@ pub struct Metadata {
     /// `strict` or `published`: what training was allowed to see.
     #[serde(default)]
     pub protocol: String,
-    /// The fold whose test speakers the model has not heard; none if it was trained on all speakers.
+    /// The fold whose test speakers were left out of training; none if it was trained on all speakers.
     #[serde(default)]
     pub fold: Option<usize>,
     /// Which of several runs that differ in their seed alone, from 0.
@@ -48,20 +51,20 @@ pub struct Metadata {
     /// The epoch the weights are of, from 1; none if it is the last one whatever its score.
     #[serde(default)]
     pub best_epoch: Option<usize>,
-    /// Whom the model learned from.
+    /// Speakers of the training clips.
     #[serde(default)]
     pub train_speakers: Vec<String>,
-    /// Whose score chose the epoch.
+    /// Speakers whose score chose the epoch.
     #[serde(default)]
     pub validation_speakers: Vec<String>,
-    /// Whose score says how good the model is.
+    /// Speakers of the reported test score.
     #[serde(default)]
     pub test_speakers: Vec<String>,
     /// Scores by name, 0 to 1: `validation_uar`, `test_uar`, …
     #[serde(default)]
     pub scores: BTreeMap<String, f64>,
-    /// By which the last layer was divided after training, so that probabilities hold for speakers who were not learned from; none if
-    /// it was left as it was.
+    /// Temperature by which the last layer was divided after training, so that probabilities are calibrated for unseen speakers;
+    /// none if it was not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub temperature: Option<f64>,
     /// The settings of the training, as its configuration file would say them.
@@ -73,7 +76,7 @@ pub struct Metadata {
     /// Version of the program that wrote the file.
     #[serde(default)]
     pub program_version: String,
-    /// What the licence of the training data asks of those who use the model.
+    /// The licence of the training data, which also holds for the weights.
     #[serde(default)]
     pub licence: String,
 }
@@ -82,8 +85,8 @@ impl Metadata {
     /// The version of this description that this program writes, and the latest it reads.
     pub const FORMAT: u32 = 1;
 
-    /// A description with what a model cannot do without; the other fields say nothing yet.
-    pub fn new(architecture: String, labels: Vec<String>, sample_rate: u32, features: FeatureSettings) -> Self {
+    /// A description with the required fields; the others are empty.
+    pub fn new(architecture: String, labels: Labels, sample_rate: u32, features: FeatureSettings) -> Self {
         Metadata {
             format: Self::FORMAT,
             architecture,
@@ -110,16 +113,17 @@ impl Metadata {
         }
     }
 
-    /// Whether un-normalised features, and so recordings, can be used.
+    /// Whether the file says how features are normalised. If not, the model takes normalised features and no recordings.
     pub fn has_normalisation(&self) -> bool {
         !self.mean.is_empty()
     }
 
-    /// `x[d] ← (x[d] − mean[d]) / std[d]` for a frame `[D]`, in f64 and rounded once: to the bit what training did.
-    pub(super) fn normalise(&self, frame: &mut [f32]) {
-        for ((x, mean), std) in frame.iter_mut().zip(&self.mean).zip(&self.std) {
-            *x = ((f64::from(*x) - mean) / std) as f32;
-        }
+    /// The normalisation of the feature columns, `[D]`; none if the file does not say it.
+    ///
+    /// # Errors
+    /// [`Kind::Features`], as [`Normaliser::new`]. The metadata of a [`ModelFile`](super::ModelFile) were checked.
+    pub fn normaliser(&self) -> Result<Option<Normaliser>> {
+        self.has_normalisation().then(|| Normaliser::new(self.mean.clone(), self.std.clone())).transpose()
     }
 
     /// One line of JSON, keys sorted: the same description is always the same text.
@@ -132,17 +136,18 @@ impl Metadata {
 
     pub(super) fn from_json(json: &str) -> Result<Self> {
         let wrong = |problem: String| Error::new(Kind::Model, problem).at("metadata");
-        let value: serde_json::Value = serde_json::from_str(json).map_err(|error| wrong(error.to_string()))?;
-        // Asked first: what a later version means by the other fields is not known here.
+        let unreadable = |error: serde_json::Error| Error::caused_by(Kind::Model, error).at("metadata");
+        let value: serde_json::Value = serde_json::from_str(json).map_err(unreadable)?;
+        // Checked first: what a later version means by the other fields is not known here.
         let format = value.get("format").and_then(serde_json::Value::as_u64);
         if let Some(later) = format.filter(|&format| format > u64::from(Self::FORMAT)) {
             return Err(wrong(format!("expected format {} or earlier, got {later}", Self::FORMAT))
                 .advice("the file was written by a later version of this program: use that one"));
         }
-        serde_json::from_value(value).map_err(|error| wrong(error.to_string()))
+        serde_json::from_value(value).map_err(unreadable)
     }
 
-    /// Whether this can be said of `model`.
+    /// Checks that this is a description of `model`.
     pub(super) fn check(&self, model: &Model<f32>) -> Result<()> {
         let wrong = |problem: String| Err(Error::new(Kind::Model, problem).at("metadata"));
         let architecture = model.architecture().to_string();
@@ -153,15 +158,10 @@ impl Metadata {
             ));
         }
         if self.labels.len() != model.classes() {
-            return wrong(format!("expected {} labels, a class each, got {}", model.classes(), self.labels.len()));
+            return wrong(format!("expected {} labels, one per class, got {}", model.classes(), self.labels.len()));
         }
-        let distinct: BTreeSet<&String> = self.labels.iter().filter(|label| !label.is_empty()).collect();
-        if distinct.len() != self.labels.len() {
-            return wrong(format!("expected labels that differ and are not empty, got {:?}", self.labels));
-        }
-        self.features
-            .validate()
-            .map_err(|error| Error::new(Kind::Model, error.to_string()).at("metadata").advice("the file is damaged"))?;
+        let damaged = |error| Error::caused_by(Kind::Model, error).at("metadata").advice("the file is damaged");
+        self.features.validate().map_err(damaged)?;
         let inputs = model.inputs();
         if self.features.width() != inputs {
             let width = self.features.width();
@@ -171,12 +171,7 @@ impl Metadata {
         if widths != [0, 0] && widths != [inputs, inputs] {
             return wrong(format!("expected mean and std of {inputs} columns each, or none, got {widths:?}"));
         }
-        for (column, (mean, std)) in self.mean.iter().zip(&self.std).enumerate() {
-            if !(mean.is_finite() && std.is_finite() && *std > 0.0) {
-                let expected = "expected a finite mean and a positive standard deviation";
-                return wrong(format!("column {column}: {expected}, got {mean} and {std}"));
-            }
-        }
+        self.normaliser().map_err(damaged)?;
         if let Some(temperature) =
             self.temperature.filter(|temperature| !(temperature.is_finite() && *temperature > 0.0))
         {

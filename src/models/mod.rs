@@ -1,4 +1,4 @@
-//! The two models of the paper, one type for whichever is in use, the file a model is kept in, and its use.
+//! The two models of the paper, one type for either, the model file, and prediction.
 
 pub mod architecture;
 pub mod file;
@@ -17,7 +17,7 @@ pub use lstm_sa::{LstmSa, LstmSaTape, PackedLstmSa};
 pub use metadata::Metadata;
 pub use predictor::{Prediction, Predictor};
 pub use res_lstm_sa::{PackedResLstmSa, ResLstmSa, ResLstmSaTape};
-pub use stream::Stream;
+pub use stream::StreamingModel;
 pub use trace::{LstmTrace, Trace};
 
 use crate::layers::Packing;
@@ -37,39 +37,39 @@ pub enum Model<S> {
     ResLstmSa(ResLstmSa<S>),
 }
 
-/// What a [`Model`]'s forward remembers. LSTM-SA uses `top` alone.
+/// Intermediate values of a [`Model`]'s forward pass, for its backward pass. LSTM-SA uses only `top`.
 pub type Tape<S> = ResLstmSaTape<S>;
 
 impl<S: Scalar> Model<S> {
-    /// All zeros: a gradient before its first batch.
+    /// All zeros, for `inputs` `D` and `classes` `K`: a gradient before its first batch.
     pub fn zeros(architecture: Architecture, inputs: usize, classes: usize) -> Self {
-        let Architecture { family, hidden, vectors } = architecture;
-        match family {
+        let (hidden, vectors) = (architecture.hidden(), architecture.vectors());
+        match architecture.family() {
             Family::LstmSa => Model::LstmSa(LstmSa::zeros(inputs, hidden, vectors, classes)),
             Family::ResLstmSa => Model::ResLstmSa(ResLstmSa::zeros(inputs, hidden, vectors, classes)),
         }
     }
 
-    /// The published initialisation.
-    pub fn init(architecture: Architecture, inputs: usize, classes: usize, stream: &mut rng::Stream) -> Self {
-        let Architecture { family, hidden, vectors } = architecture;
-        match family {
+    /// The published initialisation, for `inputs` `D` and `classes` `K`.
+    pub fn init(architecture: Architecture, inputs: usize, classes: usize, stream: &mut rng::RandomStream) -> Self {
+        let (hidden, vectors) = (architecture.hidden(), architecture.vectors());
+        match architecture.family() {
             Family::LstmSa => Model::LstmSa(LstmSa::init(inputs, hidden, vectors, classes, stream)),
             Family::ResLstmSa => Model::ResLstmSa(ResLstmSa::init(inputs, hidden, vectors, classes, stream)),
         }
     }
 
-    /// Which model this is.
+    /// The model's shape.
     pub fn architecture(&self) -> Architecture {
         let (family, top) = match self {
             Model::LstmSa(model) => (Family::LstmSa, model),
             Model::ResLstmSa(model) => (Family::ResLstmSa, &model.top),
         };
         let [hidden, vectors] = top.attention.vector.shape();
-        Architecture { family, hidden, vectors }
+        Architecture::of_shape(family, hidden, vectors)
     }
 
-    /// `D`, features a frame.
+    /// `D`, features per frame.
     pub fn inputs(&self) -> usize {
         match self {
             Model::LstmSa(model) => model.lstm.inputs(),
@@ -85,7 +85,7 @@ impl<S: Scalar> Model<S> {
         }
     }
 
-    /// Scores in training, into `tape.top.logits`; `tape.top.mask` says what dropout switches off.
+    /// Scores `[N,K]` in training, into `tape.top.logits`: `x` `[F,D]` holds the packed frames, `tape.top.mask` the dropout mask.
     pub fn forward_train(&self, layout: &Packed, x: &Matrix<S>, tape: &mut Tape<S>) {
         match self {
             Model::LstmSa(model) => model.forward_train(layout, x, &mut tape.top),
@@ -93,7 +93,8 @@ impl<S: Scalar> Model<S> {
         }
     }
 
-    /// Adds the gradients of every parameter to `grads`, and writes ∂L/∂x to `dx` where that is wanted.
+    /// Undoes [`forward_train`](Self::forward_train): adds the gradient of every parameter to `grads` and writes ∂L/∂x to `dx` if
+    /// that is given; `dlogits` is `[N,K]`, `x` and `dx` are `[F,D]`.
     ///
     /// # Panics
     /// If `grads` is of another architecture.
@@ -115,8 +116,8 @@ impl<S: Scalar> Model<S> {
         }
     }
 
-    /// Divides all scores by `temperature`, by dividing the layer that makes them: labels stay, probabilities become softer (above 1)
-    /// or sharper (below).
+    /// Divides all scores by `temperature`, by dividing the last layer's weights and bias: labels stay the same, probabilities become
+    /// softer (above 1) or sharper (below 1).
     pub fn divide_scores(&mut self, temperature: f64) {
         let fc = match self {
             Model::LstmSa(model) => &mut model.fc,
@@ -134,12 +135,13 @@ impl<S: Scalar> Model<S> {
         }
     }
 
-    /// Scores in evaluation, into `tape.top.logits`: running statistics, no dropout, every clip for itself.
+    /// Scores `[N,K]` in evaluation, into `tape.top.logits`: running statistics, no dropout, clips independent of each other.
     pub fn forward_eval(&self, layout: &Packed, x: &Matrix<S>, tape: &mut Tape<S>) {
         PackedModel::new(self, Packing::for_layout(layout)).forward_eval(layout, x, tape);
     }
 
-    /// [`backward`](Self::backward) of [`forward_eval`](Self::forward_eval): the gradient of a model in use, one clip alone included.
+    /// [`backward`](Self::backward) of [`forward_eval`](Self::forward_eval): the gradient of a trained model, for one clip or
+    /// several.
     ///
     /// # Panics
     /// If `grads` is of another architecture.
@@ -236,7 +238,7 @@ mod tests {
     #[test]
     fn divided_scores_are_the_scores_divided() {
         for name in ["lstm-sa-h3", "reslstm-sa-h3"] {
-            let mut model = Model::<f64>::init(name.parse().unwrap(), 5, 4, &mut rng::Stream::new(1, "init", 0));
+            let mut model = Model::<f64>::init(name.parse().unwrap(), 5, 4, &mut rng::RandomStream::new(1, "init", 0));
             let x = Matrix::from_vec(6, 5, (0..30).map(|n| f64::from(n % 7) - 3.0).collect());
             let (layout, mut tape) = (Packed::new(&[6], Padding::Ignored), Tape::default());
             model.forward_eval(&layout, &x, &mut tape);

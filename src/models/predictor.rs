@@ -1,29 +1,34 @@
-//! A trained model in use: a recording or its features in, a label and its probability out.
+//! A trained model in use: a recording or its features in, labels and their probabilities out.
 
 use super::{Metadata, Model, ModelFile, PackedModel, Tape};
 use crate::audio::{FrontEnd, Recording};
 use crate::error::{Error, Kind, Result};
+use crate::labels::Labels;
 use crate::layers::Packing;
 use crate::layers::softmax_cross_entropy::softmax;
 use crate::matrix::Matrix;
+use crate::normalise::Normaliser;
 use crate::packed::{Packed, Padding};
 
-/// A model with all it needs to be used again and again: front end, normalisation, memory.
+/// A model with all it needs to predict many clips: front end, normalisation, and memory that is reused.
 ///
 /// ```
 /// use reslstm::audio::{FeatureSettings, Recording, write_wav16};
 /// use reslstm::models::{Metadata, Model, ModelFile, Predictor};
-/// use reslstm::rng::Stream;
-/// # let labels = vec!["calm".to_string(), "cross".to_string()];
+/// use reslstm::rng::RandomStream;
+/// # let labels = vec!["calm".to_string(), "cross".to_string()].try_into()?;
 /// # let mut metadata = Metadata::new("lstm-sa-h5".into(), labels, 16_000, FeatureSettings::default());
 /// # (metadata.mean, metadata.std) = (vec![0.0; 46], vec![1.0; 46]);
-/// # let model = Model::init("lstm-sa-h5".parse()?, 46, 2, &mut Stream::new(1, "init", 0));
+/// # let model = Model::init("lstm-sa-h5".parse()?, 46, 2, &mut RandomStream::new(1, "init", 0));
 /// # let file = ModelFile::new(model, Some(metadata))?.to_bytes(); // what `reslstm train` wrote
 /// # let wav = write_wav16(&[0.25; 32_000], 16_000);
 ///
 /// let mut predictor = Predictor::from_bytes(&file)?;
 /// let prediction = predictor.predict_recording(&Recording::from_wav(&wav)?)?;
-/// println!("{}: {}", predictor.labels()[prediction.label], prediction.probabilities[prediction.label]);
+/// println!("{}", prediction.label_name());
+/// for (label, probability) in prediction.named_probabilities() {
+///     println!("{label} {probability:.3}");
+/// }
 /// # assert!((prediction.probabilities.iter().sum::<f32>() - 1.0).abs() < 1e-6);
 /// # Ok::<(), reslstm::error::Error>(())
 /// ```
@@ -32,10 +37,10 @@ pub struct Predictor {
     file: ModelFile,
     /// The model of `file`.
     packed: PackedModel<f32>,
-    labels: Vec<String>,
-    /// Where the model says how it hears.
+    /// None if the model takes normalised features and no recordings, as is `normaliser`.
     front_end: Option<FrontEnd>,
-    /// Normalised features of the clip in hand, `[T,D]`.
+    normaliser: Option<Normaliser>,
+    /// Normalised features of the current clip, `[T,D]`.
     x: Matrix<f32>,
     layout: Packed,
     tape: Tape<f32>,
@@ -43,27 +48,48 @@ pub struct Predictor {
     probabilities: Matrix<f32>,
 }
 
-/// What a model makes of one clip.
+/// The prediction for one clip.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Prediction {
-    /// The most probable class, `0..K`; the first of several that are equally so.
+    /// The most probable class, `0..K`; the first of several that are equally probable.
     pub label: usize,
     /// Probability of every class, `[K]`; they add up to 1.
     pub probabilities: Vec<f32>,
+    labels: Labels,
 }
 
 impl Prediction {
-    /// The most probable of `probabilities` `[K]`.
-    pub(super) fn of(probabilities: &[f32]) -> Result<Self> {
+    /// The prediction from the probabilities `[K]` of the classes `labels`.
+    ///
+    /// # Errors
+    /// [`Kind::Model`] if a probability is NaN or infinite.
+    pub(super) fn new(labels: &Labels, probabilities: &[f32]) -> Result<Self> {
         if !probabilities.iter().all(|p| p.is_finite()) {
             let problem = format!("expected probabilities, got {probabilities:?}");
-            return Err(Error::new(Kind::Model, problem)
-                .advice("the features are far outside of what the model was trained on, or its weights are damaged"));
+            return Err(Error::new(Kind::Model, problem).advice(
+                "the features are far outside the range of the training features, or the weights are damaged",
+            ));
         }
         // `max_by` would give the last of several equal ones.
         let label =
             (0..probabilities.len()).fold(0, |best, k| if probabilities[k] > probabilities[best] { k } else { best });
-        Ok(Prediction { label, probabilities: probabilities.to_vec() })
+        Ok(Prediction { label, probabilities: probabilities.to_vec(), labels: labels.clone() })
+    }
+
+    /// The name of the most probable class.
+    pub fn label_name(&self) -> &str {
+        self.labels.name(self.label)
+    }
+
+    /// Probability of the most probable class.
+    pub fn probability(&self) -> f32 {
+        self.probabilities[self.label]
+    }
+
+    /// Name and probability of every class, class 0 first.
+    pub fn named_probabilities(&self) -> impl Iterator<Item = (&str, f32)> {
+        self.labels.iter().map(String::as_str).zip(self.probabilities.iter().copied())
     }
 }
 
@@ -79,17 +105,18 @@ impl Predictor {
     /// A model, ready for use.
     ///
     /// # Errors
-    /// [`Kind::Model`] if the sample rate in the metadata is none a recording has.
+    /// [`Kind::Model`] if the sample rate in the metadata is outside 1,000 to 1,000,000 Hz.
     pub fn new(file: ModelFile) -> Result<Self> {
-        let hears = file.metadata().filter(|metadata| metadata.has_normalisation());
-        let front_end = hears.map(|metadata| FrontEnd::new(metadata.features.clone(), metadata.sample_rate));
-        let front_end =
-            front_end.transpose().map_err(|error| Error::new(Kind::Model, error.to_string()).at("metadata"))?;
+        let metadata = file.metadata().filter(|metadata| metadata.has_normalisation());
+        let wrong = |error| Error::caused_by(Kind::Model, error).at("metadata");
+        let front_end = metadata.map(|metadata| FrontEnd::new(metadata.features.clone(), metadata.sample_rate));
+        let front_end = front_end.transpose().map_err(wrong)?;
+        let normaliser = file.metadata().map(Metadata::normaliser).transpose().map_err(wrong)?.flatten();
         Ok(Predictor {
             packed: PackedModel::new(file.model(), Packing::OneClip),
-            labels: file.labels(),
             file,
             front_end,
+            normaliser,
             x: Matrix::default(),
             layout: Packed::default(),
             tape: Tape::default(),
@@ -98,8 +125,8 @@ impl Predictor {
     }
 
     /// Class names, `[K]`.
-    pub fn labels(&self) -> &[String] {
-        &self.labels
+    pub fn labels(&self) -> &Labels {
+        self.file.labels()
     }
 
     /// The model.
@@ -107,7 +134,7 @@ impl Predictor {
         self.file.model()
     }
 
-    /// What the model file says about the model.
+    /// The description in the model file; none for a PyTorch state dict.
     pub fn metadata(&self) -> Option<&Metadata> {
         self.file.metadata()
     }
@@ -115,9 +142,9 @@ impl Predictor {
     /// Sample rate that recordings must have, Hz.
     ///
     /// # Errors
-    /// [`Kind::Model`] if the model takes features alone.
-    pub fn sample_rate(&mut self) -> Result<u32> {
-        Ok(self.front_end()?.sample_rate())
+    /// [`Kind::Model`] if the model takes features only.
+    pub fn sample_rate(&self) -> Result<u32> {
+        Ok(self.front_end.as_ref().ok_or_else(takes_features_only)?.sample_rate())
     }
 
     /// Prediction for a recording.
@@ -138,8 +165,8 @@ impl Predictor {
     /// Prediction for `samples` `[n]` at the model's sample rate, full scale −1 to 1.
     ///
     /// # Errors
-    /// [`Kind::Model`] if the model file does not say how features are normalised, [`Kind::Audio`] if there are no samples, or
-    /// some are no numbers or out of all scale.
+    /// [`Kind::Model`] if the model file does not say how features are normalised; [`Kind::Audio`] if there are no samples, or
+    /// some are NaN, infinite or beyond 2³¹ in size.
     pub fn predict_samples(&mut self, samples: &[f32]) -> Result<Prediction> {
         let features = self.features(samples)?;
         self.predict_features(&features)
@@ -153,32 +180,35 @@ impl Predictor {
         self.front_end()?.features(samples)
     }
 
-    /// Prediction for features `[T,D]`, a row a frame: not normalised, as the `features` command writes them, unless the model
-    /// file does not say how to normalise; then they are taken as they are.
+    /// Prediction for features `[T,D]`, one row per frame, not normalised (as the `features` command writes them). A model file
+    /// without statistics takes features that are normalised already.
     ///
     /// # Errors
-    /// [`Kind::Features`] if there are no frames, not the model's number of columns, or a value is not finite;
-    /// [`Kind::Model`] if weights and features are so large together that the scores are no numbers.
+    /// [`Kind::Features`] if there are no frames, the number of columns is not the model's, or a value is not finite;
+    /// [`Kind::Model`] if weights and features are so large that the scores overflow.
     pub fn predict_features(&mut self, features: &Matrix<f32>) -> Result<Prediction> {
         self.normalised(features)?;
         self.layout.set(std::iter::once(features.rows()), Padding::Ignored);
         self.packed.forward_eval(&self.layout, &self.x, &mut self.tape);
         softmax(&self.tape.top.logits, &mut self.probabilities);
-        Prediction::of(self.probabilities.row(0))
+        Prediction::new(self.file.labels(), self.probabilities.row(0))
     }
 
-    /// What the model reads, `[T,D]`: these features, normalised where the model file says how.
+    /// The model's input for these features, `[T,D]`: normalised, if the model file says how.
     ///
     /// # Errors
     /// [`Kind::Features`], as [`predict_features`](Self::predict_features).
     pub fn normalised(&mut self, features: &Matrix<f32>) -> Result<&Matrix<f32>> {
         self.check(features)?;
-        self.normalise(features);
+        match &self.normaliser {
+            Some(normaliser) => normaliser.apply_into(features, &mut self.x),
+            None => self.x.clone_from(features),
+        }
         Ok(&self.x)
     }
 
     fn front_end(&mut self) -> Result<&mut FrontEnd> {
-        self.front_end.as_mut().ok_or_else(takes_features_alone)
+        self.front_end.as_mut().ok_or_else(takes_features_only)
     }
 
     fn check(&self, features: &Matrix<f32>) -> Result<()> {
@@ -200,30 +230,20 @@ impl Predictor {
             }
         }
     }
-
-    fn normalise(&mut self, features: &Matrix<f32>) {
-        self.x.clone_from(features);
-        let Some(metadata) = self.file.metadata().filter(|metadata| metadata.has_normalisation()) else { return };
-        for t in 0..self.x.rows() {
-            metadata.normalise(self.x.row_mut(t));
-        }
-    }
 }
 
-/// The error of a model file that does not say how its model hears.
-pub(super) fn takes_features_alone() -> Error {
+/// The error for a recording and a model without normalisation.
+pub(super) fn takes_features_only() -> Error {
     let problem = "expected a model file with the mean and standard deviation of every feature column, got one without";
-    Error::new(Kind::Model, problem)
-        .advice("such a model takes features that are normalised already, and no recordings")
+    Error::new(Kind::Model, problem).advice("such a model takes normalised features only, no recordings")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::audio::FeatureSettings;
-    use crate::data::normalise::Normaliser;
     use crate::params::{Parameters, Path};
-    use crate::rng::Stream;
+    use crate::rng::RandomStream;
 
     const RATE: u32 = 8_000;
 
@@ -232,11 +252,11 @@ mod tests {
     }
 
     fn model(name: &str) -> Model<f32> {
-        Model::init(name.parse().unwrap(), 15, 3, &mut Stream::new(2, "init", 0))
+        Model::init(name.parse().unwrap(), 15, 3, &mut RandomStream::new(2, "init", 0))
     }
 
     fn predictor(name: &str) -> Predictor {
-        let labels = ["calm", "cross", "fed up"].map(String::from).to_vec();
+        let labels = ["calm", "cross", "fed up"].map(String::from).to_vec().try_into().unwrap();
         let mut metadata = Metadata::new(name.into(), labels, RATE, settings());
         metadata.mean = (0..15).map(|column| f64::from(column) - 40.3).collect();
         metadata.std = (0..15).map(|column| 1.7 + f64::from(column)).collect();
@@ -245,12 +265,12 @@ mod tests {
     }
 
     fn samples(length: usize) -> Vec<f32> {
-        let mut stream = Stream::new(9, "noise", length as u64);
+        let mut stream = RandomStream::new(9, "noise", length as u64);
         (0..length).map(|_| (0.1 * stream.normal()) as f32).collect()
     }
 
     #[test]
-    fn a_prediction_is_front_end_normaliser_and_model_in_a_row() {
+    fn a_prediction_is_front_end_then_normaliser_then_model() {
         for name in ["lstm-sa-h4", "reslstm-sa-h4"] {
             let mut predictor = predictor(name);
             let samples = samples(3_000);
@@ -264,7 +284,10 @@ mod tests {
 
             let prediction = predictor.predict_samples(&samples).unwrap();
             assert_eq!(prediction.probabilities, expected.as_slice());
-            let largest = prediction.probabilities[prediction.label];
+            let largest = prediction.probability();
+            assert_eq!(prediction.label_name(), ["calm", "cross", "fed up"][prediction.label]);
+            let named = prediction.named_probabilities().nth(prediction.label);
+            assert_eq!(named, Some((prediction.label_name(), largest)));
             assert!(prediction.probabilities.iter().all(|&p| p <= largest));
             assert_eq!(predictor.predict_features(&features).unwrap(), prediction);
             let recording = Recording { sample_rate: RATE, samples };
@@ -273,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_a_clip_stays_behind() {
+    fn a_prediction_does_not_depend_on_earlier_clips() {
         let mut used = predictor("reslstm-sa-h4");
         for length in [5_000, 10, 9_000, 700] {
             let samples = samples(length);
@@ -288,11 +311,13 @@ mod tests {
         zero.visit_mut(&Path::ROOT, &mut |_, _, _, values| values.fill(0.0));
         let mut predictor = Predictor::new(ModelFile::new(zero, None).unwrap()).unwrap();
         let prediction = predictor.predict_features(&Matrix::zeros(2, 15)).unwrap();
-        assert_eq!(prediction, Prediction { label: 0, probabilities: vec![1.0 / 3.0; 3] });
+        assert_eq!((prediction.label, &prediction.probabilities[..]), (0, &[1.0 / 3.0; 3][..]));
+        let named: Vec<_> = prediction.named_probabilities().collect();
+        assert_eq!(named, [("class 0", 1.0 / 3.0), ("class 1", 1.0 / 3.0), ("class 2", 1.0 / 3.0)]);
     }
 
     #[test]
-    fn another_sample_rate_is_refused_with_both() {
+    fn another_sample_rate_is_refused_and_both_are_named() {
         let mut predictor = predictor("lstm-sa-h4");
         assert_eq!(predictor.sample_rate().unwrap(), RATE);
         let error = predictor.predict_recording(&Recording { sample_rate: 44_100, samples: samples(900) }).unwrap_err();
@@ -321,10 +346,14 @@ mod tests {
 
     #[test]
     fn a_model_without_statistics_takes_normalised_features_and_no_audio() {
-        let mut silent =
-            Metadata::new("lstm-sa-h4".into(), ["a", "b", "c"].map(String::from).to_vec(), RATE, settings());
-        silent.seed = 4;
-        for metadata in [None, Some(silent)] {
+        let mut without_statistics = Metadata::new(
+            "lstm-sa-h4".into(),
+            vec!["a".into(), "b".into(), "c".into()].try_into().unwrap(),
+            RATE,
+            settings(),
+        );
+        without_statistics.seed = 4;
+        for metadata in [None, Some(without_statistics)] {
             let file = ModelFile::new(model("lstm-sa-h4"), metadata).unwrap();
             let mut predictor = Predictor::from_bytes(&file.to_bytes()).unwrap();
             assert!(predictor.sample_rate().is_err());
@@ -337,12 +366,12 @@ mod tests {
 
             let error = predictor.predict_samples(&samples(500)).unwrap_err();
             assert_eq!(error.kind(), Kind::Model);
-            assert!(error.to_string().contains("features that are normalised already, and no recordings"), "{error}");
+            assert!(error.to_string().contains("takes normalised features only, no recordings"), "{error}");
         }
     }
 
     #[test]
-    fn scores_that_are_no_numbers_are_an_error() {
+    fn scores_that_overflow_are_an_error() {
         let mut huge = model("lstm-sa-h4");
         huge.visit_mut(&Path::ROOT, &mut |_, _, _, values| values.fill(f32::MAX));
         let mut predictor = Predictor::new(ModelFile::new(huge, None).unwrap()).unwrap();
@@ -351,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sample_rate_no_recording_has_is_found_when_the_model_is_loaded() {
+    fn an_impossible_sample_rate_is_refused_when_the_model_is_loaded() {
         let mut metadata = predictor("lstm-sa-h4").metadata().unwrap().clone();
         metadata.sample_rate = 3;
         let error = Predictor::new(ModelFile::new(model("lstm-sa-h4"), Some(metadata)).unwrap()).err().unwrap();

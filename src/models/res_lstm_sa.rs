@@ -10,10 +10,10 @@ use crate::layers::{BatchNorm, BatchNormTape, Lstm, LstmTape, PackedLstm, Packin
 use crate::matrix::Matrix;
 use crate::packed::Packed;
 use crate::params::parameters;
-use crate::rng::Stream;
+use crate::rng::RandomStream;
 use crate::scalar::Scalar;
 
-/// The model, and the shape of its gradient.
+/// The model's parameters; its gradient has the same type.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ResLstmSa<S> {
     /// Enriches the frames with context, `D` → `D`.
@@ -41,7 +41,7 @@ pub struct PackedResLstmSa<S> {
     top: PackedLstmSa<S>,
 }
 
-/// What forward remembers, and scratch.
+/// Intermediate values of the forward pass, and buffers of the backward pass.
 #[derive(Clone, Debug, Default)]
 pub struct ResLstmSaTape<S> {
     /// Gates and states of LSTM1.
@@ -69,7 +69,7 @@ impl<S: Scalar> ResLstmSa<S> {
     }
 
     /// The published initialisation of every layer.
-    pub fn init(inputs: usize, hidden: usize, vectors: usize, classes: usize, stream: &mut Stream) -> Self {
+    pub fn init(inputs: usize, hidden: usize, vectors: usize, classes: usize, stream: &mut RandomStream) -> Self {
         ResLstmSa {
             lstm1: Lstm::init(inputs, inputs, stream),
             bn_residual: BatchNorm::init(inputs),
@@ -86,7 +86,7 @@ impl<S: Scalar> ResLstmSa<S> {
         self.top.forward_train(layout, &tape.enriched, &mut tape.top);
     }
 
-    /// Undoes [`forward_train`](Self::forward_train), layer by layer in reverse. `dx` where that is wanted.
+    /// Undoes [`forward_train`](Self::forward_train), layer by layer in reverse. `dx` is written if it is given.
     pub fn backward(
         &self,
         layout: &Packed,
@@ -102,7 +102,7 @@ impl<S: Scalar> ResLstmSa<S> {
         self.backward_sum(layout, x, tape, grads, dx);
     }
 
-    /// Undoes what lies under the sum, the same in training and evaluation: LSTM1 and the residual connection.
+    /// The part below the sum, the same in training and evaluation: LSTM1 and the residual connection.
     fn backward_sum(
         &self,
         layout: &Packed,
@@ -123,12 +123,12 @@ impl<S: Scalar> ResLstmSa<S> {
         self.top.update_running(&tape.top);
     }
 
-    /// Scores in evaluation, into `tape.top.logits`: running statistics, no dropout, every clip for itself.
+    /// Scores in evaluation, into `tape.top.logits`: running statistics, no dropout, clips independent of each other.
     pub fn forward_eval(&self, layout: &Packed, x: &Matrix<S>, tape: &mut ResLstmSaTape<S>) {
         PackedResLstmSa::new(self, Packing::for_layout(layout)).forward_eval(layout, x, tape);
     }
 
-    /// Undoes [`forward_eval`](Self::forward_eval): the gradient of a model in use.
+    /// Undoes [`forward_eval`](Self::forward_eval): the gradient of a trained model.
     pub fn backward_eval(
         &self,
         layout: &Packed,

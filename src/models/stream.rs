@@ -1,11 +1,11 @@
-//! A model that reads a clip as it comes: a frame in, the probabilities of the clip so far out, in memory that does not grow.
+//! A model that reads a clip frame by frame: one frame in, the probabilities of the clip so far out, in constant memory.
 //!
 //! The LSTMs keep their states, the attention keeps a running softmax ([`RunningAttention`]), and batch norm in evaluation
 //! sees one row at a time anyway. So after every frame the probabilities are those that
 //! [`Model::forward_eval`] gives the frames so far as one clip: within 1e-6, which is what a sum in another order costs.
 //!
-//! The attention is over everything heard since the beginning: after minutes one more frame changes little, and after a
-//! million frames (twelve hours at 48 kHz) the sums of `f32` hardly notice it. [`Stream::reset`] begins a new clip.
+//! The attention is over all frames since the beginning: after minutes one more frame changes little, and after a million
+//! frames (twelve hours at 48 kHz) it nearly vanishes in the rounding of `f32` sums. [`StreamingModel::reset`] begins a new clip.
 
 use super::{LstmSa, Model};
 use crate::layers::softmax_cross_entropy::softmax;
@@ -13,14 +13,14 @@ use crate::layers::{BatchNorm, PackedLinear, RunningAttention, RunningLstm};
 use crate::matrix::Matrix;
 use crate::scalar::Scalar;
 
-/// A model in the midst of a clip.
+/// A model and its state after the frames so far.
 ///
 /// ```
-/// use reslstm::models::{Model, Stream};
+/// use reslstm::models::{Model, StreamingModel};
 /// use reslstm::rng;
 ///
-/// let model = Model::<f32>::init("reslstm-sa-h64".parse()?, 46, 8, &mut rng::Stream::new(1, "init", 0));
-/// let mut stream = Stream::new(&model);
+/// let model = Model::<f32>::init("reslstm-sa-h64".parse()?, 46, 8, &mut rng::RandomStream::new(1, "init", 0));
+/// let mut stream = StreamingModel::new(&model);
 /// for frame in [[0.5; 46], [-0.5; 46]] {
 ///     let probabilities = stream.push(&frame); // of the clip so far
 ///     assert!((probabilities.iter().sum::<f32>() - 1.0).abs() < 1e-6);
@@ -28,7 +28,7 @@ use crate::scalar::Scalar;
 /// # Ok::<(), reslstm::error::Error>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Stream<S> {
+pub struct StreamingModel<S> {
     residual: Option<Residual<S>>,
     lstm: RunningLstm<S>,
     attention: RunningAttention<S>,
@@ -41,7 +41,7 @@ pub struct Stream<S> {
     probabilities: Matrix<S>,
 }
 
-/// What ResLSTM-SA has in front of LSTM-SA.
+/// The part of ResLSTM-SA in front of LSTM-SA.
 #[derive(Clone, Debug)]
 struct Residual<S> {
     lstm1: RunningLstm<S>,
@@ -51,7 +51,7 @@ struct Residual<S> {
     enriched: Vec<S>,
 }
 
-/// Batch norm, and what evaluation computes once of its running statistics.
+/// Batch norm in evaluation, with `1/√(var + ε)` computed once.
 #[derive(Clone, Debug)]
 struct RunningNorm<S> {
     layer: BatchNorm<S>,
@@ -79,8 +79,8 @@ impl<S: Scalar> Residual<S> {
     }
 }
 
-impl<S: Scalar> Stream<S> {
-    /// Before the first frame. The weights are copied: what becomes of `model` later does not matter.
+impl<S: Scalar> StreamingModel<S> {
+    /// The state before the first frame. The weights are copied: later changes of `model` have no effect.
     pub fn new(model: &Model<S>) -> Self {
         match model {
             Model::LstmSa(model) => Self::above(None, model),
@@ -99,7 +99,7 @@ impl<S: Scalar> Stream<S> {
 
     fn above(residual: Option<Residual<S>>, top: &LstmSa<S>) -> Self {
         let (hidden, classes) = (top.lstm.hidden(), top.fc.bias.len());
-        Stream {
+        StreamingModel {
             residual,
             lstm: RunningLstm::new(&top.lstm),
             attention: RunningAttention::new(&top.attention),
@@ -111,8 +111,7 @@ impl<S: Scalar> Stream<S> {
         }
     }
 
-    /// Probabilities `[K]` of the clip so far, of which `frame` `[D]`, normalised as the model expects it, is the newest.
-    /// Allocates nothing.
+    /// Probabilities `[K]` of the clip so far, after its next `frame` `[D]`, normalised as in training. Allocates nothing.
     ///
     /// # Panics
     /// If `frame` has not `D` values.
@@ -128,7 +127,7 @@ impl<S: Scalar> Stream<S> {
         self.probabilities.row(0)
     }
 
-    /// Back to before the first frame.
+    /// Begins a new clip.
     pub fn reset(&mut self) {
         if let Some(residual) = &mut self.residual {
             residual.lstm1.reset();
@@ -149,7 +148,7 @@ mod tests {
 
     /// As training leaves it: every tensor away from its initial value, the running statistics too.
     fn trained<S: Scalar>(name: &str, inputs: usize, seed: u64) -> Model<S> {
-        let mut stream = rng::Stream::new(seed, "trained", 0);
+        let mut stream = rng::RandomStream::new(seed, "trained", 0);
         let mut model = Model::init(name.parse().unwrap(), inputs, 5, &mut stream);
         model.visit_mut(&Path::ROOT, &mut |path, role, _, values| {
             let variance = path.to_string().ends_with("running_var");
@@ -165,12 +164,12 @@ mod tests {
     }
 
     fn frames<S: Scalar>(count: usize, inputs: usize, seed: u64) -> Matrix<S> {
-        let mut stream = rng::Stream::new(seed, "frames", 0);
+        let mut stream = rng::RandomStream::new(seed, "frames", 0);
         Matrix::from_vec(count, inputs, (0..count * inputs).map(|_| S::from_f64(stream.normal())).collect())
     }
 
     /// Largest difference between the stream and the whole clip of every prefix.
-    fn worst<S: Scalar>(model: &Model<S>, stream: &mut Stream<S>, x: &Matrix<S>) -> f64 {
+    fn worst<S: Scalar>(model: &Model<S>, stream: &mut StreamingModel<S>, x: &Matrix<S>) -> f64 {
         let (mut tape, mut expected, mut worst) = (Tape::default(), Matrix::default(), 0.0f64);
         for t in 1..=x.rows() {
             let prefix = Matrix::from_vec(t, x.cols(), x.rows_between(0, t).to_vec());
@@ -195,7 +194,7 @@ mod tests {
             let family = if residual { "reslstm-sa" } else { "lstm-sa" };
             let name = format!("{family}-h{hidden}") + &if vectors > 1 { format!("-{vectors}vectors") } else { String::new() };
             let model = trained::<f32>(&name, inputs, seed);
-            let mut stream = Stream::new(&model);
+            let mut stream = StreamingModel::new(&model);
             let difference = worst(&model, &mut stream, &frames(length, inputs, seed));
             prop_assert!(difference <= 1e-6, "{name}: {difference:e}");
             // Another clip, of which the first must leave no trace.
@@ -209,7 +208,7 @@ mod tests {
     fn in_f64_only_the_order_of_sums_is_left() {
         for name in ["lstm-sa-h9", "reslstm-sa-h20", "reslstm-sa-h7-3vectors"] {
             let model = trained::<f64>(name, 11, 3);
-            let difference = worst(&model, &mut Stream::new(&model), &frames(30, 11, 4));
+            let difference = worst(&model, &mut StreamingModel::new(&model), &frames(30, 11, 4));
             assert!(difference < 1e-14, "{name}: {difference:e}");
         }
     }
@@ -218,7 +217,7 @@ mod tests {
     fn a_clip_of_a_minute_keeps_its_precision() {
         let model = trained::<f32>("reslstm-sa-h64", 46, 8);
         let x = frames::<f32>(1_400, 46, 9);
-        let (mut tape, mut expected, mut stream) = (Tape::default(), Matrix::default(), Stream::new(&model));
+        let (mut tape, mut expected, mut stream) = (Tape::default(), Matrix::default(), StreamingModel::new(&model));
         model.forward_eval(&Packed::new(&[x.rows()], Padding::Ignored), &x, &mut tape);
         softmax(&tape.top.logits, &mut expected);
         let mut last = Vec::new();

@@ -1,13 +1,13 @@
-//! Everything a model computes on its way through one clip, kept to be looked at.
+//! All intermediate values of a model for one clip, for figures and explanations.
 
-use super::{LstmSa, Model, Stream, Tape};
+use super::{LstmSa, Model, StreamingModel, Tape};
 use crate::kernels::{Panels, Start, Term, product};
 use crate::layers::{Lstm, LstmTape};
 use crate::matrix::Matrix;
 use crate::packed::{Packed, Padding};
 use crate::scalar::Scalar;
 
-/// What a model computes in evaluation on one clip of `T` frames.
+/// The intermediate values of a model in evaluation, for one clip of `T` frames.
 #[derive(Clone, Debug)]
 pub struct Trace<S> {
     /// The LSTMs, from the input up.
@@ -20,23 +20,23 @@ pub struct Trace<S> {
     pub probabilities: Matrix<S>,
 }
 
-/// Gates and states of one LSTM, and what its gates are made of.
+/// Gates and states of one LSTM, and the terms of its gates.
 #[derive(Clone, Debug)]
 pub struct LstmTrace<S> {
     /// The LSTM's name in the model: `lstm`, or `lstm1` and `lstm2`.
     pub name: &'static str,
-    /// What of every gate's sum comes from its input, `W_ih·x`, gates i, f, g, o side by side, `[T,4H]`.
+    /// The input's part of every gate's sum, `W_ih·x`, gates i, f, g, o side by side, `[T,4H]`.
     pub input: Matrix<S>,
-    /// What comes from the step before, `W_hh·h₋₁`, `[T,4H]`.
+    /// The previous state's part, `W_hh·h₋₁`, `[T,4H]`.
     pub recurrent: Matrix<S>,
-    /// What is always there, `b_ih + b_hh`, `[4H]`.
+    /// The constant part, `b_ih + b_hh`, `[4H]`.
     pub bias: Vec<S>,
     /// Gates after their activation, and states.
     pub tape: LstmTape<S>,
 }
 
 impl<S: Scalar> Trace<S> {
-    /// Of `model` on clip `x`, `[T,D]`, normalised as the model expects it.
+    /// Runs `model` on clip `x`, `[T,D]`, normalised as in training.
     ///
     /// # Panics
     /// If `x` has not `D` columns, or no rows.
@@ -95,7 +95,7 @@ fn attention_scores<S: Scalar>(top: &LstmSa<S>, h: &Matrix<S>) -> Matrix<S> {
 }
 
 fn running_probabilities<S: Scalar>(model: &Model<S>, x: &Matrix<S>) -> Matrix<S> {
-    let mut stream = Stream::new(model);
+    let mut stream = StreamingModel::new(model);
     let mut probabilities = Matrix::zeros(x.rows(), model.classes());
     for (t, frame) in x.iter_rows().enumerate() {
         probabilities.row_mut(t).copy_from_slice(stream.push(frame));
@@ -112,7 +112,7 @@ mod tests {
     /// A clip of seven frames, and every model that differs in what it has.
     fn traced() -> impl Iterator<Item = (Model<f32>, Matrix<f32>, Trace<f32>)> {
         ["lstm-sa-h5", "reslstm-sa-h9", "reslstm-sa-h3-2vectors"].into_iter().map(|name| {
-            let mut stream = rng::Stream::new(6, "trace", 0);
+            let mut stream = rng::RandomStream::new(6, "trace", 0);
             let model = Model::init(name.parse().unwrap(), 11, 4, &mut stream);
             let x = Matrix::from_vec(7, 11, (0..77).map(|_| stream.normal() as f32).collect());
             let trace = Trace::of(&model, &x);
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn the_shares_of_a_gate_add_up_to_it() {
+    fn the_terms_of_a_gate_add_up_to_it() {
         for (model, _, trace) in traced() {
             let names: Vec<_> = trace.lstms.iter().map(|lstm| lstm.name).collect();
             assert_eq!(names, if matches!(model, Model::LstmSa(_)) { vec!["lstm"] } else { vec!["lstm1", "lstm2"] });
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_probabilities_are_the_clips() {
+    fn the_last_probabilities_are_those_of_the_whole_clip() {
         for (model, x, trace) in traced() {
             let (mut tape, mut whole) = (Tape::default(), Matrix::default());
             model.forward_eval(&Packed::new(&[7], Padding::Ignored), &x, &mut tape);

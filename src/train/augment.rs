@@ -14,7 +14,7 @@
 use crate::data::condition::Condition;
 use crate::error::{Error, Kind, Result};
 use crate::matrix::Matrix;
-use crate::rng::Stream;
+use crate::rng::RandomStream;
 use serde::{Deserialize, Serialize};
 
 /// What is drawn; the default draws nothing.
@@ -114,7 +114,7 @@ impl Augment {
     pub fn vary<'a>(
         &self,
         heard: impl FnOnce(Condition) -> &'a Matrix<f32>,
-        stream: &mut Stream,
+        stream: &mut RandomStream,
         out: &mut Matrix<f32>,
     ) {
         let drawn = stream.below(self.speeds.len() + self.conditions.len());
@@ -160,7 +160,7 @@ pub fn stretch(x: &Matrix<f32>, frames: usize, y: &mut Matrix<f32>) {
 }
 
 /// Adds to every column of `x` `[T,D]` a normal number of mean 0 and standard deviation `strength`, one for all its frames.
-pub fn change_channel(strength: f64, stream: &mut Stream, x: &mut Matrix<f32>) {
+pub fn change_channel(strength: f64, stream: &mut RandomStream, x: &mut Matrix<f32>) {
     for column in 0..x.cols() {
         let shift = (strength * stream.normal()) as f32;
         for frame in 0..x.rows() {
@@ -169,8 +169,8 @@ pub fn change_channel(strength: f64, stream: &mut Stream, x: &mut Matrix<f32>) {
     }
 }
 
-/// Adds to every value of `x` a [nearly normal](Stream::nearly_normal) number of mean 0 and standard deviation `strength`.
-pub fn add_noise(strength: f64, stream: &mut Stream, x: &mut Matrix<f32>) {
+/// Adds to every value of `x` a [nearly normal](RandomStream::nearly_normal) number of mean 0 and standard deviation `strength`.
+pub fn add_noise(strength: f64, stream: &mut RandomStream, x: &mut Matrix<f32>) {
     for value in x.as_mut_slice() {
         *value += strength as f32 * stream.nearly_normal();
     }
@@ -208,7 +208,7 @@ mod tests {
     #[test]
     fn noise_has_the_strength_asked_for() {
         let mut x = Matrix::from_vec(500, 46, vec![3.0; 500 * 46]);
-        add_noise(0.5, &mut Stream::new(1, "noise", 0), &mut x);
+        add_noise(0.5, &mut RandomStream::new(1, "noise", 0), &mut x);
         let n = x.as_slice().len() as f64;
         let mean = x.as_slice().iter().map(|&x| f64::from(x)).sum::<f64>() / n;
         let deviation = (x.as_slice().iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / n).sqrt();
@@ -220,7 +220,7 @@ mod tests {
     fn a_channel_is_one_shift_a_column_all_through_the_clip() {
         let frames = Matrix::from_vec(3, 2000, (0..6000).map(|n| (n % 7) as f32).collect());
         let mut x = frames.clone();
-        change_channel(0.4, &mut Stream::new(1, "channel", 0), &mut x);
+        change_channel(0.4, &mut RandomStream::new(1, "channel", 0), &mut x);
         let shifts: Vec<f64> = (0..2000).map(|column| f64::from(x[(0, column)] - frames[(0, column)])).collect();
         for (column, &shift) in shifts.iter().enumerate() {
             for frame in 1..3 {
@@ -245,7 +245,7 @@ mod tests {
         let (mut heard, mut lengths, mut out) = ([0; 4], Vec::new(), Matrix::default());
         for clip in 0..4000 {
             let frames = |condition| &clips[ways.iter().position(|&way| way == condition).unwrap()];
-            augment.vary(frames, &mut Stream::new(2, "augment", clip), &mut out);
+            augment.vary(frames, &mut RandomStream::new(2, "augment", clip), &mut out);
             heard[out[(0, 0)] as usize] += 1;
             lengths.push(out.rows());
         }
@@ -253,7 +253,7 @@ mod tests {
         assert!(heard.iter().all(|&n| (860..1140).contains(&n)), "{heard:?}");
         assert_eq!((lengths.iter().min(), lengths.iter().max()), (Some(&80), Some(&120)));
         let same = Augment::default();
-        same.vary(|_| &clips[1], &mut Stream::new(2, "augment", 0), &mut out);
+        same.vary(|_| &clips[1], &mut RandomStream::new(2, "augment", 0), &mut out);
         assert_eq!(out, clips[1]);
     }
 

@@ -124,11 +124,11 @@ impl Reliability {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rng::Stream;
+    use crate::rng::RandomStream;
 
     /// Scores whose softmax is the truth, and labels drawn from it.
     fn honest(clips: usize) -> (Matrix<f32>, Vec<usize>) {
-        let mut stream = Stream::new(4, "scores", 0);
+        let mut stream = RandomStream::new(4, "scores", 0);
         let scores = Matrix::from_vec(clips, 5, (0..clips * 5).map(|_| (1.5 * stream.normal()) as f32).collect());
         let draw = |row: &[f32]| {
             let weights: Vec<f64> = row.iter().map(|&s| f64::from(s).exp()).collect();

@@ -119,14 +119,15 @@ fn le_bytes(values: &[f32]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{Clip, Dataset, Labels, folds::Split};
+    use crate::data::{Clip, Dataset, folds::Split};
+    use crate::labels::Labels;
     use crate::matrix::Matrix;
-    use crate::rng::Stream;
+    use crate::rng::RandomStream;
     use crate::train::{Augment, Recipe, Settings, Task, Training, Weights};
 
     /// Four speakers, three classes that differ in the mean of one column.
     fn task() -> Task {
-        let mut stream = Stream::new(9, "clips", 0);
+        let mut stream = RandomStream::new(9, "clips", 0);
         let mut clips = Vec::new();
         for clip in 0..36 {
             let (label, frames) = (clip % 3, 3 + clip % 5);

@@ -13,7 +13,7 @@ use crate::models::Model;
 use crate::optim::{Adam, CosineWarmRestarts};
 use crate::packed::Padding;
 use crate::params::{Parameters, Path};
-use crate::rng::{Stream, derive_seed};
+use crate::rng::{RandomStream, derive_seed};
 use serde::{Deserialize, Serialize};
 
 /// What one epoch did.
@@ -104,7 +104,7 @@ pub struct Other {
 impl<'a> Training<'a> {
     /// Before the first epoch: weights drawn from `seed`.
     pub fn new(settings: &'a Settings, task: &'a Task, seed: u64) -> Self {
-        let model = Model::init(settings.arch, task.inputs, task.classes, &mut Stream::new(seed, "init", 0));
+        let model = Model::init(settings.arch, task.inputs, task.classes, &mut RandomStream::new(seed, "init", 0));
         let adam = Adam::new(model.parameter_count(), settings.weight_decay);
         Self::resume(
             settings,
@@ -165,8 +165,8 @@ impl<'a> Training<'a> {
         let lr = CosineWarmRestarts::published(settings.lr, settings.t0).rate(epoch);
         order.clear();
         order.extend_from_slice(&task.train);
-        Stream::new(*seed, "shuffle", epoch as u64).shuffle(order);
-        let mut masks = Stream::new(*seed, "dropout", epoch as u64);
+        RandomStream::new(*seed, "shuffle", epoch as u64).shuffle(order);
+        let mut masks = RandomStream::new(*seed, "dropout", epoch as u64);
         let mut loss = 0.0;
         for picks in batches(order, settings.batch) {
             match &settings.augment {
@@ -297,7 +297,7 @@ impl Heard {
         let Heard { examples, order, scratch } = self;
         examples.resize_with(picks.len().max(examples.len()), || Example { frames: Matrix::default(), label: 0 });
         for (example, &clip) in examples.iter_mut().zip(picks) {
-            let mut stream = Stream::new(seed, "clip", clip as u64);
+            let mut stream = RandomStream::new(seed, "clip", clip as u64);
             augment.vary(|condition| task.frames_in(condition, clip, scratch), &mut stream, &mut example.frames);
             example.label = task.examples[clip].label;
         }
@@ -315,7 +315,7 @@ mod tests {
     fn the_mean_of_models_is_taken_value_by_value() {
         let arch = "reslstm-sa-h3".parse().unwrap();
         let models: Vec<Model<f32>> =
-            (0..3).map(|seed| Model::init(arch, 5, 4, &mut Stream::new(seed, "init", 0))).collect();
+            (0..3).map(|seed| Model::init(arch, 5, 4, &mut RandomStream::new(seed, "init", 0))).collect();
         let values = |model: &Model<f32>| {
             let mut all = Vec::new();
             model.visit(&Path::ROOT, &mut |_, _, _, values| all.extend_from_slice(values));

@@ -6,7 +6,7 @@ use crate::matrix::Matrix;
 use crate::models::{Model, Tape};
 use crate::optim::Adam;
 use crate::params::Parameters;
-use crate::rng::Stream;
+use crate::rng::RandomStream;
 use crate::scalar::Scalar;
 
 /// Memory of a step beyond the forward's, reused from batch to batch: after the largest batch a step allocates nothing.
@@ -32,10 +32,10 @@ impl<S: Scalar> Step<S> {
         adam: &mut Adam<S>,
         batch: &Batch<S>,
         tape: &mut Tape<S>,
-        (rate, masks): (f64, &mut Stream),
+        (rate, masks): (f64, &mut RandomStream),
         lr: f64,
     ) -> S {
-        let hidden = model.architecture().hidden;
+        let hidden = model.architecture().hidden();
         dropout::draw_mask(rate, batch.layout.clips(), hidden, masks, &mut tape.top.mask);
         model.forward_train(&batch.layout, &batch.x, tape);
         let loss = cross_entropy::forward(&tape.top.logits, &batch.labels, &mut self.probabilities);

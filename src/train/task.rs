@@ -5,13 +5,13 @@ use super::settings::{Protocol, Settings, Validation};
 use crate::data::batch::{Batch, Example, batches};
 use crate::data::condition::Condition;
 use crate::data::folds::Split;
-use crate::data::normalise::Normaliser;
 use crate::data::{Dataset, Heard};
 use crate::error::{Error, Kind, Result};
 use crate::layers::Packing;
 use crate::layers::softmax_cross_entropy::softmax;
 use crate::matrix::Matrix;
 use crate::models::{Model, PackedModel, Tape};
+use crate::normalise::Normaliser;
 use std::sync::Arc;
 
 /// Clips in a batch of an evaluation where that does not change the result.

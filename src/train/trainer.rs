@@ -94,7 +94,7 @@ pub fn model_file(
     task: &Task,
     outcome: Outcome,
 ) -> Result<ModelFile> {
-    let labels = data.dataset.labels().names().to_vec();
+    let labels = data.dataset.labels().clone();
     let mut metadata = Metadata::new(settings.arch.to_string(), labels, data.sample_rate, data.features.clone());
     metadata.mean = task.normaliser.mean().to_vec();
     metadata.std = task.normaliser.std().to_vec();
@@ -124,8 +124,9 @@ pub fn model_file(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{Clip, Labels};
+    use crate::data::Clip;
     use crate::error::Kind;
+    use crate::labels::Labels;
     use crate::matrix::Matrix;
     use crate::models::Predictor;
     use crate::params::{Parameters, Path};

@@ -14,7 +14,7 @@ use reslstm::matrix::Matrix;
 use reslstm::models::{Architecture, Model, Predictor};
 use reslstm::packed::{Packed, Padding};
 use reslstm::params::Parameters;
-use reslstm::rng::Stream;
+use reslstm::rng::RandomStream;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -201,7 +201,7 @@ impl Audit {
         let (inputs, classes) = (predictor.model().inputs(), predictor.model().classes());
         let model = match self.arch[..] {
             [] => clip::in_f64(predictor.model()),
-            [arch] => Model::init(arch, inputs, classes, &mut Stream::new(self.seed, "init", 0)),
+            [arch] => Model::init(arch, inputs, classes, &mut RandomStream::new(self.seed, "init", 0)),
             [_, another, ..] => {
                 let problem = format!("arch: expected one model for a clip, got {another} too");
                 return Err(Error::new(Kind::Settings, problem).into());

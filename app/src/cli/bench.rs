@@ -51,7 +51,8 @@ impl Bench {
             }
         });
         let models = HIDDEN.map(|hidden| {
-            let training = Training::step(Architecture { hidden, ..arch }, 16);
+            let training =
+                Training::step(Architecture::new(arch.family(), hidden, arch.vectors()).expect("valid sizes"), 16);
             bar.inc(1);
             Model { hidden, gflops: training.gflops() }
         });

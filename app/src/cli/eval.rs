@@ -10,9 +10,9 @@ use rayon::prelude::*;
 use reslstm::audio::Recording;
 use reslstm::data::Clip;
 use reslstm::data::batch::Example;
-use reslstm::data::normalise::Normaliser;
 use reslstm::error::{Error, Kind, Result};
 use reslstm::models::{LivePredictor, Metadata, ModelFile};
+use reslstm::normalise::Normaliser;
 use reslstm::train::task::{Scratch, evaluate};
 use reslstm::train::{Confusion, Protocol, Settings};
 use serde_json::json;
@@ -184,7 +184,7 @@ pub(super) fn described(file: &ModelFile) -> Result<&Metadata> {
 
 /// That the data are what the model was made for.
 pub(super) fn check_fit(metadata: &Metadata, data: &Licensed) -> Result<()> {
-    let (ours, theirs) = (&metadata.labels, data.dataset().labels().names());
+    let (ours, theirs) = (metadata.labels.names(), data.dataset().labels().names());
     if ours != theirs {
         let problem = format!("expected the model's labels {}, got {}", ours.join(", "), theirs.join(", "));
         return Err(Error::new(Kind::Data, problem));

@@ -73,7 +73,7 @@ fn listen() -> Receiver<Result<Vec<u8>>> {
                 Ok(0) => break,
                 Ok(length) => Ok(buffer[..length].to_vec()),
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-                Err(error) => Err(Error::io("stdin", &error)),
+                Err(error) => Err(Error::io("stdin", error)),
             };
             let failed = portion.is_err();
             // Nobody listens any more after Ctrl-C.
@@ -156,7 +156,7 @@ impl Lines {
 
     /// A line for the latest moment, unless there is one.
     fn say_last(&mut self, out: &mut impl Write) -> anyhow::Result<()> {
-        if let Some(Moment { time, prediction }) = self.unsaid.take() {
+        if let Some(Moment { time, prediction, .. }) = self.unsaid.take() {
             self.format.write_row(out, Place::Time(time), &self.labels, &prediction)?;
             out.flush()?;
             // Counted from the beginning, so that steps that are no whole frames do not drift.

@@ -147,7 +147,10 @@ fn complain(error: &anyhow::Error) -> ExitCode {
     if closed_pipe(error) {
         return ExitCode::SUCCESS; // whoever read our output has seen enough
     }
-    eprintln!("error: {error:#}");
+    // An error of the library tells its cause itself.
+    let ours = error.chain().position(|cause| cause.is::<Error>()).unwrap_or(usize::MAX);
+    let parts: Vec<String> = error.chain().take(ours.saturating_add(1)).map(ToString::to_string).collect();
+    eprintln!("error: {}", parts.join(": "));
     match error.downcast_ref::<Error>().map(Error::kind) {
         Some(Kind::Interrupted) => ExitCode::from(75),
         _ => ExitCode::FAILURE,

@@ -6,8 +6,8 @@ use crate::{corpus, files};
 use clap::Args;
 use rayon::prelude::*;
 use reslstm::audio::write_wav16;
-use reslstm::data::labels::RavdessName;
 use reslstm::error::{Error, Kind, Result};
+use reslstm::labels::RavdessName;
 use std::path::{Path, PathBuf};
 
 /// Make a synthetic corpus of emotional speech, laid out and named as RAVDESS.
@@ -67,7 +67,7 @@ pub fn write_corpus(dir: &Path, seed: u64, plan: &[RavdessName]) -> anyhow::Resu
             return Err(Error::new(Kind::Interrupted, "stopped; the corpus is incomplete").at(dir.display()));
         }
         let folder = dir.join(name.folder());
-        std::fs::create_dir_all(&folder).map_err(|error| Error::io(folder.display(), &error))?;
+        std::fs::create_dir_all(&folder).map_err(|error| Error::io(folder.display(), error))?;
         let speech = synth::synthesise(seed, name);
         let path = folder.join(format!("{name}.wav"));
         files::write_replaceable(&path, &write_wav16(&speech.samples, speech.sample_rate))?;

@@ -63,10 +63,7 @@ impl Cache {
             .bytes(&status.len().to_le_bytes())
             .bytes(&modified.to_le_bytes())
             .bytes(&FRONT_END_VERSION.to_le_bytes());
-        let FeatureSettings { n_fft, hop, mel_bands, mfcc, chroma, pitch, deltas } = *settings;
-        for setting in [n_fft, hop, mel_bands, mfcc, chroma, pitch, deltas] {
-            hash.bytes(&(setting as u64).to_le_bytes());
-        }
+        hash.field(&serde_json::to_vec(settings).expect("plain values become JSON"));
         if condition != Condition::AsRecorded {
             hash.field(condition.to_string().as_bytes());
         }
@@ -133,13 +130,13 @@ mod tests {
         assert_eq!(cache.get(&cache.key(&clip, &settings, Condition::AsRecorded).unwrap()).unwrap(), features());
 
         for other in [
-            FeatureSettings { n_fft: 2048, ..settings.clone() },
-            FeatureSettings { hop: 1024, ..settings.clone() },
-            FeatureSettings { mel_bands: 64, ..settings.clone() },
-            FeatureSettings { mfcc: 35, ..settings.clone() },
-            FeatureSettings { chroma: 24, ..settings.clone() },
-            FeatureSettings { pitch: 2, ..settings.clone() },
-            FeatureSettings { deltas: 2, ..settings.clone() },
+            settings.clone().with(|s| s.n_fft = 2048).unwrap(),
+            settings.clone().with(|s| s.hop = 1024).unwrap(),
+            settings.clone().with(|s| s.mel_bands = 64).unwrap(),
+            settings.clone().with(|s| s.mfcc = 35).unwrap(),
+            settings.clone().with(|s| s.chroma = 24).unwrap(),
+            settings.clone().with(|s| s.pitch = 2).unwrap(),
+            settings.clone().with(|s| s.deltas = 2).unwrap(),
         ] {
             assert!(cache.get(&cache.key(&clip, &other, Condition::AsRecorded).unwrap()).is_none(), "{other:?}");
         }

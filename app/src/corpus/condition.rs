@@ -6,7 +6,7 @@ use crate::hash::Hash;
 use reslstm::audio::Recording;
 use reslstm::data::condition::Condition;
 use reslstm::error::Result;
-use reslstm::rng::Stream;
+use reslstm::rng::RandomStream;
 use std::f64::consts::{PI, SQRT_2};
 
 /// Below this a telephone lets nothing through, Hz.
@@ -61,7 +61,7 @@ fn add_noise(samples: &mut [f32], snr: f64) {
     samples.iter().for_each(|x| {
         hash.bytes(&x.to_bits().to_le_bytes());
     });
-    let mut stream = Stream::new(hash.finish64(), "noise", 0);
+    let mut stream = RandomStream::new(hash.finish64(), "noise", 0);
     samples.iter_mut().for_each(|x| *x += (deviation * stream.normal()) as f32);
 }
 

@@ -213,7 +213,9 @@ mod tests {
     static GO: AtomicBool = AtomicBool::new(false);
 
     fn settings() -> FeatureSettings {
-        FeatureSettings { n_fft: 256, hop: 128, mel_bands: 16, mfcc: 5, chroma: 12, pitch: 0, deltas: 0 }
+        FeatureSettings::default()
+            .with(|s| (s.n_fft, s.hop, s.mel_bands, s.mfcc, s.chroma) = (256, 128, 16, 5, 12))
+            .unwrap()
     }
 
     fn work<'a>(settings: &'a FeatureSettings, cache: Option<&'a Cache>) -> Work<'a> {
@@ -354,7 +356,8 @@ mod tests {
         assert_eq!(error.kind(), Kind::Interrupted);
         assert!(error.to_string().ends_with(" of 40 clips"), "{error}");
 
-        let wrong = FeatureSettings { hop: 0, ..settings.clone() };
+        let mut wrong = settings.clone();
+        wrong.hop = 0;
         let error = load_dataset(&corpus, &Work { settings: &wrong, stop: &GO, ..work }).unwrap_err();
         assert_eq!(error.kind(), Kind::Settings);
         let none: [PathBuf; 0] = [];

@@ -8,9 +8,9 @@ use super::all_faults;
 use super::manifest::ManifestRow;
 use crate::corpus::manifest::Manifest;
 use crate::files;
-use reslstm::data::Labels;
-use reslstm::data::labels::RavdessName;
 use reslstm::error::{Error, Kind, Result};
+use reslstm::labels::Labels;
+use reslstm::labels::RavdessName;
 
 const WHERE_FROM: &str = "DATA is the folder RAVDESS was unpacked into (Actor_01 … Actor_24; data/README.md says where to \
                           get it), or a manifest .csv with the columns path,label,speaker";
@@ -63,7 +63,7 @@ impl Corpus {
     /// manifest is not well formed or names files that are missing (all of them, with their lines). [`Kind::Io`] if a folder
     /// or the manifest cannot be read.
     pub fn open(data: &Path) -> Result<Self> {
-        let found = fs::metadata(data).map_err(|error| Error::io(data.display(), &error).advice(WHERE_FROM))?;
+        let found = fs::metadata(data).map_err(|error| Error::io(data.display(), error).advice(WHERE_FROM))?;
         if found.is_dir() {
             return open_ravdess(data);
         }
@@ -125,7 +125,7 @@ pub fn find_audio(folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 fn walk(folder: &Path, walked: &mut HashSet<PathBuf>, found: &mut Vec<PathBuf>) -> Result<()> {
-    let failed = |error| Error::io(folder.display(), &error);
+    let failed = |error| Error::io(folder.display(), error);
     if !walked.insert(fs::canonicalize(folder).map_err(failed)?) {
         return Ok(());
     }

@@ -13,8 +13,8 @@ use std::io::Read;
 
 use csv::{ReaderBuilder, StringRecord, Trim};
 
-use reslstm::data::labels::Labels;
 use reslstm::error::{Error, Kind, Result};
+use reslstm::labels::Labels;
 
 /// The columns, in the order in which errors list them.
 const COLUMNS: [&str; 3] = ["path", "label", "speaker"];
@@ -59,7 +59,7 @@ impl Manifest {
     /// ```
     pub fn read(mut table: impl Read) -> Result<Self> {
         let mut bytes = Vec::new();
-        table.read_to_end(&mut bytes).map_err(|error| Error::io("manifest", &error))?;
+        table.read_to_end(&mut bytes).map_err(|error| Error::io("manifest", error))?;
         let text = String::from_utf8(bytes).map_err(|error| {
             let line = Lines::of(error.as_bytes()).number_at(error.utf8_error().valid_up_to());
             Error::new(Kind::Data, "expected text in UTF-8, found other bytes")

@@ -200,7 +200,7 @@ impl<'a> Folder<'a> {
         // After the plan: a folder without one would not be gone on with.
         write_clips(root, source.dataset)?;
         for folder in ["models", "runs", "unfinished"].map(|name| root.join(name)) {
-            std::fs::create_dir_all(&folder).map_err(|error| Error::io(folder.display(), &error))?;
+            std::fs::create_dir_all(&folder).map_err(|error| Error::io(folder.display(), error))?;
         }
         Ok(Folder { root, source, plan, splits, execution })
     }

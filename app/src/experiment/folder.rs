@@ -120,7 +120,7 @@ impl Results {
     /// # Errors
     /// As [`read`](Results::read).
     pub fn read_all(folder: &Path) -> Result<Vec<Self>> {
-        let failed = |error| Error::io(folder.display(), &error);
+        let failed = |error| Error::io(folder.display(), error);
         let entries = folder.read_dir().map_err(failed)?.collect::<std::io::Result<Vec<_>>>().map_err(failed)?;
         let mut folders: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).collect();
         folders.retain(|folder| plan_path(folder).exists());
@@ -212,9 +212,9 @@ mod tests {
     use super::*;
     use crate::experiment::cross_validate::{Execution, cross_validate};
     use reslstm::audio::FeatureSettings;
-    use reslstm::data::Labels;
+    use reslstm::labels::Labels;
     use reslstm::matrix::Matrix;
-    use reslstm::rng::Stream;
+    use reslstm::rng::RandomStream;
     use reslstm::train::Recipe;
     use reslstm::train::TrainingData;
     use serde_json::{Value, json};
@@ -222,7 +222,7 @@ mod tests {
 
     /// Four speakers, interleaved, three clips each: speakers of a fold are not neighbours in the data.
     fn dataset() -> Dataset {
-        let mut stream = Stream::new(3, "clips", 0);
+        let mut stream = RandomStream::new(3, "clips", 0);
         let clip = |n: usize| Clip {
             name: format!("clip {n}"),
             label: n % 3,

@@ -157,13 +157,13 @@ pub fn join(parts: &[PathBuf], out: &Path) -> Result<Summary> {
         runs.push(join_run(&plan, parts)?);
     }
     for folder in ["runs", "models"].map(|name| out.join(name)) {
-        std::fs::create_dir_all(&folder).map_err(|error| Error::io(folder.display(), &error))?;
+        std::fs::create_dir_all(&folder).map_err(|error| Error::io(folder.display(), error))?;
     }
     write_json(&plan_path(out), &Begun { plan, data: runs[0].data.clone() })?;
     write_json(&out.join(CLIPS), &all[0].clips)?;
     runs.iter().try_for_each(|run| write_json(&run_path(out, run.run), run))?;
     for models in parts.iter().map(|folder| folder.join("models")) {
-        let failed = |error| Error::io(models.display(), &error);
+        let failed = |error| Error::io(models.display(), error);
         for entry in models.read_dir().map_err(failed)? {
             let entry = entry.map_err(failed)?;
             files::write_atomically(&out.join("models").join(entry.file_name()), &files::read(&entry.path())?)?;

@@ -4,12 +4,12 @@
 use super::results::Scores;
 use super::statistics::{Interval, bootstrap};
 use reslstm::data::batch::Example;
-use reslstm::data::normalise::Normaliser;
 use reslstm::data::{Clip, Dataset};
 use reslstm::error::{Error, Kind, Result};
 use reslstm::layers::softmax_cross_entropy::softmax;
 use reslstm::matrix::Matrix;
 use reslstm::models::{Metadata, ModelFile};
+use reslstm::normalise::Normaliser;
 use reslstm::train::calibration::Reliability;
 use reslstm::train::metrics::{Confusion, Spread};
 use reslstm::train::settings::Settings;

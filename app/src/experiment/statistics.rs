@@ -16,7 +16,7 @@
 //! (permutation tests); Davison and Hinkley, *Bootstrap Methods and their Application*, 1997, section 4.2 (the p-value of a
 //! simulation).
 
-use reslstm::rng::Stream;
+use reslstm::rng::RandomStream;
 use reslstm::train::metrics::Confusion;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -138,7 +138,7 @@ pub fn compare_over_seeds(differences: &[f64]) -> f64 {
         return count as f64 / choices as f64;
     }
     let random = |draw: usize| {
-        let mut stream = Stream::new(0, "sign flips", draw as u64);
+        let mut stream = RandomStream::new(0, "sign flips", draw as u64);
         as_extreme(&mut |_| stream.below(2) == 1)
     };
     (1 + (0..FLIPS).filter(|&draw| random(draw)).count()) as f64 / (1 + FLIPS) as f64
@@ -148,7 +148,7 @@ pub fn compare_over_seeds(differences: &[f64]) -> f64 {
 fn resampled_uars(speakers: &[Confusion]) -> Vec<f64> {
     let counts: Vec<Counts> = speakers.iter().map(Counts::of).collect();
     let draw = |number: usize| {
-        let mut stream = Stream::new(0, "speakers", number as u64);
+        let mut stream = RandomStream::new(0, "speakers", number as u64);
         uar((0..counts.len()).map(|_| &counts[stream.below(counts.len())]))
     };
     (0..DRAWS).map(draw).collect()
@@ -327,7 +327,7 @@ mod tests {
 
     #[test]
     fn sign_flips_are_those_counted_another_way() {
-        let mut stream = Stream::new(5, "differences", 0);
+        let mut stream = RandomStream::new(5, "differences", 0);
         for seeds in 1..=12 {
             let differences: Vec<i64> = (0..seeds).map(|_| stream.below(40) as i64 - 14).collect();
             let scaled: Vec<f64> = differences.iter().map(|&d| d as f64 / 1440.0).collect();

@@ -65,7 +65,11 @@ mod tests {
     fn every_way_has_its_heat_map_and_its_lines() {
         let way = |how: &str, frames: usize| Heard { how: how.into(), features: Matrix::zeros(frames, 3) };
         let ways = [way("as recorded", 4), way("played slower", 6)];
-        let settings = FeatureSettings { mfcc: 2, chroma: 1, ..FeatureSettings::default() };
+        let settings = {
+            let mut settings = FeatureSettings::default();
+            (settings.mfcc, settings.chroma) = (2, 1);
+            settings
+        };
         let svg = svg("Title", &ways, &settings);
         assert!(["Title", "as recorded", "played slower", "MFCC", "chroma", "frame"].iter().all(|t| svg.contains(t)));
         let csv = csv(&ways);

@@ -9,12 +9,12 @@ use super::drawing::{
 use super::principal_components::PrincipalComponents;
 use crate::experiment::ClipRecord;
 use reslstm::data::Clip;
-use reslstm::data::normalise::Normaliser;
 use reslstm::error::Result;
 use reslstm::matrix::Matrix;
 use reslstm::models::{Model, Tape};
+use reslstm::normalise::Normaliser;
 use reslstm::packed::{Packed, Padding};
-use reslstm::rng::Stream;
+use reslstm::rng::RandomStream;
 
 /// Pixels.
 const WIDTH: i32 = 900;
@@ -120,7 +120,7 @@ fn draw_plane(canvas: &Canvas<'_>, left: i32, name: &str, plane: &Plane, clips: 
     panel.frame(canvas)?;
     // In a random order, lest the last class hide the others.
     let mut order: Vec<usize> = (0..clips.len()).collect();
-    Stream::new(0, "order of drawing", 0).shuffle(&mut order);
+    RandomStream::new(0, "order of drawing", 0).shuffle(&mut order);
     for clip in order {
         let (x, y) = (plane.points[(clip, 0)], plane.points[(clip, 1)]);
         Mark::of(clips[clip].label).draw(canvas, panel.at(x, y), 3.6)?;
@@ -146,7 +146,7 @@ mod tests {
 
     /// Clips of one to five frames; those of class 1 lie far from those of class 0.
     fn clips() -> Vec<Clip> {
-        let mut stream = Stream::new(5, "clips", 0);
+        let mut stream = RandomStream::new(5, "clips", 0);
         let clip = |n: usize| {
             let frames = 1 + n % 5;
             let value = |_| (stream.normal() + 9.0 * (n % 2) as f64) as f32;
@@ -161,7 +161,7 @@ mod tests {
     }
 
     fn shown(clips: &[Clip]) -> Embeddings {
-        let model = Model::init("reslstm-sa-h3".parse().unwrap(), 4, 2, &mut Stream::new(1, "init", 0));
+        let model = Model::init("reslstm-sa-h3".parse().unwrap(), 4, 2, &mut RandomStream::new(1, "init", 0));
         let normaliser = Normaliser::new(vec![4.5; 4], vec![4.0; 4]).unwrap();
         Embeddings::of(&model, &normaliser, &clips.iter().collect::<Vec<_>>()).unwrap()
     }

@@ -3,8 +3,8 @@
 use crate::experiment::Plan;
 use crate::experiment::results::{Epochs, FoldRecord, Made, RunResult};
 use crate::experiment::{ClipRecord, Results};
-use reslstm::data::Labels;
 use reslstm::data::folds::Split;
+use reslstm::labels::Labels;
 use reslstm::train::{Confusion, Recipe};
 
 /// Eight clips, all of them neutral, happy or angry, by four actors of whom fold 0 tests 1 and 2 and fold 2 tests 3 and 4. Run 0
@@ -63,6 +63,6 @@ pub fn results() -> Results {
 }
 
 fn clip(name: &str) -> ClipRecord {
-    let parsed: reslstm::data::labels::RavdessName = name.parse().unwrap();
+    let parsed: reslstm::labels::RavdessName = name.parse().unwrap();
     ClipRecord { name: name.into(), label: parsed.label(), speaker: parsed.speaker() }
 }

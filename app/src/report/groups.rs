@@ -9,7 +9,7 @@ use super::published::FIGURE_4;
 use crate::experiment::results::RunResult;
 use crate::experiment::{ClipRecord, Results};
 use plotters::prelude::*;
-use reslstm::data::labels::RavdessName;
+use reslstm::labels::RavdessName;
 use reslstm::train::{Confusion, Spread};
 use std::path::Path;
 

@@ -72,12 +72,13 @@ const LITERATURE: Mark = Mark { shape: Shape::Square, colour: INK, hollow: false
 
 fn points(ours: &[ModelSummary]) -> Vec<Point> {
     let of_paper = |row: Published| {
-        let Architecture { family, hidden, .. } = row.arch?.parse().ok()?;
+        let arch: Architecture = row.arch?.parse().ok()?;
+        let (family, hidden) = (arch.family(), arch.hidden());
         let series = Series { family, here: None };
         Some(Point { series, hidden, parameters: row.parameters?, uar: row.uar, std: row.std? })
     };
     let here = |model: &ModelSummary| {
-        let Architecture { family, hidden, .. } = model.arch;
+        let (family, hidden) = (model.arch.family(), model.arch.hidden());
         let series = Series { family, here: Some(model.protocol) };
         Point { series, hidden, parameters: model.parameters, uar: model.uar.mean, std: model.uar.std }
     };

@@ -134,7 +134,7 @@ fn signed(vector: &[f64]) -> Vec<f64> {
 mod tests {
     use super::*;
     use approx::assert_abs_diff_eq;
-    use reslstm::rng::Stream;
+    use reslstm::rng::RandomStream;
 
     #[test]
     fn points_on_an_ellipse_worked_by_hand() {
@@ -160,7 +160,7 @@ mod tests {
 
     /// Points of widely different spread in each column, with a mean far from zero and two columns that go together.
     fn noise(points: usize, width: usize) -> Matrix<f32> {
-        let mut stream = Stream::new(11, "points", 0);
+        let mut stream = RandomStream::new(11, "points", 0);
         let mut x = Matrix::zeros(points, width);
         for n in 0..points {
             for d in 0..width {

@@ -74,7 +74,7 @@ pub const FIGURE_4: [(&str, f64); 8] = [
 #[cfg(test)]
 mod tests {
     use super::*;
-    use reslstm::data::Labels;
+    use reslstm::labels::Labels;
     use reslstm::models::{Architecture, Model};
     use reslstm::params::Parameters;
 

@@ -184,10 +184,10 @@ pub fn csv(x: &Matrix<f32>, trace: &Trace<f32>, metadata: Option<&Metadata>) -> 
 mod tests {
     use super::*;
     use reslstm::models::Model;
-    use reslstm::rng::Stream;
+    use reslstm::rng::RandomStream;
 
     fn traced(name: &str, frames: usize) -> (Matrix<f32>, Trace<f32>) {
-        let mut stream = Stream::new(7, "flow", 0);
+        let mut stream = RandomStream::new(7, "flow", 0);
         let model = Model::init(name.parse().unwrap(), 5, 3, &mut stream);
         let x = Matrix::from_vec(frames, 5, (0..5 * frames).map(|_| stream.normal() as f32).collect());
         let trace = Trace::of(&model, &x);
@@ -195,9 +195,13 @@ mod tests {
     }
 
     fn metadata() -> Metadata {
-        let features =
-            FeatureSettings { n_fft: 512, hop: 2000, mel_bands: 16, mfcc: 3, chroma: 2, pitch: 0, deltas: 0 };
-        Metadata::new("lstm-sa-h2".into(), vec!["a".into(), "b".into(), "c".into()], 4000, features)
+        let features = {
+            let mut settings = FeatureSettings::default();
+            (settings.n_fft, settings.hop, settings.mel_bands) = (512, 2000, 16);
+            (settings.mfcc, settings.chroma) = (3, 2);
+            settings
+        };
+        Metadata::new("lstm-sa-h2".into(), vec!["a".into(), "b".into(), "c".into()].try_into().unwrap(), 4000, features)
     }
 
     #[test]

@@ -242,10 +242,10 @@ fn row(results: &Results, all: &[&Results]) -> Row {
     let runs: Vec<&RunResult> = results.runs.iter().collect();
     let settings = &results.plan.settings;
     let arch = settings.arch.to_string();
-    let plain = Architecture { family: Family::LstmSa, ..settings.arch };
+    let plain = settings.arch.with_family(Family::LstmSa);
     let same =
         |other: &&&Results| other.plan.settings.arch == plain && other.plan.settings.protocol == settings.protocol;
-    let other = all.iter().find(same).filter(|_| settings.arch.family == Family::ResLstmSa);
+    let other = all.iter().find(same).filter(|_| settings.arch.family() == Family::ResLstmSa);
     Row {
         ours: ModelSummary::of(&results.runs),
         runs_planned: results.plan.runs,

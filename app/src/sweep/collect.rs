@@ -132,7 +132,7 @@ fn state<W>(folder: &Folder<W>, job: &Job<W>) -> Result<State> {
 
 /// Whether a process has the file locked. A shared lock asks: two who ask at once do not mistake each other for one at work.
 fn is_locked(path: &Path) -> Result<bool> {
-    let failed = |error: std::io::Error| Error::io(path.display(), &error);
+    let failed = |error: std::io::Error| Error::io(path.display(), error);
     let file = match File::open(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
         opened => opened.map_err(failed)?,

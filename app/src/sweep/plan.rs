@@ -110,7 +110,7 @@ impl<W: Serialize + for<'a> Deserialize<'a> + PartialEq> Folder<W> {
                 ));
         }
         for folder in [RESULTS, UNFINISHED].map(|name| root.join(name)) {
-            std::fs::create_dir_all(&folder).map_err(|error| Error::io(folder.display(), &error))?;
+            std::fs::create_dir_all(&folder).map_err(|error| Error::io(folder.display(), error))?;
         }
         let folder = Folder { root: root.to_path_buf(), plan };
         // Last: a folder with a plan is complete.

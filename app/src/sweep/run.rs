@@ -171,7 +171,7 @@ enum Attempt {
 fn lock(path: &Path) -> Result<Option<File>> {
     let failed = |error: std::io::Error| {
         let advice = "the folder must be writable, on a file system with locks (flock)";
-        Error::io(path.display(), &error).advice(advice)
+        Error::io(path.display(), error).advice(advice)
     };
     let file = File::options().create(true).append(true).open(path).map_err(failed)?;
     match file.try_lock() {

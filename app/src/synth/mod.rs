@@ -29,9 +29,9 @@ use filter::{OnePole, Resonator};
 use source::Glottis;
 use utterance::{Frame, STEP};
 
-use reslstm::data::labels::RavdessName;
 use reslstm::error::{Error, Kind, Result};
-use reslstm::rng::Stream;
+use reslstm::labels::RavdessName;
+use reslstm::rng::RandomStream;
 
 /// Samples a second, as in RAVDESS.
 pub const SAMPLE_RATE: u32 = 48_000;
@@ -92,7 +92,7 @@ pub fn plan(speakers: usize, statements: usize, repetitions: usize) -> Result<Ve
 /// The recording called `name` in the corpus of `seed`.
 pub fn synthesise(seed: u64, name: &RavdessName) -> Speech {
     let voice = Voice::of_speaker(seed, name.actor());
-    let stream = |index| Stream::new(seed, &format!("synth clip {name}"), index);
+    let stream = |index| RandomStream::new(seed, &format!("synth clip {name}"), index);
     let mut chance = stream(0);
     let expression = voice.express(name, &mut chance);
     let frames = utterance::frames(name.statement(), &voice, &expression, &mut chance);
@@ -101,7 +101,13 @@ pub fn synthesise(seed: u64, name: &RavdessName) -> Speech {
 }
 
 /// Source through filter, in no particular unit of loudness.
-fn speak(frames: &[Frame], voice: &Voice, expression: &Expression, cycles: Stream, mut noise: Stream) -> Vec<f64> {
+fn speak(
+    frames: &[Frame],
+    voice: &Voice,
+    expression: &Expression,
+    cycles: RandomStream,
+    mut noise: RandomStream,
+) -> Vec<f64> {
     // Breathy folds never close for long, pressed ones leave little open: 8 dB of breath are a tenth of a cycle.
     let open = (voice.open + 0.012 * expression.breath).clamp(0.35, 0.85);
     let roughness = (0.6 + expression.rough).max(0.1) / 100.0;
@@ -141,7 +147,7 @@ fn speak(frames: &[Frame], voice: &Voice, expression: &Expression, cycles: Strea
 
 /// What a microphone in a quiet room makes of speech: brought to `level` (root mean square, dB of full scale), without
 /// what is too low to hear, and never over [`PEAK`].
-fn record(speech: &[f64], level: f64, mut noise: Stream) -> Vec<f32> {
+fn record(speech: &[f64], level: f64, mut noise: RandomStream) -> Vec<f32> {
     let mut rumble = OnePole::new(40.0);
     let heard: Vec<f64> = speech.iter().map(|&x| x - rumble.step(x)).collect();
     let power = heard.iter().map(|x| x * x).sum::<f64>() / heard.len() as f64;
@@ -244,7 +250,7 @@ mod tests {
     #[test]
     fn a_recording_has_the_level_asked_for_unless_that_would_clip() {
         let sine: Vec<f64> = (0..48_000).map(|n| 7.0 * (TAU * 1000.0 * n as f64 / 48_000.0).sin()).collect();
-        let noise = || Stream::new(0, "test", 0);
+        let noise = || RandomStream::new(0, "test", 0);
         assert!((level(&record(&sine, -20.0, noise())) + 20.0).abs() < 0.01);
         let loud = record(&sine, 3.0, noise());
         let peak = loud.iter().fold(0.0f32, |peak, x| peak.max(x.abs()));
@@ -265,7 +271,7 @@ mod tests {
     /// One second of a vowel at 100 Hz, without any roughness.
     fn steady(formants: [f64; 3], expression: Expression) -> Vec<f64> {
         let frame = Frame { f0: 100.0, formants, voice: 1.0, breath: 0.0, hiss: 0.0, hiss_hz: 3000.0 };
-        let stream = |index| Stream::new(0, "test", index);
+        let stream = |index| RandomStream::new(0, "test", index);
         speak(&vec![frame; 1000], &Voice::of_speaker(0, 1), &expression, stream(0), stream(1))
     }
 

@@ -1,7 +1,7 @@
 //! The source: pulses of air between the vocal folds.
 
 use super::SAMPLE_RATE;
-use reslstm::rng::Stream;
+use reslstm::rng::RandomStream;
 
 /// Share of the open phase in which the folds part; they meet again in half that time, which makes the pulse lean over.
 const PARTING: f64 = 2.0 / 3.0;
@@ -15,7 +15,7 @@ pub(super) struct Glottis {
     jitter: f64,
     shimmer: f64,
     flow: f64,
-    chance: Stream,
+    chance: RandomStream,
 }
 
 /// One sample of the source.
@@ -27,7 +27,7 @@ pub(super) struct Puff {
 }
 
 impl Glottis {
-    pub(super) fn new(chance: Stream) -> Self {
+    pub(super) fn new(chance: RandomStream) -> Self {
         Glottis { phase: 0.0, jitter: 1.0, shimmer: 1.0, flow: 0.0, chance }
     }
 
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn cycles_have_the_frequency_asked_for_and_no_mean() {
-        let mut glottis = Glottis::new(Stream::new(1, "test", 0));
+        let mut glottis = Glottis::new(RandomStream::new(1, "test", 0));
         let puffs: Vec<Puff> = (0..SAMPLE_RATE).map(|_| glottis.step(107.0, 0.6, 0.0)).collect();
         let closures = puffs.windows(2).filter(|pair| pair[0].flow > 0.0 && pair[1].flow == 0.0).count();
         assert_eq!(closures, 107);
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn roughness_is_the_deviation_from_cycle_to_cycle() {
-        let mut glottis = Glottis::new(Stream::new(1, "test", 0));
+        let mut glottis = Glottis::new(RandomStream::new(1, "test", 0));
         let (mut lengths, mut length) = (Vec::new(), 0);
         for _ in 0..60 * SAMPLE_RATE {
             let before = glottis.phase;

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::emotion::Expression;
 use super::voice::{Voice, semitones};
-use reslstm::rng::Stream;
+use reslstm::rng::RandomStream;
 
 /// Time from one frame of the controls to the next, seconds.
 pub(super) const STEP: f64 = 0.001;
@@ -152,7 +152,12 @@ impl Follower {
 }
 
 /// The controls, a frame every [`STEP`], of a statement (1 or 2) as `voice` says it with `expression`.
-pub(super) fn frames(statement: usize, voice: &Voice, expression: &Expression, chance: &mut Stream) -> Vec<Frame> {
+pub(super) fn frames(
+    statement: usize,
+    voice: &Voice,
+    expression: &Expression,
+    chance: &mut RandomStream,
+) -> Vec<Frame> {
     let opening = if statement == 1 { KIDS_ARE_TALKING } else { DOGS_ARE_SITTING };
     let silence =
         |formants| Phone { ms: PAUSE, formants, voice: 0.0, breath: 0.0, hiss: 0.0, hiss_hz: 3000.0, stress: 0.0 };
@@ -219,7 +224,7 @@ mod tests {
     }
 
     fn spoken(statement: usize, expression: Expression) -> Vec<Frame> {
-        frames(statement, &Voice::of_speaker(0, 1), &expression, &mut Stream::new(0, "test", 0))
+        frames(statement, &Voice::of_speaker(0, 1), &expression, &mut RandomStream::new(0, "test", 0))
     }
 
     fn semitones_between(low: f64, high: f64) -> f64 {

@@ -1,8 +1,8 @@
 //! Who speaks: a voice of one's own, and one's own way to show feelings.
 
 use super::emotion::{Change, Expression, PROPERTIES, RECIPES, SPREAD};
-use reslstm::data::labels::RavdessName;
-use reslstm::rng::Stream;
+use reslstm::labels::RavdessName;
+use reslstm::rng::RandomStream;
 
 /// How far, in [`SPREAD`]s, a speaker lies from the average one, whatever is felt.
 const HABIT: f64 = 0.3;
@@ -31,7 +31,7 @@ pub struct Voice {
 impl Voice {
     /// The voice of an actor, 1 to 24; odd numbers are men, as in RAVDESS. A function of the seed and the number alone.
     pub fn of_speaker(seed: u64, actor: usize) -> Self {
-        let chance = &mut Stream::new(seed, "synth voice", actor as u64);
+        let chance = &mut RandomStream::new(seed, "synth voice", actor as u64);
         let male = actor % 2 == 1;
         // A woman's vocal tract is about a seventh shorter than a man's, her F0 a little less than an octave higher.
         let (f0, tract, open) = if male { (118.0, 1.0, 0.56) } else { (205.0, 1.16, 0.64) };
@@ -46,7 +46,7 @@ impl Voice {
     }
 
     /// How this speaker plays the emotion of a clip, this time.
-    pub(super) fn express(&self, name: &RavdessName, chance: &mut Stream) -> Expression {
+    pub(super) fn express(&self, name: &RavdessName, chance: &mut RandomStream) -> Expression {
         let emotion = name.label();
         let strength = self.expressiveness * if name.is_strong() { 1.0 } else { 0.75 };
         let take = spread(TAKE, chance);
@@ -62,11 +62,11 @@ pub(super) fn semitones(count: f64) -> f64 {
 }
 
 /// Standard normal, but never further than 2.5 from 0: a voice further out would not be taken for a person's.
-fn bounded_normal(chance: &mut Stream) -> f64 {
+fn bounded_normal(chance: &mut RandomStream) -> f64 {
     chance.normal().clamp(-2.5, 2.5)
 }
 
-fn spread(size: f64, chance: &mut Stream) -> Change {
+fn spread(size: f64, chance: &mut RandomStream) -> Change {
     let mut change = [0.0; PROPERTIES];
     for (change, spread) in change.iter_mut().zip(SPREAD) {
         *change = size * spread * bounded_normal(chance);
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn strong_emotions_are_further_from_neutral() {
-        let chance = || Stream::new(0, "test", 0);
+        let chance = || RandomStream::new(0, "test", 0);
         let normal: RavdessName = "03-01-05-01-01-01-03".parse().unwrap();
         let strong: RavdessName = "03-01-05-02-01-01-03".parse().unwrap();
         let voice = Voice::of_speaker(0, 3);

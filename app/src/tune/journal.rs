@@ -40,10 +40,10 @@ impl Journal {
     /// [`Kind::Io`] if it cannot be read or written; [`Kind::Data`] if it is no journal.
     pub fn open(path: &Path, worker: &str) -> Result<Self> {
         if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(|error| Error::io(folder.display(), &error))?;
+            std::fs::create_dir_all(folder).map_err(|error| Error::io(folder.display(), error))?;
         }
         let file = File::options().create(true).append(true).open(path);
-        file.map_err(|error| Error::io(path.display(), &error))?;
+        file.map_err(|error| Error::io(path.display(), error))?;
         let (lock, replay) = (Lock::new(path, GRACE_PERIOD)?, Replay::default());
         let mut journal = Journal { path: path.into(), lock, worker: worker.into(), offset: 0, lines: 0, replay };
         journal.read()?;
@@ -75,7 +75,7 @@ impl Journal {
         let _held = lock.acquire()?;
         if self.read()? == Tail::Torn {
             let file = File::options().write(true).open(&self.path);
-            file.and_then(|file| file.set_len(self.offset)).map_err(|error| self.failed(&error))?;
+            file.and_then(|file| file.set_len(self.offset)).map_err(|error| self.failed(error))?;
         }
         let (lines, result) = decide(&self.replay)?;
         self.append(lines)?;
@@ -90,22 +90,22 @@ impl Journal {
             text.push_str(&line.to_string());
             text.push('\n');
         }
-        let mut file = File::options().append(true).open(&self.path).map_err(|error| self.failed(&error))?;
+        let mut file = File::options().append(true).open(&self.path).map_err(|error| self.failed(error))?;
         let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
         written.map_err(|error| {
             // As on a full disk. Whatever went in is taken out again; where that fails too, it is a torn line.
             let _ = file.set_len(self.offset);
-            self.failed(&error)
+            self.failed(error)
         })
     }
 
     /// Reads the lines that were added since.
     fn read(&mut self) -> Result<Tail> {
-        let mut file = File::open(&self.path).map_err(|error| self.failed(&error))?;
+        let mut file = File::open(&self.path).map_err(|error| self.failed(error))?;
         let mut bytes = Vec::new();
         let read = file.seek(SeekFrom::Start(self.offset)).and_then(|_| file.read_to_end(&mut bytes));
-        read.map_err(|error| self.failed(&error))?;
-        if bytes.is_empty() && file.metadata().map_err(|error| self.failed(&error))?.len() < self.offset {
+        read.map_err(|error| self.failed(error))?;
+        if bytes.is_empty() && file.metadata().map_err(|error| self.failed(error))?.len() < self.offset {
             let problem = "the journal became shorter than it was: another file has taken its place";
             return Err(Error::new(Kind::Data, problem).at(self.path.display()).advice("start the command again"));
         }
@@ -117,7 +117,7 @@ impl Journal {
         Ok(tail)
     }
 
-    fn failed(&self, error: &std::io::Error) -> Error {
+    fn failed(&self, error: std::io::Error) -> Error {
         Error::io(self.path.display(), error)
     }
 }
@@ -127,7 +127,7 @@ impl Journal {
 /// # Errors
 /// [`Kind::Io`] if it cannot be read; [`Kind::Data`] if it is no journal.
 pub fn look(path: &Path) -> Result<Replay> {
-    let bytes = std::fs::read(path).map_err(|error| Error::io(path.display(), &error))?;
+    let bytes = std::fs::read(path).map_err(|error| Error::io(path.display(), error))?;
     let mut replay = Replay::default();
     apply(&bytes, &mut replay, &mut 0).map_err(|error| error.at(path.display()))?;
     Ok(replay)

@@ -63,7 +63,7 @@ impl Lock {
     /// # Errors
     /// [`Kind::Io`](reslstm::error::Kind::Io) if the current folder is gone.
     pub fn new(journal: &Path, grace_period: Duration) -> Result<Self> {
-        let absolute = std::path::absolute(journal).map_err(|error| Error::io(journal.display(), &error))?;
+        let absolute = std::path::absolute(journal).map_err(|error| Error::io(journal.display(), error))?;
         let target = match (absolute.parent(), absolute.file_name()) {
             (Some(folder), Some(name)) => folder.join(".").join(name),
             _ => absolute.clone(),
@@ -79,7 +79,7 @@ impl Lock {
     /// # Errors
     /// [`Kind::Io`](reslstm::error::Kind::Io) if there is no journal, or no link can be made beside it.
     pub fn acquire(&self) -> Result<Held<'_>> {
-        let journal = self.lock_journal().map_err(|error| Error::io(self.target.display(), &error))?;
+        let journal = self.lock_journal().map_err(|error| Error::io(self.target.display(), error))?;
         let mut pause = Duration::from_millis(1);
         let mut seen = None;
         let mut since = Instant::now();
@@ -90,7 +90,7 @@ impl Lock {
                     None => continue,
                 },
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(Error::io(self.link.display(), &error)),
+                Err(error) => return Err(Error::io(self.link.display(), error)),
             }
             let now = (Mark::of(&self.link), journal.metadata().and_then(|file| file.modified()).ok());
             // As texts: paths that differ in a `.` are equal.

@@ -4,7 +4,7 @@
 
 use super::normal::{log_density, log_mass, truncated_quantile};
 use super::space::Distribution;
-use reslstm::rng::Stream;
+use reslstm::rng::RandomStream;
 
 /// How many of the latest observations count in full.
 const FULL_WEIGHT: usize = 25;
@@ -91,7 +91,7 @@ impl Parzen {
     }
 
     /// Draws a point: a kernel by its weight, then every parameter from it.
-    pub fn sample(&self, stream: &mut Stream) -> Vec<f64> {
+    pub fn sample(&self, stream: &mut RandomStream) -> Vec<f64> {
         let j = draw_index(&self.weights, stream);
         self.parameters.iter().map(|kernels| kernels.sample(j, stream)).collect()
     }
@@ -111,7 +111,7 @@ fn observation_weights(n: usize) -> Vec<f64> {
     (0..n).map(|i| if i < old { ramp(i) } else { 1.0 }).collect()
 }
 
-fn draw_index(probabilities: &[f64], stream: &mut Stream) -> usize {
+fn draw_index(probabilities: &[f64], stream: &mut RandomStream) -> usize {
     let u = stream.uniform();
     let mut sum = 0.0;
     let reached = probabilities.iter().position(|p| {
@@ -192,7 +192,7 @@ impl Kernels {
         }
     }
 
-    fn sample(&self, j: usize, stream: &mut Stream) -> f64 {
+    fn sample(&self, j: usize, stream: &mut RandomStream) -> f64 {
         match self {
             Kernels::Categorical(rows) => draw_index(&rows[j], stream) as f64,
             Kernels::Numeric(numeric) => numeric.sample(j, stream),
@@ -219,7 +219,7 @@ impl Numeric {
         log_density(z(x)) - sigma.ln() - self.log_inside[j]
     }
 
-    fn sample(&self, j: usize, stream: &mut Stream) -> f64 {
+    fn sample(&self, j: usize, stream: &mut RandomStream) -> f64 {
         let Scale { low, high, log, .. } = self.scale;
         let (mu, sigma) = (self.mu[j], self.sigma[j]);
         let value = mu + sigma * truncated_quantile(stream.uniform(), (low - mu) / sigma, (high - mu) / sigma);
@@ -238,7 +238,7 @@ mod tests {
     const LOG_INT: Distribution = Distribution::Int { low: 1, high: 20, log: true, step: 1 };
 
     fn observations(n: usize) -> Vec<Vec<f64>> {
-        let mut stream = Stream::new(3, "observations", n as u64);
+        let mut stream = RandomStream::new(3, "observations", n as u64);
         let point = |_| {
             let exponent = stream.between(-5.0, -1.0);
             vec![stream.between(-1.0, 3.0), 10f64.powf(exponent), 1.0 + stream.below(6) as f64, stream.below(3) as f64]
@@ -280,7 +280,7 @@ mod tests {
     #[test]
     fn samples_are_distributed_as_the_density_says() {
         let parzen = Parzen::fit(&[&INT, &UNIFORM], &[vec![2.0, 0.0], vec![2.0, 0.5], vec![6.0, 2.5]]);
-        let mut stream = Stream::new(1, "samples", 0);
+        let mut stream = RandomStream::new(1, "samples", 0);
         let (mut below, total) = ([0.0; 6], 40_000);
         for _ in 0..total {
             let point = parzen.sample(&mut stream);

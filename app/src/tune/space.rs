@@ -1,7 +1,7 @@
 //! Which parameters are searched, and where.
 
 use reslstm::error::{Error, Kind, Result};
-use reslstm::rng::Stream;
+use reslstm::rng::RandomStream;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -114,8 +114,8 @@ impl Distribution {
     }
 
     /// A number drawn evenly from the range, or from its logarithm.
-    pub fn draw(&self, stream: &mut Stream) -> f64 {
-        let between = |low: f64, high: f64, log: bool, stream: &mut Stream| match log {
+    pub fn draw(&self, stream: &mut RandomStream) -> f64 {
+        let between = |low: f64, high: f64, log: bool, stream: &mut RandomStream| match log {
             true => stream.between(low.ln(), high.ln()).exp(),
             false => stream.between(low, high),
         };
@@ -313,7 +313,7 @@ mod tests {
 
     #[test]
     fn draws_are_even_over_values_and_logarithms() {
-        let mut stream = Stream::new(4, "draws", 0);
+        let mut stream = RandomStream::new(4, "draws", 0);
         let mut share_below = |distribution: Distribution, middle: f64| {
             let draws =
                 (0..4000).map(|_| distribution.draw(&mut stream)).inspect(|&x| assert!(distribution.contains(x)));

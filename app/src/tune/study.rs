@@ -21,7 +21,7 @@ use super::trial::{State, Trial};
 use super::{pruner, tpe};
 use crate::calendar::iso_8601;
 use reslstm::error::{Error, Kind, Result};
-use reslstm::rng::Stream;
+use reslstm::rng::RandomStream;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
@@ -297,8 +297,8 @@ impl Study {
         self.journal.lock().expect("no worker panics")
     }
 
-    fn stream(&self, number: usize) -> Stream {
-        Stream::new(self.search.seed, "trial", number as u64)
+    fn stream(&self, number: usize) -> RandomStream {
+        RandomStream::new(self.search.seed, "trial", number as u64)
     }
 
     /// Starts a trial that somebody wants tried, with the parameters that are given and can be had; the others are chosen.
@@ -355,11 +355,11 @@ impl Study {
         let folder = self.trial_folder(id);
         let path = folder.join("lock");
         let opened = std::fs::create_dir_all(&folder).and_then(|()| File::create(&path));
-        let file = opened.map_err(|error| Error::io(path.display(), &error))?;
+        let file = opened.map_err(|error| Error::io(path.display(), error))?;
         match file.try_lock() {
             Ok(()) => Ok(Some(file)),
             Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(Error::io(path.display(), &error)),
+            Err(TryLockError::Error(error)) => Err(Error::io(path.display(), error)),
         }
     }
 
@@ -447,7 +447,7 @@ fn check(replay: &Replay, id: usize, study: &StudyRecord, space: &Space) -> Resu
 /// Removes a folder and what is in it, if it is there.
 fn remove_folder(folder: &Path) -> Result<()> {
     match std::fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io(folder.display(), &error)),
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io(folder.display(), error)),
         _ => Ok(()),
     }
 }

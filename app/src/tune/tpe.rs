@@ -7,7 +7,7 @@
 use super::parzen::Parzen;
 use super::space::{Distribution, Space};
 use super::trial::{State, Trial};
-use reslstm::rng::Stream;
+use reslstm::rng::RandomStream;
 use serde_json::{Map, Value};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -79,7 +79,7 @@ fn shared_parameters(trial: &Trial) -> Map<String, Value> {
 
 /// The next point to try, after `trials`: all parameters that every observed trial has in the same range at once, any other
 /// on its own.
-pub fn suggest(space: &Space, trials: &[&Trial], stream: &mut Stream) -> BTreeMap<String, f64> {
+pub fn suggest(space: &Space, trials: &[&Trial], stream: &mut RandomStream) -> BTreeMap<String, f64> {
     let observed: Vec<&Trial> = trials.iter().copied().filter(|trial| trial.is_observed()).collect();
     let (single, open): (Vec<_>, Vec<_>) = space.iter().partition(|(_, distribution)| distribution.is_single());
     let mut point: BTreeMap<String, f64> = BTreeMap::new();
@@ -108,7 +108,7 @@ pub fn suggest(space: &Space, trials: &[&Trial], stream: &mut Stream) -> BTreeMa
 }
 
 /// Of points drawn from `l` the first with the largest `l/g`.
-fn best_candidate(l: &Parzen, g: &Parzen, space: &Space, names: &[&str], stream: &mut Stream) -> Vec<f64> {
+fn best_candidate(l: &Parzen, g: &Parzen, space: &Space, names: &[&str], stream: &mut RandomStream) -> Vec<f64> {
     let mut best: Option<(f64, Vec<f64>)> = None;
     for _ in 0..CANDIDATES {
         let drawn = l.sample(stream);
@@ -195,7 +195,7 @@ mod tests {
             let mut trials: Vec<Trial> = Vec::new();
             for number in 0..80 {
                 let past: Vec<&Trial> = trials.iter().collect();
-                let point = suggest(&space, &past, &mut Stream::new(seed, "trial", number as u64));
+                let point = suggest(&space, &past, &mut RandomStream::new(seed, "trial", number as u64));
                 assert!(space.iter().all(|(name, distribution)| distribution.contains(point[name])), "{point:?}");
                 let mut new = trial(number, State::Complete, Some(value(&point)), &[]);
                 new.parameters = point;

@@ -1,6 +1,6 @@
 //! `eval`.
 
-use crate::test_dir::{SMALL, TestDir, model};
+use crate::test_dir::{SMALL, TestDir};
 use serde_json::Value;
 
 #[test]

@@ -4,15 +4,15 @@ use crate::browser::{ask, assert_closed};
 use crate::test_dir::{CLIP, TestDir, model, tone, wav};
 use reslstm::audio::{FeatureSettings, Recording};
 use reslstm::models::{Metadata, Model, ModelFile, Predictor, Trace};
-use reslstm::rng::Stream;
+use reslstm::rng::RandomStream;
 use serde_json::Value;
 
 /// An untrained model that hears at 16 kHz, its classes called `labels`.
 fn untrained(arch: &str, labels: &[&str]) -> Vec<u8> {
-    let names = labels.iter().map(ToString::to_string).collect();
+    let names = labels.iter().map(ToString::to_string).collect::<Vec<_>>().try_into().unwrap();
     let mut metadata = Metadata::new(arch.into(), names, 16_000, FeatureSettings::default());
     (metadata.mean, metadata.std) = (vec![0.0; 46], vec![10.0; 46]);
-    let model = Model::init(arch.parse().unwrap(), 46, labels.len(), &mut Stream::new(1, "init", 0));
+    let model = Model::init(arch.parse().unwrap(), 46, labels.len(), &mut RandomStream::new(1, "init", 0));
     ModelFile::new(model, Some(metadata)).unwrap().to_bytes()
 }
 
@@ -171,7 +171,7 @@ fn what_cannot_be_explained_is_refused_before_anything_is_written() {
     refuses(&format!("long.wav -o page.html --model {model}"), &long);
 
     // A state dict as PyTorch leaves it: how its features are normalised it does not say.
-    let plain = Model::init("lstm-sa-h2".parse().unwrap(), 46, 8, &mut Stream::new(1, "init", 0));
+    let plain = Model::init("lstm-sa-h2".parse().unwrap(), 46, 8, &mut RandomStream::new(1, "init", 0));
     dir.write("plain.safetensors", ModelFile::new(plain, None).unwrap().to_bytes());
     let plain = format!("{CLIP} -o page.html --model plain.safetensors");
     refuses(&plain, &["expected a model file with the mean and standard deviation"]);

@@ -1,8 +1,8 @@
 //! `predict`.
 
 use crate::test_dir::{CLIP, Ran, TestDir, model, tone, wav};
-use reslstm::data::normalise::Normaliser;
 use reslstm::models::ModelFile;
+use reslstm::normalise::Normaliser;
 use reslstm_cli::corpus::npy;
 use safetensors::SafeTensors;
 use serde_json::Value;

@@ -1,6 +1,6 @@
 //! `synth`.
 
-use crate::test_dir::{TestDir, wav};
+use crate::test_dir::TestDir;
 use reslstm_cli::corpus::find_audio;
 
 #[test]

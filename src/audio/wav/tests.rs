@@ -1,4 +1,4 @@
-//! Every format that is read, and everything that is not.
+//! Formats that are decoded, and files that are refused.
 
 use super::*;
 
@@ -76,10 +76,30 @@ fn every_sample_format_has_its_scale() {
 }
 
 #[test]
-fn the_extensible_format_says_the_same() {
+fn the_extensible_format_gives_the_same_samples() {
     assert_eq!(samples(&wav(&extensible(1, 1, 16), &[0, 0x80])), [-1.0]);
     assert_eq!(samples(&wav(&extensible(1, 1, 24), &[0, 0, 0x80])), [-1.0]);
     assert_eq!(samples(&wav(&extensible(3, 1, 32), &0.75f32.to_le_bytes())), [0.75]);
+}
+
+#[test]
+fn hound_reads_the_same_samples() {
+    // The last byte of every four is a float's exponent: below 64, the float is small.
+    let data: Vec<u8> = (0..144).map(|n: u8| if n % 4 == 3 { n / 2 } else { n.wrapping_mul(37) }).collect();
+    for (tag, channels, bits) in [(1, 1, 8), (1, 2, 16), (1, 3, 24), (1, 4, 32), (3, 1, 32), (3, 2, 32)] {
+        for format in [format(tag, channels, bits), extensible(tag, channels, bits)] {
+            let bytes = wav(&format, &data);
+            let mut reader = hound::WavReader::new(&bytes[..]).unwrap();
+            let scale = (1u64 << (bits - 1)) as f32;
+            let interleaved: Vec<f32> = match reader.spec().sample_format {
+                hound::SampleFormat::Float => reader.samples::<f32>().map(|x| x.unwrap()).collect(),
+                hound::SampleFormat::Int => reader.samples::<i32>().map(|n| n.unwrap() as f32 / scale).collect(),
+            };
+            let mean = |frame: &[f32]| frame.iter().sum::<f32>() / f32::from(channels);
+            let expected: Vec<f32> = interleaved.chunks_exact(channels.into()).map(mean).collect();
+            assert_eq!(samples(&bytes), expected, "format {tag}, {channels} channels, {bits} bits");
+        }
+    }
 }
 
 #[test]
@@ -109,7 +129,7 @@ fn foreign_chunks_of_even_and_odd_length_are_skipped() {
 }
 
 #[test]
-fn written_and_read_again() {
+fn written_samples_are_read_back() {
     let bytes = write_wav16(&[0.0, 0.5, -1.0, 1.0, -7.0, f32::NAN, 0.4 / 32768.0], 8_000);
     let recording = Recording::read_wav(&bytes[..]).unwrap();
     assert_eq!(recording.sample_rate, 8_000);
@@ -117,7 +137,7 @@ fn written_and_read_again() {
 }
 
 #[test]
-fn what_is_no_wav_file_is_named() {
+fn what_is_not_a_wav_file_is_described() {
     assert_refused(b"", "got 0 bytes", "ffmpeg");
     assert_refused(b"RIFF", "got 4 bytes beginning \"RIFF\"", "ffmpeg");
     assert_refused(b"Dear diary,\ntoday I was sad.", r#"beginning "Dear diary,\n""#, "ffmpeg");
@@ -126,7 +146,7 @@ fn what_is_no_wav_file_is_named() {
 }
 
 #[test]
-fn a_truncated_file_is_told_from_a_whole_one() {
+fn a_truncated_file_is_refused() {
     let whole = write_wav16(&[0.25; 100], 48_000);
     assert_eq!(whole.len(), 244);
     // Cut anywhere: an error, never a panic, never fewer samples.
@@ -174,7 +194,7 @@ fn a_stream_is_read_to_its_end() {
 }
 
 #[test]
-fn a_length_that_was_filled_in_is_believed() {
+fn a_length_that_is_no_placeholder_must_be_right() {
     // Nothing but the samples is open-ended, and they only when their length is none.
     let whole = write_wav16(&[0.25; 100], 48_000);
     assert_refused(&streamed(whole.clone(), u32::MAX, 201), "expected 201 bytes of \"data\"", "cut off");
@@ -190,7 +210,7 @@ fn no_samples_is_an_error() {
 }
 
 #[test]
-fn samples_that_are_no_numbers_are_found() {
+fn samples_that_are_not_finite_are_named() {
     for (value, name) in [(f32::NAN, "NaN"), (f32::INFINITY, "inf"), (f32::NEG_INFINITY, "-inf"), (1e30, "1e30")] {
         let data: Vec<u8> = [0.0, 0.5, value, 0.5].iter().flat_map(|x| x.to_le_bytes()).collect();
         assert_refused(&wav(&format(3, 1, 32), &data), &format!("got {name} at sample 2"), "scale");
@@ -247,8 +267,8 @@ fn hostile_headers_end_in_an_error() {
     assert_refused(&b"RIFF\0\0\0\0WAVE".iter().copied().chain([0; 800]).collect::<Vec<_>>(), "got none", "cut off");
     assert_refused(&file(&[(b"data", &[0; 8]), (b"fmt ", &format(1, 1, 8))]), "fmt", "cut off");
     // Half a sample too many, half a frame too many.
-    assert_refused(&wav(&format(1, 1, 16), &[0; 3]), "multiple of sample size", "ffmpeg");
-    assert_refused(&wav(&format(1, 2, 16), &[0; 6]), "data chunk length", "ffmpeg");
+    assert_refused(&wav(&format(1, 1, 16), &[0; 3]), "whole frames of 2 bytes, got 3", "ffmpeg");
+    assert_refused(&wav(&format(1, 2, 16), &[0; 6]), "whole frames of 4 bytes, got 6", "ffmpeg");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::Lstm;
 use crate::matrix::Matrix;
-use crate::rng::Stream;
+use crate::rng::RandomStream;
 use crate::scalar::Scalar;
 
 /// The gates have the order i, f, g, o in every stacked tensor and every array of four: the forget gate is number 1.
@@ -11,7 +11,7 @@ const FORGET: usize = 1;
 impl<S: Scalar> Lstm<S> {
     /// The published initialisation: `W_ih` normal with variance `2 / (D + 4H)` (Xavier over the whole stacked matrix), `W_hh`
     /// with orthonormal columns, biases 0 except the forget quarter, 1 **in both biases**, so 2 in sum.
-    pub fn init(inputs: usize, hidden: usize, stream: &mut Stream) -> Self {
+    pub fn init(inputs: usize, hidden: usize, stream: &mut RandomStream) -> Self {
         let mut layer = Self::zeros(inputs, hidden);
         let std = (2.0 / (inputs + 4 * hidden) as f64).sqrt();
         layer.weight_ih.as_mut_slice().fill_with(|| S::from_f64(std * stream.normal()));
@@ -25,7 +25,7 @@ impl<S: Scalar> Lstm<S> {
 
 /// A random `[rows, cols]` matrix, `rows ≥ cols`, whose columns are orthonormal: normal numbers, made orthogonal column by column
 /// (Gram and Schmidt, each column twice, which keeps orthogonality to rounding).
-fn random_orthonormal_columns<S: Scalar>(rows: usize, cols: usize, stream: &mut Stream) -> Matrix<S> {
+fn random_orthonormal_columns<S: Scalar>(rows: usize, cols: usize, stream: &mut RandomStream) -> Matrix<S> {
     let mut columns: Vec<Vec<f64>> = Vec::with_capacity(cols);
     for _ in 0..cols {
         let mut column: Vec<f64> = (0..rows).map(|_| stream.normal()).collect();

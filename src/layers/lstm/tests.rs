@@ -1,7 +1,7 @@
 use super::*;
 use crate::audit::{assert_gradients, subjects::LstmSubject};
 use crate::packed::Padding;
-use crate::rng::Stream;
+use crate::rng::RandomStream;
 
 #[test]
 fn the_backward_is_the_derivative_of_the_forward() {
@@ -21,7 +21,7 @@ fn gradients_are_collected_over_several_flushes() {
 fn a_clip_alone_has_the_states_it_has_in_company() {
     // More than two blocks of what is computed ahead for a clip alone.
     let frames = 2 * BLOCK_FRAMES + 9;
-    let mut stream = Stream::new(4, "clip", 0);
+    let mut stream = RandomStream::new(4, "clip", 0);
     let layer = Lstm::<f32>::init(3, 5, &mut stream);
     let clip = Matrix::from_vec(frames, 3, (0..3 * frames).map(|_| stream.normal() as f32).collect());
     let mut company = clip.iter_rows().map(<[f32]>::to_vec).collect::<Vec<_>>();
@@ -41,7 +41,7 @@ fn a_backward_between_forwards_leaves_the_packed_weights_alone() {
         for (lengths, packing) in
             [(&[4][..], Packing::OneClip), (&[4][..], Packing::Batches), (&[4, 2, 1], Packing::Batches)]
         {
-            let mut stream = Stream::new(6, "packed", 0);
+            let mut stream = RandomStream::new(6, "packed", 0);
             let layer = Lstm::<f64>::init(inputs, hidden, &mut stream);
             let layout = Packed::new(lengths, Padding::Ignored);
             let frames = layout.frames();
@@ -108,7 +108,7 @@ fn one_unit_two_frames_worked_by_hand() {
 
 #[test]
 fn initial_values_follow_the_published_code() {
-    let layer = Lstm::<f64>::init(46, 64, &mut Stream::new(5, "init", 0));
+    let layer = Lstm::<f64>::init(46, 64, &mut RandomStream::new(5, "init", 0));
     let w = &layer.weight_hh;
     for a in 0..64 {
         for b in 0..=a {

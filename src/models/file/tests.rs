@@ -1,7 +1,7 @@
 use super::*;
 use crate::audio::FeatureSettings;
-use crate::data::Labels;
-use crate::rng::Stream;
+use crate::labels::Labels;
+use crate::rng::RandomStream;
 use proptest::prelude::*;
 
 /// 13 columns: the fewest the front end makes.
@@ -10,7 +10,7 @@ fn settings() -> FeatureSettings {
 }
 
 fn model(name: &str, inputs: usize, classes: usize) -> Model<f32> {
-    let mut model = Model::init(name.parse().unwrap(), inputs, classes, &mut Stream::new(5, "init", 0));
+    let mut model = Model::init(name.parse().unwrap(), inputs, classes, &mut RandomStream::new(5, "init", 0));
     // Every value different, buffers too: a swapped tensor cannot pass.
     let mut count = 0.0;
     model.visit_mut(&Path::ROOT, &mut |_, _, _, values| {
@@ -22,9 +22,12 @@ fn model(name: &str, inputs: usize, classes: usize) -> Model<f32> {
     model
 }
 
+fn names(labels: &[&str]) -> Labels {
+    Labels::new(labels.iter().map(|label| label.to_string()).collect()).unwrap()
+}
+
 fn metadata(architecture: &str, labels: &[&str]) -> Metadata {
-    let mut it =
-        Metadata::new(architecture.into(), labels.iter().map(|label| label.to_string()).collect(), 16_000, settings());
+    let mut it = Metadata::new(architecture.into(), names(labels), 16_000, settings());
     // No short decimal: a reader that rounds would change the last bit.
     it.mean = (0..13).map(|column| f64::from(column) / 3.0 - 1e-17).collect();
     it.std = (1..14).map(|column| f64::from(column).sqrt() * 1e-3).collect();
@@ -92,13 +95,13 @@ fn what_is_written_is_read_to_the_bit_and_writes_the_same_bytes() {
         let bytes = file.to_bytes();
         let read = ModelFile::from_bytes(&bytes).unwrap();
         assert_eq!(read, file, "{name}");
-        assert_eq!(read.labels(), labels);
+        assert_eq!(read.labels(), &names(&labels));
         for again in [read.to_bytes(), file.clone().to_bytes()] {
             assert!(again == bytes, "{name}: the same model gave other bytes");
         }
         let bare = ModelFile::new(model(name, 5, 2), None).unwrap();
         assert_eq!(ModelFile::from_bytes(&bare.to_bytes()).unwrap(), bare);
-        assert_eq!(bare.labels(), ["class 0", "class 1"]);
+        assert_eq!(bare.labels(), &names(&["class 0", "class 1"]));
     }
 }
 
@@ -155,7 +158,7 @@ fn a_state_dict_from_pytorch_loads() {
     }
     let read = ModelFile::from_bytes(&parts.bytes()).unwrap();
     assert_eq!(read, original);
-    assert_eq!(read.labels(), Labels::ravdess().names(), "eight classes are RAVDESS's");
+    assert_eq!(read.labels(), &Labels::ravdess(), "eight classes are RAVDESS's");
 }
 
 #[test]
@@ -167,6 +170,14 @@ fn a_later_field_is_skipped_and_a_later_format_refused() {
     parts.metadata = Some(json.replace("\"format\":1", "\"format\":2"));
     let message = parts.refusal();
     assert!(message.starts_with("metadata: expected format 1 or earlier, got 2 ("), "{message}");
+    for (labels, problem) in [
+        (r#"["a","a"]"#, "labels: classes 0 and 1 have one name, `a`"),
+        (r#"["","b"]"#, "labels: class 0 has an empty name"),
+    ] {
+        parts.metadata = Some(json.replace(r#"["calm","cross"]"#, labels));
+        let message = parts.refusal();
+        assert!(message.starts_with(&format!("metadata: {problem}")), "{message}");
+    }
     // The five that must be there, and no more.
     let minimal = r#"{"format":1,"architecture":"lstm-sa-h2","labels":["a","b"],"sample_rate":8000,
         "features":{"n_fft":512,"hop":256,"mel_bands":8,"mfcc":1,"chroma":12}}"#;
@@ -193,21 +204,17 @@ fn metadata_that_contradicts_the_tensors_is_refused() {
             (&|it: &mut Metadata| it.architecture = "lstm-sa-h4".into()) as &dyn Fn(&mut Metadata),
             "metadata: expected architecture lstm-sa-h2 as the tensors say, got lstm-sa-h4",
         ),
-        (&|it| it.labels.push("sad".into()), "metadata: expected 2 labels, a class each, got 3"),
-        (
-            &|it| it.labels[1] = "calm".into(),
-            r#"metadata: expected labels that differ and are not empty, got ["calm", "calm"]"#,
-        ),
-        (&|it| it.labels[0].clear(), r#"metadata: expected labels that differ and are not empty, got ["", "cross"]"#),
+        (&|it| it.labels = names(&["a", "b", "c"]), "metadata: expected 2 labels, one per class, got 3"),
         (&|it| it.features.mfcc = 2, "metadata: expected features of 13 columns as the tensors say, got 14"),
         (&|it| it.features.hop = 0, "metadata: feature setting hop: expected 1 to 512, got 0"),
         (&|it| it.std.truncate(12), "metadata: expected mean and std of 13 columns each, or none, got [13, 12]"),
         (&|it| it.mean.clear(), "metadata: expected mean and std of 13 columns each, or none, got [0, 13]"),
         (
             &|it| it.std[4] = 0.0,
-            "metadata: column 4: expected a finite mean and a positive standard deviation, got 1.3333333333333333 and 0",
+            "metadata: normalisation: column 4: expected a finite mean and a positive standard deviation, \
+             got 1.3333333333333333 and 0",
         ),
-        (&|it| it.mean[0] = f64::NAN, "metadata: column 0: expected a finite mean"),
+        (&|it| it.mean[0] = f64::NAN, "metadata: normalisation: column 0: expected a finite mean"),
         (
             &|it| *it.scores.get_mut("test_uar").unwrap() = f64::NAN,
             "metadata: score test_uar: expected a number, got NaN",

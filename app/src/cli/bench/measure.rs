@@ -5,7 +5,7 @@ use reslstm::audio::{FrontEnd, Recording, write_wav16};
 use reslstm::data::batch::{Batch, Example, batches};
 use reslstm::error::Result;
 use reslstm::matrix::Matrix;
-use reslstm::models::{Architecture, LivePredictor, Model, ModelFile, Predictor, Stream, Tape};
+use reslstm::models::{Architecture, LivePredictor, Model, ModelFile, Predictor, StreamingModel, Tape};
 use reslstm::optim::Adam;
 use reslstm::packed::Padding;
 use reslstm::params::Parameters;
@@ -55,7 +55,7 @@ impl Training {
     pub fn epoch(arch: Architecture, batch: usize, clips: usize) -> Self {
         let mut work = Work::new(arch, clips);
         let mut order: Vec<usize> = (0..clips).collect();
-        rng::Stream::new(0, "order", 0).shuffle(&mut order);
+        rng::RandomStream::new(0, "order", 0).shuffle(&mut order);
         // The memory is there after a few of the clips: no need to warm up on thousands.
         work.train(&order[..clips.min(100)], batch);
         let (frames, start) = (work.frames(), Instant::now());
@@ -79,7 +79,7 @@ impl Training {
 
 /// A model of the paper's inputs before any training.
 fn untrained(arch: Architecture) -> Model<f32> {
-    Model::init(arch, INPUTS, CLASSES, &mut rng::Stream::new(0, "init", 0))
+    Model::init(arch, INPUTS, CLASSES, &mut rng::RandomStream::new(0, "init", 0))
 }
 
 /// A training on random features.
@@ -90,7 +90,7 @@ struct Work {
     adam: Adam<f32>,
     batch: Batch<f32>,
     tape: Tape<f32>,
-    masks: rng::Stream,
+    masks: rng::RandomStream,
 }
 
 impl Work {
@@ -106,7 +106,7 @@ impl Work {
             model,
             batch: Batch::default(),
             tape: Tape::default(),
-            masks: rng::Stream::new(0, "dropout", 0),
+            masks: rng::RandomStream::new(0, "dropout", 0),
         }
     }
 
@@ -125,7 +125,7 @@ impl Work {
 
 /// Random features `[frames,D]`, number `index`.
 fn features(frames: usize, index: usize) -> Matrix<f32> {
-    let mut stream = rng::Stream::new(0, "features", index as u64);
+    let mut stream = rng::RandomStream::new(0, "features", index as u64);
     Matrix::from_vec(frames, INPUTS, (0..frames * INPUTS).map(|_| stream.normal() as f32).collect())
 }
 
@@ -169,7 +169,7 @@ impl Inference {
             black_box(of_features.predict_features(&clip).expect(ok));
         };
         let clip_us = 1e6 * fastest(BUDGET, predict_features);
-        let mut stream = Stream::new(&model);
+        let mut stream = StreamingModel::new(&model);
         let push_all = || {
             for frame in clip.iter_rows() {
                 black_box(stream.push(frame));

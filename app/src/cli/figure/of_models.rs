@@ -13,11 +13,11 @@ use crate::report::{Figure, signal_flow};
 use clap::Args;
 use reslstm::audio::{FeatureSettings, FrontEnd, Recording};
 use reslstm::data::Clip;
-use reslstm::data::normalise::Normaliser;
 use reslstm::error::{Error, Kind, Result};
 use reslstm::matrix::Matrix;
 use reslstm::models::{Metadata, ModelFile, Predictor, Trace};
-use reslstm::rng::Stream;
+use reslstm::normalise::Normaliser;
+use reslstm::rng::RandomStream;
 use reslstm::train::augment::{Augment, add_noise, change_channel, stretch};
 use std::path::PathBuf;
 
@@ -125,12 +125,12 @@ fn ways(recording: &Recording, augment: &Augment, seed: u64) -> Result<Vec<Heard
     }
     if augment.channel > 0.0 {
         let mut features = recorded.clone();
-        change_channel(augment.channel, &mut Stream::new(seed, "augment", 1), &mut features);
+        change_channel(augment.channel, &mut RandomStream::new(seed, "augment", 1), &mut features);
         ways.push(Heard { how: format!("through a channel of {} standard deviations", augment.channel), features });
     }
     if augment.noise > 0.0 {
         let mut features = recorded;
-        add_noise(augment.noise, &mut Stream::new(seed, "augment", 0), &mut features);
+        add_noise(augment.noise, &mut RandomStream::new(seed, "augment", 0), &mut features);
         ways.push(Heard { how: format!("with noise of {} standard deviations", augment.noise), features });
     }
     Ok(ways)

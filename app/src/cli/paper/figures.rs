@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 /// Where they go; made where it is not there.
 fn folder(out: &Path) -> Result<PathBuf> {
     let folder = out.join("figures");
-    std::fs::create_dir_all(&folder).map_err(|error| Error::io(folder.display(), &error))?;
+    std::fs::create_dir_all(&folder).map_err(|error| Error::io(folder.display(), error))?;
     Ok(folder)
 }
 

@@ -111,7 +111,7 @@ mod tests {
         for arch in crate::report::table1::MODELS {
             let arch: Architecture = arch.parse().unwrap();
             for protocol in crate::report::table1::PROTOCOLS {
-                let choice = ours.choice(arch.family, protocol).unwrap();
+                let choice = ours.choice(arch.family(), protocol).unwrap();
                 assert_eq!(choice.settings(arch, protocol, 100).unwrap().lr, choice.lr);
             }
         }

@@ -139,7 +139,7 @@ impl Paper {
         let mut plans: Vec<(Plan, PathBuf)> = Vec::new();
         for protocol in PROTOCOLS.into_iter().filter(|&protocol| self.protocol.include(protocol)) {
             for &arch in &models {
-                let choice = hyperparameters.choice(arch.family, protocol)?;
+                let choice = hyperparameters.choice(arch.family(), protocol)?;
                 let settings = choice.settings(arch, protocol, self.epochs)?;
                 let folder = self.output.join(name(&settings));
                 let plan = Plan { settings, runs: self.runs, folds: self.folds.clone() };

@@ -76,7 +76,7 @@ impl Facts {
     fn of(script: &Script) -> Result<Self> {
         let folder = Folder::<Identity>::open(&script.dir)?;
         let jobs: &[Training] = &folder.plan().jobs;
-        let program = std::env::current_exe().map_err(|error| Error::io("the program's own path", &error))?;
+        let program = std::env::current_exe().map_err(|error| Error::io("the program's own path", error))?;
         Ok(Facts {
             program: text(&program)?,
             dir: absolute(&script.dir)?,
@@ -91,7 +91,7 @@ impl Facts {
 
 /// A path that is there, from the root on, as text that plans and scripts can hold.
 pub fn absolute(path: &Path) -> Result<String> {
-    text(&std::fs::canonicalize(path).map_err(|error| Error::io(path.display(), &error))?)
+    text(&std::fs::canonicalize(path).map_err(|error| Error::io(path.display(), error))?)
 }
 
 fn text(path: &Path) -> Result<String> {

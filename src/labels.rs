@@ -1,7 +1,9 @@
 //! Names of classes, and RAVDESS's file names, which spell the class of a clip in digits.
 
 use std::fmt;
+use std::ops::Deref;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -10,15 +12,24 @@ use crate::error::{Error, Kind, Result};
 /// RAVDESS's emotions, in the order of their file codes 01 to 08.
 const RAVDESS: [&str; 8] = ["neutral", "calm", "happy", "sad", "angry", "fear", "disgust", "surprised"];
 
-/// The class names in order: class `k` is called `names()[k]`. At least two, none empty, none twice.
+/// The class names in order, `[K]`: class `k` is called `labels[k]`. At least two, none empty, none twice.
 ///
-/// Serialised as the plain list of names.
+/// A slice of names in all but name, shared and not copied by a clone. Serialised as the plain list of names.
+///
+/// ```
+/// use reslstm::labels::Labels;
+///
+/// let labels = Labels::new(vec!["calm".into(), "cross".into()])?;
+/// assert_eq!((&labels[1][..], labels.index_of("cross")?), ("cross", 1));
+/// assert_eq!(labels.join(", "), "calm, cross");
+/// # Ok::<(), reslstm::error::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<String>", into = "Vec<String>")]
-pub struct Labels(Vec<String>);
+pub struct Labels(Arc<[String]>);
 
 impl Labels {
-    /// Class names, first class first.
+    /// Class names, class 0 first.
     ///
     /// # Errors
     /// [`Kind::Data`] if there are fewer than two names, or one is empty or occurs twice.
@@ -36,12 +47,12 @@ impl Labels {
                 return Err(Error::new(Kind::Data, problem).at("labels"));
             }
         }
-        Ok(Labels(names))
+        Ok(Labels(names.into()))
     }
 
     /// The eight emotions of RAVDESS; index 0 to 7 is file code 01 to 08.
     pub fn ravdess() -> Self {
-        Labels(RAVDESS.map(String::from).to_vec())
+        Labels(RAVDESS.map(String::from).into())
     }
 
     /// The classes of names found in data, in whatever order and number: RAVDESS's order if they are exactly RAVDESS's
@@ -62,7 +73,7 @@ impl Labels {
         self.0.len()
     }
 
-    /// Every name, first class first.
+    /// Every name, class 0 first.
     pub fn names(&self) -> &[String] {
         &self.0
     }
@@ -86,6 +97,13 @@ impl Labels {
     }
 }
 
+impl Deref for Labels {
+    type Target = [String];
+    fn deref(&self) -> &[String] {
+        &self.0
+    }
+}
+
 impl TryFrom<Vec<String>> for Labels {
     type Error = Error;
     fn try_from(names: Vec<String>) -> Result<Self> {
@@ -95,7 +113,7 @@ impl TryFrom<Vec<String>> for Labels {
 
 impl From<Labels> for Vec<String> {
     fn from(labels: Labels) -> Self {
-        labels.0
+        labels.0.to_vec()
     }
 }
 
@@ -117,7 +135,7 @@ const FIELDS: [(&str, u8, &str); 7] = [
 /// Names sort as their text does.
 ///
 /// ```
-/// use reslstm::data::labels::RavdessName;
+/// use reslstm::labels::RavdessName;
 ///
 /// let name: RavdessName = "03-01-06-01-02-01-12".parse()?;
 /// assert_eq!((name.label(), name.actor(), name.is_male()), (5, 12, false));

@@ -1,4 +1,4 @@
-//! Columns to mean 0 and standard deviation 1, by the statistics of the frames one may look at.
+//! Normalisation: every feature column to mean 0 and standard deviation 1, by the statistics of the training frames.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use crate::matrix::Matrix;
 
 /// The mean and standard deviation of every feature column, `[D]` each.
 ///
-/// Which clips it is fitted on is the protocol's business: the strict one takes the training speakers alone.
+/// The caller chooses the clips it is fitted on: the strict protocol takes those of the training speakers alone.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Columns")]
 pub struct Normaliser {
@@ -23,7 +23,7 @@ struct Columns {
 }
 
 impl Normaliser {
-    /// From statistics known already, `[D]` each.
+    /// A normaliser with known statistics, `[D]` each.
     ///
     /// # Errors
     /// [`Kind::Features`] if the two differ in length or are empty, a mean is not finite, or a standard deviation is
@@ -32,7 +32,7 @@ impl Normaliser {
         let wrong = |problem| Err(Error::new(Kind::Features, problem).at("normalisation"));
         if mean.len() != std.len() || mean.is_empty() {
             return wrong(format!(
-                "expected a mean and a standard deviation a column, got {} means and {} standard deviations",
+                "expected one mean and one standard deviation per column, got {} means and {} standard deviations",
                 mean.len(),
                 std.len()
             ));
@@ -112,7 +112,7 @@ impl Normaliser {
         Ok(y)
     }
 
-    /// [`apply`](Self::apply) into memory there is.
+    /// [`apply`](Self::apply) into memory that is there already: `y` takes the shape of `x`.
     ///
     /// # Panics
     /// If `x` has another number of columns than this was fitted on.
@@ -120,9 +120,18 @@ impl Normaliser {
         assert_eq!(x.cols(), self.width(), "as many columns as the statistics");
         y.resize(x.rows(), x.cols());
         for t in 0..x.rows() {
-            for (d, (y, &x)) in y.row_mut(t).iter_mut().zip(x.row(t)).enumerate() {
-                *y = ((f64::from(x) - self.mean[d]) / self.std[d]) as f32;
-            }
+            self.apply_to_frame(x.row(t), y.row_mut(t));
+        }
+    }
+
+    /// [`apply`](Self::apply) for one frame: `x` and `y` are `[D]`.
+    ///
+    /// # Panics
+    /// If `x` or `y` has another number of columns than this was fitted on.
+    pub fn apply_to_frame(&self, x: &[f32], y: &mut [f32]) {
+        assert_eq!([x.len(), y.len()], [self.width(); 2], "as many columns as the statistics");
+        for (d, (y, &x)) in y.iter_mut().zip(x).enumerate() {
+            *y = ((f64::from(x) - self.mean[d]) / self.std[d]) as f32;
         }
     }
 
