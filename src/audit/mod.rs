@@ -29,6 +29,8 @@ mod report;
 pub mod subjects;
 
 pub use probe::Along;
+#[cfg(feature = "threads")]
+pub use report::in_parallel;
 pub use report::{DIFFERENCE_BOUND, DUAL_BOUND, Disagreement, TensorAudit, assert_gradients, audit, in_order};
 
 use crate::matrix::Matrix;

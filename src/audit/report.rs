@@ -54,8 +54,8 @@ impl TensorAudit {
 /// Audits a subject at a point: every learned tensor in the order of the visit, and then the input.
 ///
 /// The work is divided into tasks. `run` is called once, with their number and a function that runs one of them, and calls that for
-/// every number from 0, in any order and on any threads; the result is the same. [`in_order`] is the simplest. With rayon:
-/// `|tasks, task| (0..tasks).into_par_iter().for_each(task)`.
+/// every number from 0, in any order and on any threads; the result is the same. [`in_order`] runs them on
+/// this thread; `in_parallel` (feature `threads`) on all cores.
 ///
 /// # Panics
 /// If `run` leaves out a task.
@@ -101,6 +101,13 @@ pub fn audit<A: Subject>(
 /// Runs tasks 0, 1, 2, … on this thread: the simplest `run` of [`audit`].
 pub fn in_order(tasks: usize, task: &(dyn Fn(usize) + Sync)) {
     (0..tasks).for_each(task);
+}
+
+/// Runs tasks on the threads of the rayon pool it is called in: the fast `run` of [`audit`].
+#[cfg(feature = "threads")]
+pub fn in_parallel(tasks: usize, task: &(dyn Fn(usize) + Sync)) {
+    use rayon::prelude::*;
+    (0..tasks).into_par_iter().for_each(task);
 }
 
 fn analytic_f32<A: Subject>(subject: &A, point: &Point<A::Layer<f64>>) -> Vec<Gradient> {

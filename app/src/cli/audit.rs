@@ -5,7 +5,6 @@ use super::{Done, Outcome, clip, print_line, progress};
 use crate::files::{self, Existing};
 use crate::report;
 use clap::{Args, ValueEnum};
-use rayon::prelude::*;
 use reslstm::audit::flow::{Connection, Flow, gradient_flow};
 use reslstm::audit::subjects::{LossSubject, ModelSubject};
 use reslstm::audit::{self, Along, DIFFERENCE_BOUND, DUAL_BOUND, Point, Subject, TensorAudit};
@@ -146,7 +145,7 @@ impl Audit {
         let start = Instant::now();
         let tensors = audit::audit(subject, point, along, |tasks, task| {
             bar.set_length(tasks as u64);
-            (0..tasks).into_par_iter().for_each(|n| {
+            audit::in_parallel(tasks, &|n| {
                 task(n);
                 bar.inc(1);
             });
