@@ -116,6 +116,11 @@ impl<S> IndexMut<(usize, usize)> for Matrix<S> {
     }
 }
 
+/// Index of the largest of `values` `[n]`, the first of equals (`max_by` would give the last); 0 if there are none.
+pub fn argmax(values: &[f32]) -> usize {
+    (1..values.len()).fold(0, |best, k| if values[k] > values[best] { k } else { best })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,5 +132,11 @@ mod tests {
         assert_eq!(m.row(1), &[4.0, 5.0, 6.0]);
         assert_eq!(m[(0, 2)], 3.0);
         assert_eq!(m.rows_between(1, 2), m.row(1));
+    }
+
+    #[test]
+    fn the_first_of_equal_values_is_the_largest() {
+        assert_eq!(argmax(&[0.1, 0.7, 0.7, 0.2]), 1);
+        assert_eq!(argmax(&[-2.0, -3.0]), 0);
     }
 }

@@ -6,7 +6,7 @@ use crate::error::{Error, Kind, Result};
 use crate::labels::Labels;
 use crate::layers::Packing;
 use crate::layers::softmax_cross_entropy::softmax;
-use crate::matrix::Matrix;
+use crate::matrix::{Matrix, argmax};
 use crate::normalise::Normaliser;
 use crate::packed::{Packed, Padding};
 
@@ -71,10 +71,7 @@ impl Prediction {
                 "the features are far outside the range of the training features, or the weights are damaged",
             ));
         }
-        // `max_by` would give the last of several equal ones.
-        let label =
-            (0..probabilities.len()).fold(0, |best, k| if probabilities[k] > probabilities[best] { k } else { best });
-        Ok(Prediction { label, probabilities: probabilities.to_vec(), labels: labels.clone() })
+        Ok(Prediction { label: argmax(probabilities), probabilities: probabilities.to_vec(), labels: labels.clone() })
     }
 
     /// The name of the most probable class.

@@ -9,7 +9,7 @@ use crate::data::{Dataset, Heard};
 use crate::error::{Error, Kind, Result};
 use crate::layers::Packing;
 use crate::layers::softmax_cross_entropy::softmax;
-use crate::matrix::Matrix;
+use crate::matrix::{Matrix, argmax};
 use crate::models::{Model, PackedModel, Tape};
 use crate::normalise::Normaliser;
 use std::sync::Arc;
@@ -191,9 +191,4 @@ pub fn evaluate(
 ) -> Confusion {
     let predictions = predict(model, settings, examples, clips, scratch);
     count(&predictions, examples, clips, model.classes())
-}
-
-/// Index of the largest score, the first of equals.
-pub fn argmax(scores: &[f32]) -> usize {
-    (1..scores.len()).fold(0, |best, k| if scores[k] > scores[best] { k } else { best })
 }

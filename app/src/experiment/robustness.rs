@@ -7,13 +7,13 @@ use reslstm::data::batch::Example;
 use reslstm::data::{Clip, Dataset};
 use reslstm::error::{Error, Kind, Result};
 use reslstm::layers::softmax_cross_entropy::softmax;
-use reslstm::matrix::Matrix;
+use reslstm::matrix::{Matrix, argmax};
 use reslstm::models::{Metadata, ModelFile};
 use reslstm::normalise::Normaliser;
 use reslstm::train::calibration::Reliability;
 use reslstm::train::metrics::{Confusion, Spread};
 use reslstm::train::settings::Settings;
-use reslstm::train::task::{Scratch, argmax, scores};
+use reslstm::train::task::{Scratch, scores};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
