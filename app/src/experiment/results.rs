@@ -1,6 +1,6 @@
 //! What trainings leave in files: a record a fold, a run's result, and the summary over runs.
 
-use crate::calendar::date_of_day;
+use crate::calendar::today;
 use reslstm::data::folds::Split;
 use reslstm::models::Architecture;
 use reslstm::train::metrics::{Confusion, Spread};
@@ -163,9 +163,7 @@ impl Made {
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname")
             .or_else(|_| std::env::var("HOSTNAME").or_else(|_| std::env::var("COMPUTERNAME")))
             .map_or_else(|_| "unknown".into(), |name| name.trim().to_string());
-        let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        let date = date_of_day(since_epoch.map_or(0, |time| time.as_secs() / 86_400));
-        Made { host, threads, date, program: program() }
+        Made { host, threads, date: today(), program: program() }
     }
 }
 

@@ -1,9 +1,9 @@
 //! One clip, explained: everything a model computes on it as one page for a projector, all panels on one time axis, and any unit's
 //! equations with their numbers at any frame.
 
-use super::base64::{encode, encode_floats};
 use super::page::Page;
 use crate::experiment::results::program;
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use reslstm::audio::{FeatureSettings, Recording, write_wav16};
 use reslstm::audit::flow::Flow;
 use reslstm::matrix::Matrix;
@@ -54,7 +54,8 @@ fn data(explained: &Explained<'_>) -> Value {
     let Explained { clip, recording, sound, metadata, x, trace, flow, .. } = *explained;
     let Recording { sample_rate, samples } = recording;
     let seconds = metadata.features.hop as f64 / f64::from(*sample_rate);
-    let sound = sound.then(|| format!("data:audio/wav;base64,{}", encode(&write_wav16(samples, *sample_rate))));
+    let sound =
+        sound.then(|| format!("data:audio/wav;base64,{}", BASE64_STANDARD.encode(write_wav16(samples, *sample_rate))));
     let lstms: Vec<Value> = trace.lstms.iter().zip(&flow.lstms).map(|(lstm, flow)| lstm_data(lstm, &flow.h)).collect();
     json!({
         "clip": clip,
@@ -107,9 +108,10 @@ fn norms_data(norms: &[f64]) -> Value {
     column_data(1, norms.iter().map(|&norm| norm as f32))
 }
 
-/// Values row after row.
+/// Values row after row: 32-bit floats, little-endian, in base64, of which the page makes a `Float32Array`.
 fn column_data(columns: usize, values: impl IntoIterator<Item = f32>) -> Value {
-    json!({ "columns": columns, "values": encode_floats(values) })
+    let bytes: Vec<u8> = values.into_iter().flat_map(f32::to_le_bytes).collect();
+    json!({ "columns": columns, "values": BASE64_STANDARD.encode(bytes) })
 }
 
 /// What the model says, and what its gradients are of.
@@ -158,6 +160,11 @@ mod tests {
         assert_eq!(peaks.len(), 2 * SLICES);
         assert_eq!((peaks[0], peaks[2 * SLICES - 1]), (-1.0, 0.5));
         assert_eq!(peaks.iter().filter(|&&peak| peak != 0.0).count(), 2);
+    }
+
+    #[test]
+    fn a_float_is_four_bytes_the_lowest_first() {
+        assert_eq!(column_data(1, [1.0])["values"], "AACAPw==");
     }
 
     #[test]

@@ -29,7 +29,6 @@
 //! that both carry and that colour-blind readers tell apart; shapes say again what colours say.
 
 pub mod augmentation;
-mod base64;
 mod colours;
 pub mod comparison;
 pub mod confusion;
