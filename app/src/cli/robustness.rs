@@ -8,6 +8,7 @@ use crate::experiment::folder::model_path;
 use crate::experiment::results::{RunResult, program};
 use crate::experiment::robustness::{Heard, Member, Robustness, Said, mean_temperature};
 use crate::files::{self, Existing};
+use crate::report::table::{Cell, Column, Table};
 use clap::Args;
 use rayon::prelude::*;
 use reslstm::audio::FeatureSettings;
@@ -15,7 +16,6 @@ use reslstm::data::condition::Condition;
 use reslstm::error::{Error, Kind, Result};
 use reslstm::models::ModelFile;
 use reslstm::train::calibration::Reliability;
-use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 /// Score the models of a cross-validation on the speakers they never heard, in noise, over a telephone and in other conditions.
@@ -128,32 +128,30 @@ fn models(folder: &Path) -> Result<Vec<(PathBuf, ModelFile)>> {
     results.runs.iter().flat_map(folds).map(read).collect()
 }
 
-/// A line a condition.
+/// One row per condition.
 fn table(robustness: &Robustness) -> String {
     let Robustness { conditions, temperature, .. } = robustness;
-    let width = conditions.iter().map(|heard| heard.condition.chars().count()).max().unwrap_or(0).max(9);
-    let mut text = format!(
-        "{:width$}  {:>15}  {:<16}  {:>7}  {:>17}",
-        "condition", "UAR mean ± std", "95 % interval", "change", "calibration error"
-    );
-    text += if temperature.is_some() { "  before\n" } else { "\n" };
-    for heard in conditions {
-        let (uar, interval) = (&heard.uar, &heard.interval);
-        write!(
-            text,
-            "{:width$}  {uar:>15}  {interval:<16}  {:>+7.4}  {:>17.4}",
-            heard.condition,
-            uar.mean - conditions[0].uar.mean,
-            heard.reliability.ece()
-        )
-        .expect("writing to a string");
-        if let Some(before) = heard.uncalibrated.as_ref().map(Reliability::ece) {
-            write!(text, "  {before:.4}").expect("writing to a string");
-        }
-        text.push('\n');
+    let mut columns = vec![
+        Column::left("condition", 9),
+        Column::right("UAR mean ± std", 15).gap(2),
+        Column::left("95 % interval", 16).gap(2),
+        Column::right("change", 7).gap(2),
+        Column::right("calibration error", 17).gap(2),
+    ];
+    columns.extend(temperature.map(|_| Column::left("before", 6).gap(2)));
+    let mut table = Table::new(columns);
+    for result in conditions {
+        let mut row: Vec<Cell> = vec![
+            result.condition.clone().into(),
+            (&result.uar).into(),
+            Cell::Interval(result.interval),
+            Cell::SignedScore(result.uar.mean - conditions[0].uar.mean),
+            Cell::Score(result.reliability.ece()),
+        ];
+        let before = result.uncalibrated.as_ref().map(Reliability::ece);
+        row.extend(temperature.map(|_| before.map_or(Cell::Empty, Cell::Score)));
+        table.push(row);
     }
-    if let Some(temperature) = temperature {
-        write!(text, "\nmean temperature {temperature:.3}\n").expect("writing to a string");
-    }
-    text
+    let temperature = temperature.map_or(String::new(), |mean| format!("\nmean temperature {mean:.3}\n"));
+    table.text() + &temperature
 }

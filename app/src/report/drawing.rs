@@ -1,6 +1,6 @@
 //! What the figures draw with: a canvas, letters, a panel with scales, a legend.
 
-use super::colours::{INK, Mark};
+use super::colours::INK;
 use plotters::coord::Shift;
 use plotters::drawing::DrawingAreaErrorKind;
 use plotters::prelude::*;
@@ -71,43 +71,6 @@ pub(super) fn shortened(text: &str, most: usize) -> String {
 /// A line through pixels.
 pub(super) fn line(canvas: &Canvas<'_>, points: impl Into<Vec<(i32, i32)>>, style: impl Into<ShapeStyle>) -> Drawn {
     canvas.draw(&PathElement::new(points, style))
-}
-
-/// Names of marks, side by side in as many rows as they need.
-pub(super) struct Legend {
-    entries: Vec<(Mark, String)>,
-    /// Middle of each mark's left edge, from the upper left corner.
-    places: Vec<(i32, i32)>,
-    /// Pixels.
-    pub height: i32,
-}
-
-impl Legend {
-    /// Height of a row.
-    const ROW: i32 = 20;
-
-    /// In rows of at most `width` pixels.
-    pub fn new(entries: Vec<(Mark, String)>, width: i32) -> Self {
-        let (mut x, mut y) = (0, Self::ROW / 2);
-        let mut places = Vec::new();
-        for (_, name) in &entries {
-            let needed = 34 + width_of(name, LABEL);
-            if x > 0 && x + needed > width {
-                (x, y) = (0, y + Self::ROW);
-            }
-            places.push((x, y));
-            x += needed;
-        }
-        Legend { entries, places, height: y + Self::ROW / 2 }
-    }
-
-    pub fn draw(&self, canvas: &Canvas<'_>, (left, top): (i32, i32)) -> Drawn {
-        for ((mark, name), (x, y)) in self.entries.iter().zip(&self.places) {
-            mark.draw(canvas, (left + x + 6, top + y), 5.0)?;
-            write(canvas, name, (left + x + 17, top + y), LABEL, (HPos::Left, VPos::Center))?;
-        }
-        Ok(())
-    }
 }
 
 /// A rectangle of the picture, in pixels, with a scale across and a scale up.
@@ -232,15 +195,6 @@ mod tests {
         let svg = picture(30, 20, |canvas| write(canvas, "<a> & b", (1, 2), LABEL, (HPos::Left, VPos::Top)));
         assert!(svg.starts_with("<svg width=\"30\" height=\"20\"") && svg.ends_with("</svg>\n"), "{svg}");
         assert!(svg.contains("font-size=\"12\"") && svg.contains("&lt;a&gt; &amp; b"), "{svg}");
-    }
-
-    #[test]
-    fn names_that_do_not_fit_stand_in_another_row() {
-        let legend =
-            |width| Legend::new(["one", "two", "three"].map(|name| (Mark::of(2), name.into())).to_vec(), width);
-        assert_eq!((legend(1000).height, legend(130).height, legend(10).height), (20, 40, 60));
-        let svg = picture(200, 60, |canvas| legend(130).draw(canvas, (7, 5)));
-        assert!(svg.contains("x=\"24\" y=\"15\"") && svg.contains("x=\"24\" y=\"35\""), "{svg}");
     }
 
     #[test]

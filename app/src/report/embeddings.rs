@@ -1,11 +1,9 @@
 //! Clips in two dimensions (Fig. 5): as the model sees them, its context vectors, beside the features it sees them through, averaged
 //! over the frames of each clip.
 
-use super::colours::Mark;
 use super::csv_text;
-use super::drawing::{
-    Canvas, Drawn, HEADING, HPos, LABEL, Legend, Panel, TITLE, VPos, picture, shortened, ticks, write,
-};
+use super::drawing::{Canvas, Drawn, HEADING, HPos, LABEL, Panel, TITLE, VPos, picture, shortened, ticks, write};
+use super::marks::{Legend, Mark};
 use super::principal_components::PrincipalComponents;
 use crate::experiment::ClipRecord;
 use reslstm::data::Clip;

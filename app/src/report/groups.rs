@@ -1,10 +1,11 @@
 //! Recall by emotion, sex and intensity: whom and what a model understands, with its spread over runs.
 
-use super::colours::{BLUE, INK, Mark, Shape, VERMILLION};
+use super::colours::{BLUE, INK, VERMILLION};
 use super::csv_text;
 use super::drawing::{
-    Canvas, Drawn, HPos, LABEL, Legend, Panel, TITLE, VPos, line, picture, shortened, ticks, width_of, write,
+    Canvas, Drawn, HPos, LABEL, Panel, TITLE, VPos, line, picture, shortened, ticks, width_of, write,
 };
+use super::marks::{Legend, Mark, Shape};
 use super::published::FIGURE_4;
 use crate::experiment::results::RunResult;
 use crate::experiment::{ClipRecord, Results};

@@ -1,8 +1,9 @@
 //! Learning curves: loss and validation UAR of a run, epoch by epoch, a curve a fold.
 
-use super::colours::{INK, Mark};
+use super::colours::INK;
 use super::csv_text;
-use super::drawing::{Canvas, Drawn, HPos, Legend, Panel, TITLE, VPos, line, picture, ticks, whole_ticks, write};
+use super::drawing::{Canvas, Drawn, HPos, Panel, TITLE, VPos, line, picture, ticks, whole_ticks, write};
+use super::marks::{Legend, Mark};
 use crate::experiment::results::{Epochs, FoldRecord, RunResult};
 use plotters::prelude::*;
 use reslstm::optim::CosineWarmRestarts;

@@ -38,6 +38,7 @@ pub mod explain;
 pub mod gradient_flow;
 pub mod groups;
 pub mod learning_curves;
+mod marks;
 pub mod page;
 pub mod parameters;
 pub mod principal_components;
@@ -49,6 +50,7 @@ mod sheet;
 pub mod signal_flow;
 mod study_figures;
 pub mod study_page;
+pub mod table;
 pub mod table1;
 pub mod table2;
 

@@ -1,8 +1,9 @@
 //! UAR against the number of parameters: what came out here beside Tables I and II of the paper.
 
-use super::colours::{BLUE, GREEN, INK, Mark, Shape, VERMILLION};
+use super::colours::{BLUE, GREEN, INK, VERMILLION};
 use super::csv_text;
-use super::drawing::{Canvas, Drawn, HPos, LABEL, Legend, Panel, TITLE, VPos, line, picture, ticks, write};
+use super::drawing::{Canvas, Drawn, HPos, LABEL, Panel, TITLE, VPos, line, picture, ticks, write};
+use super::marks::{Legend, Mark, Shape};
 use super::published::{Published, TABLE_1, TABLE_2};
 use crate::experiment::results::ModelSummary;
 use plotters::prelude::*;

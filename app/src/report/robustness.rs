@@ -1,10 +1,11 @@
 //! What [`Robustness`](crate::experiment::robustness) found: the UAR in every condition, and whether probabilities hold.
 
-use super::colours::{BLUE, INK, Mark, Shape, VERMILLION};
+use super::colours::{BLUE, INK, VERMILLION};
 use super::csv_text;
 use super::drawing::{
     Canvas, Drawn, HPos, LABEL, LONGEST_TITLE, Panel, TITLE, VPos, line, picture, shortened, ticks, width_of, write,
 };
+use super::marks::{Mark, Shape};
 use crate::experiment::robustness::{Heard, Robustness};
 use plotters::prelude::*;
 use reslstm::train::calibration::{Bin, Reliability};

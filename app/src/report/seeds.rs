@@ -1,8 +1,9 @@
 //! UAR by seed and fold: how much a score depends on who is tested, and on chance.
 
-use super::colours::{INK, Mark, VERMILLION};
+use super::colours::{INK, VERMILLION};
 use super::csv_text;
-use super::drawing::{HPos, LABEL, Legend, Panel, TITLE, VPos, line, picture, ticks, width_of, write};
+use super::drawing::{HPos, LABEL, Panel, TITLE, VPos, line, picture, ticks, width_of, write};
+use super::marks::{Legend, Mark};
 use crate::experiment::results::RunResult;
 use plotters::prelude::*;
 use reslstm::train::Spread;

@@ -1,9 +1,8 @@
 //! A search for hyper-parameters in two figures: how its trials came to the best, and how their values depend on each parameter.
 
-use super::colours::{BLUE, INK, Mark, Shape, VERMILLION};
-use super::drawing::{
-    Canvas, Drawn, HPos, Legend, Panel, TITLE, VPos, line, picture, shortened, ticks, whole_ticks, write,
-};
+use super::colours::{BLUE, INK, VERMILLION};
+use super::drawing::{Canvas, Drawn, HPos, Panel, TITLE, VPos, line, picture, shortened, ticks, whole_ticks, write};
+use super::marks::{Legend, Mark, Shape};
 use crate::tune::{Distribution, Snapshot, State, Trial};
 use plotters::prelude::*;
 use std::ops::Range;

@@ -1,7 +1,7 @@
 //! Table I: the UAR of each model and protocol over seeds, how far it can be trusted, and what the paper reports.
 
-use super::csv_text;
 use super::published::{Published, TABLE_1};
+use super::table::{Cell, Column, Table};
 use crate::experiment::Plan;
 use crate::experiment::Results;
 use crate::experiment::results::{ModelSummary, RunResult};
@@ -12,7 +12,6 @@ use reslstm::train::identity::first_difference;
 use reslstm::train::{Confusion, Protocol, Settings};
 use serde::Serialize;
 use serde_json::json;
-use std::fmt::Write;
 
 /// The models of the table: the paper's, whose LSTM-SA-h128 has two attention vectors by its number of parameters, and the one
 /// that has the single vector of its text.
@@ -98,36 +97,90 @@ impl Table1 {
         MODELS.into_iter().filter(|model| !there(model)).collect()
     }
 
+    /// Scores over seeds beside the paper's. The CSV file has the gains too.
+    pub(super) fn scores(&self) -> Table {
+        let mut table = Table::new(vec![
+            Column::left("model", 22).csv(&["model"]),
+            Column::left("protocol", 9).csv(&["protocol"]),
+            Column::right("parameters", 10).csv(&["parameters"]),
+            Column::right("runs", 5).csv(&["runs", "runs_planned"]),
+            Column::right("mean ± std", 15).gap(2).csv(&["uar_mean", "uar_std"]).page_heading("UAR"),
+            Column::right("max", 7).csv(&["uar_max"]),
+            Column::left("95 % interval", 16).gap(2).csv(&["uar_low", "uar_high"]),
+            Column::csv_only(&["war_mean"]),
+            Column::csv_only(&["macro_f1_mean"]),
+            Column::csv_only(&["gain_over"]),
+            Column::csv_only(&["gain_seeds"]),
+            Column::csv_only(&["gain"]),
+            Column::csv_only(&["gain_low", "gain_high"]),
+            Column::csv_only(&["gain_p_speakers"]),
+            Column::csv_only(&["gain_p_seeds"]),
+            Column::csv_only(&["paper_parameters"]),
+            Column::right("paper's", 15).gap(2).csv(&["paper_uar_mean", "paper_uar_std"]).page_heading("paper's UAR"),
+            Column::right("max", 7).csv(&["paper_uar_max"]),
+        ]);
+        for Row { ours, runs_planned, interval, gain, published } in &self.rows {
+            let gain = |cell: fn(&Gain) -> Cell| Cell::or_missing(gain.as_ref(), cell);
+            let paper = |number: fn(Published) -> Option<f64>| published.and_then(number);
+            table.push(vec![
+                ours.arch.to_string().into(),
+                ours.protocol.to_string().into(),
+                ours.parameters.into(),
+                Cell::Progress(ours.uar.values.len(), *runs_planned),
+                (&ours.uar).into(),
+                Cell::Score(ours.uar.max),
+                Cell::Interval(*interval),
+                Cell::Score(ours.war.mean),
+                Cell::Score(ours.macro_f1.mean),
+                gain(|gain| gain.over.to_string().into()),
+                gain(|gain| gain.seeds.into()),
+                gain(|gain| Cell::SignedScore(gain.difference)),
+                gain(|gain| Cell::SignedInterval(gain.interval)),
+                gain(|gain| Cell::Score(gain.p_speakers)),
+                gain(|gain| Cell::Score(gain.p_seeds)),
+                Cell::or_missing(published.and_then(|row| row.parameters), Cell::Count),
+                Cell::or_missing(paper(|row| Some(row.uar)).zip(paper(|row| row.std)), |(uar, std)| {
+                    Cell::Spread(uar, std)
+                }),
+                Cell::or_missing(paper(|row| row.max), Cell::Score),
+            ]);
+        }
+        table
+    }
+
+    /// ResLSTM-SA − LSTM-SA.
+    pub(super) fn gains(&self) -> Table {
+        let mut table = Table::new(vec![
+            Column::left("model", 22),
+            Column::left("protocol", 9),
+            Column::right("seeds", 5),
+            Column::right("difference", 10).gap(2),
+            Column::left("95 % interval", 18).gap(2),
+            Column::right("p speakers", 10),
+            Column::right("p seeds", 8),
+        ]);
+        for (ours, gain) in self.rows.iter().filter_map(|row| Some((&row.ours, row.gain.as_ref()?))) {
+            table.push(vec![
+                ours.arch.to_string().into(),
+                ours.protocol.to_string().into(),
+                gain.seeds.into(),
+                Cell::SignedScore(gain.difference),
+                Cell::SignedInterval(gain.interval),
+                Cell::Score(gain.p_speakers),
+                Cell::Score(gain.p_seeds),
+            ]);
+        }
+        table
+    }
+
     /// For people: scores, gains, and what the numbers mean.
     pub fn text(&self) -> String {
-        let mut text = format!(
-            "Table I. UAR pooled over the folds: over our seeds, and as the paper reports it over ten.\n\n\
-             {:<22} {:<9} {:>10} {:>5}  {:>15} {:>7}  {:<16}  {:>15} {:>7}\n",
-            "model", "protocol", "parameters", "runs", "mean ± std", "max", "95 % interval", "paper's", "max"
-        );
-        for Row { ours, runs_planned, interval, published, .. } in &self.rows {
-            let uar = &ours.uar;
-            let runs = match uar.values.len() {
-                all if all == *runs_planned => all.to_string(),
-                some => format!("{some}/{runs_planned}"),
-            };
-            let or_dash = |text: Option<String>| text.unwrap_or("–".into());
-            let theirs = or_dash(published.and_then(|row| Some(format!("{:.4} ± {:.4}", row.uar, row.std?))));
-            let their_max = or_dash(published.and_then(|row| Some(format!("{:.4}", row.max?))));
-            writeln!(
-                text,
-                "{:<22} {:<9} {:>10} {runs:>5}  {uar:>15} {:>7.4}  {interval:<16}  {theirs:>15} {their_max:>7}",
-                ours.arch.to_string(),
-                ours.protocol.to_string(),
-                ours.parameters,
-                uar.max
-            )
-            .expect("writing to a string");
-        }
+        let title = "Table I. UAR pooled over the folds: over our seeds, and as the paper reports it over ten.";
+        let mut text = format!("{title}\n\n{}", self.scores().text());
         for protocol in PROTOCOLS {
             let missing = self.missing(protocol);
             if !missing.is_empty() {
-                write!(text, "\nNot there yet, {protocol}: {}.", missing.join(", ")).expect("writing to a string");
+                text += &format!("\nNot there yet, {protocol}: {}.", missing.join(", "));
             }
         }
         if !text.ends_with('\n') {
@@ -135,75 +188,18 @@ impl Table1 {
         }
         text.push('\n');
         text += SCORES_NOTE;
-        if self.rows.iter().any(|row| row.gain.is_some()) {
-            text += &self.gains_text();
+        let gains = self.gains();
+        if !gains.is_empty() {
+            let title = "ResLSTM-SA less LSTM-SA of the same size, protocol and seeds.";
+            text += &format!("\n{title}\n\n{}\n{GAINS_NOTE}", gains.text());
         }
         text
     }
 
-    fn gains_text(&self) -> String {
-        let mut text = format!(
-            "\nResLSTM-SA less LSTM-SA of the same size, protocol and seeds.\n\n\
-             {:<22} {:<9} {:>5}  {:>10}  {:<18} {:>10} {:>8}\n",
-            "model", "protocol", "seeds", "difference", "95 % interval", "p speakers", "p seeds"
-        );
-        for (ours, gain) in self.rows.iter().filter_map(|row| Some((&row.ours, row.gain.as_ref()?))) {
-            writeln!(
-                text,
-                "{:<22} {:<9} {:>5}  {:>+10.4}  {:<18} {:>10.4} {:>8.4}",
-                ours.arch.to_string(),
-                ours.protocol.to_string(),
-                gain.seeds,
-                gain.difference,
-                format!("{:+}", gain.interval),
-                gain.p_speakers,
-                gain.p_seeds
-            )
-            .expect("writing to a string");
-        }
-        text + "\n" + GAINS_NOTE
-    }
-
-    /// The same as CSV text, every digit kept; what there is not is empty.
+    /// CSV text, every digit kept; a missing value is empty.
     pub fn csv(&self) -> String {
-        let rows: Vec<_> = self.rows.iter().map(columns).collect();
-        let header: Vec<&str> = rows.first().into_iter().flatten().map(|(name, _)| *name).collect();
-        csv_text(&header, rows.into_iter().map(|row| row.into_iter().map(|(_, field)| field)))
+        self.scores().csv()
     }
-}
-
-/// A row's names and fields.
-fn columns(row: &Row) -> [(&'static str, String); 23] {
-    let Row { ours, runs_planned, interval, gain, published } = row;
-    let gained = |of: fn(&Gain) -> String| gain.as_ref().map_or(String::new(), of);
-    let theirs = |of: fn(Published) -> Option<f64>| {
-        published.and_then(of).map_or(String::new(), |number: f64| number.to_string())
-    };
-    [
-        ("model", ours.arch.to_string()),
-        ("protocol", ours.protocol.to_string()),
-        ("parameters", ours.parameters.to_string()),
-        ("runs", ours.uar.values.len().to_string()),
-        ("runs_planned", runs_planned.to_string()),
-        ("uar_mean", ours.uar.mean.to_string()),
-        ("uar_std", ours.uar.std.to_string()),
-        ("uar_max", ours.uar.max.to_string()),
-        ("uar_low", interval.low.to_string()),
-        ("uar_high", interval.high.to_string()),
-        ("war_mean", ours.war.mean.to_string()),
-        ("macro_f1_mean", ours.macro_f1.mean.to_string()),
-        ("gain_over", gained(|gain| gain.over.to_string())),
-        ("gain_seeds", gained(|gain| gain.seeds.to_string())),
-        ("gain", gained(|gain| gain.difference.to_string())),
-        ("gain_low", gained(|gain| gain.interval.low.to_string())),
-        ("gain_high", gained(|gain| gain.interval.high.to_string())),
-        ("gain_p_speakers", gained(|gain| gain.p_speakers.to_string())),
-        ("gain_p_seeds", gained(|gain| gain.p_seeds.to_string())),
-        ("paper_parameters", published.and_then(|row| row.parameters).map_or(String::new(), |count| count.to_string())),
-        ("paper_uar_mean", theirs(|row| Some(row.uar))),
-        ("paper_uar_std", theirs(|row| row.std)),
-        ("paper_uar_max", theirs(|row| row.max)),
-    ]
 }
 
 pub(super) const SCORES_NOTE: &str = "\
@@ -318,7 +314,7 @@ mod tests {
                     confusion,
                     seconds: 1.0,
                     epochs,
-                    others: Vec::new(),
+                    variants: Vec::new(),
                 }
             };
             let made = Made { host: "h".into(), threads: 1, date: "2026-11-24".into(), program: "p".into() };

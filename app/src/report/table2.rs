@@ -1,11 +1,10 @@
 //! Table II: the paper's comparison with the literature, with our runs of its model in place.
 
-use super::csv_text;
 use super::published::{MODEL, Published, TABLE_1, TABLE_2};
+use super::table::{Cell, Column, Table};
 use super::table1::Table1;
 use reslstm::train::Protocol;
 use serde::Serialize;
-use std::fmt::Write;
 
 /// The table, from the lowest UAR to the highest.
 #[derive(Clone, Debug, Serialize)]
@@ -60,29 +59,37 @@ impl Table2 {
         Table2 { rows }
     }
 
-    /// For people.
-    pub fn text(&self) -> String {
-        let mut text = format!(
-            "Table II. Models on RAVDESS by UAR: the literature as the paper cites it, the paper's model, and ours.\n\n\
-             {:<34} {:>10} {:>7}\n",
-            "model", "parameters", "UAR"
-        );
-        for Row { model, parameters, uar, remark, .. } in &self.rows {
-            let parameters = parameters.map_or("–".into(), |count| format!("{:.2} M", count as f64 / 1e6));
-            let line = format!("{model:<34} {parameters:>10} {uar:>7.4}  {remark}");
-            writeln!(text, "{}", line.trim_end()).expect("writing to a string");
+    /// One row per model.
+    pub(super) fn table(&self) -> Table {
+        let mut table = Table::new(vec![
+            Column::left("model", 34).csv(&["model"]),
+            Column::right("parameters", 10).csv(&["parameters"]),
+            Column::right("UAR", 7).csv(&["uar"]),
+            Column::csv_only(&["ours"]),
+            Column::left("", 0).gap(2).csv(&["remark"]),
+        ]);
+        for Row { model, parameters, uar, ours, remark } in &self.rows {
+            table.push(vec![
+                model.clone().into(),
+                Cell::or_missing(*parameters, Cell::Millions),
+                Cell::Score(*uar),
+                Cell::or_missing(*ours, |protocol| protocol.to_string().into()),
+                remark.clone().into(),
+            ]);
         }
-        text
+        table
     }
 
-    /// The same as a table with a header, every digit kept.
+    /// For people.
+    pub fn text(&self) -> String {
+        let title =
+            "Table II. Models on RAVDESS by UAR: the literature as the paper cites it, the paper's model, and ours.";
+        format!("{title}\n\n{}", self.table().text())
+    }
+
+    /// CSV text, every digit kept.
     pub fn csv(&self) -> String {
-        let fields = |row: &Row| {
-            let parameters = row.parameters.map_or(String::new(), |count| count.to_string());
-            let ours = row.ours.map_or(String::new(), |protocol| protocol.to_string());
-            [row.model.clone(), parameters, row.uar.to_string(), ours, row.remark.clone()]
-        };
-        csv_text(&["model", "parameters", "uar", "ours", "remark"], self.rows.iter().map(fields))
+        self.table().csv()
     }
 }
 
