@@ -176,7 +176,8 @@ impl Results {
         self.clips.iter().filter(|clip| fold.split.test().contains(&clip.speaker))
     }
 
-    /// Checks that a run belongs to the plan and to these clips: its predictions, counted again, must give its confusion matrices.
+    /// Checks that a run belongs to the plan and to these clips: its predictions, counted again, must give its confusion
+    /// matrices.
     fn check(&self, run: &RunResult, number: usize, data: &str) -> Result<()> {
         let wrong = |problem: &str| {
             let advice = "files of the folder were changed, or come from another one";

@@ -4,15 +4,16 @@ use plotters::style::{RGBColor, WHITE};
 
 /// Text, axes and grids.
 pub(super) const INK: RGBColor = RGBColor(0x76, 0x76, 0x76);
-/// The thing shown.
+/// The main series.
 pub(super) const BLUE: RGBColor = RGBColor(0x00, 0x72, 0xB2);
-/// What it is compared with.
+/// The series it is compared with.
 pub(super) const VERMILLION: RGBColor = RGBColor(0xD5, 0x5E, 0x00);
-/// A third thing.
+/// A third series.
 pub(super) const GREEN: RGBColor = RGBColor(0x00, 0x9E, 0x73);
 
-/// Neighbours in the classes of RAVDESS differ most. Okabe and Ito's, but a grey for their black and a violet for their yellow, which one of
-/// the papers would swallow. Contrast is at least 2.2 on white and 3.3 on the dark paper of screens.
+/// Colours of classes; neighbouring classes of RAVDESS differ most. Those of Okabe and Ito, with a grey for their black and a
+/// violet for their yellow, which a dark or a light background would hide. Contrast is at least 2.2 on white and 3.3 on a dark
+/// background.
 pub(super) const QUALITATIVE: [RGBColor; 8] = [
     INK,
     RGBColor(0x56, 0xB4, 0xE9),
@@ -36,17 +37,17 @@ pub(super) fn step(value: f64, end: f64) -> i32 {
     (value / end * f64::from(STEPS)).round().clamp(f64::from(-STEPS), f64::from(STEPS)) as i32
 }
 
-/// Colour of a step, −[`STEPS`] to [`STEPS`].
+/// The colour of a step, −[`STEPS`] to [`STEPS`].
 pub(super) fn diverging(step: i32) -> RGBColor {
     blend(&DIVERGING, 0.5 + 0.5 * f64::from(step) / f64::from(STEPS))
 }
 
-/// Light to blue, for a share from 0 to 1.
+/// Light to dark blue, for a share from 0 to 1.
 pub(super) fn sequential(share: f64) -> RGBColor {
     blend(&[DIVERGING[2], BLUE, DIVERGING[0]], share)
 }
 
-/// Black or white, whichever is easier to read on `paper`.
+/// Black or white, whichever is easier to read on the background `paper`.
 pub(super) fn letters_on(paper: RGBColor) -> RGBColor {
     // The luminance at which both contrast alike is 0.19.
     let linear = |primary: u8| (f64::from(primary) / 255.0).powf(2.2);
@@ -54,7 +55,7 @@ pub(super) fn letters_on(paper: RGBColor) -> RGBColor {
     if luminance > 0.19 { RGBColor(0x11, 0x11, 0x11) } else { WHITE }
 }
 
-/// Between colours that stand at equal distances from 0 to 1.
+/// Interpolates between colours at equal distances from 0 to 1.
 fn blend(colours: &[RGBColor], at: f64) -> RGBColor {
     let place = at.clamp(0.0, 1.0) * (colours.len() - 1) as f64;
     let first = (place.floor() as usize).min(colours.len() - 2);
@@ -69,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_scale_is_symmetric_and_ends_where_it_says() {
+    fn the_scale_is_symmetric_and_ends_at_its_end() {
         assert_eq!([step(0.0, 3.0), step(3.0, 3.0), step(-99.0, 3.0), step(0.1, 3.0)], [0, STEPS, -STEPS, 1]);
         assert_eq!([diverging(-STEPS), diverging(0), diverging(STEPS)], [DIVERGING[0], DIVERGING[2], DIVERGING[4]]);
         assert_eq!(diverging(STEPS / 2), VERMILLION);
@@ -88,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn light_and_dark_paper_carry_every_colour() {
+    fn every_colour_has_contrast_on_light_and_dark_backgrounds() {
         let dark = RGBColor(0x0D, 0x11, 0x17);
         for colour in QUALITATIVE {
             let contrasts = [contrast(colour, WHITE), contrast(colour, dark)];

@@ -116,7 +116,7 @@ impl Comparison {
         table
     }
 
-    /// Aligned text, and what the numbers mean.
+    /// Aligned text with an explanation of the numbers.
     pub fn text(&self) -> String {
         self.table().text() + "\n" + NOTE
     }

@@ -1,4 +1,4 @@
-//! What the figures draw with: a canvas, letters, a panel with scales, a legend.
+//! Drawing for figures: a canvas, text, a panel with axes.
 
 use super::colours::INK;
 use plotters::coord::Shift;
@@ -12,15 +12,15 @@ pub(super) use plotters::style::text_anchor::{HPos, VPos};
 /// A picture in pixels, from its upper left corner.
 pub(super) type Canvas<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-/// Whether something could be drawn; into memory everything can.
+/// The result of drawing; drawing into memory cannot fail.
 pub(super) type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
 
-/// Heights of letters, in pixels.
+/// Font sizes in pixels.
 pub(super) const TITLE: f64 = 16.0;
 pub(super) const HEADING: f64 = 14.0;
 pub(super) const LABEL: f64 = 12.0;
 
-/// Letters of a title that fit on a picture 900 pixels wide.
+/// Characters of a title that fit in a picture 900 pixels wide.
 pub(super) const LONGEST_TITLE: usize = 88;
 
 /// Makes SVG text.
@@ -33,7 +33,7 @@ pub(super) fn picture(width: i32, height: i32, draw: impl FnOnce(&Canvas<'_>) ->
     text
 }
 
-/// Writes a line of text at a pixel, `pixels` high, which the text surrounds as `across` and `down` say.
+/// Writes a line of text with a font size of `pixels`, anchored at a pixel as `across` and `down` say.
 pub(super) fn write(
     canvas: &Canvas<'_>,
     text: &str,
@@ -44,7 +44,7 @@ pub(super) fn write(
     write_in(canvas, text, at, letters(pixels, (across, down)))
 }
 
-/// Letters in ink, `pixels` high.
+/// Text style in ink with a font size of `pixels`.
 pub(super) fn letters(pixels: f64, (across, down): (HPos, VPos)) -> TextStyle<'static> {
     // The SVG backend divides by 1.24.
     TextStyle::from(("sans-serif", 1.24 * pixels).into_font()).color(&INK).pos(Pos::new(across, down))
@@ -55,7 +55,7 @@ pub(super) fn write_in(canvas: &Canvas<'_>, text: &str, at: (i32, i32), style: T
     canvas.draw(&Text::new(text, at, style))
 }
 
-/// About how wide a text is, in pixels; rather too wide than too narrow, whatever the font.
+/// An estimate of the width of a text in pixels, rather too wide than too narrow for any font.
 pub(super) fn width_of(text: &str, pixels: f64) -> i32 {
     (0.62 * pixels * text.chars().count() as f64).ceil() as i32
 }
@@ -109,7 +109,7 @@ impl Panel {
         write(canvas, text, (self.left, self.top - 6), HEADING, (HPos::Left, VPos::Bottom))
     }
 
-    /// Ticks and their labels under the panel, and under them what the scale is of.
+    /// Ticks and labels under the panel, and the name of the axis under them.
     pub fn x_axis(&self, canvas: &Canvas<'_>, ticks: &[(f64, String)], name: &str) -> Drawn {
         for (x, label) in ticks {
             let x = self.across(*x);
@@ -120,7 +120,7 @@ impl Panel {
         write(canvas, name, (middle, self.bottom + 26), LABEL, (HPos::Center, VPos::Top))
     }
 
-    /// The same above the panel.
+    /// Ticks and labels above the panel.
     pub fn top_axis(&self, canvas: &Canvas<'_>, ticks: &[(f64, String)]) -> Drawn {
         for (x, label) in ticks {
             let x = self.across(*x);
@@ -130,7 +130,7 @@ impl Panel {
         Ok(())
     }
 
-    /// Ticks and their labels left of the panel, a faint line across at each, and what the scale is of, upwards.
+    /// Ticks and labels left of the panel, a faint horizontal line at each tick, and the name of the axis, rotated.
     pub fn y_axis(&self, canvas: &Canvas<'_>, ticks: &[(f64, String)], name: &str) -> Drawn {
         for (y, label) in ticks {
             let y = self.up(*y);
@@ -145,7 +145,7 @@ impl Panel {
     }
 }
 
-/// Round values at equal steps, of which the range has at most `most`, each with as many decimals as all of them need.
+/// At most about `most` round values at equal steps within the range, all with the same number of decimals.
 pub(super) fn ticks(range: &Range<f64>, most: usize) -> Vec<(f64, String)> {
     let span = range.end - range.start;
     let power = (span / most as f64).log10().floor() as i32;
@@ -160,7 +160,7 @@ pub(super) fn ticks(range: &Range<f64>, most: usize) -> Vec<(f64, String)> {
     (first..=last).map(|n| n as f64 * step).map(|tick| (tick, label(tick))).collect()
 }
 
-/// [`ticks`] of what is counted: whole numbers.
+/// [`ticks`] at whole numbers.
 pub(super) fn whole_ticks(range: &Range<f64>, most: usize) -> Vec<(f64, String)> {
     ticks(range, most.min((range.end - range.start) as usize).max(1))
 }

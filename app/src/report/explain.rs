@@ -1,5 +1,5 @@
-//! One clip, explained: everything a model computes on it as one page for a projector, all panels on one time axis, and any unit's
-//! equations with their numbers at any frame.
+//! The page of `explain`: every step of a model on one clip, all panels on one time axis, and the equations of any unit with
+//! their numbers at any frame.
 
 use super::page::Page;
 use crate::experiment::results::program;
@@ -10,33 +10,33 @@ use reslstm::matrix::Matrix;
 use reslstm::models::{LstmTrace, Metadata, Prediction, Trace};
 use serde_json::{Value, json};
 
-/// Slices of time in which the waveform is drawn: as many as a wide screen shows.
+/// Number of time slices of the drawn waveform: as many as a wide screen shows.
 const SLICES: usize = 1000;
 
-/// What the page is about.
+/// The content of the page.
 #[derive(Clone, Copy, Debug)]
 pub struct Explained<'a> {
-    /// What to call the clip.
+    /// Name of the clip.
     pub clip: &'a str,
-    /// Its sound, at the model's sample rate.
+    /// The recording, at the model's sample rate.
     pub recording: &'a Recording,
     /// Whether the page can play it.
     pub sound: bool,
-    /// What the model is and how it hears.
+    /// Metadata of the model.
     pub metadata: &'a Metadata,
-    /// What the model reads, `[T,D]`, normalised.
+    /// The normalised features `[T,D]`.
     pub x: &'a Matrix<f32>,
-    /// What it says.
+    /// The prediction.
     pub prediction: &'a Prediction,
     /// The class under which `flow` was computed.
     pub label: usize,
-    /// What it computes.
+    /// All values of the forward pass.
     pub trace: &'a Trace<f32>,
     /// Gradients of the cross-entropy against `label`.
     pub flow: &'a Flow,
 }
 
-/// The page, as HTML text. Numbers are the engine's own, 32-bit floats to the bit; the page draws them and adds up the shares of
+/// The page, as HTML text. Numbers are the engine's own, 32-bit floats to the bit; the page draws them and adds up the terms of
 /// a gate.
 pub fn html(explained: &Explained<'_>) -> String {
     let data = data(explained);
@@ -114,12 +114,12 @@ fn column_data(columns: usize, values: impl IntoIterator<Item = f32>) -> Value {
     json!({ "columns": columns, "values": BASE64_STANDARD.encode(bytes) })
 }
 
-/// What the model says, and what its gradients are of.
+/// The prediction, and the loss that the gradients belong to.
 fn verdict(explained: &Explained<'_>) -> String {
     let Explained { metadata: Metadata { architecture, labels, .. }, prediction, label, flow, .. } = explained;
-    let (said, probability) = (&labels[prediction.label], prediction.probabilities[prediction.label]);
+    let (predicted, probability) = (&labels[prediction.label], prediction.probabilities[prediction.label]);
     let loss = if flow.loss < 5e-4 { format!("{:.0e}", flow.loss) } else { format!("{:.3}", flow.loss) };
-    format!("{architecture} says {said} ({probability:.3}); gradients: L = −ln P({}) = {loss}", labels[*label])
+    format!("{architecture} predicts {predicted} ({probability:.3}); gradients: L = −ln P({}) = {loss}", labels[*label])
 }
 
 fn footer(metadata: &Metadata) -> String {

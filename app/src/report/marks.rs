@@ -5,12 +5,12 @@ use super::drawing::{Canvas, Drawn, HPos, LABEL, VPos, width_of, write};
 use plotters::prelude::*;
 use std::f64::consts::{PI, TAU};
 
-/// What a point looks like.
+/// The shape and colour of a point.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Mark {
     pub shape: Shape,
     pub colour: RGBColor,
-    /// Its outline alone.
+    /// Only its outline is drawn.
     pub hollow: bool,
 }
 
@@ -31,14 +31,14 @@ impl Mark {
         Mark { shape, colour, hollow: false }
     }
 
-    /// Of number `k` among classes, folds, …: eight that differ in colour and shape, then the same colours with other shapes.
+    /// The mark of class, fold, … number `k`: eight that differ in colour and shape, then the same colours with other shapes.
     pub fn of(k: usize) -> Self {
         use Shape::*;
         let shapes = [Circle, Square, Up, Diamond, Down, Cross, Plus, Star];
         Mark::new(shapes[(k + k / 8) % 8], QUALITATIVE[k % 8])
     }
 
-    /// Draws it around a pixel, as large as a circle of `radius` pixels.
+    /// Draws the mark around a pixel, with the area of a circle of `radius` pixels.
     pub fn draw(&self, canvas: &Canvas<'_>, at: (i32, i32), radius: f64) -> Drawn {
         let style = if self.hollow { self.colour.stroke_width(2) } else { self.colour.filled() };
         if self.shape == Shape::Circle {
@@ -87,10 +87,10 @@ impl Shape {
     }
 }
 
-/// Names of marks, side by side in as many rows as they need.
+/// A legend: marks and their names side by side, in as many rows as needed.
 pub(super) struct Legend {
     entries: Vec<(Mark, String)>,
-    /// Middle of each mark's left edge, from the upper left corner.
+    /// Middle of the left edge of each mark, from the upper left corner.
     places: Vec<(i32, i32)>,
     /// Pixels.
     pub height: i32,
@@ -100,7 +100,7 @@ impl Legend {
     /// Height of a row.
     const ROW: i32 = 20;
 
-    /// In rows of at most `width` pixels.
+    /// A legend with rows of at most `width` pixels.
     pub fn new(entries: Vec<(Mark, String)>, width: i32) -> Self {
         let (mut x, mut y) = (0, Self::ROW / 2);
         let mut places = Vec::new();
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_do_not_fit_stand_in_another_row() {
+    fn names_that_do_not_fit_go_to_another_row() {
         let legend =
             |width| Legend::new(["one", "two", "three"].map(|name| (Mark::of(2), name.into())).to_vec(), width);
         assert_eq!((legend(1000).height, legend(130).height, legend(10).height), (20, 40, 60));

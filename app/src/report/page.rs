@@ -1,22 +1,22 @@
-//! A page of its own: one HTML file that holds its style, its script and its numbers, and asks no network for anything.
+//! A self-contained page: one HTML file with its style, script and numbers, which needs no network.
 
 use maud::{DOCTYPE, PreEscaped, html};
 use serde_json::Value;
 
-/// What a browser lets the page load: what stands in it, and nothing else.
+/// The content security policy: the browser loads nothing from outside the page.
 const CLOSED: &str =
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; media-src data:";
 
-/// What a page is made of.
+/// The parts of a page.
 #[derive(Clone, Copy, Debug)]
 pub struct Page<'a> {
-    /// What the browser calls it.
+    /// The title in the browser.
     pub title: &'a str,
     /// CSS, after that of all pages.
     pub style: &'a str,
     /// HTML within `<body>`.
     pub body: &'a str,
-    /// What the script finds as JSON in the element `data`.
+    /// The data for the script, as JSON in the element `data`.
     pub data: &'a Value,
     /// JavaScript, after that of all pages.
     pub script: &'a str,
@@ -26,7 +26,7 @@ impl Page<'_> {
     /// The file.
     pub fn html(&self) -> String {
         let (all_style, all_script) = (include_str!("page/page.css"), include_str!("page/page.js"));
-        // Within a script element the only text that means something is `</script`, which JSON can spell otherwise.
+        // Within a script element only `</script` has a meaning, and JSON can write its `<` in another way.
         let data = self.data.to_string().replace('<', "\\u003c");
         let page = html! {
             (DOCTYPE)

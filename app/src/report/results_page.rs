@@ -86,9 +86,9 @@ fn protocol_note(protocol: Protocol) -> &'static str {
              scored once, at the end. UAR is the unweighted average recall (Eq. 6) of the confusion matrix of all folds."
         }
         Protocol::Published => {
-            "published, as the paper's code: features are normalised with all speakers, test speakers included, and padded frames \
-             count in batch norm and attention. Scores are for comparison with the paper's. UAR is the unweighted average recall \
-             (Eq. 6) of the confusion matrix of all folds."
+            "published, as the paper's code: features are normalised with all speakers, test speakers included, and padded \
+             frames count in batch norm and attention. Scores are for comparison with the paper's. UAR is the unweighted \
+             average recall (Eq. 6) of the confusion matrix of all folds."
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A page to be read from top to bottom: headings, text, tables, figures.
+//! A page of headings, text, tables and figures.
 
 use super::page::Page;
 use super::table::Table;
@@ -6,7 +6,7 @@ use crate::experiment::results::program;
 use maud::{Markup, PreEscaped, html};
 use serde_json::Value;
 
-/// Pixels of a figure that are as wide as the page's letters are high.
+/// Pixels of a figure per rem of the page.
 const PIXELS_OF_A_REM: f64 = 15.0;
 
 /// A page in the making.
@@ -100,8 +100,8 @@ impl Sheet {
     }
 }
 
-/// A figure for use within HTML: no name space, which is known there, so that a page names no address; and a width that grows with the
-/// page's letters.
+/// A figure for use within HTML: without the name space, so that the page contains no address, and with a width that grows with
+/// the font size of the page.
 fn inlined(svg: &str) -> String {
     let svg = svg.replacen(" xmlns=\"http://www.w3.org/2000/svg\"", "", 1);
     let width = svg.strip_prefix("<svg width=\"").and_then(|rest| rest.split_once('"'));
@@ -117,7 +117,7 @@ mod tests {
     use crate::report::table::Column;
 
     #[test]
-    fn whatever_is_written_is_text() {
+    fn all_text_is_escaped() {
         let mut sheet = Sheet::new("<t>", "<l>");
         sheet.heading("<h>");
         sheet.text("<p>");

@@ -74,7 +74,7 @@ impl Column {
     }
 }
 
-/// Where a cell is shown to people.
+/// The output for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Medium {
     Text,
@@ -123,7 +123,7 @@ impl Cell {
         self.shown(Medium::Page)
     }
 
-    /// What people read.
+    /// The text for people.
     fn shown(&self, medium: Medium) -> String {
         let page = medium == Medium::Page;
         match self {
@@ -146,7 +146,7 @@ impl Cell {
         }
     }
 
-    /// What programs read: one text per field, every digit kept; of a missing value as many empty ones as asked for.
+    /// The CSV fields, every digit kept; `count` empty ones if the value is missing.
     fn fields(&self, count: usize) -> Vec<String> {
         let fields = match self {
             Cell::Empty | Cell::Missing => vec![String::new(); count],
@@ -250,7 +250,13 @@ impl Table {
             div.wide {
                 table {
                     caption { (caption) }
-                    thead { tr { @for (_, column, heading) in &columns { th scope="col" { (column.page_heading.unwrap_or(heading)) } } } }
+                    thead {
+                        tr {
+                            @for (_, column, heading) in &columns {
+                                th scope="col" { (column.page_heading.unwrap_or(heading)) }
+                            }
+                        }
+                    }
                     tbody {
                         @for row in &self.rows {
                             tr {

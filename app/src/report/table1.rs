@@ -1,4 +1,4 @@
-//! Table I: the UAR of each model and protocol over seeds, how far it can be trusted, and what the paper reports.
+//! Table I: the UAR of each model and protocol over seeds, its uncertainty, and the published scores.
 
 use super::published::{Published, TABLE_1};
 use super::table::{Cell, Column, Table};
@@ -11,7 +11,7 @@ use reslstm::models::{Architecture, Family};
 use reslstm::train::identity::first_difference;
 use reslstm::train::{Confusion, Protocol, Settings};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// The models of the table: the paper's, whose LSTM-SA-h128 has two attention vectors by its number of parameters, and the one
 /// that has the single vector of its text.
@@ -28,7 +28,7 @@ pub const MODELS: [&str; 7] = [
 /// Both protocols, in the table's order.
 pub const PROTOCOLS: [Protocol; 2] = [Protocol::Strict, Protocol::Published];
 
-/// The table: rows that have a finished run.
+/// The table: one row per model and protocol with a finished run.
 #[derive(Clone, Debug, Serialize)]
 pub struct Table1 {
     /// By protocol, in each the paper's models in its order and then any others.
@@ -41,35 +41,35 @@ pub struct Row {
     /// Over the runs that are finished.
     #[serde(flatten)]
     pub ours: ModelSummary,
-    /// How many runs there are to be.
+    /// Number of planned runs.
     pub runs_planned: usize,
     /// 95 % interval of the mean UAR over draws of speakers.
     pub interval: Interval,
-    /// What the residual block brings, where the model has one and there is a model without.
+    /// The gain of the residual block, if the model has one and there are results without.
     pub gain: Option<Gain>,
-    /// What the paper reports for this model, of a protocol like `published`.
+    /// The published score of this model, of a protocol like `published`.
     pub published: Option<Published>,
 }
 
-/// ResLSTM-SA against LSTM-SA of the same size, protocol and seeds.
+/// ResLSTM-SA − LSTM-SA of the same size, protocol and seeds.
 #[derive(Clone, Debug, Serialize)]
 pub struct Gain {
-    /// What it is compared with.
+    /// The model it is compared with.
     pub over: Architecture,
-    /// Seeds that both have.
+    /// Number of seeds that both have.
     pub seeds: usize,
-    /// UAR more than the other, mean over seeds.
+    /// Difference of the UAR, mean over seeds.
     pub difference: f64,
     /// 95 % interval of the difference over draws of speakers.
     pub interval: Interval,
-    /// Two-sided: would other speakers agree?
+    /// Two-sided p over draws of speakers.
     pub p_speakers: f64,
-    /// Two-sided: do other seeds agree?
+    /// Two-sided p over pairs of seeds.
     pub p_seeds: f64,
 }
 
 impl Table1 {
-    /// Of cross-validations that differ in model and hyper-parameters alone.
+    /// Makes the table of cross-validations that differ in model and hyper-parameters alone.
     ///
     /// # Errors
     /// [`Kind::Data`] if they differ in data, folds, epochs or seed, or two are of one model and protocol.
@@ -97,7 +97,7 @@ impl Table1 {
         MODELS.into_iter().filter(|model| !there(model)).collect()
     }
 
-    /// Scores over seeds beside the paper's. The CSV file has the gains too.
+    /// Scores over seeds and the published scores. The CSV file has the gains too.
     pub(super) fn scores(&self) -> Table {
         let mut table = Table::new(vec![
             Column::left("model", 22).csv(&["model"]),
@@ -173,7 +173,7 @@ impl Table1 {
         table
     }
 
-    /// For people: scores, gains, and what the numbers mean.
+    /// Aligned text: scores, gains, and an explanation of the numbers.
     pub fn text(&self) -> String {
         let title = "Table I. UAR pooled over the folds: over our seeds, and as the paper reports it over ten.";
         let mut text = format!("{title}\n\n{}", self.scores().text());
@@ -214,9 +214,13 @@ sign, given these models. p seeds: exact sign-flip test over the pairs of seeds.
 not an accident of initial weights, order and dropout. Both are two-sided, and not corrected for the number of comparisons.
 ";
 
-/// Where results, and a plan for some data, differ in what all rows of a table have in common.
+/// The settings that all rows of a table share.
+fn common(Plan { settings, folds, .. }: &Plan, data: &str) -> Value {
+    json!({ "data": data, "folds": folds, "epochs": settings.epochs, "seed": settings.seed })
+}
+
+/// The first difference between results and a plan for data, in the settings that all rows of a table share.
 pub fn difference(results: &Results, plan: &Plan, data: &str) -> Option<String> {
-    let common = |plan: &Plan, data: &str| json!({ "data": data, "folds": plan.folds, "epochs": plan.settings.epochs, "seed": plan.settings.seed });
     first_difference("", &common(&results.plan, &results.runs[0].data), &common(plan, data))
 }
 
@@ -225,7 +229,7 @@ pub fn name(settings: &Settings) -> String {
     format!("{}-{}", settings.arch, settings.protocol)
 }
 
-/// Where a row stands: by protocol, then in the paper's order, then by name.
+/// The sort key of a row: by protocol, then in the paper's order, then by name.
 fn place(results: &Results) -> (usize, usize, String) {
     let settings = &results.plan.settings;
     let arch = settings.arch.to_string();
@@ -251,7 +255,7 @@ fn row(results: &Results, all: &[&Results]) -> Row {
     }
 }
 
-/// By the seeds that both have; `None` without any.
+/// The gain over the seeds that both have; `None` if there are none.
 fn gain(first: &Results, second: &Results) -> Option<Gain> {
     let partner = |run: &RunResult| second.runs.iter().find(|other| other.run == run.run);
     let (ours, others): (Vec<&RunResult>, Vec<&RunResult>) =
@@ -271,7 +275,7 @@ fn gain(first: &Results, second: &Results) -> Option<Gain> {
     })
 }
 
-/// The clips of each speaker who was tested, counted over some runs; in the order of the speakers' names.
+/// The confusion matrix of each test speaker over some runs, in the order of the speakers' names.
 fn speakers(results: &Results, runs: &[&RunResult]) -> Vec<Confusion> {
     results.by_speaker(runs, None).into_values().collect()
 }
@@ -368,7 +372,7 @@ mod tests {
         let header = reader.headers().unwrap().clone();
         let rows: Vec<csv::StringRecord> = reader.records().map(std::result::Result::unwrap).collect();
         let field = |row: usize, name: &str| &rows[row][header.iter().position(|field| field == name).unwrap()];
-        // The paper's models stand first.
+        // The paper's models come first.
         assert_eq!([0, 1, 2].map(|row| field(row, "model")), ["lstm-sa-h32", "lstm-sa-h4", "reslstm-sa-h4"]);
         assert_eq!((field(0, "paper_uar_max"), field(0, "gain")), ("0.5547", ""));
         assert_eq!((field(2, "gain_over"), field(2, "gain"), field(2, "paper_parameters")), ("lstm-sa-h4", "0", ""));
@@ -376,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_belong_together_is_no_table() {
+    fn results_that_do_not_belong_to_one_table_are_refused() {
         let row = |arch: &str| results(arch, Protocol::Strict, &[[1, 0, 2, 0]]);
         let refused = |all: &[Results], expected: &str| {
             let error = Table1::of(all).unwrap_err();

@@ -1,4 +1,4 @@
-//! Table II: the paper's comparison with the literature, with our runs of its model in place.
+//! Table II: the paper's comparison with the literature, with our runs of its model.
 
 use super::published::{MODEL, Published, TABLE_1, TABLE_2};
 use super::table::{Cell, Column, Table};
@@ -9,27 +9,27 @@ use serde::Serialize;
 /// The table, from the lowest UAR to the highest.
 #[derive(Clone, Debug, Serialize)]
 pub struct Table2 {
-    /// Everybody's.
+    /// Sorted by UAR.
     pub rows: Vec<Row>,
 }
 
 /// A model on RAVDESS.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Row {
-    /// What it is called.
+    /// Its name.
     pub model: String,
-    /// Number of learned values, where it is reported.
+    /// Number of parameters, if it is reported.
     pub parameters: Option<usize>,
     /// Unweighted average recall.
     pub uar: f64,
-    /// The protocol, where it is ours.
+    /// The protocol of our own results.
     pub ours: Option<Protocol>,
-    /// What the number is, where it is not the only one.
+    /// Describes the score if the model has several.
     pub remark: String,
 }
 
 impl Table2 {
-    /// With the rows that `table1` has of the model that the paper compares: the same one, not the best of ours.
+    /// Adds the rows of `table1` for the model that the paper compares: the same model, not our best one.
     pub fn of(table1: &Table1) -> Self {
         let literature = |row: Published| Row {
             model: row.name.into(),
@@ -80,7 +80,7 @@ impl Table2 {
         table
     }
 
-    /// For people.
+    /// Aligned text.
     pub fn text(&self) -> String {
         let title =
             "Table II. Models on RAVDESS by UAR: the literature as the paper cites it, the paper's model, and ours.";
@@ -99,7 +99,7 @@ mod tests {
     use crate::report::published::Published;
 
     #[test]
-    fn the_literature_stands_in_the_paper_s_order_with_the_paper_s_best_run() {
+    fn the_literature_is_in_the_paper_s_order_with_the_paper_s_best_run() {
         let table = Table2::of(&Table1 { rows: Vec::new() });
         let models: Vec<&str> = table.rows.iter().map(|row| row.model.as_str()).collect();
         let mut expected = TABLE_2.map(|row: Published| row.name).to_vec();
