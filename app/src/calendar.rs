@@ -1,30 +1,23 @@
-//! Dates from numbers of days and seconds: the Gregorian calendar, in UTC.
+//! Dates and times as files write them, in UTC.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-/// The date of a day counted from 1970-01-01, as `2026-11-23`: year by year, month by month.
-pub fn date_of_day(mut day: u64) -> String {
-    let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
-    let mut year = 1970;
-    while day >= 365 + u64::from(leap(year)) {
-        day -= 365 + u64::from(leap(year));
-        year += 1;
-    }
-    let mut month = 0;
-    let lengths = [31, 28 + u64::from(leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    while day >= lengths[month] {
-        day -= lengths[month];
-        month += 1;
-    }
-    format!("{year}-{:02}-{:02}", month + 1, day + 1)
+/// Today's date, such as `2026-11-23`.
+pub fn today() -> String {
+    date(SystemTime::now())
 }
 
-/// A moment counted from 1970-01-01 as ISO 8601 writes it, to the microsecond: `2026-11-23T17:07:30.600531+00:00`.
+fn date(time: SystemTime) -> String {
+    let mut text = humantime::format_rfc3339_seconds(time).to_string();
+    text.truncate("2026-11-23".len());
+    text
+}
+
+/// The time `since_1970` in ISO 8601, in microseconds and with the offset that Optuna writes:
+/// `2026-11-23T17:07:30.600531+00:00`.
 pub fn iso_8601(since_1970: Duration) -> String {
-    let (seconds, micros) = (since_1970.as_secs(), since_1970.subsec_micros());
-    let (day, second) = (seconds / 86_400, seconds % 86_400);
-    let (hours, minutes) = (second / 3600, second / 60 % 60);
-    format!("{}T{hours:02}:{minutes:02}:{:02}.{micros:06}+00:00", date_of_day(day), second % 60)
+    let text = humantime::format_rfc3339_micros(SystemTime::UNIX_EPOCH + since_1970).to_string();
+    text.replace('Z', "+00:00")
 }
 
 #[cfg(test)]
@@ -32,15 +25,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn days_become_dates() {
-        assert_eq!(date_of_day(0), "1970-01-01");
-        assert_eq!(date_of_day(11_016), "2000-02-29");
-        assert_eq!(date_of_day(20_780), "2026-11-23");
-        assert_eq!(date_of_day(20_819), "2027-01-01");
+    fn times_become_dates() {
+        let day = |day: u64| date(SystemTime::UNIX_EPOCH + Duration::from_secs(86_400 * day + 86_399));
+        assert_eq!(day(0), "1970-01-01");
+        assert_eq!(day(11_016), "2000-02-29");
+        assert_eq!(day(20_780), "2026-11-23");
+        assert_eq!(day(20_819), "2027-01-01");
     }
 
     #[test]
-    fn moments_become_times_of_day() {
+    fn times_keep_their_microseconds() {
         let moment = Duration::from_micros((20_780 * 86_400 + 17 * 3600 + 7 * 60 + 30) * 1_000_000 + 531);
         assert_eq!(iso_8601(moment), "2026-11-23T17:07:30.000531+00:00");
     }

@@ -1,31 +1,34 @@
-//! Files: reading and writing whole ones, so that every error names its path and no reader ever meets half a file.
+//! Reading and writing whole files. Every error names its path, and no reader ever sees half a file.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use reslstm::error::{Error, Kind, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::ser::Formatter;
+use tempfile::NamedTempFile;
 
-/// What to do about an output that is there already.
+/// What to do if an output file exists already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Existing {
-    /// Leave it alone, and say so.
+    /// Report an error and leave it unchanged.
     Refuse,
-    /// Write over it when the time comes.
+    /// Replace it when the output is written.
     Replace,
 }
 
-/// How the names of files begin that are about to become others.
-const BESIDE: &str = ".reslstm-";
+/// How the names of temporary files begin and end.
+const TEMP_PREFIX: &str = ".reslstm-";
+const TEMP_SUFFIX: &str = ".tmp";
 
-/// Whether a write that returned has to survive a loss of power.
+/// When the bytes of a write reach the disk.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Durability {
+    /// Before the write returns, so that they survive a loss of power.
     OnDisk,
-    WhenConvenient,
+    /// Whenever the system writes them.
+    Deferred,
 }
 
 /// All bytes of a file.
@@ -36,25 +39,24 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).map_err(|error| Error::io(path.display(), error))
 }
 
-/// Puts `bytes` into the file at `path`, new or old, in one step: whoever reads it, now or after a crash, finds all of the
-/// old bytes or all of the new ones. They are on the disk when this returns, and what a killed process left half written
-/// in the folder is gone.
+/// Creates or replaces the file at `path` in one step: a reader finds all of the old bytes or all of the new ones, even after
+/// a crash. When this returns, the bytes are on disk, and half-written files of killed processes in the folder are removed.
 ///
-/// What is neither a file nor missing, such as a pipe or a terminal, cannot be exchanged and is written to.
+/// A pipe, a terminal or another device cannot be replaced and is written to.
 ///
 /// # Errors
-/// [`Kind::Io`], naming the file, which is then what it was before.
+/// [`Kind::Io`], naming the file, which is then unchanged.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     write(path, bytes, Durability::OnDisk)
 }
 
-/// [`write_atomically`] without waiting for the disk: for what can be computed again. A loss of power may leave other
-/// bytes behind, which the reader must be able to tell.
+/// [`write_atomically`] without waiting for the disk, for data that can be computed again. After a loss of power the file may
+/// hold other bytes, which the reader must detect.
 ///
 /// # Errors
 /// As [`write_atomically`].
 pub fn write_replaceable(path: &Path, bytes: &[u8]) -> Result<()> {
-    write(path, bytes, Durability::WhenConvenient)
+    write(path, bytes, Durability::Deferred)
 }
 
 /// The value that a JSON file holds.
@@ -63,18 +65,18 @@ pub fn write_replaceable(path: &Path, bytes: &[u8]) -> Result<()> {
 /// [`Kind::Io`] if it cannot be read; [`Kind::Data`] if it holds anything else, naming file and line.
 pub fn read_json<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<T> {
     serde_json::from_slice(&read(path)?).map_err(|error| {
-        let advice = "it was changed or damaged: delete it to have it made again";
+        let advice = "the file was changed or damaged: delete it, and it is written again";
         Error::new(Kind::Data, error.to_string()).at(path.display()).advice(advice)
     })
 }
 
-/// Writes a value as JSON, atomically: a line for each member of an object, a single one for an array of numbers.
+/// Writes a value as JSON, atomically: one line per member of an object, a single line for an array of numbers.
 ///
 /// # Errors
 /// As [`write_atomically`].
 ///
 /// # Panics
-/// If the value is none of JSON's: a map whose keys are no text.
+/// If JSON cannot express the value: a map whose keys are not text.
 pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     let mut bytes = Vec::new();
     let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, Members::default());
@@ -83,13 +85,13 @@ pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     write_atomically(path, &bytes)
 }
 
-/// JSON's layout in files: as easy to read and to compare as an indented one, and a quarter of its size where most of it
-/// are numbers in arrays.
+/// The layout of JSON files: as easy to read and to compare as indented JSON, and a quarter of its size where most values are
+/// numbers in arrays.
 #[derive(Default)]
 struct Members {
-    /// Objects around this place.
+    /// Number of enclosing objects.
     depth: usize,
-    /// Whether the object at hand has a member yet.
+    /// Whether the current object has a member yet.
     any: bool,
 }
 
@@ -128,7 +130,7 @@ impl Formatter for Members {
     }
 }
 
-/// Removes a file, if there is one.
+/// Removes a file, if it exists.
 ///
 /// # Errors
 /// [`Kind::Io`], naming the file.
@@ -139,45 +141,45 @@ pub fn remove(path: &Path) -> Result<()> {
     }
 }
 
-/// Proves, before long work starts, that its result can be written to `path` afterwards. Folders on the way are created;
-/// nothing else is left behind, and a file that is there already stays untouched.
+/// Checks, before long work starts, that its result can be written to `path` afterwards. Missing folders are created, nothing
+/// else; an existing file stays unchanged.
 ///
 /// # Errors
-/// [`Kind::Settings`] if there is a file and `existing` says to refuse, or `path` is a folder or names no file;
-/// [`Kind::Io`] if no file can be made there.
+/// [`Kind::Settings`] if the file exists and `existing` is [`Existing::Refuse`], or `path` is a folder or names no file;
+/// [`Kind::Io`] if no file can be created there.
 pub fn check_writable(path: &Path, existing: Existing) -> Result<()> {
     let target = Target::of(path)?;
     let Target::File(file) = &target else { return Ok(()) };
     if existing == Existing::Refuse && file.exists() {
-        return Err(Error::new(Kind::Settings, "expected a name that is free, found a file")
+        return Err(Error::new(Kind::Settings, "the file exists already")
             .at(path.display())
             .advice("choose another name, or remove the file first"));
     }
     let failed = |error| Error::io(path.display(), error);
     fs::create_dir_all(folder_of(file)).map_err(failed)?;
-    Beside::create(file).map_err(failed)?;
+    temp_file(file).map_err(failed)?;
     Ok(())
 }
 
-/// Whether `path` is what a killed process leaves of a file that it was writing.
+/// Whether `path` has the name of a temporary file, which a killed process may leave behind.
 pub fn is_half_written(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().as_encoded_bytes();
-    name.starts_with(BESIDE.as_bytes()) && name.ends_with(b".tmp")
+    name.starts_with(TEMP_PREFIX.as_bytes()) && name.ends_with(TEMP_SUFFIX.as_bytes())
 }
 
 fn write(path: &Path, bytes: &[u8], durability: Durability) -> Result<()> {
     let written = match Target::of(path)? {
-        Target::File(file) => Beside::create(&file).and_then(|beside| beside.become_target(&file, bytes, durability)),
+        Target::File(file) => temp_file(&file).and_then(|temp| replace(temp, &file, bytes, durability)),
         Target::Device(device) => File::options().write(true).open(device).and_then(|mut out| out.write_all(bytes)),
     };
     written.map_err(|error| Error::io(path.display(), error))
 }
 
-/// What an output path leads to.
+/// The kind of file at an output path.
 enum Target {
-    /// A file that is there, or is not yet.
+    /// A regular file, or one that does not exist yet.
     File(PathBuf),
-    /// Something that takes bytes and keeps none: exchanging it for a file would take it away from everybody else.
+    /// A pipe, terminal or other device: replacing it by a file would take it away from everybody else.
     Device(PathBuf),
 }
 
@@ -187,7 +189,7 @@ impl Target {
         match fs::metadata(path) {
             Ok(found) if found.is_dir() => wrong("expected a file to write, found a folder"),
             Ok(found) if !found.is_file() => Ok(Target::Device(path.into())),
-            // A link stays one, and the file it leads to is exchanged.
+            // A link stays a link, and the file it points to is replaced.
             Ok(_) => fs::canonicalize(path).map(Target::File).map_err(|error| Error::io(path.display(), error)),
             Err(_) if path.file_name().is_none() => wrong("expected a path that ends in the name of a file"),
             Err(_) => Ok(Target::File(path.into())),
@@ -195,7 +197,7 @@ impl Target {
     }
 }
 
-/// The folder a file is in; the current one has no name in a relative path.
+/// The folder of a file; `.` for a bare file name.
 fn folder_of(file: &Path) -> &Path {
     match file.parent() {
         Some(folder) if folder != Path::new("") => folder,
@@ -203,59 +205,46 @@ fn folder_of(file: &Path) -> &Path {
     }
 }
 
-/// A hidden file in the folder of the one it is about to become. It is removed if that does not happen.
-struct Beside {
-    path: PathBuf,
-    file: File,
-    renamed: bool,
-}
-
-impl Beside {
-    fn create(target: &Path) -> std::io::Result<Self> {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        loop {
-            // Without the target's own name, which may be as long as names can be.
-            let number = COUNT.fetch_add(1, Ordering::Relaxed);
-            let path = folder_of(target).join(format!("{BESIDE}{}-{number}.tmp", std::process::id()));
-            match File::create_new(&path) {
-                Ok(file) => {
-                    // Says that somebody is at it. Where a file system has no locks, nobody takes it for abandoned either.
-                    let _ = file.lock();
-                    let beside = Beside { path, file, renamed: false };
-                    // Between the two lines above, another process may have taken it for abandoned.
-                    if beside.path.exists() {
-                        return Ok(beside);
-                    }
-                }
-                // Another machine that shares the folder has a process of our number, or one was killed here.
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(error),
-            }
+/// A hidden file in the folder of `target`, locked to show that it is in use. It is removed unless it is renamed.
+fn temp_file(target: &Path) -> std::io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    // Without the target's own name, which may be as long as names can be.
+    builder.prefix(TEMP_PREFIX).suffix(TEMP_SUFFIX);
+    // As for any new file, the umask decides who may read it; the default of a temporary file is the owner alone.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    loop {
+        let temp = builder.tempfile_in(folder_of(target))?;
+        // Where a file system has no locks, no process removes it as abandoned either.
+        let _ = temp.as_file().lock();
+        // Before it was locked, another process may have removed it as abandoned.
+        if temp.path().exists() {
+            return Ok(temp);
         }
-    }
-
-    fn become_target(mut self, target: &Path, bytes: &[u8], durability: Durability) -> std::io::Result<()> {
-        self.file.write_all(bytes)?;
-        if durability == Durability::OnDisk {
-            self.file.sync_all()?;
-        }
-        fs::rename(&self.path, target)?;
-        self.renamed = true;
-        if durability == Durability::OnDisk {
-            let folder = folder_of(target);
-            remove_abandoned(folder);
-            // The new name is an entry of the folder. Not every system lets a folder be opened or synchronised; the bytes
-            // are on the disk in any case.
-            if let Ok(folder) = File::open(folder) {
-                let _ = folder.sync_all();
-            }
-        }
-        Ok(())
     }
 }
 
-/// Removes what killed processes left in a folder of files that they were writing: those that nobody has locked. What
-/// cannot be removed stays, as it harms nobody.
+/// Fills a temporary file and renames it to `target`.
+fn replace(mut temp: NamedTempFile, target: &Path, bytes: &[u8], durability: Durability) -> std::io::Result<()> {
+    temp.write_all(bytes)?;
+    if durability == Durability::OnDisk {
+        temp.as_file().sync_all()?;
+    }
+    temp.persist(target).map_err(|failed| failed.error)?;
+    if durability == Durability::OnDisk {
+        let folder = folder_of(target);
+        remove_abandoned(folder);
+        // The new name is an entry of the folder. Not every system lets a folder be opened or synchronised; the bytes are on
+        // disk in any case.
+        if let Ok(folder) = File::open(folder) {
+            let _ = folder.sync_all();
+        }
+    }
+    Ok(())
+}
+
+/// Removes temporary files of killed processes from a folder: those that no process has locked. Those that cannot be removed
+/// stay, as they do no harm.
 fn remove_abandoned(folder: &Path) {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     for path in entries.filter(|path| is_half_written(path)) {
@@ -263,15 +252,6 @@ fn remove_abandoned(folder: &Path) {
             && file.try_lock().is_ok()
         {
             let _ = fs::remove_file(&path);
-        }
-    }
-}
-
-impl Drop for Beside {
-    fn drop(&mut self) {
-        if !self.renamed {
-            // Whatever led here is the error to report.
-            let _ = fs::remove_file(&self.path);
         }
     }
 }
@@ -288,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_written_exchanged_and_read_and_nothing_else_stays() {
+    fn a_file_is_written_replaced_and_read_and_nothing_else_stays() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("model.safetensors");
         write_atomically(&path, b"first, and longer").unwrap();
@@ -296,26 +276,37 @@ mod tests {
         assert_eq!(read(&path).unwrap(), b"second");
         write_replaceable(&path, b"third").unwrap();
         assert_eq!(read(&path).unwrap(), b"third");
+        #[cfg(unix)]
+        {
+            // The mode that any new file gets.
+            use std::os::unix::fs::PermissionsExt;
+            let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
+            let plain = folder.path().join("plain");
+            fs::write(&plain, b"x").unwrap();
+            assert_eq!(mode(&path), mode(&plain));
+            fs::remove_file(plain).unwrap();
+        }
         assert_eq!(names_in(folder.path()), ["model.safetensors"]);
     }
 
     #[test]
-    fn what_a_killed_process_left_goes_with_the_next_write_and_what_is_being_written_stays() {
+    fn the_next_write_removes_abandoned_temporary_files_and_keeps_those_in_use() {
         let folder = tempfile::tempdir().unwrap();
         let [path, left] = ["result.json", ".reslstm-1-0.tmp"].map(|name| folder.path().join(name));
         fs::write(&left, b"hal").unwrap();
         write_replaceable(&path, b"1").unwrap();
         assert!(left.exists(), "many files are written like this, and no folder is read for each");
-        let at_work = Beside::create(&path).unwrap();
+        let in_use = temp_file(&path).unwrap();
+        assert!(is_half_written(in_use.path()));
         write_atomically(&path, b"2").unwrap();
-        assert!(!left.exists() && at_work.path.exists());
-        at_work.become_target(&path, b"3", Durability::OnDisk).unwrap();
+        assert!(!left.exists() && in_use.path().exists());
+        replace(in_use, &path, b"3", Durability::OnDisk).unwrap();
         assert_eq!(read(&path).unwrap(), b"3");
         assert_eq!(names_in(folder.path()), ["result.json"]);
     }
 
     #[test]
-    fn json_has_a_line_a_member_and_comes_back_exactly() {
+    fn json_has_one_line_per_member_and_comes_back_exactly() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("value.json");
         let value = serde_json::json!({
@@ -363,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn checking_makes_the_folders_and_nothing_more() {
+    fn checking_creates_the_folders_and_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("new/deep/summary.json");
         check_writable(&path, Existing::Refuse).unwrap();
@@ -372,14 +363,14 @@ mod tests {
 
         let error = check_writable(&path, Existing::Refuse).unwrap_err();
         assert_eq!(error.kind(), Kind::Settings);
-        assert!(error.to_string().contains("summary.json: expected a name that is free, found a file ("), "{error}");
+        assert!(error.to_string().contains("summary.json: the file exists already ("), "{error}");
         check_writable(&path, Existing::Replace).unwrap();
         assert_eq!(read(&path).unwrap(), b"{}");
         assert_eq!(names_in(path.parent().unwrap()), ["summary.json"]);
     }
 
     #[test]
-    fn where_no_file_can_be_is_said_before_the_work() {
+    fn a_path_where_no_file_can_be_is_refused_before_the_work() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         write_atomically(&file, b"x").unwrap();
@@ -410,7 +401,7 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn a_device_is_written_to_and_stays() {
-        // Exchanged for a file, /dev/null would be gone for everybody.
+        // Replaced by a file, /dev/null would be gone for everybody.
         let null = Path::new("/dev/null");
         check_writable(null, Existing::Refuse).unwrap();
         write_atomically(null, b"gone").unwrap();

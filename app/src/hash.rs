@@ -1,9 +1,12 @@
-//! A hash that is the same on every machine and for every version of the compiler: FNV-1a, of 128 bits.
+//! A hash with the same value on every machine and for every compiler version: FNV-1a with 128 bits.
+//!
+//! It is written here because fingerprints in kept files are this hash of bytes that arrive in pieces. The crate `fnv` has 64
+//! bits only, and the crates with 128 bits want all bytes at once.
 
-/// `h ← (h xor byte) · prime` for every byte, beginning with the offset basis.
+/// `h ← (h xor byte) · prime` for every byte, starting from the offset basis.
 pub(crate) struct Hash(u128);
 
-/// Of Fowler, Noll and Vo, for 128 bits: 2⁸⁸ + 2⁸ + 0x3b.
+/// The 128-bit prime of Fowler, Noll and Vo: 2⁸⁸ + 2⁸ + 0x3b.
 const PRIME: u128 = (1 << 88) + 0x13b;
 const OFFSET_BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
 
@@ -12,7 +15,7 @@ impl Hash {
         Hash(OFFSET_BASIS)
     }
 
-    /// Takes in bytes as they come.
+    /// Adds bytes.
     pub(crate) fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
         for &byte in bytes {
             self.0 = (self.0 ^ u128::from(byte)).wrapping_mul(PRIME);
@@ -20,7 +23,7 @@ impl Hash {
         self
     }
 
-    /// Takes in a field and its length, so that `ab`, `c` is not `a`, `bc`.
+    /// Adds the length of a field, then its bytes, so that `ab`, `c` differs from `a`, `bc`.
     pub(crate) fn field(&mut self, bytes: &[u8]) -> &mut Self {
         self.bytes(&(bytes.len() as u64).to_le_bytes()).bytes(bytes)
     }
@@ -29,7 +32,7 @@ impl Hash {
         self.0
     }
 
-    /// Both halves folded into one, as the inventors recommend.
+    /// Both halves combined by xor, as the authors recommend.
     pub(crate) fn finish64(&self) -> u64 {
         (self.0 ^ (self.0 >> 64)) as u64
     }
@@ -47,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn where_a_field_ends_counts() {
+    fn the_end_of_a_field_counts() {
         let of = |fields: [&str; 2]| Hash::new().field(fields[0].as_bytes()).field(fields[1].as_bytes()).finish64();
         assert_ne!(of(["ab", "c"]), of(["a", "bc"]));
         assert_ne!(of(["ab", "c"]), of(["c", "ab"]));

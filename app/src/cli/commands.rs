@@ -71,6 +71,5 @@ fn name_of(augment: &Augment) -> &'static str {
 
 /// A word as a shell reads it.
 pub fn quote(word: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "-_./=:,+@%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) { word.into() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+    shell_escape::escape(word.into()).into_owned()
 }

@@ -6,21 +6,21 @@ use crate::report::comparison::Comparison;
 use clap::Args;
 use std::path::{Path, PathBuf};
 
-/// Compare cross-validations with the first of them, over seeds and speakers.
+/// Compare cross-validations with the first one, over seeds and speakers.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Each DIR is a folder as cv leaves. Where the averaged weights were kept, the other ways to predict have rows of their own.
+    after_help = "Each DIR is a folder made by cv. If the averaged weights were kept, every predictor variant has its own row.
 
 Example: reslstm compare plain voices voices-deltas"
 )]
 pub struct Compare {
-    /// Folders of cross-validations of the same data, the one to compare with first
+    /// Folders of cross-validations of the same data, the reference first
     #[arg(required = true, value_name = "DIR")]
     folders: Vec<PathBuf>,
     /// Print the comparison as JSON
     #[arg(long, conflicts_with = "csv")]
     json: bool,
-    /// A table with a header
+    /// Print the comparison as CSV with a header
     #[arg(long)]
     csv: bool,
 }

@@ -12,31 +12,32 @@ use reslstm::error::{Error, Kind, Result};
 use reslstm::models::{Predictor, Trace};
 use std::path::PathBuf;
 
-/// The longest recording: beyond it a frame is narrower than a pixel, and the page grows by a megabyte every three seconds.
+/// The longest recording: in a longer one a frame is narrower than a pixel, and every three seconds add a megabyte to the page.
 const MOST_SECONDS: f64 = 30.0;
 
-/// Show everything a model computes on one clip, as one page for a projector.
+/// Show every step of a model on one clip, as an interactive page.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "The page shows the sound, the features, gates and states of every LSTM, the attention, the probabilities after \
-                  every frame, the gradient flow and which inputs matter, all on one time axis; and the equations of any unit with \
-                  their numbers. It is one file, needs no network, and holds the recording unless --no-sound is said.
+    after_help = "The page shows the waveform, the features, the gates and states of every LSTM, the attention, the \
+                  probabilities after every frame, the gradient flow and the saliency of the inputs on one time axis, and \
+                  the equations of any unit with their numbers. It is one file, needs no network, and contains the \
+                  recording unless --no-sound is given.
 
-In the page: the pointer or the arrow keys move the frame, a click holds it and chooses a unit, the space bar plays. The address \
-                  may say where to begin: page.html#t=40&lstm=2&unit=7&theme=dark
+In the page: the pointer or the arrow keys move the frame, a click holds it and selects a unit, the \
+                  space bar plays. The address can set the start: page.html#t=40&lstm=2&unit=7&theme=dark
 
 Example: reslstm explain clip.wav -o page.html --label angry"
 )]
 pub struct Explain {
     /// A recording (.wav) of at most 30 seconds
     audio: PathBuf,
-    /// The page to write
+    /// Page to write
     #[arg(short, long, value_name = "PAGE.html")]
     output: PathBuf,
     /// The model [the bundled weights]
     #[arg(short, long, value_name = "MODEL.safetensors")]
     model: Option<PathBuf>,
-    /// The clip's class, whose loss the gradients are of [the predicted one]
+    /// Class whose loss the gradients belong to [the predicted class]
     #[arg(long, value_name = "LABEL")]
     label: Option<String>,
     /// Leave the recording out of the page
@@ -70,7 +71,7 @@ impl Explain {
             clip: &self.audio.file_name().unwrap_or_default().to_string_lossy(),
             recording: &recording,
             sound: !self.no_sound,
-            metadata: predictor.metadata().expect("a model that hears says how"),
+            metadata: predictor.metadata().expect("a model that reads recordings has metadata"),
             x: &x,
             prediction: &prediction,
             label,

@@ -13,25 +13,26 @@ use reslstm::train::Protocol;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
-/// What the commands to repeat something call the data, whose path no result knows.
+/// The name of the data in commands that repeat a result: results do not hold the path.
 const DATA: &str = "DATA";
 
-/// Put the results of cv, paper or tune on one page, with tables, figures and the commands that repeat them.
+/// Write the results of cv, paper or tune as one HTML page.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "The page is one file and needs no network. Results are only read: a search may go on meanwhile.
+    after_help = "The page has tables, figures and the commands that repeat the results. It is one file and needs no \
+                  network. Results are only read: a search can continue meanwhile.
 
 Examples:
   reslstm report cv-h64 -o cv-h64.html
   reslstm report study.journal -o study.html"
 )]
 pub struct Report {
-    /// A folder made by cv or paper, or the journal of a search
+    /// A folder made by cv or paper, or the journal of a tune
     out: PathBuf,
-    /// The page to write
+    /// Page to write
     #[arg(short, long, value_name = "PAGE.html", default_value = "report.html")]
     output: PathBuf,
-    /// Which study of the journal [the only one]
+    /// Study of the journal [the only one]
     #[arg(long, value_name = "NAME")]
     study_name: Option<String>,
 }
@@ -77,7 +78,7 @@ impl Report {
     }
 }
 
-/// The page of a folder of `cv`, or of one of `paper` that holds such folders.
+/// The page of a folder made by `cv`, or of one made by `paper`, which holds such folders.
 fn results_html(folder: &Path) -> Result<String> {
     let licence = licence(folder)?;
     let about = results_page::About { command: &|plan| commands::cv(DATA, plan), licence: &licence };
@@ -87,13 +88,13 @@ fn results_html(folder: &Path) -> Result<String> {
     let results = Results::read_all(folder)?;
     if results.is_empty() {
         let problem = "expected a folder made by cv or paper that has a finished run, found none";
-        let advice = "cv DATA -o DIR makes one; of a search, name its journal";
+        let advice = "cv DATA -o DIR makes one; for a search, give its journal";
         return Err(Error::new(Kind::Data, problem).at(folder.display()).advice(advice));
     }
     results_page::of_paper(&results, about).map_err(|error| error.at(folder.display()))
 }
 
-/// What the first model in the folder, or in one of its folders, says of the licence of its data.
+/// The licence of the data, from the first model in the folder or in one of its folders.
 fn licence(folder: &Path) -> Result<String> {
     let entries = |folder: &Path| -> Vec<PathBuf> {
         let entries = folder.read_dir().into_iter().flatten().flatten();

@@ -6,8 +6,9 @@ use super::{Done, Outcome, interrupt, print_line, progress};
 use crate::experiment::Results;
 use crate::experiment::folder::model_path;
 use crate::experiment::results::{RunResult, program};
-use crate::experiment::robustness::{Heard, Member, Robustness, Said, mean_temperature};
+use crate::experiment::robustness::{ConditionResult, FoldModel, FoldScores, Robustness, mean_temperature};
 use crate::files::{self, Existing};
+use crate::report::table::{Cell, Column, Table};
 use clap::Args;
 use rayon::prelude::*;
 use reslstm::audio::FeatureSettings;
@@ -15,31 +16,30 @@ use reslstm::data::condition::Condition;
 use reslstm::error::{Error, Kind, Result};
 use reslstm::models::ModelFile;
 use reslstm::train::calibration::Reliability;
-use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-/// Score the models of a cross-validation on the speakers they never heard, in noise, over a telephone and in other conditions.
+/// Score the models of a cross-validation on their test speakers in noise, over a telephone and in other conditions.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Each model of CV_DIR/models is asked of the test speakers of its own fold. Calibration error: how far the probability of the \
-                  class predicted and the share of right predictions are apart, mean over 15 bins; before: without the temperature by \
-                  which training divided the scores.
+    after_help = "Each model of CV_DIR/models predicts the test speakers of its own fold. Calibration error: distance \
+                  between the probability of the predicted class and the share of right predictions, mean over 15 bins. \
+                  Before: without the temperature that training fitted.
 
 Example: reslstm robustness cv-h64 ravdess -o robustness.json
          reslstm figure robustness robustness.json -o robustness.svg"
 )]
 pub struct RobustnessCommand {
-    /// A folder that cv made
+    /// A folder made by cv
     folder: PathBuf,
-    /// The data it was made of
+    /// The data that cv was run on
     data: PathBuf,
-    /// A file for all numbers, which figure robustness and figure reliability draw
+    /// Write all numbers to a file, for figure robustness and figure reliability
     #[arg(short, long, value_name = "RESULT.json")]
     output: Option<PathBuf>,
     /// Print all numbers as JSON
     #[arg(long)]
     json: bool,
-    /// Models asked at a time [all cores]
+    /// Number of models that predict at the same time [all cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
     /// Folder of the feature cache [reslstm in the user's cache folder, or none where that cannot be written]
@@ -58,7 +58,7 @@ impl RobustnessCommand {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
         let pool = pool.map_err(|error| Error::new(Kind::Io, error.to_string()).at("threads"))?;
         let groups = self.groups(models, threads)?;
-        let robustness = pool.install(|| self.ask(&groups))?;
+        let robustness = pool.install(|| self.score(&groups))?;
         if let Some(output) = &self.output {
             files::write_json(output, &robustness)?;
         }
@@ -66,53 +66,53 @@ impl RobustnessCommand {
         Ok(Done::Everything)
     }
 
-    /// The models with the data they read: those that read the same together.
-    fn groups(&self, models: Vec<(PathBuf, ModelFile)>, threads: usize) -> Result<Vec<(Licensed, Vec<Member>)>> {
+    /// The models, grouped by feature settings, each group with its data.
+    fn groups(&self, models: Vec<(PathBuf, ModelFile)>, threads: usize) -> Result<Vec<(Licensed, Vec<FoldModel>)>> {
         let corpus = Found::open(&self.data)?;
-        let mut groups: Vec<(FeatureSettings, Licensed, Vec<Member>)> = Vec::new();
+        let mut groups: Vec<(FeatureSettings, Licensed, Vec<FoldModel>)> = Vec::new();
         for (path, file) in models {
             let features = file.metadata().map(|metadata| metadata.features.clone()).unwrap_or_default();
             if !groups.iter().any(|(known, ..)| *known == features) {
                 let data = corpus.clone().load(features.clone(), self.cache.as_deref(), threads)?;
                 groups.push((features.clone(), data, Vec::new()));
             }
-            let (_, data, members) = groups.iter_mut().find(|(known, ..)| *known == features).expect("just made");
-            let member = Member::new(file, data.dataset(), data.fingerprint());
-            members.push(member.map_err(|error| error.at(path.display()))?);
+            let (_, data, models) = groups.iter_mut().find(|(known, ..)| *known == features).expect("just made");
+            let model = FoldModel::new(file, data.dataset(), data.fingerprint());
+            models.push(model.map_err(|error| error.at(path.display()))?);
         }
-        Ok(groups.into_iter().map(|(_, data, members)| (data, members)).collect())
+        Ok(groups.into_iter().map(|(_, data, models)| (data, models)).collect())
     }
 
-    fn ask(&self, groups: &[(Licensed, Vec<Member>)]) -> Result<Robustness> {
-        let members: Vec<&Member> = groups.iter().flat_map(|(_, members)| members).collect();
-        let bar = progress::bar((members.len() * Condition::REPORTED.len()) as u64, "listening");
+    fn score(&self, groups: &[(Licensed, Vec<FoldModel>)]) -> Result<Robustness> {
+        let all: Vec<&FoldModel> = groups.iter().flat_map(|(_, models)| models).collect();
+        let bar = progress::bar((all.len() * Condition::REPORTED.len()) as u64, "predicting");
         let (first, _) = groups.first().expect("there are models");
         let (clips, labels) = (first.dataset().clips(), first.dataset().labels().names());
         let mut conditions = Vec::new();
         for condition in Condition::REPORTED {
-            let mut said: Vec<Said<'_>> = Vec::new();
-            for (data, members) in groups {
+            let mut scores: Vec<FoldScores<'_>> = Vec::new();
+            for (data, models) in groups {
                 let features = data.heard(condition)?;
-                let asked = |member| {
+                let score = |model| {
                     if interrupt::stopped() {
-                        return Err(Error::new(Kind::Interrupted, "stopped before every condition was heard"));
+                        return Err(Error::new(Kind::Interrupted, "stopped before every condition was scored"));
                     }
-                    let said = Member::asked(member, &features);
+                    let scores = FoldModel::score(model, &features);
                     bar.inc(1);
-                    said
+                    scores
                 };
-                said.extend(members.par_iter().map(asked).collect::<Result<Vec<_>>>()?);
+                scores.extend(models.par_iter().map(score).collect::<Result<Vec<_>>>()?);
             }
-            conditions.push(Heard::of(&condition.to_string(), &said, clips, labels));
+            conditions.push(ConditionResult::of(&condition.to_string(), &scores, clips, labels));
         }
         bar.finish_and_clear();
         let name = self.folder.file_name().unwrap_or(self.folder.as_os_str()).to_string_lossy().into_owned();
         let labels = labels.to_vec();
-        Ok(Robustness { name, program: program(), labels, temperature: mean_temperature(&members), conditions })
+        Ok(Robustness { name, program: program(), labels, temperature: mean_temperature(&all), conditions })
     }
 }
 
-/// The models of the finished runs of a cross-validation, all of them.
+/// All models of the finished runs of a cross-validation.
 fn models(folder: &Path) -> Result<Vec<(PathBuf, ModelFile)>> {
     let results = Results::read(folder)?;
     let folds = |run: &RunResult| run.folds.iter().map(|fold| (run.run, fold.split.fold())).collect::<Vec<_>>();
@@ -128,32 +128,30 @@ fn models(folder: &Path) -> Result<Vec<(PathBuf, ModelFile)>> {
     results.runs.iter().flat_map(folds).map(read).collect()
 }
 
-/// A line a condition.
+/// One row per condition.
 fn table(robustness: &Robustness) -> String {
     let Robustness { conditions, temperature, .. } = robustness;
-    let width = conditions.iter().map(|heard| heard.condition.chars().count()).max().unwrap_or(0).max(9);
-    let mut text = format!(
-        "{:width$}  {:>15}  {:<16}  {:>7}  {:>17}",
-        "condition", "UAR mean ± std", "95 % interval", "change", "calibration error"
-    );
-    text += if temperature.is_some() { "  before\n" } else { "\n" };
-    for heard in conditions {
-        let (uar, interval) = (&heard.uar, &heard.interval);
-        write!(
-            text,
-            "{:width$}  {uar:>15}  {interval:<16}  {:>+7.4}  {:>17.4}",
-            heard.condition,
-            uar.mean - conditions[0].uar.mean,
-            heard.reliability.ece()
-        )
-        .expect("writing to a string");
-        if let Some(before) = heard.uncalibrated.as_ref().map(Reliability::ece) {
-            write!(text, "  {before:.4}").expect("writing to a string");
-        }
-        text.push('\n');
+    let mut columns = vec![
+        Column::left("condition", 9),
+        Column::right("UAR mean ± std", 15).gap(2),
+        Column::left("95 % interval", 16).gap(2),
+        Column::right("change", 7).gap(2),
+        Column::right("calibration error", 17).gap(2),
+    ];
+    columns.extend(temperature.map(|_| Column::left("before", 6).gap(2)));
+    let mut table = Table::new(columns);
+    for result in conditions {
+        let mut row: Vec<Cell> = vec![
+            result.condition.clone().into(),
+            (&result.uar).into(),
+            Cell::Interval(result.interval),
+            Cell::SignedScore(result.uar.mean - conditions[0].uar.mean),
+            Cell::Score(result.reliability.ece()),
+        ];
+        let before = result.uncalibrated.as_ref().map(Reliability::ece);
+        row.extend(temperature.map(|_| before.map_or(Cell::Empty, Cell::Score)));
+        table.push(row);
     }
-    if let Some(temperature) = temperature {
-        write!(text, "\nmean temperature {temperature:.3}\n").expect("writing to a string");
-    }
-    text
+    let temperature = temperature.map_or(String::new(), |mean| format!("\nmean temperature {mean:.3}\n"));
+    table.text() + &temperature
 }

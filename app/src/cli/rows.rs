@@ -1,40 +1,40 @@
-//! Predictions as lines: for people, as a table, or for programs.
+//! Predictions as lines of text, CSV or JSON.
 
 use reslstm::models::Prediction;
 use serde_json::json;
 use std::io::Write;
 
-/// How predictions are written.
+/// The output format of predictions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// For people.
+    /// Text for people.
     Text,
-    /// A table with a header.
+    /// CSV with a header.
     Csv,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// What a prediction is of.
+/// The part of a recording that a prediction belongs to.
 #[derive(Clone, Copy, Debug)]
 pub enum Place<'a> {
     /// A whole file.
     File(&'a str),
     /// A part of a file, from one second to another.
     Window(&'a str, f64, f64),
-    /// A recording still going on, up to this second.
+    /// A live recording up to this second.
     Time(f64),
 }
 
 impl Place<'_> {
-    /// File, and seconds by name.
+    /// The file, and the seconds with their names.
     fn parts(&self) -> (Option<&str>, Vec<(&'static str, String)>) {
         match *self {
             Place::File(file) => (Some(file), Vec::new()),
             Place::Window(file, start, end) => {
                 (Some(file), vec![("start", start.to_string()), ("end", end.to_string())])
             }
-            // Frames are 43 ms apart: a tenth of a millisecond is more than there is to say.
+            // Frames are 43 ms apart: a tenth of a millisecond is precise enough.
             Place::Time(seconds) => (None, vec![("time", format!("{seconds:.4}"))]),
         }
     }
@@ -49,7 +49,7 @@ impl Place<'_> {
 }
 
 impl Format {
-    /// The first line, where there is one: the names of the place's parts, and of the classes.
+    /// Writes the header of CSV: the names of the place's parts, and of the classes.
     pub fn write_header(self, out: &mut impl Write, place: &[&str], labels: &[String]) -> anyhow::Result<()> {
         if self == Format::Csv {
             write_csv(out, place.iter().chain(&["label"]).copied().chain(labels.iter().map(String::as_str)))?;
@@ -57,7 +57,7 @@ impl Format {
         Ok(())
     }
 
-    /// The line of a prediction.
+    /// Writes the line of a prediction.
     pub fn write_row(
         self,
         out: &mut impl Write,
@@ -69,7 +69,7 @@ impl Format {
         let (file, seconds) = place.parts();
         match self {
             Format::Json => {
-                // Labels in class order, which a JSON map of this library would sort: so the line is put together here.
+                // In class order and in plain decimals: serde_json would sort the labels and write exponents.
                 let file = file.map_or(String::new(), |file| format!("\"file\": {}, ", json!(file)));
                 let seconds: String = seconds.iter().map(|(name, value)| format!("\"{name}\": {value}, ")).collect();
                 let pairs = labels.iter().zip(probabilities).map(|(label, p)| format!("{}: {p}", json!(label)));

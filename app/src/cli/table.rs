@@ -1,58 +1,72 @@
-//! Tables for people: scores over runs, and the confusion matrix.
+//! Tables for the terminal: scores over runs, and the confusion matrix.
 
-use crate::experiment::results::{ModelSummary, OtherSpread, Summary};
+use crate::experiment::results::{ModelSummary, Summary, VariantSpread};
+use crate::report::table::{Cell, Column, Table};
 use reslstm::train::metrics::Confusion;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
-use std::fmt::Write;
 
-/// A line a model: UAR mean ± std and best, accuracy, macro-F1; then the settings in which the models differ, if any.
+/// One row per model: UAR mean ± std and best, accuracy, macro-F1; then the settings in which the models differ, if any.
 pub fn scores(summary: &Summary) -> String {
     let differing = differing_settings(summary);
-    let mut text = format!(
-        "{:<24} {:<10} {:>10} {:>4} {:>17} {:>7} {:>7} {:>9}",
-        "model", "protocol", "parameters", "runs", "UAR mean ± std", "max", "WAR", "macro-F1"
-    );
-    text += if differing.is_empty() { "\n" } else { "  settings\n" };
+    let mut columns = vec![
+        Column::left("model", 24),
+        Column::left("protocol", 10),
+        Column::right("parameters", 10),
+        Column::right("runs", 4),
+        Column::right("UAR mean ± std", 17),
+        Column::right("max", 7),
+        Column::right("WAR", 7),
+        Column::right("macro-F1", 9),
+    ];
+    if !differing.is_empty() {
+        columns.push(Column::left("settings", 0).gap(2));
+    }
+    let mut table = Table::new(columns);
+    // The last column only if there is one.
+    let mut push = |mut row: Vec<Cell>, settings: Cell| {
+        row.extend((!differing.is_empty()).then_some(settings));
+        table.push(row);
+    };
     for model in &summary.models {
-        let uar = &model.uar;
-        write!(
-            text,
-            "{:<24} {:<10} {:>10} {:>4} {uar:>17} {:>7.4} {:>7.4} {:>9.4}",
-            model.arch.to_string(),
-            model.protocol.to_string(),
-            model.parameters,
-            uar.values.len(),
-            uar.max,
-            model.war.mean,
-            model.macro_f1.mean
-        )
-        .expect("writing to a string");
-        let settings = settings_of(model);
-        for (number, name) in differing.iter().enumerate() {
-            write!(
-                text,
-                "{} {name}={}",
-                if number == 0 { " " } else { "," },
-                settings.get(name).unwrap_or(&Value::Null)
-            )
-            .expect("writing to a string");
-        }
-        text.push('\n');
-        for OtherSpread { name, parameters, uar } in &model.others {
-            writeln!(text, "  {name:<33} {parameters:>10} {:>4} {uar:>17} {:>7.4}", uar.values.len(), uar.max)
-                .expect("writing to a string");
+        let (uar, settings) = (&model.uar, settings_of(model));
+        let value = |name: &String| format!("{name}={}", settings.get(name).unwrap_or(&Value::Null));
+        push(
+            vec![
+                model.arch.to_string().into(),
+                model.protocol.to_string().into(),
+                model.parameters.into(),
+                uar.values.len().into(),
+                uar.into(),
+                Cell::Score(uar.max),
+                Cell::Score(model.war.mean),
+                Cell::Score(model.macro_f1.mean),
+            ],
+            differing.iter().map(value).collect::<Vec<_>>().join(", ").into(),
+        );
+        for VariantSpread { name, parameters, uar } in &model.variants {
+            let row = vec![
+                format!("  {name}").into(),
+                Cell::Empty,
+                (*parameters).into(),
+                uar.values.len().into(),
+                uar.into(),
+                Cell::Score(uar.max),
+                Cell::Empty,
+                Cell::Empty,
+            ];
+            push(row, Cell::Empty);
         }
     }
-    text
+    table.text()
 }
 
-/// Names of the settings, beyond those with a column of their own, that are not the same for all models.
+/// Names of the settings that differ between models, except those with a column of their own.
 fn differing_settings(summary: &Summary) -> Vec<String> {
     let all: Vec<Map<String, Value>> = summary.models.iter().map(settings_of).collect();
     let own_column = |name: &str| name == "arch" || name == "protocol";
     let differs = |name: &str| all.iter().any(|settings| settings.get(name) != all[0].get(name));
-    // Settings that a model does without are not among its own.
+    // A model may lack a setting that another one has.
     let names: BTreeSet<&String> = all.iter().flat_map(Map::keys).collect();
     names.into_iter().filter(|name| !own_column(name) && differs(name)).cloned().collect()
 }
@@ -64,23 +78,20 @@ fn settings_of(model: &ModelSummary) -> Map<String, Value> {
     }
 }
 
-/// The confusion matrix in per cent of each row, and each class's recall.
+/// The confusion matrix in per cent of each row, and the recall of each class.
 pub fn confusion(confusion: &Confusion, labels: &[String]) -> String {
     let width = labels.iter().map(|label| label.chars().count()).max().unwrap_or(0).max(6);
-    let mut text = format!("{:width$}", "");
-    for label in labels {
-        write!(text, " {label:>width$}").expect("writing to a string");
-    }
-    writeln!(text, " {:>6} {:>8}", "clips", "recall").expect("writing to a string");
+    let mut columns = vec![Column::left("", width)];
+    columns.extend(labels.iter().map(|label| Column::right(label, width)));
+    columns.extend([Column::right("clips", 6), Column::right("recall", 8)]);
+    let mut table = Table::new(columns);
     for ((row, label), recall) in confusion.rows().iter().zip(labels).zip(confusion.recalls()) {
         let clips: u64 = row.iter().sum();
-        write!(text, "{label:<width$}").expect("writing to a string");
-        for &count in row {
-            let share = if clips == 0 { 0.0 } else { 100.0 * count as f64 / clips as f64 };
-            write!(text, " {share:>width$.1}").expect("writing to a string");
-        }
-        let recall = recall.map_or("–".into(), |recall| format!("{:.1} %", 100.0 * recall));
-        writeln!(text, " {clips:>6} {recall:>8}").expect("writing to a string");
+        let share = |&count: &u64| Cell::OneDecimal(100.0 * count as f64 / clips.max(1) as f64);
+        let mut cells = vec![label.clone().into()];
+        cells.extend(row.iter().map(share));
+        cells.extend([Cell::Count(clips as usize), Cell::or_missing(recall, Cell::Percent)]);
+        table.push(cells);
     }
-    text
+    table.text()
 }

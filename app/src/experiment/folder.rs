@@ -1,4 +1,4 @@
-//! The folder of a [cross-validation](super::cross_validate), read back: its finished runs, and what was predicted for every clip.
+//! Reads the folder of a [cross-validation](super::cross_validate): its finished runs, and the predictions for every clip.
 
 use super::plan::Plan;
 use super::results::{FoldRecord, RunResult};
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// What the folder was begun with.
+/// The plan of the folder.
 pub(super) fn plan_path(folder: &Path) -> PathBuf {
     folder.join("plan.json")
 }
@@ -18,7 +18,7 @@ pub(super) fn plan_path(folder: &Path) -> PathBuf {
 /// Every clip of the data.
 pub(super) const CLIPS: &str = "clips.json";
 
-/// `clips.json` of a folder: its own, or that of the one above.
+/// `clips.json` of a folder: in it, or in the folder above.
 fn clips_path(folder: &Path) -> Option<PathBuf> {
     [folder.join(CLIPS), folder.join("..").join(CLIPS)].into_iter().find(|path| path.exists())
 }
@@ -36,16 +36,16 @@ pub fn model_path(folder: &Path, run: usize, fold: usize) -> PathBuf {
 /// `plan.json`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Begun {
-    /// What was asked for.
+    /// The settings, runs and folds that were requested.
     pub plan: Plan,
     /// Fingerprint of the data.
     pub data: String,
 }
 
-/// A clip without its features: a line of `clips.json`.
+/// A clip without its features: an entry of `clips.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClipRecord {
-    /// What the data call it; RAVDESS's file name without its extension.
+    /// Its name in the data; for RAVDESS the file name without its extension.
     pub name: String,
     /// Class index, `0..K`.
     pub label: usize,
@@ -53,7 +53,7 @@ pub struct ClipRecord {
     pub speaker: String,
 }
 
-/// Writes `clips.json`, unless the folder has it already, or the one above, where cross-validations of the same data share it.
+/// Writes `clips.json`, unless the folder has it already, or the folder above, where cross-validations of the same data share it.
 ///
 /// # Errors
 /// [`Kind::Io`], naming the file.
@@ -70,12 +70,12 @@ pub fn write_clips(folder: &Path, dataset: &Dataset) -> Result<()> {
     }
 }
 
-/// What a cross-validation left: one plan, at least one run of it, and the clips.
+/// The results of a cross-validation: one plan, at least one finished run, and the clips.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Results {
-    /// What was asked for; some of its runs may not be finished.
+    /// The settings, runs and folds that were requested; some runs may not be finished.
     pub plan: Plan,
-    /// Every clip of the data, in their order.
+    /// Every clip, in the order of the data.
     pub clips: Vec<ClipRecord>,
     /// The finished runs, by number; all of the same settings, classes and folds.
     pub runs: Vec<RunResult>,
@@ -85,8 +85,8 @@ impl Results {
     /// Reads the folder that `cv` made.
     ///
     /// # Errors
-    /// [`Kind::Data`] if the folder is none of `cv`'s, no run in it is finished, or its files do not fit together;
-    /// [`Kind::Io`] if one cannot be read. The message names the file.
+    /// [`Kind::Data`] if `cv` did not make the folder, no run in it is finished, or its files contradict each other;
+    /// [`Kind::Io`] if a file cannot be read. The message names the file.
     pub fn read(folder: &Path) -> Result<Self> {
         let wrong =
             |problem: &str, advice: &str| Err(Error::new(Kind::Data, problem).at(folder.display()).advice(advice));
@@ -115,7 +115,7 @@ impl Results {
         Ok(results)
     }
 
-    /// Reads the folders in a folder: those of cross-validations that have a finished run, by name.
+    /// Reads the folders of cross-validations in a folder, sorted by name: those that have a finished run.
     ///
     /// # Errors
     /// As [`read`](Results::read).
@@ -145,17 +145,23 @@ impl Results {
         self.tested(fold).zip(fold.predictions.iter().copied())
     }
 
-    /// The clips of each speaker who was tested, counted over some runs; by the weights that were kept, or in another of the ways
-    /// their folds predict.
+    /// The confusion matrix of each test speaker over some runs: of the kept weights, or of the predictor variant of this name.
     ///
     /// # Panics
-    /// If a fold does not predict in this way.
-    pub fn by_speaker(&self, runs: &[&RunResult], way: Option<&str>) -> BTreeMap<String, Confusion> {
+    /// If a fold does not have the variant.
+    pub fn by_speaker(&self, runs: &[&RunResult], variant: Option<&str>) -> BTreeMap<String, Confusion> {
         let mut speakers = BTreeMap::new();
         for fold in runs.iter().flat_map(|run| &run.folds) {
-            let predictions = match way {
+            let predictions = match variant {
                 None => &fold.predictions,
-                Some(name) => &fold.others.iter().find(|other| other.name == name).expect("a way there is").predictions,
+                Some(name) => {
+                    &fold
+                        .variants
+                        .iter()
+                        .find(|variant| variant.name == name)
+                        .expect("a variant of the fold")
+                        .predictions
+                }
             };
             for (clip, &predicted) in self.tested(fold).zip(predictions) {
                 let confusion =
@@ -170,7 +176,8 @@ impl Results {
         self.clips.iter().filter(|clip| fold.split.test().contains(&clip.speaker))
     }
 
-    /// That a run is of the plan and of these clips: its predictions, counted again, must be its confusion matrices.
+    /// Checks that a run belongs to the plan and to these clips: its predictions, counted again, must give its confusion
+    /// matrices.
     fn check(&self, run: &RunResult, number: usize, data: &str) -> Result<()> {
         let wrong = |problem: &str| {
             let advice = "files of the folder were changed, or come from another one";
@@ -194,7 +201,7 @@ impl Results {
         Ok(())
     }
 
-    /// The predictions of a fold, counted; `None` if they are not one a test clip, or of a class that there is not.
+    /// Counts the predictions of a fold; `None` if there is not one per test clip, or a class does not exist.
     fn count(&self, fold: &FoldRecord) -> Option<Confusion> {
         let classes = self.labels().len();
         let known = self.predictions(fold).all(|(clip, predicted)| clip.label.max(predicted) < classes);

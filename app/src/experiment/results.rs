@@ -1,6 +1,6 @@
-//! What trainings leave in files: a record a fold, a run's result, and the summary over runs.
+//! The records that trainings write: one per fold, one per run, and the summary over runs.
 
-use crate::calendar::date_of_day;
+use crate::calendar::today;
 use reslstm::data::folds::Split;
 use reslstm::models::Architecture;
 use reslstm::train::metrics::{Confusion, Spread};
@@ -12,33 +12,33 @@ use std::collections::BTreeMap;
 /// One training of one fold.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FoldRecord {
-    /// Who trained, validated, tested.
+    /// Training, validation and test speakers.
     pub split: Split,
-    /// Epoch of the weights kept, from 0: the best on the validation speakers, the earliest of equals.
+    /// Epoch of the kept weights, from 0: the best on the validation speakers, the earliest of equals.
     pub best_epoch: usize,
-    /// Its UAR on the validation speakers, where they stand apart.
+    /// UAR of that epoch on the validation speakers, if they do not train.
     pub validation_uar: Option<f64>,
     /// UAR on the test speakers.
     pub test_uar: f64,
     /// Class predicted for each clip of the test speakers, in the order of the data.
     pub predictions: Vec<usize>,
-    /// The same, counted: rows are the truth.
+    /// The counts of these predictions: rows are the truth.
     pub confusion: Confusion,
-    /// Seconds of training alone, the sum of those below.
+    /// Seconds of training alone, the sum over the epochs.
     pub seconds: f64,
-    /// What each epoch did.
+    /// Loss, score and time of each epoch.
     pub epochs: Epochs,
-    /// What else the training predicts, where it is the average that is kept.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub others: Vec<Other>,
+    /// Predictor variants of the training, if the kept weights are an average.
+    #[serde(rename = "others", default, skip_serializing_if = "Vec::is_empty")]
+    pub variants: Vec<Other>,
 }
 
-/// The epochs of a training: a column a quantity, as that is a third of the size of a record an epoch.
+/// The epochs of a training: one column per quantity, a third of the size of one record per epoch.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Epochs {
-    /// Mean training loss, in nats a clip, to four significant digits.
+    /// Mean training loss in nats per clip, to four significant digits.
     pub loss: Vec<f64>,
-    /// UAR on the validation speakers, exact; empty where they do not stand apart.
+    /// UAR on the validation speakers, exact; empty if they train too.
     pub validation_uar: Vec<f64>,
     /// Seconds of training alone, to two significant digits.
     pub seconds: Vec<f64>,
@@ -54,13 +54,13 @@ impl Epochs {
         }
     }
 
-    /// How many.
+    /// Number of epochs.
     pub fn count(&self) -> usize {
         self.loss.len()
     }
 }
 
-/// To this many significant digits: the decimal number of so many digits that is nearest.
+/// Rounds to a number of significant digits: the nearest decimal number.
 fn rounded(value: f64, digits: usize) -> f64 {
     format!("{value:.*e}", digits - 1).parse().expect("a number that was just written")
 }
@@ -70,13 +70,13 @@ fn rounded(value: f64, digits: usize) -> f64 {
 pub struct RunResult {
     /// Number of the run, from 0.
     pub run: usize,
-    /// What was trained and how.
+    /// Model and training settings.
     pub settings: Settings,
     /// Class names in order.
     pub labels: Vec<String>,
     /// Fingerprint of the data.
     pub data: String,
-    /// Number of learned values of the model.
+    /// Number of parameters of the model.
     pub parameters: usize,
     /// Scores of the pooled confusion matrix.
     pub scores: Scores,
@@ -84,29 +84,29 @@ pub struct RunResult {
     pub confusion: Confusion,
     /// Seconds of training alone, all folds.
     pub seconds: f64,
-    /// Machine, date and program: what may differ between two runs of the same bytes.
+    /// Machine, date and program: these may differ between two runs that give the same bytes otherwise.
     pub made: Made,
-    /// UAR of what else the folds predict, pooled alike: by its name, and how many models it takes.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub others: Vec<OtherScore>,
-    /// Each fold.
+    /// UAR of the predictor variants, pooled in the same way.
+    #[serde(rename = "others", default, skip_serializing_if = "Vec::is_empty")]
+    pub variants: Vec<VariantScore>,
+    /// The folds.
     pub folds: Vec<FoldRecord>,
 }
 
-/// How good another way to predict is than by the weights that are kept.
+/// The score of a predictor variant: an ensemble of the models or speeds of a training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct OtherScore {
-    /// Which way.
+pub struct VariantScore {
+    /// Its name.
     pub name: String,
-    /// Number of learned values of all models it takes.
+    /// Number of parameters of all its models.
     pub parameters: usize,
     /// Unweighted average recall.
     pub uar: f64,
 }
 
 impl RunResult {
-    /// Of the folds of one run, whose confusion matrices are added up before anything is scored. What else is predicted counts
-    /// where every fold does so.
+    /// Pools the folds of one run: their confusion matrices are added before anything is scored. A predictor variant counts if
+    /// every fold has it.
     pub fn pool(
         run: usize,
         settings: &Settings,
@@ -118,16 +118,16 @@ impl RunResult {
     ) -> Self {
         let mut confusion = Confusion::new(labels.len());
         folds.iter().for_each(|fold| confusion.add(&fold.confusion));
-        let ways = folds.first().map_or(&[][..], |fold| &fold.others).iter().map(|other| other.name.clone());
+        let names = folds.first().map_or(&[][..], |fold| &fold.variants).iter().map(|variant| variant.name.clone());
         let pooled = |name: String| {
-            let all = folds.iter().map(|fold| fold.others.iter().find(|other| other.name == name));
+            let all = folds.iter().map(|fold| fold.variants.iter().find(|variant| variant.name == name));
             let all = all.collect::<Option<Vec<&Other>>>()?;
             let mut confusion = Confusion::new(labels.len());
-            all.iter().for_each(|other| confusion.add(&other.confusion));
-            let models = all.iter().map(|other| other.models).max().unwrap_or(0);
-            Some(OtherScore { name, parameters: models * parameters, uar: confusion.uar() })
+            all.iter().for_each(|variant| confusion.add(&variant.confusion));
+            let models = all.iter().map(|variant| variant.models).max().unwrap_or(0);
+            Some(VariantScore { name, parameters: models * parameters, uar: confusion.uar() })
         };
-        let others = ways.filter_map(pooled).collect();
+        let variants = names.filter_map(pooled).collect();
         RunResult {
             run,
             settings: settings.clone(),
@@ -138,13 +138,13 @@ impl RunResult {
             confusion,
             seconds: folds.iter().map(|fold| fold.seconds).sum(),
             made,
-            others,
+            variants,
             folds,
         }
     }
 }
 
-/// Where, when and by what a result was made.
+/// Machine, date and program of a result.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Made {
     /// Name of the machine.
@@ -158,14 +158,12 @@ pub struct Made {
 }
 
 impl Made {
-    /// Here and now.
+    /// This machine and program, today.
     pub fn now(threads: usize) -> Self {
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname")
             .or_else(|_| std::env::var("HOSTNAME").or_else(|_| std::env::var("COMPUTERNAME")))
             .map_or_else(|_| "unknown".into(), |name| name.trim().to_string());
-        let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        let date = date_of_day(since_epoch.map_or(0, |time| time.as_secs() / 86_400));
-        Made { host, threads, date, program: program() }
+        Made { host, threads, date: today(), program: program() }
     }
 }
 
@@ -188,28 +186,28 @@ pub struct Scores {
 }
 
 impl Scores {
-    /// Of a confusion matrix whose classes are called `labels`.
+    /// Scores a confusion matrix whose classes have the names `labels`.
     pub fn of(confusion: &Confusion, labels: &[String]) -> Self {
         let recall = labels.iter().cloned().zip(confusion.recalls()).collect();
         Scores { uar: confusion.uar(), war: confusion.war(), macro_f1: confusion.macro_f1(), recall }
     }
 }
 
-/// `summary.json`: one entry a model.
+/// `summary.json`: one entry per model.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
-    /// In the order they were run.
+    /// In the order of the command.
     pub models: Vec<ModelSummary>,
 }
 
-/// One model under one protocol, over all its runs. The same bytes for the same settings, data and seed.
+/// One model under one protocol, over all its runs. The same settings, data and seed give the same bytes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelSummary {
     /// The model.
     pub arch: Architecture,
     /// Its protocol.
     pub protocol: Protocol,
-    /// Number of learned values.
+    /// Number of parameters.
     pub parameters: usize,
     /// UAR over runs, each pooled over the folds.
     pub uar: Spread,
@@ -217,18 +215,18 @@ pub struct ModelSummary {
     pub war: Spread,
     /// Macro-F1 over runs.
     pub macro_f1: Spread,
-    /// UAR over runs of what else the trainings predict.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub others: Vec<OtherSpread>,
-    /// Recall of each class, of the confusion matrix below.
+    /// UAR over runs of the predictor variants.
+    #[serde(rename = "others", default, skip_serializing_if = "Vec::is_empty")]
+    pub variants: Vec<VariantSpread>,
+    /// Recall of each class in `confusion`.
     pub recall: BTreeMap<String, Option<f64>>,
     /// Class names in order.
     pub labels: Vec<String>,
     /// Pooled over folds and runs: rows are the truth.
     pub confusion: Confusion,
-    /// Folds of a run, by number.
+    /// Numbers of the folds of a run.
     pub folds: Vec<usize>,
-    /// What was trained and how.
+    /// Model and training settings.
     pub settings: Settings,
     /// Fingerprint of the data.
     pub data: String,
@@ -236,19 +234,19 @@ pub struct ModelSummary {
     pub program: String,
 }
 
-/// Another way to predict than by the weights that are kept, over all runs.
+/// A predictor variant over all runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct OtherSpread {
-    /// Which way.
+pub struct VariantSpread {
+    /// Its name.
     pub name: String,
-    /// Number of learned values of all models it takes.
+    /// Number of parameters of all its models.
     pub parameters: usize,
     /// UAR over runs.
     pub uar: Spread,
 }
 
 impl ModelSummary {
-    /// Over runs of one plan, at least one.
+    /// Summarises runs of one plan, at least one.
     pub fn of(runs: &[RunResult]) -> Self {
         let first = &runs[0];
         let mut confusion = Confusion::new(first.labels.len());
@@ -261,14 +259,14 @@ impl ModelSummary {
             uar: spread(|scores| scores.uar),
             war: spread(|scores| scores.war),
             macro_f1: spread(|scores| scores.macro_f1),
-            others: first
-                .others
+            variants: first
+                .variants
                 .iter()
                 .enumerate()
-                .map(|(way, other)| OtherSpread {
-                    name: other.name.clone(),
-                    parameters: other.parameters,
-                    uar: Spread::of(runs.iter().map(|run| run.others[way].uar).collect()),
+                .map(|(place, variant)| VariantSpread {
+                    name: variant.name.clone(),
+                    parameters: variant.parameters,
+                    uar: Spread::of(runs.iter().map(|run| run.variants[place].uar).collect()),
                 })
                 .collect(),
             recall: Scores::of(&confusion, &first.labels).recall,
@@ -287,7 +285,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn epochs_become_columns_and_only_what_nobody_scores_by_is_rounded() {
+    fn epochs_become_columns_and_only_losses_and_times_are_rounded() {
         let epoch = |loss, validation_uar, seconds| EpochRecord { loss, validation_uar: Some(validation_uar), seconds };
         let epochs = Epochs::of(&[epoch(2.079_441_5, 0.1 + 0.2, 0.341_49), epoch(0.000_123_456_7, 1.0 / 3.0, 12.351)]);
         assert_eq!(epochs.loss, [2.079, 0.000_123_5]);

@@ -1,5 +1,5 @@
-//! Robustness: what the models of a cross-validation make of the speakers they never heard, when these are heard in other
-//! [conditions](reslstm::data::condition::Condition) than recorded, and whether what they say is as sure as it is right.
+//! Robustness: the models of a cross-validation on their test speakers in other
+//! [conditions](reslstm::data::condition::Condition) than recorded, and the calibration of their probabilities.
 
 use super::results::Scores;
 use super::statistics::{Interval, bootstrap};
@@ -17,12 +17,12 @@ use reslstm::train::task::{Scratch, scores};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// A model of a cross-validation, ready to be asked.
+/// The model of one fold of a cross-validation, with its test clips.
 #[derive(Clone, Debug)]
-pub struct Member {
-    /// Which run it is of.
+pub struct FoldModel {
+    /// Number of the run.
     pub run: usize,
-    /// Which fold.
+    /// Number of the fold.
     pub fold: usize,
     file: ModelFile,
     settings: Settings,
@@ -31,20 +31,19 @@ pub struct Member {
     test: Vec<usize>,
 }
 
-/// What a member says of its test clips.
+/// The scores of a fold's model for its test clips.
 #[derive(Clone, Debug)]
-pub struct Said<'a> {
-    member: &'a Member,
+pub struct FoldScores<'a> {
+    model: &'a FoldModel,
     /// `[N,K]`
     scores: Matrix<f32>,
 }
 
-impl Member {
-    /// The model of a file, to be asked of the clips of `dataset`.
+impl FoldModel {
+    /// The model of a file, with its test clips in `dataset`, whose fingerprint is `fingerprint`.
     ///
     /// # Errors
-    /// [`Kind::Model`] if the file does not say which fold of which training it is of; [`Kind::Data`] if that was of other data, of which
-    /// `fingerprint` is that of these.
+    /// [`Kind::Model`] if the file does not name its fold; [`Kind::Data`] if the model was trained on other data.
     pub fn new(file: ModelFile, dataset: &Dataset, fingerprint: &str) -> Result<Self> {
         let wrong = |problem: &str| Error::new(Kind::Model, problem).advice("give a folder that cv made");
         let metadata = file.metadata().filter(|metadata| metadata.has_normalisation());
@@ -53,10 +52,11 @@ impl Member {
             metadata.fold.ok_or_else(|| wrong("expected the model of a fold, got one trained on every speaker"))?;
         if metadata.data_fingerprint != fingerprint {
             let theirs = &metadata.data_fingerprint;
-            let problem = format!("expected the data the model was trained on, {theirs}, got others, {fingerprint}");
+            let problem =
+                format!("expected the data the model was trained on, {theirs}, got other data, {fingerprint}");
             return Err(Error::new(Kind::Data, problem).advice("give the data that cv was given"));
         }
-        Ok(Member {
+        Ok(FoldModel {
             run: metadata.run,
             fold,
             settings: Settings::of_model(metadata)?,
@@ -66,112 +66,112 @@ impl Member {
         })
     }
 
-    /// What its file says.
+    /// The metadata of its file.
     pub fn metadata(&self) -> &Metadata {
-        self.file.metadata().expect("a member has metadata")
+        self.file.metadata().expect("the model of a fold has metadata")
     }
 
-    /// By what its scores were divided: 1 where they were left as they are.
+    /// The temperature that its scores are divided by; 1 without calibration.
     pub fn temperature(&self) -> f64 {
         self.metadata().temperature.unwrap_or(1.0)
     }
 
-    /// What it says of its test clips, whose features are among those of all clips, `[T,D]` each.
+    /// Scores its test clips. `features` holds the features of all clips, `[T,D]` each.
     ///
     /// # Errors
-    /// [`Kind::Features`] if they have not the model's number of columns.
-    pub fn asked(&self, features: &[Matrix<f32>]) -> Result<Said<'_>> {
-        // The label is of no use here.
+    /// [`Kind::Features`] if they do not have the model's number of columns.
+    pub fn score(&self, features: &[Matrix<f32>]) -> Result<FoldScores<'_>> {
+        // The label is not used here.
         let example = |&clip: &usize| Ok(Example { frames: self.normaliser.apply(&features[clip])?, label: 0 });
         let examples = self.test.iter().map(example).collect::<Result<Vec<_>>>()?;
         let all: Vec<usize> = (0..examples.len()).collect();
         let scores = scores(self.file.model(), &self.settings, &examples, &all, &mut Scratch::default());
-        Ok(Said { member: self, scores })
+        Ok(FoldScores { model: self, scores })
     }
 }
 
-/// All conditions, as `robustness` leaves them.
+/// The results in all conditions, as `robustness` writes them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Robustness {
-    /// What the cross-validation is called.
+    /// Name of the cross-validation.
     pub name: String,
     /// Program and version.
     pub program: String,
     /// Class names, in the order of the confusion matrices.
     pub labels: Vec<String>,
-    /// Mean over models of the temperature their scores were divided by; none where no model has one.
+    /// Mean temperature of the models; `None` if no model is calibrated.
     pub temperature: Option<f64>,
     /// As recorded first.
-    pub conditions: Vec<Heard>,
+    pub conditions: Vec<ConditionResult>,
 }
 
-/// One condition.
+/// The result in one condition.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Heard {
-    /// Its name.
+pub struct ConditionResult {
+    /// Name of the condition.
     pub condition: String,
     /// UAR over runs, each pooled over the folds.
     pub uar: Spread,
     /// 95 % interval of the mean UAR over draws of speakers.
     pub interval: Interval,
-    /// Recall of each class, of the confusion matrix.
+    /// Recall of each class in `confusion`.
     pub recall: BTreeMap<String, Option<f64>>,
     /// Pooled over folds and runs: rows are the truth.
     pub confusion: Confusion,
-    /// How sure the models are, and how right.
+    /// Confidence and accuracy of the models.
     pub reliability: Reliability,
-    /// The same, were their scores not divided by their temperature; none where no model has one.
+    /// The same without the temperature; `None` if no model is calibrated.
     pub uncalibrated: Option<Reliability>,
 }
 
-impl Heard {
-    /// Of what all members say of `clips` in a condition.
+impl ConditionResult {
+    /// Pools the scores of all folds for `clips` in a condition.
     ///
     /// # Panics
-    /// If nobody says anything.
-    pub fn of(condition: &str, said: &[Said<'_>], clips: &[Clip], labels: &[String]) -> Self {
+    /// If there are no scores.
+    pub fn of(condition: &str, scores: &[FoldScores<'_>], clips: &[Clip], labels: &[String]) -> Self {
         let new = || Confusion::new(labels.len());
         let (mut runs, mut speakers, mut all) = (BTreeMap::new(), BTreeMap::new(), new());
-        for said in said {
-            for (clip, predicted, _) in said.surest(clips, 1.0) {
-                runs.entry(said.member.run).or_insert_with(new).count(clip.label, predicted);
+        for fold in scores {
+            for (clip, predicted, _) in fold.predictions(clips, 1.0) {
+                runs.entry(fold.model.run).or_insert_with(new).count(clip.label, predicted);
                 speakers.entry(&clip.speaker).or_insert_with(new).count(clip.label, predicted);
                 all.count(clip.label, predicted);
             }
         }
-        let reliability = |temperature: fn(&Member) -> f64| {
-            let said = said.iter().flat_map(|said| said.surest(clips, temperature(said.member)));
-            Reliability::of(said.map(|(clip, predicted, confidence)| (f64::from(confidence), predicted == clip.label)))
+        let reliability = |factor: fn(&FoldModel) -> f64| {
+            let all = scores.iter().flat_map(|fold| fold.predictions(clips, factor(fold.model)));
+            Reliability::of(all.map(|(clip, predicted, confidence)| (f64::from(confidence), predicted == clip.label)))
         };
-        let calibrated = said.iter().any(|said| said.member.metadata().temperature.is_some());
-        Heard {
+        let calibrated = scores.iter().any(|fold| fold.model.metadata().temperature.is_some());
+        ConditionResult {
             condition: condition.into(),
             uar: Spread::of(runs.values().map(Confusion::uar).collect()),
             interval: bootstrap(&speakers.into_values().collect::<Vec<_>>()),
             recall: Scores::of(&all, labels).recall,
             confusion: all,
             reliability: reliability(|_| 1.0),
-            uncalibrated: calibrated.then(|| reliability(Member::temperature)),
+            uncalibrated: calibrated.then(|| reliability(FoldModel::temperature)),
         }
     }
 }
 
-impl Said<'_> {
-    /// Of every test clip, were the scores `factor` times as large: the clip, the most probable class and its probability.
-    fn surest<'a>(&self, clips: &'a [Clip], factor: f64) -> Vec<(&'a Clip, usize, f32)> {
+impl FoldScores<'_> {
+    /// Every test clip with its most probable class and the probability of that, after all scores are multiplied by `factor`.
+    fn predictions<'a>(&self, clips: &'a [Clip], factor: f64) -> Vec<(&'a Clip, usize, f32)> {
         let (mut scores, mut probabilities) = (self.scores.clone(), Matrix::default());
         scores.as_mut_slice().iter_mut().for_each(|score| *score *= factor as f32);
         softmax(&scores, &mut probabilities);
-        let surest = |(&clip, row): (&usize, &[f32])| {
+        let most_probable = |(&clip, row): (&usize, &[f32])| {
             let class = argmax(row);
             (&clips[clip], class, row[class])
         };
-        self.member.test.iter().zip(probabilities.iter_rows()).map(surest).collect()
+        self.model.test.iter().zip(probabilities.iter_rows()).map(most_probable).collect()
     }
 }
 
-/// Mean over members of their temperature; `None` where nobody has one.
-pub fn mean_temperature(members: &[&Member]) -> Option<f64> {
-    let some = members.iter().any(|member| member.metadata().temperature.is_some());
-    some.then(|| members.iter().map(|member| member.temperature()).sum::<f64>() / members.len() as f64)
+/// Mean temperature of the models; `None` if no model is calibrated.
+pub fn mean_temperature(models: &[&FoldModel]) -> Option<f64> {
+    let some = models.iter().any(|model| model.metadata().temperature.is_some());
+    some.then(|| models.iter().map(|model| model.temperature()).sum::<f64>() / models.len() as f64)
 }

@@ -1,4 +1,4 @@
-//! How far scores can be trusted: would they hold for other speakers, for other seeds?
+//! The uncertainty of scores: would they hold for other speakers and for other seeds?
 //!
 //! | question                                                    | answer                                     |
 //! |-------------------------------------------------------------|--------------------------------------------|
@@ -6,11 +6,10 @@
 //! | is one model better than another for other speakers?         | [`compare_over_speakers`]: interval and p  |
 //! | is one model better than another for these, whatever seed?   | [`compare_over_seeds`]: p                  |
 //!
-//! Clips of one speaker resemble each other, so what is drawn are speakers, never clips: an interval over clips would be too
-//! narrow. The trained models are taken as they are; what another choice of *training* speakers would change is not in any of
-//! these numbers.
+//! Clips of one speaker resemble each other, so speakers are drawn, never clips: an interval over clips would be too narrow. The
+//! trained models are fixed; the effect of another choice of *training* speakers is in none of these numbers.
 //!
-//! Nothing here depends on anything but its arguments: random numbers come from streams named by the number of the draw.
+//! All functions depend on their arguments alone: random numbers come from streams named by the number of the draw.
 //!
 //! Sources: Efron and Tibshirani, *An Introduction to the Bootstrap*, 1993, chapter 13 (percentile interval) and 15
 //! (permutation tests); Davison and Hinkley, *Bootstrap Methods and their Application*, 1997, section 4.2 (the p-value of a
@@ -24,16 +23,16 @@ use std::fmt;
 /// Samples of a bootstrap.
 pub const DRAWS: usize = 10_000;
 
-/// Share of the draws that an interval leaves out, half of them on each side.
+/// Share of the draws outside an interval, half of them on each side.
 const LEFT_OUT: f64 = 0.05;
 
-/// Seeds up to which every sign flip is looked at, 2²⁰ of them.
+/// The largest number of seeds for which every sign flip is tried, 2²⁰ of them.
 const MOST_EXACT: usize = 20;
 
-/// Sign flips drawn where there are more seeds.
+/// Random sign flips for more seeds.
 const FLIPS: usize = 100_000;
 
-/// Two sums of the same numbers in another order may differ by so much.
+/// Sums of the same numbers in different orders may differ by this much.
 const ROUNDING: f64 = 1e-12;
 
 /// The middle 95 % of the draws of a bootstrap.
@@ -67,11 +66,11 @@ impl fmt::Display for Interval {
 /// One model against another on the same speakers.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Comparison {
-    /// UAR of the first less UAR of the second.
+    /// UAR of the first − UAR of the second.
     pub difference: f64,
-    /// Of that difference, over draws of speakers.
+    /// 95 % interval of that difference over draws of speakers.
     pub interval: Interval,
-    /// Two-sided.
+    /// Two-sided p.
     pub p: f64,
 }
 
@@ -91,8 +90,8 @@ pub fn bootstrap(speakers: &[Confusion]) -> Interval {
     Interval::of(resampled_uars(speakers))
 }
 
-/// Whether the first model has a better UAR than the second for other speakers too: both meet the same draws of speakers,
-/// in the same order, as speakers who are hard for one tend to be hard for the other.
+/// Compares the UAR of two models for other speakers. Both use the same draws of speakers in the same order, as speakers who are
+/// hard for one model tend to be hard for the other.
 ///
 /// # Formula
 /// ```text
@@ -114,10 +113,10 @@ pub fn compare_over_speakers(first: &[Confusion], second: &[Confusion]) -> Compa
     Comparison { difference: uar_of_all(first) - uar_of_all(second), interval: Interval::of(differences), p }
 }
 
-/// Whether one model is better than another on these very speakers beyond the luck of initial weights, order and dropout:
-/// two-sided p of the paired sign-flip test. `differences` holds, for each seed, what the first scores more than the second.
+/// Compares two models on these speakers over seeds: two-sided p of the paired sign-flip test. `differences` holds, for each
+/// seed, the score of the first − the score of the second.
 ///
-/// Were the models equally good, each seed's difference could as well have had the other sign.
+/// If the models were equally good, the difference of each seed would be as likely with the other sign.
 ///
 /// # Formula
 /// ```text
@@ -160,7 +159,7 @@ fn uar_of_all(speakers: &[Confusion]) -> f64 {
     all.uar()
 }
 
-/// What the UAR needs of a confusion matrix: of each class, clips that were recognised, and clips there were.
+/// The counts that the UAR needs: for each class the number of correct clips and of all clips.
 struct Counts(Vec<(u64, u64)>);
 
 impl Counts {
@@ -170,7 +169,7 @@ impl Counts {
     }
 }
 
-/// UAR of some speakers' clips together: mean recall of the classes that occur.
+/// UAR of the pooled clips of some speakers: mean recall of the classes that occur.
 fn uar<'a>(speakers: impl Iterator<Item = &'a Counts>) -> f64 {
     let mut sum: Vec<(u64, u64)> = Vec::new();
     for Counts(classes) in speakers {

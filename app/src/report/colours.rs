@@ -1,21 +1,20 @@
-//! Colours and marks, chosen for white and black paper and for readers who see two or three primaries.
+//! Colours, chosen for light and dark backgrounds and for readers with and without colour blindness.
 
-use super::drawing::{Canvas, Drawn};
-use plotters::prelude::*;
-use std::f64::consts::{PI, TAU};
+use plotters::style::{RGBColor, WHITE};
 
 /// Text, axes and grids.
 pub(super) const INK: RGBColor = RGBColor(0x76, 0x76, 0x76);
-/// The thing shown.
+/// The main series.
 pub(super) const BLUE: RGBColor = RGBColor(0x00, 0x72, 0xB2);
-/// What it is compared with.
+/// The series it is compared with.
 pub(super) const VERMILLION: RGBColor = RGBColor(0xD5, 0x5E, 0x00);
-/// A third thing.
+/// A third series.
 pub(super) const GREEN: RGBColor = RGBColor(0x00, 0x9E, 0x73);
 
-/// Neighbours in the classes of RAVDESS differ most. Okabe and Ito's, but a grey for their black and a violet for their yellow, which one of
-/// the papers would swallow. Contrast is at least 2.2 on white and 3.3 on the dark paper of screens.
-const QUALITATIVE: [RGBColor; 8] = [
+/// Colours of classes; neighbouring classes of RAVDESS differ most. Those of Okabe and Ito, with a grey for their black and a
+/// violet for their yellow, which a dark or a light background would hide. Contrast is at least 2.2 on white and 3.3 on a dark
+/// background.
+pub(super) const QUALITATIVE: [RGBColor; 8] = [
     INK,
     RGBColor(0x56, 0xB4, 0xE9),
     RGBColor(0xE6, 0x9F, 0x00),
@@ -38,17 +37,17 @@ pub(super) fn step(value: f64, end: f64) -> i32 {
     (value / end * f64::from(STEPS)).round().clamp(f64::from(-STEPS), f64::from(STEPS)) as i32
 }
 
-/// Colour of a step, −[`STEPS`] to [`STEPS`].
+/// The colour of a step, −[`STEPS`] to [`STEPS`].
 pub(super) fn diverging(step: i32) -> RGBColor {
     blend(&DIVERGING, 0.5 + 0.5 * f64::from(step) / f64::from(STEPS))
 }
 
-/// Light to blue, for a share from 0 to 1.
+/// Light to dark blue, for a share from 0 to 1.
 pub(super) fn sequential(share: f64) -> RGBColor {
     blend(&[DIVERGING[2], BLUE, DIVERGING[0]], share)
 }
 
-/// Black or white, whichever is easier to read on `paper`.
+/// Black or white, whichever is easier to read on the background `paper`.
 pub(super) fn letters_on(paper: RGBColor) -> RGBColor {
     // The luminance at which both contrast alike is 0.19.
     let linear = |primary: u8| (f64::from(primary) / 255.0).powf(2.2);
@@ -56,7 +55,7 @@ pub(super) fn letters_on(paper: RGBColor) -> RGBColor {
     if luminance > 0.19 { RGBColor(0x11, 0x11, 0x11) } else { WHITE }
 }
 
-/// Between colours that stand at equal distances from 0 to 1.
+/// Interpolates between colours at equal distances from 0 to 1.
 fn blend(colours: &[RGBColor], at: f64) -> RGBColor {
     let place = at.clamp(0.0, 1.0) * (colours.len() - 1) as f64;
     let first = (place.floor() as usize).min(colours.len() - 2);
@@ -66,94 +65,12 @@ fn blend(colours: &[RGBColor], at: f64) -> RGBColor {
     RGBColor(mix(a.0, b.0), mix(a.1, b.1), mix(a.2, b.2))
 }
 
-/// What a point looks like.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Mark {
-    pub shape: Shape,
-    pub colour: RGBColor,
-    /// Its outline alone.
-    pub hollow: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shape {
-    Circle,
-    Square,
-    Up,
-    Down,
-    Diamond,
-    Plus,
-    Cross,
-    Star,
-}
-
-impl Mark {
-    pub fn new(shape: Shape, colour: RGBColor) -> Self {
-        Mark { shape, colour, hollow: false }
-    }
-
-    /// Of number `k` among classes, folds, …: eight that differ in colour and shape, then the same colours with other shapes.
-    pub fn of(k: usize) -> Self {
-        use Shape::*;
-        let shapes = [Circle, Square, Up, Diamond, Down, Cross, Plus, Star];
-        Mark::new(shapes[(k + k / 8) % 8], QUALITATIVE[k % 8])
-    }
-
-    /// Draws it around a pixel, as large as a circle of `radius` pixels.
-    pub fn draw(&self, canvas: &Canvas<'_>, at: (i32, i32), radius: f64) -> Drawn {
-        let style = if self.hollow { self.colour.stroke_width(2) } else { self.colour.filled() };
-        if self.shape == Shape::Circle {
-            return canvas.draw(&Circle::new(at, radius.round() as i32, style));
-        }
-        let pixel = |(x, y): (f64, f64)| (at.0 + (radius * x).round() as i32, at.1 + (radius * y).round() as i32);
-        let mut outline: Vec<(i32, i32)> = self.shape.outline().into_iter().map(pixel).collect();
-        if self.hollow {
-            outline.push(outline[0]);
-            return canvas.draw(&PathElement::new(outline, style));
-        }
-        canvas.draw(&Polygon::new(outline, style))
-    }
-}
-
-impl Shape {
-    /// Corners, of about the area of a circle with radius 1; y points down.
-    fn outline(self) -> Vec<(f64, f64)> {
-        let star = |corners: usize, start: f64, radii: &[f64]| -> Vec<(f64, f64)> {
-            let corner = |n: usize| {
-                let (sin, cos) = (start + TAU * n as f64 / corners as f64).sin_cos();
-                (radii[n % radii.len()] * cos, radii[n % radii.len()] * sin)
-            };
-            (0..corners).map(corner).collect()
-        };
-        let plus = |turned: f64| -> Vec<(f64, f64)> {
-            let (thick, long) = (0.42, 1.25);
-            let arm = [(thick, -thick), (long, -thick), (long, thick)];
-            let corner = |n: usize| {
-                let (sin, cos) = (turned + PI / 2.0 * (n / 3) as f64).sin_cos();
-                let (x, y) = arm[n % 3];
-                (x * cos - y * sin, x * sin + y * cos)
-            };
-            (0..12).map(corner).collect()
-        };
-        match self {
-            Shape::Circle => star(24, 0.0, &[1.0]),
-            Shape::Square => star(4, PI / 4.0, &[1.25]),
-            Shape::Diamond => star(4, 0.0, &[1.35]),
-            Shape::Up => star(3, -PI / 2.0, &[1.45]),
-            Shape::Down => star(3, PI / 2.0, &[1.45]),
-            Shape::Plus => plus(0.0),
-            Shape::Cross => plus(PI / 4.0),
-            Shape::Star => star(10, -PI / 2.0, &[1.6, 0.65]),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_scale_is_symmetric_and_ends_where_it_says() {
+    fn the_scale_is_symmetric_and_ends_at_its_end() {
         assert_eq!([step(0.0, 3.0), step(3.0, 3.0), step(-99.0, 3.0), step(0.1, 3.0)], [0, STEPS, -STEPS, 1]);
         assert_eq!([diverging(-STEPS), diverging(0), diverging(STEPS)], [DIVERGING[0], DIVERGING[2], DIVERGING[4]]);
         assert_eq!(diverging(STEPS / 2), VERMILLION);
@@ -172,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn light_and_dark_paper_carry_every_colour() {
+    fn every_colour_has_contrast_on_light_and_dark_backgrounds() {
         let dark = RGBColor(0x0D, 0x11, 0x17);
         for colour in QUALITATIVE {
             let contrasts = [contrast(colour, WHITE), contrast(colour, dark)];
@@ -183,25 +100,6 @@ mod tests {
         for share in (0..=100).map(|share| f64::from(share) / 100.0) {
             let cell = sequential(share);
             assert!(contrast(letters_on(cell), cell) > 4.0, "{share}: {}", contrast(letters_on(cell), cell));
-        }
-    }
-
-    #[test]
-    fn no_two_of_many_marks_are_alike() {
-        let marks: Vec<Mark> = (0..64).map(Mark::of).collect();
-        for (n, mark) in marks.iter().enumerate() {
-            assert!(!marks[..n].contains(mark), "mark {n}");
-        }
-    }
-
-    #[test]
-    fn shapes_have_about_the_area_of_their_circle() {
-        use Shape::*;
-        for shape in [Circle, Square, Up, Down, Diamond, Plus, Cross, Star] {
-            let outline = shape.outline();
-            let next = outline.iter().cycle().skip(1);
-            let area: f64 = outline.iter().zip(next).map(|(a, b)| (a.0 * b.1 - b.0 * a.1) / 2.0).sum();
-            assert!((0.8..1.3).contains(&(area / PI)), "{shape:?}: {area}");
         }
     }
 }

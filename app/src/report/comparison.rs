@@ -1,6 +1,6 @@
-//! Cross-validations side by side: each one's UAR over seeds and speakers, and what it has more than the first.
+//! Comparison of cross-validations: the UAR of each over seeds and speakers, and its difference from the first.
 
-use super::csv_text;
+use super::table::{Cell, Column, Table};
 use crate::experiment::Results;
 use crate::experiment::results::RunResult;
 use crate::experiment::statistics::{self, Interval, bootstrap, compare_over_seeds, compare_over_speakers};
@@ -8,39 +8,40 @@ use reslstm::error::{Error, Kind, Result};
 use reslstm::train::{Confusion, Spread};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
-/// A row a cross-validation and way to predict.
+/// One row per cross-validation and predictor variant.
 #[derive(Clone, Debug, Serialize)]
 pub struct Comparison {
-    /// In the order given; the ways of one stand together.
+    /// In the order given, each cross-validation followed by its variants.
     pub rows: Vec<Row>,
 }
 
-/// One way to predict, of one cross-validation.
+/// One predictor of one cross-validation.
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
-    /// What the cross-validation is called.
+    /// Name of the cross-validation.
     pub name: String,
-    /// Which way; `None` for the weights that are kept.
-    pub way: Option<String>,
-    /// Number of learned values of all models it takes.
+    /// Name of the predictor variant; `None` for the kept weights.
+    #[serde(rename = "way")]
+    pub variant: Option<String>,
+    /// Number of parameters of all its models.
     pub parameters: usize,
     /// UAR over runs, each pooled over the folds.
     pub uar: Spread,
     /// 95 % interval of the mean UAR over draws of speakers.
     pub interval: Interval,
-    /// Against the first row; `None` for the first itself.
-    pub more: Option<More>,
+    /// Compared with the first row; `None` for the first itself.
+    #[serde(rename = "more")]
+    pub gain: Option<Gain>,
 }
 
-/// What a row has more than the first.
+/// The UAR of a row − the UAR of the first.
 #[derive(Clone, Debug, Serialize)]
-pub struct More {
-    /// Over draws of speakers, the same for both.
+pub struct Gain {
+    /// Over the same draws of speakers for both.
     #[serde(flatten)]
     pub speakers: statistics::Comparison,
-    /// Two-sided p over pairs of seeds, where both have the same runs.
+    /// Two-sided p over pairs of seeds, if both have the same runs.
     pub p_seeds: Option<f64>,
 }
 
@@ -52,108 +53,77 @@ struct Counted {
 }
 
 impl Comparison {
-    /// Of cross-validations by name, at least one.
+    /// Compares cross-validations, each with a name; at least one.
     ///
     /// # Errors
-    /// [`Kind::Data`] if they have not the same classes and test speakers.
+    /// [`Kind::Data`] if they do not have the same classes and test speakers.
     pub fn of(all: &[(String, Results)]) -> Result<Self> {
         let mut rows: Vec<Row> = Vec::new();
         let mut first: Option<Counted> = None;
         for (name, results) in all {
             let kept = std::iter::once((None, results.runs[0].parameters));
-            let others = results.runs[0].others.iter().map(|other| (Some(other.name.as_str()), other.parameters));
-            for (way, parameters) in kept.chain(others) {
-                let counted = Counted::of(results, way);
-                let more = first.as_ref().map(|first| counted.more(first)).transpose();
-                let more = more.map_err(|error| error.at(name))?;
+            let variants =
+                results.runs[0].variants.iter().map(|variant| (Some(variant.name.as_str()), variant.parameters));
+            for (variant, parameters) in kept.chain(variants) {
+                let counted = Counted::of(results, variant);
+                let gain = first.as_ref().map(|first| counted.gain_over(first)).transpose();
+                let gain = gain.map_err(|error| error.at(name))?;
                 let speakers: Vec<Confusion> = counted.speakers.values().cloned().collect();
                 let (uar, interval) = (Spread::of(counted.uars.clone()), bootstrap(&speakers));
-                let (name, way) = (name.clone(), way.map(String::from));
-                rows.push(Row { name, way, parameters, uar, interval, more });
+                let (name, variant) = (name.clone(), variant.map(String::from));
+                rows.push(Row { name, variant, parameters, uar, interval, gain });
                 first.get_or_insert(counted);
             }
         }
         Ok(Comparison { rows })
     }
 
-    /// For people.
-    pub fn text(&self) -> String {
-        let title = |row: &Row| row.way.as_ref().map_or(row.name.clone(), |way| format!("  {way}"));
-        let width = self.rows.iter().map(|row| title(row).chars().count()).max().unwrap_or(0).max(4);
-        let mut text = format!(
-            "{:width$} {:>10} {:>4}  {:>15} {:>7}  {:<16}  {:>7}  {:<18} {:>10} {:>8}\n",
-            "",
-            "parameters",
-            "runs",
-            "UAR mean ± std",
-            "max",
-            "95 % interval",
-            "more",
-            "95 % interval",
-            "p speakers",
-            "p seeds"
-        );
-        for row in &self.rows {
-            let Row { parameters, uar, interval, more, .. } = row;
-            write!(
-                text,
-                "{:width$} {parameters:>10} {:>4}  {uar:>15} {:>7.4}  {interval:<16}",
-                title(row),
-                uar.values.len(),
-                uar.max
-            )
-            .expect("writing to a string");
-            if let Some(More { speakers: statistics::Comparison { difference, interval, p }, p_seeds }) = more {
-                let seeds = p_seeds.map_or("–".into(), |p| format!("{p:.4}"));
-                write!(text, "  {difference:>+7.4}  {interval:<+18} {p:>10.4} {seeds:>8}")
-                    .expect("writing to a string");
-            }
-            text.push('\n');
+    /// One row per cross-validation and predictor variant.
+    fn table(&self) -> Table {
+        let mut table = Table::new(vec![
+            Column::left("", 4),
+            Column::csv_only(&["name"]),
+            Column::csv_only(&["way"]),
+            Column::right("parameters", 10).csv(&["parameters"]),
+            Column::right("runs", 4).csv(&["runs"]),
+            Column::right("UAR mean ± std", 15).gap(2).csv(&["uar_mean", "uar_std"]),
+            Column::right("max", 7).csv(&["uar_max"]),
+            Column::left("95 % interval", 16).gap(2).csv(&["uar_low", "uar_high"]),
+            Column::right("more", 7).gap(2).csv(&["more"]),
+            Column::left("95 % interval", 18).gap(2).csv(&["more_low", "more_high"]),
+            Column::right("p speakers", 10).csv(&["p_speakers"]),
+            Column::right("p seeds", 8).csv(&["p_seeds"]),
+        ]);
+        for Row { name, variant, parameters, uar, interval, gain } in &self.rows {
+            let speakers = gain.as_ref().map(|gain| &gain.speakers);
+            let cell = |cell: fn(&statistics::Comparison) -> Cell| speakers.map_or(Cell::Empty, cell);
+            let p_seeds = gain.as_ref().map_or(Cell::Empty, |gain| Cell::or_missing(gain.p_seeds, Cell::Score));
+            table.push(vec![
+                variant.as_ref().map_or(name.clone(), |variant| format!("  {variant}")).into(),
+                name.clone().into(),
+                variant.clone().unwrap_or_default().into(),
+                (*parameters).into(),
+                uar.values.len().into(),
+                uar.into(),
+                Cell::Score(uar.max),
+                Cell::Interval(*interval),
+                cell(|gain| Cell::SignedScore(gain.difference)),
+                cell(|gain| Cell::SignedInterval(gain.interval)),
+                cell(|gain| Cell::Score(gain.p)),
+                p_seeds,
+            ]);
         }
-        text + "\n" + NOTE
+        table
     }
 
-    /// The same as CSV text, every digit kept.
+    /// Aligned text with an explanation of the numbers.
+    pub fn text(&self) -> String {
+        self.table().text() + "\n" + NOTE
+    }
+
+    /// CSV text, every digit kept.
     pub fn csv(&self) -> String {
-        let header = [
-            "name",
-            "way",
-            "parameters",
-            "runs",
-            "uar_mean",
-            "uar_std",
-            "uar_max",
-            "uar_low",
-            "uar_high",
-            "more",
-            "more_low",
-            "more_high",
-            "p_speakers",
-            "p_seeds",
-        ];
-        let row = |row: &Row| {
-            let Row { name, way, parameters, uar, interval, more } = row;
-            let more = |of: fn(&More) -> Option<f64>| {
-                more.as_ref().and_then(of).map_or(String::new(), |number| number.to_string())
-            };
-            [
-                name.clone(),
-                way.clone().unwrap_or_default(),
-                parameters.to_string(),
-                uar.values.len().to_string(),
-                uar.mean.to_string(),
-                uar.std.to_string(),
-                uar.max.to_string(),
-                interval.low.to_string(),
-                interval.high.to_string(),
-                more(|more| Some(more.speakers.difference)),
-                more(|more| Some(more.speakers.interval.low)),
-                more(|more| Some(more.speakers.interval.high)),
-                more(|more| Some(more.speakers.p)),
-                more(|more| more.p_seeds),
-            ]
-        };
-        csv_text(&header, self.rows.iter().map(row))
+        self.table().csv()
     }
 }
 
@@ -164,20 +134,20 @@ seeds, where both have the same runs. Neither is corrected for the number of com
 ";
 
 impl Counted {
-    fn of(results: &Results, way: Option<&str>) -> Self {
-        let uar = |run: &RunResult| match way {
+    fn of(results: &Results, variant: Option<&str>) -> Self {
+        let uar = |run: &RunResult| match variant {
             None => run.scores.uar,
-            Some(name) => run.others.iter().find(|other| other.name == name).expect("a way of every run").uar,
+            Some(name) => run.variants.iter().find(|other| other.name == name).expect("a variant of every run").uar,
         };
         let runs: Vec<&RunResult> = results.runs.iter().collect();
         Counted {
             runs: runs.iter().map(|run| run.run).collect(),
             uars: runs.iter().map(|run| uar(run)).collect(),
-            speakers: results.by_speaker(&runs, way),
+            speakers: results.by_speaker(&runs, variant),
         }
     }
 
-    fn more(&self, first: &Counted) -> Result<More> {
+    fn gain_over(&self, first: &Counted) -> Result<Gain> {
         let occurred = |speakers: &BTreeMap<String, Confusion>| {
             let clips =
                 |confusion: &Confusion| confusion.rows().iter().map(|row| row.iter().sum::<u64>() > 0).collect();
@@ -189,7 +159,7 @@ impl Counted {
         }
         let all = |counted: &Counted| counted.speakers.values().cloned().collect::<Vec<Confusion>>();
         let differences: Vec<f64> = self.uars.iter().zip(&first.uars).map(|(ours, theirs)| ours - theirs).collect();
-        Ok(More {
+        Ok(Gain {
             speakers: compare_over_speakers(&all(self), &all(first)),
             p_seeds: (self.runs == first.runs).then(|| compare_over_seeds(&differences)),
         })
@@ -203,14 +173,14 @@ mod tests {
     use reslstm::train::run::Other;
 
     #[test]
-    fn every_way_is_a_row_and_is_compared_with_the_first() {
+    fn every_variant_is_a_row_and_is_compared_with_the_first() {
         let mut results = results();
         let mut first = Comparison::of(&[("a".into(), results.clone())]).unwrap();
-        assert_eq!((first.rows.len(), first.rows[0].more.is_none()), (1, true));
+        assert_eq!((first.rows.len(), first.rows[0].gain.is_none()), (1, true));
         let expected = crate::experiment::results::ModelSummary::of(&results.runs).uar;
         assert_eq!(first.rows.remove(0).uar, expected);
 
-        // Another way that is always right.
+        // A variant that is always right.
         for run in &mut results.runs {
             for fold in &mut run.folds {
                 let right: Vec<usize> = results
@@ -221,7 +191,7 @@ mod tests {
                     .collect();
                 let mut confusion = Confusion::new(8);
                 right.iter().for_each(|&class| confusion.count(class, class));
-                fold.others = vec![Other { name: "right".into(), models: 3, predictions: right, confusion }];
+                fold.variants = vec![Other { name: "right".into(), models: 3, predictions: right, confusion }];
             }
             *run = RunResult::pool(
                 run.run,
@@ -234,12 +204,12 @@ mod tests {
             );
         }
         let both = Comparison::of(&[("a".into(), results.clone()), ("b".into(), results)]).unwrap();
-        let names: Vec<_> = both.rows.iter().map(|row| (row.name.as_str(), row.way.as_deref())).collect();
+        let names: Vec<_> = both.rows.iter().map(|row| (row.name.as_str(), row.variant.as_deref())).collect();
         assert_eq!(names, [("a", None), ("a", Some("right")), ("b", None), ("b", Some("right"))]);
-        let right = both.rows[1].more.as_ref().unwrap();
+        let right = both.rows[1].gain.as_ref().unwrap();
         assert_eq!((both.rows[1].uar.mean, both.rows[1].parameters), (1.0, 3 * 46_772));
         approx::assert_abs_diff_eq!(right.speakers.difference, 1.0 - expected.mean, epsilon = 1e-12);
-        let same = both.rows[2].more.as_ref().unwrap();
+        let same = both.rows[2].gain.as_ref().unwrap();
         assert_eq!((same.speakers.difference, same.speakers.p, same.p_seeds), (0.0, 1.0, Some(1.0)));
         let text = both.text();
         assert!(text.lines().nth(2).unwrap().starts_with("  right") && text.contains("1.0000 ± 0.0000"), "{text}");

@@ -1,4 +1,4 @@
-//! What each class was taken for (Fig. 4): a confusion matrix in per cent of each row.
+//! The confusion matrix (Fig. 4) in per cent of each row.
 
 use super::colours::{INK, letters_on, sequential};
 use super::csv_text;
@@ -11,7 +11,7 @@ use reslstm::train::Confusion;
 /// Pixels.
 const CELL_HEIGHT: i32 = 40;
 const TOP: i32 = 46;
-/// Letters of a class name at most.
+/// The longest class name, in characters.
 const LONGEST_NAME: usize = 24;
 
 /// The figure, as SVG text; `labels` are the classes in order.
@@ -68,8 +68,8 @@ fn shares(confusion: &Confusion, row: usize) -> Vec<Option<f64>> {
     counts.iter().map(|&count| (occurred > 0).then(|| count as f64 / occurred as f64)).collect()
 }
 
-/// The figure's data as CSV text, a line a cell: `spoken,recognised,count,per_cent`; per cent of the spoken class, empty where it did
-/// not occur. A cell of the diagonal is the recall.
+/// The figure's data as CSV text, one line per cell: `spoken,recognised,count,per_cent`; per cent of the spoken class, empty if
+/// it did not occur. A cell of the diagonal is the recall.
 pub fn csv(confusion: &Confusion, labels: &[String]) -> String {
     let cell = |row: usize, column: usize| {
         let per_cent = shares(confusion, row)[column].map_or(String::new(), |share| (100.0 * share).to_string());

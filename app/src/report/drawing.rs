@@ -1,6 +1,6 @@
-//! What the figures draw with: a canvas, letters, a panel with scales, a legend.
+//! Drawing for figures: a canvas, text, a panel with axes.
 
-use super::colours::{INK, Mark};
+use super::colours::INK;
 use plotters::coord::Shift;
 use plotters::drawing::DrawingAreaErrorKind;
 use plotters::prelude::*;
@@ -12,15 +12,15 @@ pub(super) use plotters::style::text_anchor::{HPos, VPos};
 /// A picture in pixels, from its upper left corner.
 pub(super) type Canvas<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-/// Whether something could be drawn; into memory everything can.
+/// The result of drawing; drawing into memory cannot fail.
 pub(super) type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
 
-/// Heights of letters, in pixels.
+/// Font sizes in pixels.
 pub(super) const TITLE: f64 = 16.0;
 pub(super) const HEADING: f64 = 14.0;
 pub(super) const LABEL: f64 = 12.0;
 
-/// Letters of a title that fit on a picture 900 pixels wide.
+/// Characters of a title that fit in a picture 900 pixels wide.
 pub(super) const LONGEST_TITLE: usize = 88;
 
 /// Makes SVG text.
@@ -33,7 +33,7 @@ pub(super) fn picture(width: i32, height: i32, draw: impl FnOnce(&Canvas<'_>) ->
     text
 }
 
-/// Writes a line of text at a pixel, `pixels` high, which the text surrounds as `across` and `down` say.
+/// Writes a line of text with a font size of `pixels`, anchored at a pixel as `across` and `down` say.
 pub(super) fn write(
     canvas: &Canvas<'_>,
     text: &str,
@@ -44,7 +44,7 @@ pub(super) fn write(
     write_in(canvas, text, at, letters(pixels, (across, down)))
 }
 
-/// Letters in ink, `pixels` high.
+/// Text style in ink with a font size of `pixels`.
 pub(super) fn letters(pixels: f64, (across, down): (HPos, VPos)) -> TextStyle<'static> {
     // The SVG backend divides by 1.24.
     TextStyle::from(("sans-serif", 1.24 * pixels).into_font()).color(&INK).pos(Pos::new(across, down))
@@ -55,7 +55,7 @@ pub(super) fn write_in(canvas: &Canvas<'_>, text: &str, at: (i32, i32), style: T
     canvas.draw(&Text::new(text, at, style))
 }
 
-/// About how wide a text is, in pixels; rather too wide than too narrow, whatever the font.
+/// An estimate of the width of a text in pixels, rather too wide than too narrow for any font.
 pub(super) fn width_of(text: &str, pixels: f64) -> i32 {
     (0.62 * pixels * text.chars().count() as f64).ceil() as i32
 }
@@ -71,43 +71,6 @@ pub(super) fn shortened(text: &str, most: usize) -> String {
 /// A line through pixels.
 pub(super) fn line(canvas: &Canvas<'_>, points: impl Into<Vec<(i32, i32)>>, style: impl Into<ShapeStyle>) -> Drawn {
     canvas.draw(&PathElement::new(points, style))
-}
-
-/// Names of marks, side by side in as many rows as they need.
-pub(super) struct Legend {
-    entries: Vec<(Mark, String)>,
-    /// Middle of each mark's left edge, from the upper left corner.
-    places: Vec<(i32, i32)>,
-    /// Pixels.
-    pub height: i32,
-}
-
-impl Legend {
-    /// Height of a row.
-    const ROW: i32 = 20;
-
-    /// In rows of at most `width` pixels.
-    pub fn new(entries: Vec<(Mark, String)>, width: i32) -> Self {
-        let (mut x, mut y) = (0, Self::ROW / 2);
-        let mut places = Vec::new();
-        for (_, name) in &entries {
-            let needed = 34 + width_of(name, LABEL);
-            if x > 0 && x + needed > width {
-                (x, y) = (0, y + Self::ROW);
-            }
-            places.push((x, y));
-            x += needed;
-        }
-        Legend { entries, places, height: y + Self::ROW / 2 }
-    }
-
-    pub fn draw(&self, canvas: &Canvas<'_>, (left, top): (i32, i32)) -> Drawn {
-        for ((mark, name), (x, y)) in self.entries.iter().zip(&self.places) {
-            mark.draw(canvas, (left + x + 6, top + y), 5.0)?;
-            write(canvas, name, (left + x + 17, top + y), LABEL, (HPos::Left, VPos::Center))?;
-        }
-        Ok(())
-    }
 }
 
 /// A rectangle of the picture, in pixels, with a scale across and a scale up.
@@ -146,7 +109,7 @@ impl Panel {
         write(canvas, text, (self.left, self.top - 6), HEADING, (HPos::Left, VPos::Bottom))
     }
 
-    /// Ticks and their labels under the panel, and under them what the scale is of.
+    /// Ticks and labels under the panel, and the name of the axis under them.
     pub fn x_axis(&self, canvas: &Canvas<'_>, ticks: &[(f64, String)], name: &str) -> Drawn {
         for (x, label) in ticks {
             let x = self.across(*x);
@@ -157,7 +120,7 @@ impl Panel {
         write(canvas, name, (middle, self.bottom + 26), LABEL, (HPos::Center, VPos::Top))
     }
 
-    /// The same above the panel.
+    /// Ticks and labels above the panel.
     pub fn top_axis(&self, canvas: &Canvas<'_>, ticks: &[(f64, String)]) -> Drawn {
         for (x, label) in ticks {
             let x = self.across(*x);
@@ -167,7 +130,7 @@ impl Panel {
         Ok(())
     }
 
-    /// Ticks and their labels left of the panel, a faint line across at each, and what the scale is of, upwards.
+    /// Ticks and labels left of the panel, a faint horizontal line at each tick, and the name of the axis, rotated.
     pub fn y_axis(&self, canvas: &Canvas<'_>, ticks: &[(f64, String)], name: &str) -> Drawn {
         for (y, label) in ticks {
             let y = self.up(*y);
@@ -182,7 +145,7 @@ impl Panel {
     }
 }
 
-/// Round values at equal steps, of which the range has at most `most`, each with as many decimals as all of them need.
+/// At most about `most` round values at equal steps within the range, all with the same number of decimals.
 pub(super) fn ticks(range: &Range<f64>, most: usize) -> Vec<(f64, String)> {
     let span = range.end - range.start;
     let power = (span / most as f64).log10().floor() as i32;
@@ -197,7 +160,7 @@ pub(super) fn ticks(range: &Range<f64>, most: usize) -> Vec<(f64, String)> {
     (first..=last).map(|n| n as f64 * step).map(|tick| (tick, label(tick))).collect()
 }
 
-/// [`ticks`] of what is counted: whole numbers.
+/// [`ticks`] at whole numbers.
 pub(super) fn whole_ticks(range: &Range<f64>, most: usize) -> Vec<(f64, String)> {
     ticks(range, most.min((range.end - range.start) as usize).max(1))
 }
@@ -232,15 +195,6 @@ mod tests {
         let svg = picture(30, 20, |canvas| write(canvas, "<a> & b", (1, 2), LABEL, (HPos::Left, VPos::Top)));
         assert!(svg.starts_with("<svg width=\"30\" height=\"20\"") && svg.ends_with("</svg>\n"), "{svg}");
         assert!(svg.contains("font-size=\"12\"") && svg.contains("&lt;a&gt; &amp; b"), "{svg}");
-    }
-
-    #[test]
-    fn names_that_do_not_fit_stand_in_another_row() {
-        let legend =
-            |width| Legend::new(["one", "two", "three"].map(|name| (Mark::of(2), name.into())).to_vec(), width);
-        assert_eq!((legend(1000).height, legend(130).height, legend(10).height), (20, 40, 60));
-        let svg = picture(200, 60, |canvas| legend(130).draw(canvas, (7, 5)));
-        assert!(svg.contains("x=\"24\" y=\"15\"") && svg.contains("x=\"24\" y=\"35\""), "{svg}");
     }
 
     #[test]

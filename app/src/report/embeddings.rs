@@ -1,11 +1,8 @@
-//! Clips in two dimensions (Fig. 5): as the model sees them, its context vectors, beside the features it sees them through, averaged
-//! over the frames of each clip.
+//! Clips in two dimensions (Fig. 5): the context vectors of a model, and the features averaged over the frames of each clip.
 
-use super::colours::Mark;
 use super::csv_text;
-use super::drawing::{
-    Canvas, Drawn, HEADING, HPos, LABEL, Legend, Panel, TITLE, VPos, picture, shortened, ticks, write,
-};
+use super::drawing::{Canvas, Drawn, HEADING, HPos, LABEL, Panel, TITLE, VPos, picture, shortened, ticks, write};
+use super::marks::{Legend, Mark};
 use super::principal_components::PrincipalComponents;
 use crate::experiment::ClipRecord;
 use reslstm::data::Clip;
@@ -22,7 +19,7 @@ const LEFT: i32 = 70;
 const SIDE: i32 = 360;
 const TOP: i32 = 96;
 
-/// Clips with two descriptions of each.
+/// Clips with their embeddings and averaged features.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Embeddings {
     clips: Vec<ClipRecord>,
@@ -40,8 +37,8 @@ struct Plane {
 }
 
 impl Embeddings {
-    /// Of `clips`, whose features are normalised by `normaliser` first. The embedding of a clip is its context vector (Eq. 3), before
-    /// batch norm.
+    /// Embeds `clips`, whose features are normalised by `normaliser` first. The embedding of a clip is its context vector (Eq.
+    /// 3), before batch norm.
     ///
     /// # Errors
     /// [`Kind::Data`](reslstm::error::Kind::Data) if there are fewer than two clips that differ;
@@ -78,7 +75,7 @@ impl Plane {
     fn of(x: &Matrix<f32>) -> Result<Self> {
         let components = PrincipalComponents::of(x)?;
         let explained = components.explained();
-        // Of a single column the second direction is none: everything lies on a line.
+        // With a single column there is no second direction: all points lie on a line.
         let second = explained.get(1).copied().unwrap_or(0.0);
         let along = components.project(x, explained.len().min(2));
         let point = |n: usize| [along.row(n)[0], along.row(n).get(1).copied().unwrap_or(0.0)];
@@ -87,8 +84,8 @@ impl Plane {
     }
 }
 
-/// The figure, as SVG text: embeddings beside averaged features, each titled with the variance its two components explain. `labels`
-/// are the classes in order.
+/// The figure, as SVG text: embeddings and averaged features, each titled with the variance that its two components explain.
+/// `labels` are the classes in order.
 pub fn svg(title: &str, embeddings: &Embeddings, labels: &[String]) -> String {
     let names = labels.iter().enumerate().map(|(k, name)| (Mark::of(k), shortened(name, 24))).collect();
     let legend = Legend::new(names, WIDTH - LEFT - 12);
@@ -104,7 +101,7 @@ pub fn svg(title: &str, embeddings: &Embeddings, labels: &[String]) -> String {
 }
 
 fn draw_plane(canvas: &Canvas<'_>, left: i32, name: &str, plane: &Plane, clips: &[ClipRecord]) -> Drawn {
-    // One scale on both axes: what counts are distances.
+    // The same scale on both axes, so that distances can be compared.
     let column = |k: usize| plane.points.iter_rows().map(move |point| point[k]);
     let ends = [0, 1].map(|k| (column(k).fold(f64::INFINITY, f64::min), column(k).fold(f64::NEG_INFINITY, f64::max)));
     let half = 0.53 * ends.iter().map(|(low, high)| high - low).fold(0.0, f64::max);
@@ -128,8 +125,8 @@ fn draw_plane(canvas: &Canvas<'_>, left: i32, name: &str, plane: &Plane, clips: 
     Ok(())
 }
 
-/// The figure's data as CSV text, a line a clip: `clip,speaker,label,embedding_1,embedding_2,features_1,features_2`, each along its two
-/// principal components.
+/// The figure's data as CSV text, one line per clip: `clip,speaker,label,embedding_1,embedding_2,features_1,features_2`, each
+/// along its two principal components.
 pub fn csv(embeddings: &Embeddings, labels: &[String]) -> String {
     let header = ["clip", "speaker", "label", "embedding_1", "embedding_2", "features_1", "features_2"];
     let row = |(n, clip): (usize, &ClipRecord)| {

@@ -46,7 +46,7 @@ pub fn results() -> Results {
                 confusion,
                 seconds: 0.4,
                 epochs,
-                others: Vec::new(),
+                variants: Vec::new(),
             }
         };
         let folds = vec![fold(0, ["01", "02"], ["03", "04"]), fold(2, ["03", "04"], ["01", "02"])];

@@ -1,42 +1,42 @@
-//! One clip, explained: everything a model computes on it as one page for a projector, all panels on one time axis, and any unit's
-//! equations with their numbers at any frame.
+//! The page of `explain`: every step of a model on one clip, all panels on one time axis, and the equations of any unit with
+//! their numbers at any frame.
 
-use super::base64::{encode, encode_floats};
 use super::page::Page;
 use crate::experiment::results::program;
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use reslstm::audio::{FeatureSettings, Recording, write_wav16};
 use reslstm::audit::flow::Flow;
 use reslstm::matrix::Matrix;
 use reslstm::models::{LstmTrace, Metadata, Prediction, Trace};
 use serde_json::{Value, json};
 
-/// Slices of time in which the waveform is drawn: as many as a wide screen shows.
+/// Number of time slices of the drawn waveform: as many as a wide screen shows.
 const SLICES: usize = 1000;
 
-/// What the page is about.
+/// The content of the page.
 #[derive(Clone, Copy, Debug)]
 pub struct Explained<'a> {
-    /// What to call the clip.
+    /// Name of the clip.
     pub clip: &'a str,
-    /// Its sound, at the model's sample rate.
+    /// The recording, at the model's sample rate.
     pub recording: &'a Recording,
     /// Whether the page can play it.
     pub sound: bool,
-    /// What the model is and how it hears.
+    /// Metadata of the model.
     pub metadata: &'a Metadata,
-    /// What the model reads, `[T,D]`, normalised.
+    /// The normalised features `[T,D]`.
     pub x: &'a Matrix<f32>,
-    /// What it says.
+    /// The prediction.
     pub prediction: &'a Prediction,
     /// The class under which `flow` was computed.
     pub label: usize,
-    /// What it computes.
+    /// All values of the forward pass.
     pub trace: &'a Trace<f32>,
     /// Gradients of the cross-entropy against `label`.
     pub flow: &'a Flow,
 }
 
-/// The page, as HTML text. Numbers are the engine's own, 32-bit floats to the bit; the page draws them and adds up the shares of
+/// The page, as HTML text. Numbers are the engine's own, 32-bit floats to the bit; the page draws them and adds up the terms of
 /// a gate.
 pub fn html(explained: &Explained<'_>) -> String {
     let data = data(explained);
@@ -54,7 +54,8 @@ fn data(explained: &Explained<'_>) -> Value {
     let Explained { clip, recording, sound, metadata, x, trace, flow, .. } = *explained;
     let Recording { sample_rate, samples } = recording;
     let seconds = metadata.features.hop as f64 / f64::from(*sample_rate);
-    let sound = sound.then(|| format!("data:audio/wav;base64,{}", encode(&write_wav16(samples, *sample_rate))));
+    let sound =
+        sound.then(|| format!("data:audio/wav;base64,{}", BASE64_STANDARD.encode(write_wav16(samples, *sample_rate))));
     let lstms: Vec<Value> = trace.lstms.iter().zip(&flow.lstms).map(|(lstm, flow)| lstm_data(lstm, &flow.h)).collect();
     json!({
         "clip": clip,
@@ -107,17 +108,18 @@ fn norms_data(norms: &[f64]) -> Value {
     column_data(1, norms.iter().map(|&norm| norm as f32))
 }
 
-/// Values row after row.
+/// Values row after row: 32-bit floats, little-endian, in base64, of which the page makes a `Float32Array`.
 fn column_data(columns: usize, values: impl IntoIterator<Item = f32>) -> Value {
-    json!({ "columns": columns, "values": encode_floats(values) })
+    let bytes: Vec<u8> = values.into_iter().flat_map(f32::to_le_bytes).collect();
+    json!({ "columns": columns, "values": BASE64_STANDARD.encode(bytes) })
 }
 
-/// What the model says, and what its gradients are of.
+/// The prediction, and the loss that the gradients belong to.
 fn verdict(explained: &Explained<'_>) -> String {
     let Explained { metadata: Metadata { architecture, labels, .. }, prediction, label, flow, .. } = explained;
-    let (said, probability) = (&labels[prediction.label], prediction.probabilities[prediction.label]);
+    let (predicted, probability) = (&labels[prediction.label], prediction.probabilities[prediction.label]);
     let loss = if flow.loss < 5e-4 { format!("{:.0e}", flow.loss) } else { format!("{:.3}", flow.loss) };
-    format!("{architecture} says {said} ({probability:.3}); gradients: L = −ln P({}) = {loss}", labels[*label])
+    format!("{architecture} predicts {predicted} ({probability:.3}); gradients: L = −ln P({}) = {loss}", labels[*label])
 }
 
 fn footer(metadata: &Metadata) -> String {
@@ -158,6 +160,11 @@ mod tests {
         assert_eq!(peaks.len(), 2 * SLICES);
         assert_eq!((peaks[0], peaks[2 * SLICES - 1]), (-1.0, 0.5));
         assert_eq!(peaks.iter().filter(|&&peak| peak != 0.0).count(), 2);
+    }
+
+    #[test]
+    fn a_float_is_four_bytes_the_lowest_first() {
+        assert_eq!(column_data(1, [1.0])["values"], "AACAPw==");
     }
 
     #[test]

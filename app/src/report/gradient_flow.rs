@@ -21,8 +21,8 @@ struct Quantity {
     curves: Vec<Vec<f64>>,
 }
 
-/// The figure, as SVG text: a panel for every ‖∂L/∂h_t‖ and ‖∂L/∂c_t‖ and one for ‖∂L/∂x_t‖, logarithmic, over time. `flows` are of
-/// the same clip, each with what to call it, at most two; frames are `seconds` apart.
+/// The figure, as SVG text: a panel for every ‖∂L/∂h_t‖ and ‖∂L/∂c_t‖ and one for ‖∂L/∂x_t‖, logarithmic, over time. `flows`
+/// are of the same clip, each with what to call it, at most two; frames are `seconds` apart.
 pub fn svg(title: &str, flows: &[(&str, &Flow)], seconds: f64) -> String {
     let quantities = quantities(flows);
     let panel = |number: usize, quantity: &Quantity| {

@@ -1,10 +1,11 @@
-//! Recall by emotion, sex and intensity: whom and what a model understands, with its spread over runs.
+//! Recall by emotion, sex and intensity, with its spread over runs.
 
-use super::colours::{BLUE, INK, Mark, Shape, VERMILLION};
+use super::colours::{BLUE, INK, VERMILLION};
 use super::csv_text;
 use super::drawing::{
-    Canvas, Drawn, HPos, LABEL, Legend, Panel, TITLE, VPos, line, picture, shortened, ticks, width_of, write,
+    Canvas, Drawn, HPos, LABEL, Panel, TITLE, VPos, line, picture, shortened, ticks, width_of, write,
 };
+use super::marks::{Legend, Mark, Shape};
 use super::published::FIGURE_4;
 use crate::experiment::results::RunResult;
 use crate::experiment::{ClipRecord, Results};
@@ -18,18 +19,18 @@ const LEFT: i32 = 76;
 const TOP: i32 = 66;
 const HEIGHT: i32 = 300;
 
-/// Test clips that have something in common, and how well they were recognised.
+/// Test clips of one emotion, sex or intensity, and their recall.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Group {
-    /// What they have in common is their …
+    /// What the clips are grouped by.
     pub by: By,
     /// `angry`, `female`, `strong`
     pub name: String,
-    /// Classes that occur among them.
+    /// Number of classes among them.
     pub classes: usize,
-    /// Test clips of a run.
+    /// Number of test clips of a run.
     pub clips: u64,
-    /// Of each run: the recall of an emotion; of others the UAR over the classes that occur.
+    /// For each run the recall of the emotion; for other groups the UAR over the classes that occur.
     pub recall: Spread,
 }
 
@@ -45,7 +46,7 @@ pub enum By {
 }
 
 impl By {
-    /// As the table calls it.
+    /// Its name in the table.
     pub fn name(self) -> &'static str {
         match self {
             By::Emotion => "emotion",
@@ -55,7 +56,7 @@ impl By {
     }
 }
 
-/// All groups of test clips, emotions first; sex and intensity where every clip has a name of RAVDESS, which tells them.
+/// All groups of test clips, emotions first; sex and intensity only if every clip has a RAVDESS file name.
 pub fn groups(results: &Results) -> Vec<Group> {
     let mut groups = Vec::new();
     for (label, name) in results.labels().iter().enumerate() {
@@ -73,7 +74,7 @@ pub fn groups(results: &Results) -> Vec<Group> {
     groups
 }
 
-/// The test clips that `belongs` names; nothing if there are none.
+/// The test clips for which `belongs` is true; `None` if there are none.
 fn group(results: &Results, by: By, name: &str, belongs: impl Fn(&ClipRecord) -> bool) -> Option<Group> {
     let confusion = |run: &RunResult| {
         let mut confusion = Confusion::new(results.labels().len());
@@ -87,13 +88,13 @@ fn group(results: &Results, by: By, name: &str, belongs: impl Fn(&ClipRecord) ->
     let confusions: Vec<Confusion> = results.runs.iter().map(confusion).collect();
     let classes = confusions[0].recalls().into_iter().flatten().count();
     let (name, clips) = (name.to_string(), confusions[0].total());
-    // Of one class, the unweighted average recall is its recall.
+    // With one class, the unweighted average recall is its recall.
     let recall = || Spread::of(confusions.iter().map(Confusion::uar).collect());
     (clips > 0).then(|| Group { by, name, classes, clips, recall: recall() })
 }
 
-/// The figure, as SVG text: a mark at each group's mean over runs, bars for ± the standard deviation, a dot a run. With `paper`,
-/// the recalls of the paper's Fig. 4 beside the emotions of these names.
+/// The figure, as SVG text: a mark at each group's mean over runs, bars for ± the standard deviation, one dot per run. With
+/// `paper`, also the recalls of the paper's Fig. 4 for the emotions of these names.
 pub fn svg(title: &str, groups: &[Group], paper: bool) -> String {
     let widest = groups.iter().map(|group| width_of(&shortened(&group.name, 24), LABEL)).max().unwrap_or(0);
     let column = widest.max(60);
@@ -137,7 +138,7 @@ pub fn svg(title: &str, groups: &[Group], paper: bool) -> String {
 fn legend(width: i32, paper: bool) -> Legend {
     let mut names = vec![
         (MEAN, "mean over runs, ± standard deviation".to_string()),
-        (Mark::new(Shape::Circle, INK), "a run".to_string()),
+        (Mark::new(Shape::Circle, INK), "one run".to_string()),
     ];
     if paper {
         names.push((PAPER, "the paper's Fig. 4".to_string()));
@@ -176,7 +177,7 @@ fn draw_group(canvas: &Canvas<'_>, panel: &Panel, group: &Group, place: f64, pap
     Ok(())
 }
 
-/// The figure's data as CSV text, a line a group and run: `by,group,classes,clips,run,recall`.
+/// The figure's data as CSV text, one line per group and run: `by,group,classes,clips,run,recall`.
 pub fn csv(groups: &[Group], runs: &[RunResult]) -> String {
     let rows = groups.iter().flat_map(|group| {
         group.recall.values.iter().zip(runs).map(|(recall, run)| {
@@ -218,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_are_not_of_ravdess_tell_no_sex_or_intensity() {
+    fn other_names_than_those_of_ravdess_give_no_sex_or_intensity() {
         let mut results = results();
         results.clips[3].name = "clips/take 3.wav".into();
         assert!(groups(&results).iter().all(|group| group.by == By::Emotion));
@@ -228,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn the_figure_has_every_group_and_the_paper_where_it_is_asked_for() {
+    fn the_figure_has_every_group_and_the_paper_on_request() {
         let groups = groups(&results());
         let shown = |paper: bool| svg("Title", &groups, paper);
         for text in [
@@ -249,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_has_a_line_a_group_and_run() {
+    fn the_table_has_one_line_per_group_and_run() {
         let results = results();
         let csv = csv(&groups(&results), &results.runs);
         let lines: Vec<&str> = csv.lines().collect();

@@ -1,8 +1,9 @@
-//! Learning curves: loss and validation UAR of a run, epoch by epoch, a curve a fold.
+//! Learning curves: loss and validation UAR of a run, by epoch, one curve per fold.
 
-use super::colours::{INK, Mark};
+use super::colours::INK;
 use super::csv_text;
-use super::drawing::{Canvas, Drawn, HPos, Legend, Panel, TITLE, VPos, line, picture, ticks, whole_ticks, write};
+use super::drawing::{Canvas, Drawn, HPos, Panel, TITLE, VPos, line, picture, ticks, whole_ticks, write};
+use super::marks::{Legend, Mark};
 use crate::experiment::results::{Epochs, FoldRecord, RunResult};
 use plotters::prelude::*;
 use reslstm::optim::CosineWarmRestarts;
@@ -16,8 +17,9 @@ const TOP: i32 = 72;
 const HEIGHT: i32 = 220;
 const BETWEEN: i32 = 40;
 
-/// The figure, as SVG text: training loss above validation UAR (where somebody validates), over the epochs of `run`, of every fold or of `fold` alone. Where the
-/// learning rate starts again, the upper edge has a tick; large marks are the epochs whose weights were kept, or averaged.
+/// The figure, as SVG text: training loss and, if there are validation speakers, validation UAR over the epochs of `run`, for
+/// every fold or for `fold` alone. A tick on the upper edge is a warm restart of the learning rate; large marks are the epochs
+/// whose weights were kept or averaged.
 pub fn svg(title: &str, run: &RunResult, fold: Option<usize>) -> String {
     let folds: Vec<&FoldRecord> = chosen(run, fold).collect();
     let names = folds.iter().map(|fold| (mark(fold), format!("fold {}", fold.split.fold()))).collect();
@@ -103,8 +105,8 @@ fn draw_curve(canvas: &Canvas<'_>, panel: &Panel, fold: &FoldRecord, curve: &[f6
     kept.iter().try_for_each(|&epoch| mark(fold).draw(canvas, pixels[epoch], 6.0))
 }
 
-/// The figure's data as CSV text, a line an epoch of a fold: `fold,epoch,learning_rate,restart,loss,validation_uar,kept`; epochs count
-/// from 1.
+/// The figure's data as CSV text, one line per fold and epoch: `fold,epoch,learning_rate,restart,loss,validation_uar,kept`;
+/// epochs count from 1.
 pub fn csv(run: &RunResult, fold: Option<usize>) -> String {
     let schedule = CosineWarmRestarts::published(run.settings.lr, run.settings.t0);
     let header = ["fold", "epoch", "learning_rate", "restart", "loss", "validation_uar", "kept"];

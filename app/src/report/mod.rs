@@ -1,35 +1,35 @@
 //! Figures, tables and pages.
 //!
-//! A figure is a pure function from values to SVG text, beside one that gives the figure's data as CSV text:
+//! A figure is a pure function from values to SVG text, with a second one that gives its data as CSV text:
 //!
 //! | file                     | shows                                                                              |
 //! |--------------------------|------------------------------------------------------------------------------------|
 //! | [`signal_flow`]          | one clip through the layers of a model (Fig. 3)                                    |
-//! | [`confusion`]            | what each class was taken for (Fig. 4)                                             |
-//! | [`embeddings`]           | clips as the model and as the features see them, in two dimensions (Fig. 5)        |
-//! | [`learning_curves`]      | loss and validation UAR, epoch by epoch                                            |
+//! | [`confusion`]            | the confusion matrix (Fig. 4)                                                      |
+//! | [`embeddings`]           | embeddings and averaged features of clips in two dimensions (Fig. 5)               |
+//! | [`learning_curves`]      | loss and validation UAR by epoch                                                   |
 //! | [`seeds`]                | UAR of every fold of every run                                                     |
 //! | [`groups`]               | recall by emotion, sex and intensity                                               |
-//! | [`parameters`]           | UAR against the size of the model, beside the paper's tables                       |
-//! | [`robustness`]           | UAR in other conditions, and whether probabilities hold                            |
-//! | [`augmentation`]         | what augmentation does to one clip                                                 |
-//! | [`gradient_flow`]        | how far the gradient reaches                                                       |
+//! | [`parameters`]           | UAR against the number of parameters, with the paper's tables                      |
+//! | [`robustness`]           | UAR in other conditions, reliability diagram                                       |
+//! | [`augmentation`]         | one clip as recorded and augmented                                                 |
+//! | [`gradient_flow`]        | norms of the gradients over the frames of a clip                                   |
 //!
-//! A page is one HTML file that holds all it needs:
+//! A page is one HTML file without references to others:
 //!
 //! | file                     | shows                                                                              |
 //! |--------------------------|------------------------------------------------------------------------------------|
-//! | [`explain`]              | everything a model computes on one clip                                            |
+//! | [`explain`]              | every step of a model on one clip                                                  |
 //! | [`results_page`]         | cross-validations, and the paper's tables of them                                  |
 //! | [`study_page`]           | a search for hyper-parameters, with the figures of `study_figures`                 |
 //!
-//! [`comparison`] and [`table1`] are tables; [`principal_components`] has the mathematics of Fig. 5, [`published`] the numbers of the paper.
+//! [`comparison`], [`table1`] and [`table2`] are tables, made of a [`table::Table`], which writes text, CSV and HTML.
+//! [`principal_components`] has the mathematics of Fig. 5, [`published`] the numbers of the paper.
 //!
-//! Figures are drawn as SVG that reads on light and dark paper alike: no background, text and axes in a grey that both carry, colours
-//! that both carry and that colour-blind readers tell apart; shapes say again what colours say.
+//! Figures are SVG for light and dark backgrounds: no background of their own, text and axes in grey, colours with contrast on
+//! both that colour-blind readers can tell apart. Shapes repeat the information of colours.
 
 pub mod augmentation;
-mod base64;
 mod colours;
 pub mod comparison;
 pub mod confusion;
@@ -39,6 +39,7 @@ pub mod explain;
 pub mod gradient_flow;
 pub mod groups;
 pub mod learning_curves;
+mod marks;
 pub mod page;
 pub mod parameters;
 pub mod principal_components;
@@ -50,6 +51,7 @@ mod sheet;
 pub mod signal_flow;
 mod study_figures;
 pub mod study_page;
+pub mod table;
 pub mod table1;
 pub mod table2;
 
@@ -57,7 +59,7 @@ use crate::experiment::Results;
 use reslstm::train::Spread;
 use std::fmt::Display;
 
-/// A figure: a picture, and the numbers in it.
+/// A figure: a picture and its numbers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Figure {
     /// SVG text.
@@ -66,7 +68,7 @@ pub struct Figure {
     pub csv: String,
 }
 
-/// What results are of, in a line: model, protocol, score, runs.
+/// The title of results: model, protocol, score, runs.
 pub fn title(results: &Results) -> String {
     let settings = &results.plan.settings;
     let uar = Spread::of(results.runs.iter().map(|run| run.scores.uar).collect());
@@ -76,7 +78,7 @@ pub fn title(results: &Results) -> String {
     format!("{}, {} protocol: UAR {score}, {runs} of {folds}", settings.arch, settings.protocol)
 }
 
-/// A table as CSV text: a header, then a line a row, every field quoted where it must be.
+/// CSV text: a header, then one line per row, with quotes where they are needed.
 fn csv_text<R: IntoIterator<Item = F>, F: Display>(
     header: &[impl AsRef<[u8]>],
     rows: impl IntoIterator<Item = R>,
@@ -103,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn the_title_says_what_was_scored_and_how_often() {
+    fn the_title_has_model_score_and_number_of_runs() {
         let mut results = example::results();
         // Recalls of run 0: 1, 2/3, 1; of run 3: 0, 0, 1.
         assert_eq!(title(&results), "reslstm-sa-h64, strict protocol: UAR 0.6111 ± 0.2778, 2 runs of 2 folds");

@@ -1,21 +1,22 @@
-//! A page of its own: one HTML file that holds its style, its script and its numbers, and asks no network for anything.
+//! A self-contained page: one HTML file with its style, script and numbers, which needs no network.
 
+use maud::{DOCTYPE, PreEscaped, html};
 use serde_json::Value;
 
-/// What a browser lets the page load: what stands in it, and nothing else.
+/// The content security policy: the browser loads nothing from outside the page.
 const CLOSED: &str =
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; media-src data:";
 
-/// What a page is made of.
+/// The parts of a page.
 #[derive(Clone, Copy, Debug)]
 pub struct Page<'a> {
-    /// What the browser calls it.
+    /// The title in the browser.
     pub title: &'a str,
     /// CSS, after that of all pages.
     pub style: &'a str,
     /// HTML within `<body>`.
     pub body: &'a str,
-    /// What the script finds as JSON in the element `data`.
+    /// The data for the script, as JSON in the element `data`.
     pub data: &'a Value,
     /// JavaScript, after that of all pages.
     pub script: &'a str,
@@ -25,34 +26,27 @@ impl Page<'_> {
     /// The file.
     pub fn html(&self) -> String {
         let (all_style, all_script) = (include_str!("page/page.css"), include_str!("page/page.js"));
-        // Within a script element the only text that means something is `</script`, which JSON can spell otherwise.
+        // Within a script element only `</script` has a meaning, and JSON can write its `<` in another way.
         let data = self.data.to_string().replace('<', "\\u003c");
-        let Page { style, body, script, .. } = self;
-        format!(
-            "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-             <meta http-equiv=\"Content-Security-Policy\" content=\"{CLOSED}\">\n<title>{title}</title>\n\
-             <style>\n{all_style}{style}</style>\n</head>\n<body>\n{body}\
-             <script type=\"application/json\" id=\"data\">{data}</script>\n\
-             <script>\n{all_script}{script}</script>\n</body>\n</html>\n",
-            title = escape(self.title),
-        )
+        let page = html! {
+            (DOCTYPE)
+            html lang="en" {
+                head {
+                    meta charset="utf-8";
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    meta http-equiv="Content-Security-Policy" content=(CLOSED);
+                    title { (self.title) }
+                    style { (PreEscaped(all_style)) (PreEscaped(self.style)) }
+                }
+                body {
+                    (PreEscaped(self.body))
+                    script type="application/json" id="data" { (PreEscaped(data)) }
+                    script { (PreEscaped(all_script)) (PreEscaped(self.script)) }
+                }
+            }
+        };
+        page.into_string() + "\n"
     }
-}
-
-/// Text as HTML shows it, also within quotes.
-pub fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            c => escaped.push(c),
-        }
-    }
-    escaped
 }
 
 #[cfg(test)]

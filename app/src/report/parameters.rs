@@ -1,8 +1,9 @@
-//! UAR against the number of parameters: what came out here beside Tables I and II of the paper.
+//! UAR against the number of parameters: results and Tables I and II of the paper.
 
-use super::colours::{BLUE, GREEN, INK, Mark, Shape, VERMILLION};
+use super::colours::{BLUE, GREEN, INK, VERMILLION};
 use super::csv_text;
-use super::drawing::{Canvas, Drawn, HPos, LABEL, Legend, Panel, TITLE, VPos, line, picture, ticks, write};
+use super::drawing::{Canvas, Drawn, HPos, LABEL, Panel, TITLE, VPos, line, picture, ticks, write};
+use super::marks::{Legend, Mark, Shape};
 use super::published::{Published, TABLE_1, TABLE_2};
 use crate::experiment::results::ModelSummary;
 use plotters::prelude::*;
@@ -16,7 +17,7 @@ const LEFT: i32 = 76;
 const RIGHT: i32 = 720;
 const TOP: i32 = 48;
 const HEIGHT: i32 = 400;
-/// Models whose size nobody reports stand in a strip of their own.
+/// Models of unknown size have a strip of their own.
 const STRIP: Range<i32> = 740..WIDTH - 20;
 
 /// A model that this program has, trained by the paper or here.
@@ -29,7 +30,7 @@ struct Point {
 }
 
 impl Point {
-    /// Its pixel at a UAR. The protocols stand beside each other: one would hide the other.
+    /// Its pixel at a UAR. The protocols are shifted sideways so that they do not hide each other.
     fn at(&self, panel: &Panel, uar: f64) -> (i32, i32) {
         let (x, y) = panel.at((self.parameters as f64).log10(), uar);
         let aside = match self.series.here {
@@ -87,8 +88,8 @@ fn points(ours: &[ModelSummary]) -> Vec<Point> {
     points
 }
 
-/// The figure, as SVG text: `ours` and the paper's own models with mean ± standard deviation over runs, those of the literature as the paper
-/// reports them.
+/// The figure, as SVG text: `ours` and the paper's own models with mean ± standard deviation over runs, those of the literature
+/// as the paper reports them.
 pub fn svg(title: &str, ours: &[ModelSummary]) -> String {
     let points = points(ours);
     let panel =
@@ -146,8 +147,7 @@ fn draw_series(canvas: &Canvas<'_>, panel: &Panel, series: Series, points: &[Poi
     Ok(())
 }
 
-/// One name for all points of a family and size, which stand over each other: above them where the model has the residual block, below
-/// them where it has not and scores less.
+/// One name for all points of a family and size: above them if the model has the residual block, otherwise below them.
 fn draw_sizes(canvas: &Canvas<'_>, panel: &Panel, points: &[Point]) -> Drawn {
     for (n, first) in points.iter().enumerate() {
         let alike = |point: &&Point| (point.series.family, point.hidden) == (first.series.family, first.hidden);
@@ -204,8 +204,8 @@ fn apart(mut heights: Vec<i32>, gap: i32) -> Vec<i32> {
     heights
 }
 
-/// The figure's data as CSV text, a line a model: `source,model,protocol,parameters,runs,uar_mean,uar_std,uar_max`; empty where nothing is
-/// known.
+/// The figure's data as CSV text, one line per model: `source,model,protocol,parameters,runs,uar_mean,uar_std,uar_max`; empty
+/// where nothing is known.
 pub fn csv(ours: &[ModelSummary]) -> String {
     let header = ["source", "model", "protocol", "parameters", "runs", "uar_mean", "uar_std", "uar_max"];
     let known = |value: Option<f64>| value.map_or(String::new(), |value| value.to_string());
@@ -241,7 +241,7 @@ mod tests {
     use crate::report::example::results;
 
     #[test]
-    fn every_published_row_stands_beside_ours() {
+    fn every_published_row_is_in_the_table() {
         let ours = [ModelSummary::of(&results().runs)];
         let svg = svg("Title", &ours);
         for row in TABLE_2 {

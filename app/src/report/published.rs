@@ -1,22 +1,21 @@
-//! What the paper reports, to stand beside what comes out here: Tables I and II of Krasnoproshin and Vashkevich (2026), and the
-//! recalls of its Fig. 4.
+//! The published results for comparison: Tables I and II of Krasnoproshin and Vashkevich (2026), and the recalls of its Fig. 4.
 
 use serde::Serialize;
 
 /// A row of Table I or II: a model on RAVDESS, under speaker-independent cross-validation.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Published {
-    /// What the paper calls it.
+    /// Its name in the paper.
     pub name: &'static str,
-    /// The name that `--arch` takes, where this program has the model.
+    /// Its name for `--arch`, if this program has the model.
     pub arch: Option<&'static str>,
-    /// Learned values, where they are reported.
+    /// Number of parameters, if it is reported.
     pub parameters: Option<usize>,
-    /// Unweighted average recall, 0 to 1; its mean over runs where there are several.
+    /// Unweighted average recall, 0 to 1; the mean over runs if there are several.
     pub uar: f64,
-    /// Standard deviation over ten runs (ddof 0), where there are several.
+    /// Standard deviation over ten runs (ddof 0), if there are several.
     pub std: Option<f64>,
-    /// The best of ten runs, where there are several.
+    /// The best of ten runs, if there are several.
     pub max: Option<f64>,
 }
 
@@ -59,7 +58,8 @@ pub const TABLE_2: [Published; 7] = [
     Published::from_literature("wav2vec 2.0 with data augmentation", Some(317_000_000), 0.8229),
 ];
 
-/// Fig. 4: recall of ResLSTM-SA-h64 by class. The figure orders its axis otherwise than the classes, so its ticks may be mislabelled.
+/// Fig. 4: recall of ResLSTM-SA-h64 by class. The figure orders its axis otherwise than the classes, so its ticks may be
+/// mislabelled.
 pub const FIGURE_4: [(&str, f64); 8] = [
     ("neutral", 0.573),
     ("calm", 0.750),

@@ -1,25 +1,25 @@
-//! What cross-validations found, as a page: one of them, or the paper's tables and every one below them.
+//! The page of results: one cross-validation, or the paper's tables with the cross-validations below them.
 
 use super::comparison::{self, Comparison};
 use super::groups::{self, groups};
 use super::sheet::Sheet;
+use super::table::{Cell, Column, Table};
 use super::table1::{GAINS_NOTE, Row, SCORES_NOTE, Table1, name};
 use super::table2::Table2;
 use super::{confusion, learning_curves, parameters, seeds};
 use crate::experiment::Plan;
 use crate::experiment::Results;
 use crate::experiment::results::{FoldRecord, ModelSummary, RunResult};
-use crate::experiment::statistics::Interval;
 use reslstm::error::Result;
 use reslstm::train::{Augment, Protocol, Spread, Validation, Weights};
 use std::collections::BTreeSet;
 
-/// What the results do not say themselves.
+/// What the results themselves do not contain.
 #[derive(Clone, Copy)]
 pub struct About<'a> {
-    /// The command that gives a cross-validation again.
+    /// The command that repeats a cross-validation.
     pub command: &'a dyn Fn(&Plan) -> String,
-    /// What the licence of the data asks for; empty where it is not known.
+    /// The licence of the data; empty if it is not known.
     pub licence: &'a str,
 }
 
@@ -33,25 +33,23 @@ pub fn of_one(results: &Results, about: About<'_>) -> String {
     sheet.html()
 }
 
-/// The page of several, which make up Tables I and II of the paper, as HTML text.
+/// The page of several cross-validations, which make up Tables I and II of the paper, as HTML text.
 ///
 /// # Errors
-/// As [`Table1::of`], if they do not.
+/// As [`Table1::of`], if they do not belong to one table.
 pub fn of_paper(results: &[Results], about: About<'_>) -> Result<String> {
     let table1 = Table1::of(results)?;
     let best = table1.rows.iter().max_by(|a, b| a.ours.uar.mean.total_cmp(&b.ours.uar.mean)).expect("a row");
     let mut sheet = Sheet::new("Tables I and II", &format!("The highest mean: {}", lead(best)));
     sheet.heading("Table I: the models");
     table_1(&mut sheet, &table1);
-    sheet.heading("Table II: beside the literature");
-    table_2(&mut sheet, &Table2::of(&table1));
+    sheet.heading("Table II: comparison with the literature");
+    sheet.table("RAVDESS, speaker-independent.", &Table2::of(&table1).table());
     let ours: Vec<ModelSummary> = table1.rows.iter().map(|row| row.ours.clone()).collect();
     sheet.figure(&parameters::svg("UAR by size of the model", &ours), "UAR against the number of parameters.");
     sheet.heading("Each model");
     for results in results {
-        sheet.open(&name(&results.plan.settings));
-        detail(&mut sheet, results, about);
-        sheet.close();
+        sheet.details(&name(&results.plan.settings), |sheet| detail(sheet, results, about));
     }
     sheet.licence(about.licence);
     Ok(sheet.html())
@@ -74,23 +72,23 @@ fn lead(row: &Row) -> String {
         String::new()
     };
     format!(
-        "{} under the {} protocol: UAR {uar}. Were there other speakers, it might be {} (95 % interval).{unfinished}",
+        "{} under the {} protocol: UAR {uar}. With other speakers it might be {} (95 % interval).{unfinished}",
         ours.arch,
         ours.protocol,
-        interval_text(interval)
+        Cell::Interval(*interval).on_page()
     )
 }
 
 fn protocol_note(protocol: Protocol) -> &'static str {
     match protocol {
         Protocol::Strict => {
-            "strict: features are normalised by the training speakers alone, padding counts nowhere, and the test speakers were \
-             looked at once, at the end. UAR is the unweighted average recall (Eq. 6), from the confusion matrix of all folds."
+            "strict: features are normalised with the training speakers alone, padding has no effect, and the test speakers were \
+             scored once, at the end. UAR is the unweighted average recall (Eq. 6) of the confusion matrix of all folds."
         }
         Protocol::Published => {
-            "published, as the paper's code: features are normalised by all speakers, test speakers included, and padded frames \
-             count in batch norm and attention. Scores are for comparison with the paper's. UAR is the unweighted average recall \
-             (Eq. 6), from the confusion matrix of all folds."
+            "published, as the paper's code: features are normalised with all speakers, test speakers included, and padded \
+             frames count in batch norm and attention. Scores are for comparison with the paper's. UAR is the unweighted \
+             average recall (Eq. 6) of the confusion matrix of all folds."
         }
     }
 }
@@ -101,7 +99,7 @@ fn detail(sheet: &mut Sheet, results: &Results, about: About<'_>) {
     let summary = ModelSummary::of(&results.runs);
     sheet.heading("Scores");
     runs_table(sheet, results, &summary);
-    ways_table(sheet, results);
+    variants_table(sheet, results);
     let title = format!("{}, {}", summary.arch, summary.protocol);
     sheet.figure(
         &seeds::svg(&title, &results.runs),
@@ -115,80 +113,98 @@ fn detail(sheet: &mut Sheet, results: &Results, about: About<'_>) {
     let matrix = confusion::svg(&title, &summary.confusion, &summary.labels);
     sheet.figure(&matrix, "Confusion matrix, per cent of each row, all runs and folds together.");
     let groups = groups(results);
-    sheet.figure(&groups::svg(&title, &groups, false), "Recall of groups of test clips; a dot a run.");
+    sheet.figure(&groups::svg(&title, &groups, false), "Recall of groups of test clips; one dot per run.");
     sheet.heading("How it was trained");
     settings_facts(sheet, results, &summary);
     folds_table(sheet, results);
     sheet.heading("To repeat it");
-    sheet.text("With the data in DATA, this gives the same models and summary.json, to the byte:");
+    sheet.text("With the data in DATA, this command gives the same models and summary.json, to the byte:");
     sheet.command(&(about.command)(&results.plan));
 }
 
-/// A row a run, a column a fold.
+/// One row per run, one column per fold.
 fn runs_table(sheet: &mut Sheet, results: &Results, summary: &ModelSummary) {
-    let mut header = strings(["run", "UAR", "WAR", "macro-F1"]);
-    header.extend(summary.folds.iter().map(|fold| format!("fold {fold}")));
-    header.push("training, s".into());
-    let row = |run: &RunResult| {
-        let scores = [run.scores.uar, run.scores.war, run.scores.macro_f1].map(score);
-        let folds = run.folds.iter().map(|fold| score(fold.test_uar));
-        let seconds = format!("{:.0}", run.seconds);
-        [run.run.to_string()].into_iter().chain(scores).chain(folds).chain([seconds]).collect()
-    };
-    let mut rows: Vec<Vec<String>> = results.runs.iter().map(row).collect();
-    if results.runs.len() > 1 {
-        let spreads = [&summary.uar, &summary.war, &summary.macro_f1].map(Spread::to_string);
-        let over_runs = |fold: usize| {
-            let of = |run: &RunResult| run.folds[fold].test_uar;
-            score(Spread::of(results.runs.iter().map(of).collect()).mean)
-        };
-        let folds = (0..summary.folds.len()).map(over_runs);
-        rows.push(["all".to_string()].into_iter().chain(spreads).chain(folds).chain([String::new()]).collect());
+    let right = |heading: String| Column::right(heading, 0);
+    let mut columns: Vec<Column> = ["run", "UAR", "WAR", "macro-F1"].map(|heading| right(heading.into())).into();
+    columns.extend(summary.folds.iter().map(|fold| right(format!("fold {fold}"))));
+    columns.push(right("training, s".into()));
+    let mut table = Table::new(columns);
+    for run in &results.runs {
+        let mut row = vec![Cell::Count(run.run)];
+        row.extend([run.scores.uar, run.scores.war, run.scores.macro_f1].map(Cell::Score));
+        row.extend(run.folds.iter().map(|fold| Cell::Score(fold.test_uar)));
+        row.push(format!("{:.0}", run.seconds).into());
+        table.push(row);
     }
-    sheet.table("Test speakers. A run is one seed, scored over its pooled folds; under each fold its own UAR, in the last row the mean.", &header, &rows);
+    if results.runs.len() > 1 {
+        let mean = |fold: usize| {
+            let uar = |run: &RunResult| run.folds[fold].test_uar;
+            Cell::Score(Spread::of(results.runs.iter().map(uar).collect()).mean)
+        };
+        let mut row = vec![Cell::from("all")];
+        row.extend([&summary.uar, &summary.war, &summary.macro_f1].map(Cell::from));
+        row.extend((0..summary.folds.len()).map(mean));
+        row.push(Cell::Empty);
+        table.push(row);
+    }
+    sheet.table(
+        "Test speakers. A run is one seed, scored over its pooled folds. Each fold has its own UAR, the last row their mean.",
+        &table,
+    );
 }
 
-/// A row a way to predict, where there are others than by the weights that are kept.
-fn ways_table(sheet: &mut Sheet, results: &Results) {
-    let ways =
-        Comparison::of(&[("the weights that are kept".into(), results.clone())]).expect("one contradicts no other");
-    if ways.rows.len() == 1 {
+/// One row per predictor variant, if there are any besides the kept weights.
+fn variants_table(sheet: &mut Sheet, results: &Results) {
+    let comparison = Comparison::of(&[("kept weights".into(), results.clone())]).expect("one contradicts no other");
+    if comparison.rows.len() == 1 {
         return;
     }
-    let row = |row: &comparison::Row| {
-        let more = row.more.as_ref().map(|more| &more.speakers);
-        let more = more.map(|more| format!("{:+.4} {:+}", more.difference, more.interval));
-        vec![
-            row.way.as_ref().unwrap_or(&row.name).clone(),
-            row.parameters.to_string(),
-            row.uar.to_string(),
-            score(row.uar.max),
-            interval_text(&row.interval),
-            more.unwrap_or_default(),
-        ]
-    };
-    let header = strings(["way to predict", "parameters", "UAR", "max", "95 % interval", "more than the kept"]);
-    let rows: Vec<_> = ways.rows.iter().map(row).collect();
-    sheet.table("The same trainings, predicting in other ways; intervals over draws of speakers.", &header, &rows);
+    let mut table = Table::new(vec![
+        Column::left("predictor", 0),
+        Column::right("parameters", 0),
+        Column::right("UAR", 0),
+        Column::right("max", 0),
+        Column::right("95 % interval", 0),
+        Column::right("− kept weights", 0),
+    ]);
+    for comparison::Row { name, variant, parameters, uar, interval, gain } in &comparison.rows {
+        let gain = gain.as_ref().map(|gain| &gain.speakers);
+        let gain = gain.map(|gain| format!("{:+.4} {:+}", gain.difference, gain.interval));
+        table.push(vec![
+            variant.as_ref().unwrap_or(name).clone().into(),
+            (*parameters).into(),
+            uar.into(),
+            Cell::Score(uar.max),
+            Cell::Interval(*interval),
+            gain.map_or(Cell::Empty, Cell::Text),
+        ]);
+    }
+    sheet.table("Predictor variants of the same trainings; intervals over draws of speakers.", &table);
 }
 
-/// Recall of every class, and what it is taken for most often.
+/// Recall of every class, and the class it is most often confused with.
 fn classes_table(sheet: &mut Sheet, summary: &ModelSummary) {
     let ModelSummary { confusion, labels, .. } = summary;
-    let row = |(class, row): (usize, &Vec<u64>)| {
+    let mut table = Table::new(vec![
+        Column::left("class", 0),
+        Column::right("clips", 0),
+        Column::right("recall", 0),
+        Column::right("most often confused with", 0),
+    ]);
+    for (class, row) in confusion.rows().iter().enumerate() {
         let clips: u64 = row.iter().sum();
-        let share = |count: u64| {
-            if clips == 0 { "–".into() } else { format!("{:.1} %", 100.0 * count as f64 / clips as f64) }
-        };
+        let share = |count: u64| count as f64 / clips as f64;
         let wrong =
             (0..row.len()).filter(|&other| other != class).max_by_key(|&other| (row[other], std::cmp::Reverse(other)));
         let wrong = wrong.filter(|&other| row[other] > 0);
-        let mistaken = wrong.map_or("–".into(), |other| format!("{} ({})", labels[other], share(row[other])));
-        vec![labels[class].clone(), clips.to_string(), share(row[class]), mistaken]
-    };
-    let header = strings(["class", "clips", "recall", "most often taken for"]);
-    let rows: Vec<_> = confusion.rows().iter().enumerate().map(row).collect();
-    sheet.table("All runs and folds together.", &header, &rows);
+        table.push(vec![
+            labels[class].clone().into(),
+            Cell::Count(clips as usize),
+            Cell::or_missing((clips > 0).then(|| share(row[class])), Cell::Percent),
+            Cell::or_missing(wrong, |other| format!("{} ({:.1} %)", labels[other], 100.0 * share(row[other])).into()),
+        ]);
+    }
+    sheet.table("All runs and folds together.", &table);
 }
 
 fn settings_facts(sheet: &mut Sheet, results: &Results, summary: &ModelSummary) {
@@ -202,17 +218,17 @@ fn settings_facts(sheet: &mut Sheet, results: &Results, summary: &ModelSummary) 
             .collect(),
     );
     let kept = match settings.weights {
-        Weights::Best => "those of the epoch that is best on the validation speakers".to_string(),
-        Weights::Last => "those of the last epoch".into(),
+        Weights::Best => "of the best epoch on the validation speakers".to_string(),
+        Weights::Last => "of the last epoch".into(),
         Weights::Average => {
             let epochs: Vec<usize> = settings.snapshots().map(|epoch| epoch + 1).collect();
-            format!("the mean of those after epochs {}", numbers(&epochs))
+            format!("mean of those after epochs {}", numbers(&epochs))
         }
     };
-    let heard = settings.augment.as_ref().map_or("as recorded".into(), |augment| {
+    let augmentation = settings.augment.as_ref().map_or("none".into(), |augment| {
         let Augment { speeds, conditions, stretch, channel, noise } = augment;
         let conditions: String = conditions.iter().map(|condition| format!("{condition}; ")).collect();
-        format!("at speeds {speeds:?}; {conditions}stretched by up to {stretch}, channel {channel}, noise {noise}")
+        format!("speeds {speeds:?}; {conditions}stretch up to {stretch}, channel {channel}, noise {noise}")
     });
     sheet.facts(&[
         ("model", format!("{}, {} parameters", settings.arch, summary.parameters)),
@@ -223,8 +239,8 @@ fn settings_facts(sheet: &mut Sheet, results: &Results, summary: &ModelSummary) 
         ("weight decay", settings.weight_decay.to_string()),
         ("dropout", settings.dropout.to_string()),
         ("inputs", settings.inputs.to_string()),
-        ("clips are heard", heard),
-        ("weights kept", kept),
+        ("augmentation", augmentation),
+        ("kept weights", kept),
         ("seed", settings.seed.to_string()),
         ("runs", format!("{} of {}", results.runs.len(), results.plan.runs)),
         ("folds", format!("{}: {}", results.plan.folds, numbers(&summary.folds))),
@@ -233,90 +249,34 @@ fn settings_facts(sheet: &mut Sheet, results: &Results, summary: &ModelSummary) 
     ]);
 }
 
-/// Who is tested and who validates.
+/// Test and validation speakers of each fold.
 fn folds_table(sheet: &mut Sheet, results: &Results) {
-    let row = |fold: &FoldRecord| {
-        let split = &fold.split;
-        vec![split.fold().to_string(), split.test().join(" "), split.validation().join(" ")]
-    };
-    let rows: Vec<_> = results.runs[0].folds.iter().map(row).collect();
-    let header = strings(["fold", "test speakers", "validation speakers"]);
+    let headings = ["fold", "test speakers", "validation speakers"];
+    let mut table = Table::new(headings.map(|heading| Column::right(heading, 0)).into());
+    for FoldRecord { split, .. } in &results.runs[0].folds {
+        table.push(vec![split.fold().into(), split.test().join(" ").into(), split.validation().join(" ").into()]);
+    }
     let note = match results.plan.settings.validation {
-        Validation::Apart => "Every other speaker trains; the validation speakers judge every epoch.",
-        Validation::Train => "Every other speaker trains, and so do the validation speakers.",
+        Validation::Apart => "All other speakers train; the validation speakers score every epoch.",
+        Validation::Train => "All other speakers train, and the validation speakers too.",
     };
-    sheet.table(note, &header, &rows);
+    sheet.table(note, &table);
 }
 
 fn table_1(sheet: &mut Sheet, table: &Table1) {
-    let header = ["model", "protocol", "parameters", "runs", "UAR", "max", "95 % interval", "paper's UAR", "max"];
-    let row = |row: &Row| {
-        let Row { ours, runs_planned, interval, published, .. } = row;
-        let paper = published.and_then(|row| Some(format!("{} ± {}", score(row.uar), score(row.std?))));
-        vec![
-            ours.arch.to_string(),
-            ours.protocol.to_string(),
-            ours.parameters.to_string(),
-            format!("{}/{runs_planned}", ours.uar.values.len()),
-            ours.uar.to_string(),
-            score(ours.uar.max),
-            interval_text(interval),
-            or_dash(paper),
-            or_dash(published.and_then(|row| row.max).map(score)),
-        ]
-    };
-    let rows: Vec<_> = table.rows.iter().map(row).collect();
-    sheet.table("UAR over seeds, each pooled over the folds.", &strings(header), &rows);
+    sheet.table("UAR over seeds, each pooled over the folds.", &table.scores());
     sheet.text(SCORES_NOTE);
-    let gain = |row: &Row| {
-        let gain = row.gain.as_ref()?;
-        Some(vec![
-            row.ours.arch.to_string(),
-            row.ours.protocol.to_string(),
-            gain.seeds.to_string(),
-            format!("{:+.4}", gain.difference),
-            format!("{:+}", gain.interval),
-            score(gain.p_speakers),
-            score(gain.p_seeds),
-        ])
-    };
-    let gains: Vec<_> = table.rows.iter().filter_map(gain).collect();
+    let gains = table.gains();
     if !gains.is_empty() {
-        let header = ["model", "protocol", "seeds", "difference", "95 % interval", "p speakers", "p seeds"];
-        let caption = "ResLSTM-SA less LSTM-SA of the same size, protocol and seeds.";
-        sheet.table(caption, &strings(header), &gains);
+        sheet.table("ResLSTM-SA − LSTM-SA of the same size, protocol and seeds.", &gains);
         sheet.text(GAINS_NOTE);
     }
-}
-
-fn table_2(sheet: &mut Sheet, table: &Table2) {
-    let rows: Vec<_> = table
-        .rows
-        .iter()
-        .map(|row| {
-            let parameters = or_dash(row.parameters.map(|parameters| parameters.to_string()));
-            vec![row.model.clone(), parameters, score(row.uar), row.remark.clone()]
-        })
-        .collect();
-    sheet.table("RAVDESS, speakers apart.", &strings(["model", "parameters", "UAR", ""]), &rows);
 }
 
 fn score(score: f64) -> String {
     format!("{score:.4}")
 }
 
-fn interval_text(interval: &Interval) -> String {
-    format!("{}–{}", score(interval.low), score(interval.high))
-}
-
 fn numbers(numbers: &[usize]) -> String {
     numbers.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")
-}
-
-fn or_dash(text: Option<String>) -> String {
-    text.unwrap_or("–".into())
-}
-
-fn strings<const N: usize>(texts: [&str; N]) -> Vec<String> {
-    texts.map(String::from).to_vec()
 }

@@ -1,8 +1,9 @@
-//! UAR by seed and fold: how much a score depends on who is tested, and on chance.
+//! UAR by seed and fold: how much a score depends on the test speakers and on chance.
 
-use super::colours::{INK, Mark, VERMILLION};
+use super::colours::{INK, VERMILLION};
 use super::csv_text;
-use super::drawing::{HPos, LABEL, Legend, Panel, TITLE, VPos, line, picture, ticks, width_of, write};
+use super::drawing::{HPos, LABEL, Panel, TITLE, VPos, line, picture, ticks, width_of, write};
+use super::marks::{Legend, Mark};
 use crate::experiment::results::RunResult;
 use plotters::prelude::*;
 use reslstm::train::Spread;
@@ -15,8 +16,8 @@ const HEIGHT: i32 = 320;
 /// Room for the mean and its name, right of the panel.
 const MARGIN: i32 = 170;
 
-/// The figure, as SVG text: for each of `runs`, at least one, a dot a fold (its test speakers alone) and a bar at the UAR pooled over all
-/// folds; a band for mean ± standard deviation of the pooled ones.
+/// The figure, as SVG text: for each of `runs`, at least one, one dot per fold (its test speakers alone) and a bar at the UAR
+/// pooled over all folds; a band for mean ± standard deviation of the pooled ones.
 pub fn svg(title: &str, runs: &[RunResult]) -> String {
     let column = (700 / runs.len() as i32).clamp(24, 120);
     let width = (LEFT + column * runs.len() as i32 + MARGIN).max(460).max(24 + width_of(title, TITLE));
@@ -75,7 +76,7 @@ fn around(runs: &[RunResult]) -> Range<f64> {
     (low - room).max(0.0)..(high + room).min(1.0)
 }
 
-/// The figure's data as CSV text, a line a fold of a run and one for the run, whose fold is `pooled`: `run,fold,uar`.
+/// The figure's data as CSV text, one line per run and fold, and one per run whose fold is `pooled`: `run,fold,uar`.
 pub fn csv(runs: &[RunResult]) -> String {
     let rows = runs.iter().flat_map(|run| {
         let fold = |fold: &crate::experiment::results::FoldRecord| {

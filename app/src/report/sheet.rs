@@ -1,97 +1,76 @@
-//! A page to be read from top to bottom: headings, text, tables, figures.
+//! A page of headings, text, tables and figures.
 
-use super::page::{Page, escape};
+use super::page::Page;
+use super::table::Table;
 use crate::experiment::results::program;
+use maud::{Markup, PreEscaped, html};
 use serde_json::Value;
-use std::fmt::Write;
 
-/// Pixels of a figure that are as wide as the page's letters are high.
+/// Pixels of a figure per rem of the page.
 const PIXELS_OF_A_REM: f64 = 15.0;
 
 /// A page in the making.
 #[derive(Clone, Debug)]
 pub struct Sheet {
     title: String,
+    /// HTML.
     body: String,
 }
 
-/// Writing into the memory of a page cannot fail.
-macro_rules! put {
-    ($sheet:expr, $($text:tt)*) => { write!($sheet.body, $($text)*).expect("writing to a string") };
-}
-
 impl Sheet {
-    /// With its title, and what the most important is, in a sentence or two.
+    /// A page with a title and its main result in a sentence or two.
     pub fn new(title: &str, lead: &str) -> Self {
         let mut sheet = Sheet { title: title.into(), body: String::new() };
-        let title = escape(title);
-        put!(
-            sheet,
-            "<header><h1>{title}</h1><button id=\"theme\" aria-label=\"light or dark\">◐</button></header>\n<main>\n"
-        );
-        put!(sheet, "<p class=\"lead\">{}</p>\n", escape(lead));
+        sheet.push(html! { p.lead { (lead) } });
         sheet
     }
 
-    /// A part begins.
+    fn push(&mut self, markup: Markup) {
+        self.body += &markup.into_string();
+        self.body.push('\n');
+    }
+
+    /// A heading.
     pub fn heading(&mut self, text: &str) {
-        put!(self, "<h2>{}</h2>\n", escape(text));
+        self.push(html! { h2 { (text) } });
     }
 
     /// A paragraph.
     pub fn text(&mut self, text: &str) {
-        put!(self, "<p>{}</p>\n", escape(text));
+        self.push(html! { p { (text) } });
     }
 
-    /// What is typed in a terminal.
+    /// A command for a terminal.
     pub fn command(&mut self, line: &str) {
-        put!(self, "<pre><code>{}</code></pre>\n", escape(line));
+        self.push(html! { pre { code { (line) } } });
     }
 
-    /// Names, each with what there is to say.
+    /// Names and values.
     pub fn facts(&mut self, facts: &[(&str, String)]) {
-        self.body.push_str("<dl>\n");
-        for (name, value) in facts {
-            put!(self, "<dt>{}</dt><dd>{}</dd>\n", escape(name), escape(value));
-        }
-        self.body.push_str("</dl>\n");
+        self.push(html! { dl { @for (name, value) in facts { dt { (name) } dd { (value) } } } });
     }
 
     /// A table: the first column names the rows.
-    pub fn table(&mut self, caption: &str, header: &[String], rows: &[Vec<String>]) {
-        put!(self, "<div class=\"wide\"><table><caption>{}</caption>\n<thead><tr>", escape(caption));
-        for name in header {
-            put!(self, "<th scope=\"col\">{}</th>", escape(name));
-        }
-        self.body.push_str("</tr></thead>\n<tbody>\n");
-        for row in rows {
-            self.body.push_str("<tr>");
-            for (column, field) in row.iter().enumerate() {
-                let (tag, scope) = if column == 0 { ("th", " scope=\"row\"") } else { ("td", "") };
-                put!(self, "<{tag}{scope}>{}</{tag}>", escape(field));
-            }
-            self.body.push_str("</tr>\n");
-        }
-        self.body.push_str("</tbody></table></div>\n");
+    pub fn table(&mut self, caption: &str, table: &Table) {
+        self.push(table.html(caption));
     }
 
     /// A figure, given as the text of an SVG file.
     pub fn figure(&mut self, svg: &str, caption: &str) {
-        let (svg, caption) = (inlined(svg), escape(caption));
-        put!(self, "<figure role=\"img\" aria-label=\"{caption}\">{svg}<figcaption>{caption}</figcaption></figure>\n");
+        self.push(html! {
+            figure role="img" aria-label=(caption) { (PreEscaped(inlined(svg))) figcaption { (caption) } }
+        });
     }
 
-    /// What follows, up to [`close`](Self::close), is shown to those who open it.
-    pub fn open(&mut self, summary: &str) {
-        put!(self, "<details><summary>{}</summary>\n", escape(summary));
+    /// A part that readers can open, with the content that `fill` writes.
+    pub fn details(&mut self, summary: &str, fill: impl FnOnce(&mut Self)) {
+        let before = std::mem::take(&mut self.body);
+        fill(self);
+        let inside = std::mem::replace(&mut self.body, before);
+        self.push(html! { details { summary { (summary) } (PreEscaped(inside)) } });
     }
 
-    /// Ends [`open`](Self::open).
-    pub fn close(&mut self) {
-        self.body.push_str("</details>\n");
-    }
-
-    /// The end of every page: what the licence of the data asks for, empty where it is not known, and what made the page.
+    /// The end of every page: the licence of the data, empty if it is not known, and the program that made the page.
     pub fn licence(&mut self, licence: &str) {
         self.heading("Licence");
         match licence {
@@ -106,10 +85,14 @@ impl Sheet {
 
     /// The page, as HTML text.
     pub fn html(&self) -> String {
+        let body = html! {
+            header { h1 { (self.title) } button #theme aria-label="light or dark" { "◐" } }
+            main { (PreEscaped(&self.body)) }
+        };
         Page {
             title: &self.title,
             style: include_str!("page/sheet.css"),
-            body: &format!("{}</main>\n", self.body),
+            body: &body.into_string(),
             data: &Value::Null,
             script: include_str!("page/sheet.js"),
         }
@@ -117,8 +100,8 @@ impl Sheet {
     }
 }
 
-/// A figure for use within HTML: no name space, which is known there, so that a page names no address; and a width that grows with the
-/// page's letters.
+/// A figure for use within HTML: without the name space, so that the page contains no address, and with a width that grows with
+/// the font size of the page.
 fn inlined(svg: &str) -> String {
     let svg = svg.replacen(" xmlns=\"http://www.w3.org/2000/svg\"", "", 1);
     let width = svg.strip_prefix("<svg width=\"").and_then(|rest| rest.split_once('"'));
@@ -131,19 +114,20 @@ fn inlined(svg: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::table::Column;
 
     #[test]
-    fn whatever_is_written_is_text() {
+    fn all_text_is_escaped() {
         let mut sheet = Sheet::new("<t>", "<l>");
         sheet.heading("<h>");
         sheet.text("<p>");
         sheet.command("a < b");
         sheet.facts(&[("<n>", "<v>".into())]);
-        sheet.table("<c>", &["<a>".into()], &[vec!["<b>".into(), "<d>".into()]]);
-        sheet.open("<s>");
+        let mut table = Table::new(vec![Column::left("<a>", 0), Column::left("", 0)]);
+        table.push(vec!["<b>".into(), "<d>".into()]);
+        sheet.table("<c>", &table);
         let svg = "<svg width=\"900\" height=\"6\" xmlns=\"http://www.w3.org/2000/svg\"><path/></svg>";
-        sheet.figure(svg, "\"<f>\"");
-        sheet.close();
+        sheet.details("<s>", |sheet| sheet.figure(svg, "\"<f>\""));
         let html = sheet.html();
         let body = &html[html.find("<body>").unwrap()..];
         for name in ["t", "l", "h", "n", "v", "c", "a", "b", "d", "s", "f"] {

@@ -1,4 +1,4 @@
-//! One clip on its way through a model (Fig. 3): what it reads, what each LSTM makes of it, and where the attention looks.
+//! One clip on its way through a model (Fig. 3): features, LSTM outputs and attention.
 
 use super::colours::{BLUE, INK, STEPS, diverging, step};
 use super::csv_text;
@@ -26,14 +26,15 @@ pub(super) const FEATURE_END: f64 = 3.0;
 /// Outputs of an LSTM lie between −1 and 1.
 const LSTM_END: f64 = 1.0;
 
-/// What the model reads and what each LSTM makes of it, from the bottom up, each with its name: `[T,D]` or `[T,H]`.
+/// The features and the output of each LSTM, from the bottom up, each with its name: `[T,D]` or `[T,H]`.
 fn layers<'a>(x: &'a Matrix<f32>, trace: &'a Trace<f32>) -> Vec<(&'static str, &'a Matrix<f32>)> {
     let lstms = trace.lstms.iter().map(|lstm| (lstm.name, &lstm.tape.h));
     [("input", x)].into_iter().chain(lstms).collect()
 }
 
-/// The figure, as SVG text: a heat map a layer and the attention over one axis of frames. `x`, `[T,D]`, is what the model reads,
-/// `trace` what it makes of it, `metadata` says what the columns are and how far frames are apart, where that is known.
+/// The figure, as SVG text: one heat map per layer and the attention over one axis of frames. `x`, `[T,D]`, are the normalised
+/// features, `trace` the values of the forward pass; `metadata`, if known, gives the names of the columns and the time between
+/// frames.
 pub fn svg(title: &str, x: &Matrix<f32>, trace: &Trace<f32>, metadata: Option<&Metadata>) -> String {
     let layers = layers(x, trace);
     let frames = x.rows() as f64;
@@ -68,7 +69,7 @@ pub fn svg(title: &str, x: &Matrix<f32>, trace: &Trace<f32>, metadata: Option<&M
     })
 }
 
-/// From one frame to the next.
+/// Seconds from one frame to the next.
 fn seconds(metadata: &Metadata) -> f64 {
     metadata.features.hop as f64 / f64::from(metadata.sample_rate)
 }
@@ -82,7 +83,7 @@ fn draw_seconds(canvas: &Canvas<'_>, metadata: &Metadata, frames: f64) -> Drawn 
     write(canvas, "seconds", (RIGHT + 10, panel.top), LABEL, (HPos::Left, VPos::Center))
 }
 
-/// A cell a number, `[T,D]`: frames to the right, columns upwards.
+/// One cell per number, `[T,D]`: frames to the right, columns upwards.
 pub(super) fn heat_map(canvas: &Canvas<'_>, panel: &Panel, values: &Matrix<f32>, end: f64) -> Drawn {
     for unit in 0..values.cols() {
         let colour = |frame: usize| step(f64::from(values[(frame, unit)]), end);
@@ -160,7 +161,7 @@ fn draw_attention(canvas: &Canvas<'_>, panel: &Panel, attention: &[f32]) -> Draw
     panel.frame(canvas)
 }
 
-/// The figure's data as CSV text, a line a frame: `frame`, `seconds` where they are known, every value of every layer, `attention`.
+/// The figure's data as CSV text, one line per frame: `frame`, `seconds` if known, every value of every layer, `attention`.
 pub fn csv(x: &Matrix<f32>, trace: &Trace<f32>, metadata: Option<&Metadata>) -> String {
     let layers = layers(x, trace);
     let columns = |(name, values): &(&str, &Matrix<f32>)| -> Vec<String> {
@@ -218,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_said_of_seconds_that_are_not_known() {
+    fn unknown_seconds_are_left_out() {
         let (x, trace) = traced("lstm-sa-h2", 6);
         assert!(!svg("Title", &x, &trace, None).contains("seconds"));
         assert!(csv(&x, &trace, None).starts_with("frame,input.0,"));

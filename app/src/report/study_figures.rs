@@ -1,9 +1,8 @@
-//! A search for hyper-parameters in two figures: how its trials came to the best, and how their values depend on each parameter.
+//! Two figures of a hyper-parameter search: the course of its trials, and their values against each parameter.
 
-use super::colours::{BLUE, INK, Mark, Shape, VERMILLION};
-use super::drawing::{
-    Canvas, Drawn, HPos, Legend, Panel, TITLE, VPos, line, picture, shortened, ticks, whole_ticks, write,
-};
+use super::colours::{BLUE, INK, VERMILLION};
+use super::drawing::{Canvas, Drawn, HPos, Panel, TITLE, VPos, line, picture, shortened, ticks, whole_ticks, write};
+use super::marks::{Legend, Mark, Shape};
 use crate::tune::{Distribution, Snapshot, State, Trial};
 use plotters::prelude::*;
 use std::ops::Range;
@@ -13,7 +12,7 @@ const WIDTH: i32 = 900;
 const LEFT: i32 = 76;
 const TOP: i32 = 46;
 const HEIGHT: i32 = 320;
-/// Of the panel of a parameter, and what is left and below it.
+/// Width and height of the panel of a parameter, and of the gaps between panels.
 const PANEL: (i32, i32) = (236, 180);
 const GAP: (i32, i32) = (46, 70);
 
@@ -61,7 +60,7 @@ fn legend() -> Legend {
     Legend::new(names.map(|(mark, name)| (mark, name.to_string())).to_vec(), WIDTH - LEFT - 20)
 }
 
-/// The value of every trial by number, as SVG text; a line at the best complete one so far. `value` is what is maximised.
+/// The value of every trial by number, as SVG text; a line at the best complete one so far. `value` names what is maximised.
 pub fn history(study: &Snapshot, value: &str) -> String {
     let x = -0.6..study.trials.len().max(1) as f64 - 0.4;
     let panel = Panel { left: LEFT, top: TOP, right: WIDTH - 20, bottom: TOP + HEIGHT, x, y: values(study) };
@@ -92,7 +91,7 @@ fn best_so_far(study: &Snapshot) -> Vec<(f64, f64)> {
     corners
 }
 
-/// The value of every trial against each of its parameters, a panel each, as SVG text.
+/// The value of every trial against each of its parameters, one panel per parameter, as SVG text.
 pub fn slices(study: &Snapshot, value: &str) -> String {
     let parameters: Vec<&str> = study.parameters().into_iter().collect();
     let columns = 3.min(parameters.len().max(1));
@@ -163,7 +162,7 @@ impl Axis {
     }
 }
 
-/// Ticks of a logarithmic scale: powers of ten, with 2 and 5 between them where there are few.
+/// Ticks of a logarithmic scale: powers of ten, with 2 and 5 between them if there are few.
 fn powers(range: &Range<f64>) -> Vec<(f64, String)> {
     let whole = range.start.floor() as i32..=range.end.ceil() as i32;
     let digits: &[u32] = if range.end - range.start > 2.0 { &[1] } else { &[1, 2, 5] };

@@ -1,22 +1,23 @@
-//! A search for hyper-parameters as a page: the best trial, how the search came to it, every trial.
+//! The page of a hyper-parameter search: the best trial, the course of the search, every trial.
 
 use super::sheet::Sheet;
 use super::study_figures::{history, slices};
+use super::table::{Cell, Column, Table};
 use crate::tune::{Snapshot, State, Trial};
 use serde_json::Value;
 
-/// What a study's journal does not say by itself.
+/// What the journal of a study does not contain.
 #[derive(Clone, Debug)]
 pub struct About<'a> {
-    /// What is maximised.
+    /// Name of the value that is maximised.
     pub value: &'a str,
-    /// What must be said of the values, if anything.
+    /// A warning about the values, if one is due.
     pub caution: Option<&'a str>,
-    /// The command that searches on; `None` for a study of other programs.
+    /// The command that continues the search; `None` for a study of another program.
     pub search: Option<String>,
-    /// The command that trains the best trial; `None` before there is one.
+    /// The command that trains with the best trial; `None` before there is one.
     pub train: Option<String>,
-    /// What is not searched, by name.
+    /// The settings that are not searched.
     pub fixed: Vec<(&'a str, String)>,
 }
 
@@ -29,7 +30,7 @@ pub fn html(study: &Snapshot, about: &About<'_>) -> String {
             "Trial {} is the best of {complete} complete and {pruned} pruned trials: {} {}.",
             best.number,
             about.value,
-            value_text(best)
+            Cell::or_missing(best.value, Cell::Score).on_page()
         ),
         None => format!("No trial is complete yet; {pruned} are pruned."),
     };
@@ -49,25 +50,25 @@ pub fn html(study: &Snapshot, about: &About<'_>) -> String {
         sheet.command(train);
     }
     if study.trials.iter().any(Trial::is_observed) {
-        sheet.heading("How the search went");
+        sheet.heading("Course of the search");
         sheet.figure(&history(study, about.value), "Value of every trial, and the best so far.");
         sheet.figure(&slices(study, about.value), "Value against each parameter.");
     }
-    sheet.heading("What is searched, and what is not");
+    sheet.heading("Searched and fixed settings");
     sheet.facts(&ranges(study));
     sheet.facts(&about.fixed);
     if let Some(search) = &about.search {
-        sheet.text("To search on, or again in another file:");
+        sheet.text("To continue the search, or to repeat it with another file:");
         sheet.command(search);
     }
     sheet.heading("Trials");
     trials_table(&mut sheet, study, about.value);
-    // A study does not say it: it knows its data by their fingerprint alone.
+    // A study holds the fingerprint of its data, not their licence.
     sheet.licence("");
     sheet.html()
 }
 
-/// Where every parameter may lie.
+/// The range of every parameter.
 fn ranges(study: &Snapshot) -> Vec<(&str, String)> {
     use crate::tune::Distribution::{Categorical, Float, Int};
     let scale = |log: bool| if log { ", logarithmic" } else { "" };
@@ -85,10 +86,10 @@ fn ranges(study: &Snapshot) -> Vec<(&str, String)> {
 
 fn trials_table(sheet: &mut Sheet, study: &Snapshot, value: &str) {
     let parameters = study.parameters();
-    let mut header = vec!["trial".to_string(), "state".into(), value.into(), "steps".into()];
-    header.extend(parameters.iter().map(ToString::to_string));
+    let headings = ["trial", "state", value, "steps"].into_iter().chain(parameters.iter().copied());
+    let mut table = Table::new(headings.map(|heading| Column::right(heading, 0)).collect());
     let best = study.best().map(|best| best.number);
-    let row = |trial: &Trial| {
+    for trial in &study.trials {
         let state = match trial.state {
             State::Complete if Some(trial.number) == best => "best",
             State::Complete => "complete",
@@ -98,21 +99,20 @@ fn trials_table(sheet: &mut Sheet, study: &Snapshot, value: &str) {
             State::Waiting => "waiting",
         };
         let values = trial.values();
-        let parameter = |name: &&str| values.get(*name).map_or("–".into(), parameter_text);
-        let mut row =
-            vec![trial.number.to_string(), state.into(), value_text(trial), trial.intermediate.len().to_string()];
+        let parameter = |name: &&str| Cell::or_missing(values.get(*name), |value| parameter_text(value).into());
+        let mut row = vec![
+            Cell::from(trial.number),
+            state.into(),
+            Cell::or_missing(trial.value, Cell::Score),
+            trial.intermediate.len().into(),
+        ];
         row.extend(parameters.iter().map(parameter));
-        row
-    };
-    let rows: Vec<_> = study.trials.iter().map(row).collect();
-    sheet.table("A pruned trial has the value of its last step.", &header, &rows);
+        table.push(row);
+    }
+    sheet.table("The value of a pruned trial is that of its last step.", &table);
 }
 
-fn value_text(trial: &Trial) -> String {
-    trial.value.map_or("–".into(), |value| format!("{value:.4}"))
-}
-
-/// Four significant digits of a real number, anything else as it is.
+/// Four significant digits of a real number, anything else unchanged.
 fn parameter_text(value: &Value) -> String {
     match value {
         Value::Number(number) if number.is_f64() => {

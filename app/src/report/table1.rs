@@ -1,7 +1,7 @@
-//! Table I: the UAR of each model and protocol over seeds, how far it can be trusted, and what the paper reports.
+//! Table I: the UAR of each model and protocol over seeds, its uncertainty, and the published scores.
 
-use super::csv_text;
 use super::published::{Published, TABLE_1};
+use super::table::{Cell, Column, Table};
 use crate::experiment::Plan;
 use crate::experiment::Results;
 use crate::experiment::results::{ModelSummary, RunResult};
@@ -11,8 +11,7 @@ use reslstm::models::{Architecture, Family};
 use reslstm::train::identity::first_difference;
 use reslstm::train::{Confusion, Protocol, Settings};
 use serde::Serialize;
-use serde_json::json;
-use std::fmt::Write;
+use serde_json::{Value, json};
 
 /// The models of the table: the paper's, whose LSTM-SA-h128 has two attention vectors by its number of parameters, and the one
 /// that has the single vector of its text.
@@ -29,7 +28,7 @@ pub const MODELS: [&str; 7] = [
 /// Both protocols, in the table's order.
 pub const PROTOCOLS: [Protocol; 2] = [Protocol::Strict, Protocol::Published];
 
-/// The table: rows that have a finished run.
+/// The table: one row per model and protocol with a finished run.
 #[derive(Clone, Debug, Serialize)]
 pub struct Table1 {
     /// By protocol, in each the paper's models in its order and then any others.
@@ -42,35 +41,35 @@ pub struct Row {
     /// Over the runs that are finished.
     #[serde(flatten)]
     pub ours: ModelSummary,
-    /// How many runs there are to be.
+    /// Number of planned runs.
     pub runs_planned: usize,
     /// 95 % interval of the mean UAR over draws of speakers.
     pub interval: Interval,
-    /// What the residual block brings, where the model has one and there is a model without.
+    /// The gain of the residual block, if the model has one and there are results without.
     pub gain: Option<Gain>,
-    /// What the paper reports for this model, of a protocol like `published`.
+    /// The published score of this model, of a protocol like `published`.
     pub published: Option<Published>,
 }
 
-/// ResLSTM-SA against LSTM-SA of the same size, protocol and seeds.
+/// ResLSTM-SA − LSTM-SA of the same size, protocol and seeds.
 #[derive(Clone, Debug, Serialize)]
 pub struct Gain {
-    /// What it is compared with.
+    /// The model it is compared with.
     pub over: Architecture,
-    /// Seeds that both have.
+    /// Number of seeds that both have.
     pub seeds: usize,
-    /// UAR more than the other, mean over seeds.
+    /// Difference of the UAR, mean over seeds.
     pub difference: f64,
     /// 95 % interval of the difference over draws of speakers.
     pub interval: Interval,
-    /// Two-sided: would other speakers agree?
+    /// Two-sided p over draws of speakers.
     pub p_speakers: f64,
-    /// Two-sided: do other seeds agree?
+    /// Two-sided p over pairs of seeds.
     pub p_seeds: f64,
 }
 
 impl Table1 {
-    /// Of cross-validations that differ in model and hyper-parameters alone.
+    /// Makes the table of cross-validations that differ in model and hyper-parameters alone.
     ///
     /// # Errors
     /// [`Kind::Data`] if they differ in data, folds, epochs or seed, or two are of one model and protocol.
@@ -98,36 +97,90 @@ impl Table1 {
         MODELS.into_iter().filter(|model| !there(model)).collect()
     }
 
-    /// For people: scores, gains, and what the numbers mean.
-    pub fn text(&self) -> String {
-        let mut text = format!(
-            "Table I. UAR pooled over the folds: over our seeds, and as the paper reports it over ten.\n\n\
-             {:<22} {:<9} {:>10} {:>5}  {:>15} {:>7}  {:<16}  {:>15} {:>7}\n",
-            "model", "protocol", "parameters", "runs", "mean ± std", "max", "95 % interval", "paper's", "max"
-        );
-        for Row { ours, runs_planned, interval, published, .. } in &self.rows {
-            let uar = &ours.uar;
-            let runs = match uar.values.len() {
-                all if all == *runs_planned => all.to_string(),
-                some => format!("{some}/{runs_planned}"),
-            };
-            let or_dash = |text: Option<String>| text.unwrap_or("–".into());
-            let theirs = or_dash(published.and_then(|row| Some(format!("{:.4} ± {:.4}", row.uar, row.std?))));
-            let their_max = or_dash(published.and_then(|row| Some(format!("{:.4}", row.max?))));
-            writeln!(
-                text,
-                "{:<22} {:<9} {:>10} {runs:>5}  {uar:>15} {:>7.4}  {interval:<16}  {theirs:>15} {their_max:>7}",
-                ours.arch.to_string(),
-                ours.protocol.to_string(),
-                ours.parameters,
-                uar.max
-            )
-            .expect("writing to a string");
+    /// Scores over seeds and the published scores. The CSV file has the gains too.
+    pub(super) fn scores(&self) -> Table {
+        let mut table = Table::new(vec![
+            Column::left("model", 22).csv(&["model"]),
+            Column::left("protocol", 9).csv(&["protocol"]),
+            Column::right("parameters", 10).csv(&["parameters"]),
+            Column::right("runs", 5).csv(&["runs", "runs_planned"]),
+            Column::right("mean ± std", 15).gap(2).csv(&["uar_mean", "uar_std"]).page_heading("UAR"),
+            Column::right("max", 7).csv(&["uar_max"]),
+            Column::left("95 % interval", 16).gap(2).csv(&["uar_low", "uar_high"]),
+            Column::csv_only(&["war_mean"]),
+            Column::csv_only(&["macro_f1_mean"]),
+            Column::csv_only(&["gain_over"]),
+            Column::csv_only(&["gain_seeds"]),
+            Column::csv_only(&["gain"]),
+            Column::csv_only(&["gain_low", "gain_high"]),
+            Column::csv_only(&["gain_p_speakers"]),
+            Column::csv_only(&["gain_p_seeds"]),
+            Column::csv_only(&["paper_parameters"]),
+            Column::right("paper's", 15).gap(2).csv(&["paper_uar_mean", "paper_uar_std"]).page_heading("paper's UAR"),
+            Column::right("max", 7).csv(&["paper_uar_max"]),
+        ]);
+        for Row { ours, runs_planned, interval, gain, published } in &self.rows {
+            let gain = |cell: fn(&Gain) -> Cell| Cell::or_missing(gain.as_ref(), cell);
+            let paper = |number: fn(Published) -> Option<f64>| published.and_then(number);
+            table.push(vec![
+                ours.arch.to_string().into(),
+                ours.protocol.to_string().into(),
+                ours.parameters.into(),
+                Cell::Progress(ours.uar.values.len(), *runs_planned),
+                (&ours.uar).into(),
+                Cell::Score(ours.uar.max),
+                Cell::Interval(*interval),
+                Cell::Score(ours.war.mean),
+                Cell::Score(ours.macro_f1.mean),
+                gain(|gain| gain.over.to_string().into()),
+                gain(|gain| gain.seeds.into()),
+                gain(|gain| Cell::SignedScore(gain.difference)),
+                gain(|gain| Cell::SignedInterval(gain.interval)),
+                gain(|gain| Cell::Score(gain.p_speakers)),
+                gain(|gain| Cell::Score(gain.p_seeds)),
+                Cell::or_missing(published.and_then(|row| row.parameters), Cell::Count),
+                Cell::or_missing(paper(|row| Some(row.uar)).zip(paper(|row| row.std)), |(uar, std)| {
+                    Cell::Spread(uar, std)
+                }),
+                Cell::or_missing(paper(|row| row.max), Cell::Score),
+            ]);
         }
+        table
+    }
+
+    /// ResLSTM-SA − LSTM-SA.
+    pub(super) fn gains(&self) -> Table {
+        let mut table = Table::new(vec![
+            Column::left("model", 22),
+            Column::left("protocol", 9),
+            Column::right("seeds", 5),
+            Column::right("difference", 10).gap(2),
+            Column::left("95 % interval", 18).gap(2),
+            Column::right("p speakers", 10),
+            Column::right("p seeds", 8),
+        ]);
+        for (ours, gain) in self.rows.iter().filter_map(|row| Some((&row.ours, row.gain.as_ref()?))) {
+            table.push(vec![
+                ours.arch.to_string().into(),
+                ours.protocol.to_string().into(),
+                gain.seeds.into(),
+                Cell::SignedScore(gain.difference),
+                Cell::SignedInterval(gain.interval),
+                Cell::Score(gain.p_speakers),
+                Cell::Score(gain.p_seeds),
+            ]);
+        }
+        table
+    }
+
+    /// Aligned text: scores, gains, and an explanation of the numbers.
+    pub fn text(&self) -> String {
+        let title = "Table I. UAR pooled over the folds: over our seeds, and as the paper reports it over ten.";
+        let mut text = format!("{title}\n\n{}", self.scores().text());
         for protocol in PROTOCOLS {
             let missing = self.missing(protocol);
             if !missing.is_empty() {
-                write!(text, "\nNot there yet, {protocol}: {}.", missing.join(", ")).expect("writing to a string");
+                text += &format!("\nNot there yet, {protocol}: {}.", missing.join(", "));
             }
         }
         if !text.ends_with('\n') {
@@ -135,75 +188,18 @@ impl Table1 {
         }
         text.push('\n');
         text += SCORES_NOTE;
-        if self.rows.iter().any(|row| row.gain.is_some()) {
-            text += &self.gains_text();
+        let gains = self.gains();
+        if !gains.is_empty() {
+            let title = "ResLSTM-SA less LSTM-SA of the same size, protocol and seeds.";
+            text += &format!("\n{title}\n\n{}\n{GAINS_NOTE}", gains.text());
         }
         text
     }
 
-    fn gains_text(&self) -> String {
-        let mut text = format!(
-            "\nResLSTM-SA less LSTM-SA of the same size, protocol and seeds.\n\n\
-             {:<22} {:<9} {:>5}  {:>10}  {:<18} {:>10} {:>8}\n",
-            "model", "protocol", "seeds", "difference", "95 % interval", "p speakers", "p seeds"
-        );
-        for (ours, gain) in self.rows.iter().filter_map(|row| Some((&row.ours, row.gain.as_ref()?))) {
-            writeln!(
-                text,
-                "{:<22} {:<9} {:>5}  {:>+10.4}  {:<18} {:>10.4} {:>8.4}",
-                ours.arch.to_string(),
-                ours.protocol.to_string(),
-                gain.seeds,
-                gain.difference,
-                format!("{:+}", gain.interval),
-                gain.p_speakers,
-                gain.p_seeds
-            )
-            .expect("writing to a string");
-        }
-        text + "\n" + GAINS_NOTE
-    }
-
-    /// The same as CSV text, every digit kept; what there is not is empty.
+    /// CSV text, every digit kept; a missing value is empty.
     pub fn csv(&self) -> String {
-        let rows: Vec<_> = self.rows.iter().map(columns).collect();
-        let header: Vec<&str> = rows.first().into_iter().flatten().map(|(name, _)| *name).collect();
-        csv_text(&header, rows.into_iter().map(|row| row.into_iter().map(|(_, field)| field)))
+        self.scores().csv()
     }
-}
-
-/// A row's names and fields.
-fn columns(row: &Row) -> [(&'static str, String); 23] {
-    let Row { ours, runs_planned, interval, gain, published } = row;
-    let gained = |of: fn(&Gain) -> String| gain.as_ref().map_or(String::new(), of);
-    let theirs = |of: fn(Published) -> Option<f64>| {
-        published.and_then(of).map_or(String::new(), |number: f64| number.to_string())
-    };
-    [
-        ("model", ours.arch.to_string()),
-        ("protocol", ours.protocol.to_string()),
-        ("parameters", ours.parameters.to_string()),
-        ("runs", ours.uar.values.len().to_string()),
-        ("runs_planned", runs_planned.to_string()),
-        ("uar_mean", ours.uar.mean.to_string()),
-        ("uar_std", ours.uar.std.to_string()),
-        ("uar_max", ours.uar.max.to_string()),
-        ("uar_low", interval.low.to_string()),
-        ("uar_high", interval.high.to_string()),
-        ("war_mean", ours.war.mean.to_string()),
-        ("macro_f1_mean", ours.macro_f1.mean.to_string()),
-        ("gain_over", gained(|gain| gain.over.to_string())),
-        ("gain_seeds", gained(|gain| gain.seeds.to_string())),
-        ("gain", gained(|gain| gain.difference.to_string())),
-        ("gain_low", gained(|gain| gain.interval.low.to_string())),
-        ("gain_high", gained(|gain| gain.interval.high.to_string())),
-        ("gain_p_speakers", gained(|gain| gain.p_speakers.to_string())),
-        ("gain_p_seeds", gained(|gain| gain.p_seeds.to_string())),
-        ("paper_parameters", published.and_then(|row| row.parameters).map_or(String::new(), |count| count.to_string())),
-        ("paper_uar_mean", theirs(|row| Some(row.uar))),
-        ("paper_uar_std", theirs(|row| row.std)),
-        ("paper_uar_max", theirs(|row| row.max)),
-    ]
 }
 
 pub(super) const SCORES_NOTE: &str = "\
@@ -218,9 +214,13 @@ sign, given these models. p seeds: exact sign-flip test over the pairs of seeds.
 not an accident of initial weights, order and dropout. Both are two-sided, and not corrected for the number of comparisons.
 ";
 
-/// Where results, and a plan for some data, differ in what all rows of a table have in common.
+/// The settings that all rows of a table share.
+fn common(Plan { settings, folds, .. }: &Plan, data: &str) -> Value {
+    json!({ "data": data, "folds": folds, "epochs": settings.epochs, "seed": settings.seed })
+}
+
+/// The first difference between results and a plan for data, in the settings that all rows of a table share.
 pub fn difference(results: &Results, plan: &Plan, data: &str) -> Option<String> {
-    let common = |plan: &Plan, data: &str| json!({ "data": data, "folds": plan.folds, "epochs": plan.settings.epochs, "seed": plan.settings.seed });
     first_difference("", &common(&results.plan, &results.runs[0].data), &common(plan, data))
 }
 
@@ -229,7 +229,7 @@ pub fn name(settings: &Settings) -> String {
     format!("{}-{}", settings.arch, settings.protocol)
 }
 
-/// Where a row stands: by protocol, then in the paper's order, then by name.
+/// The sort key of a row: by protocol, then in the paper's order, then by name.
 fn place(results: &Results) -> (usize, usize, String) {
     let settings = &results.plan.settings;
     let arch = settings.arch.to_string();
@@ -255,7 +255,7 @@ fn row(results: &Results, all: &[&Results]) -> Row {
     }
 }
 
-/// By the seeds that both have; `None` without any.
+/// The gain over the seeds that both have; `None` if there are none.
 fn gain(first: &Results, second: &Results) -> Option<Gain> {
     let partner = |run: &RunResult| second.runs.iter().find(|other| other.run == run.run);
     let (ours, others): (Vec<&RunResult>, Vec<&RunResult>) =
@@ -275,7 +275,7 @@ fn gain(first: &Results, second: &Results) -> Option<Gain> {
     })
 }
 
-/// The clips of each speaker who was tested, counted over some runs; in the order of the speakers' names.
+/// The confusion matrix of each test speaker over some runs, in the order of the speakers' names.
 fn speakers(results: &Results, runs: &[&RunResult]) -> Vec<Confusion> {
     results.by_speaker(runs, None).into_values().collect()
 }
@@ -318,7 +318,7 @@ mod tests {
                     confusion,
                     seconds: 1.0,
                     epochs,
-                    others: Vec::new(),
+                    variants: Vec::new(),
                 }
             };
             let made = Made { host: "h".into(), threads: 1, date: "2026-11-24".into(), program: "p".into() };
@@ -372,7 +372,7 @@ mod tests {
         let header = reader.headers().unwrap().clone();
         let rows: Vec<csv::StringRecord> = reader.records().map(std::result::Result::unwrap).collect();
         let field = |row: usize, name: &str| &rows[row][header.iter().position(|field| field == name).unwrap()];
-        // The paper's models stand first.
+        // The paper's models come first.
         assert_eq!([0, 1, 2].map(|row| field(row, "model")), ["lstm-sa-h32", "lstm-sa-h4", "reslstm-sa-h4"]);
         assert_eq!((field(0, "paper_uar_max"), field(0, "gain")), ("0.5547", ""));
         assert_eq!((field(2, "gain_over"), field(2, "gain"), field(2, "paper_parameters")), ("lstm-sa-h4", "0", ""));
@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_belong_together_is_no_table() {
+    fn results_that_do_not_belong_to_one_table_are_refused() {
         let row = |arch: &str| results(arch, Protocol::Strict, &[[1, 0, 2, 0]]);
         let refused = |all: &[Results], expected: &str| {
             let error = Table1::of(all).unwrap_err();

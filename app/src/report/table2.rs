@@ -1,36 +1,35 @@
-//! Table II: the paper's comparison with the literature, with our runs of its model in place.
+//! Table II: the paper's comparison with the literature, with our runs of its model.
 
-use super::csv_text;
 use super::published::{MODEL, Published, TABLE_1, TABLE_2};
+use super::table::{Cell, Column, Table};
 use super::table1::Table1;
 use reslstm::train::Protocol;
 use serde::Serialize;
-use std::fmt::Write;
 
 /// The table, from the lowest UAR to the highest.
 #[derive(Clone, Debug, Serialize)]
 pub struct Table2 {
-    /// Everybody's.
+    /// Sorted by UAR.
     pub rows: Vec<Row>,
 }
 
 /// A model on RAVDESS.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Row {
-    /// What it is called.
+    /// Its name.
     pub model: String,
-    /// Number of learned values, where it is reported.
+    /// Number of parameters, if it is reported.
     pub parameters: Option<usize>,
     /// Unweighted average recall.
     pub uar: f64,
-    /// The protocol, where it is ours.
+    /// The protocol of our own results.
     pub ours: Option<Protocol>,
-    /// What the number is, where it is not the only one.
+    /// Describes the score if the model has several.
     pub remark: String,
 }
 
 impl Table2 {
-    /// With the rows that `table1` has of the model that the paper compares: the same one, not the best of ours.
+    /// Adds the rows of `table1` for the model that the paper compares: the same model, not our best one.
     pub fn of(table1: &Table1) -> Self {
         let literature = |row: Published| Row {
             model: row.name.into(),
@@ -60,29 +59,37 @@ impl Table2 {
         Table2 { rows }
     }
 
-    /// For people.
-    pub fn text(&self) -> String {
-        let mut text = format!(
-            "Table II. Models on RAVDESS by UAR: the literature as the paper cites it, the paper's model, and ours.\n\n\
-             {:<34} {:>10} {:>7}\n",
-            "model", "parameters", "UAR"
-        );
-        for Row { model, parameters, uar, remark, .. } in &self.rows {
-            let parameters = parameters.map_or("–".into(), |count| format!("{:.2} M", count as f64 / 1e6));
-            let line = format!("{model:<34} {parameters:>10} {uar:>7.4}  {remark}");
-            writeln!(text, "{}", line.trim_end()).expect("writing to a string");
+    /// One row per model.
+    pub(super) fn table(&self) -> Table {
+        let mut table = Table::new(vec![
+            Column::left("model", 34).csv(&["model"]),
+            Column::right("parameters", 10).csv(&["parameters"]),
+            Column::right("UAR", 7).csv(&["uar"]),
+            Column::csv_only(&["ours"]),
+            Column::left("", 0).gap(2).csv(&["remark"]),
+        ]);
+        for Row { model, parameters, uar, ours, remark } in &self.rows {
+            table.push(vec![
+                model.clone().into(),
+                Cell::or_missing(*parameters, Cell::Millions),
+                Cell::Score(*uar),
+                Cell::or_missing(*ours, |protocol| protocol.to_string().into()),
+                remark.clone().into(),
+            ]);
         }
-        text
+        table
     }
 
-    /// The same as a table with a header, every digit kept.
+    /// Aligned text.
+    pub fn text(&self) -> String {
+        let title =
+            "Table II. Models on RAVDESS by UAR: the literature as the paper cites it, the paper's model, and ours.";
+        format!("{title}\n\n{}", self.table().text())
+    }
+
+    /// CSV text, every digit kept.
     pub fn csv(&self) -> String {
-        let fields = |row: &Row| {
-            let parameters = row.parameters.map_or(String::new(), |count| count.to_string());
-            let ours = row.ours.map_or(String::new(), |protocol| protocol.to_string());
-            [row.model.clone(), parameters, row.uar.to_string(), ours, row.remark.clone()]
-        };
-        csv_text(&["model", "parameters", "uar", "ours", "remark"], self.rows.iter().map(fields))
+        self.table().csv()
     }
 }
 
@@ -92,7 +99,7 @@ mod tests {
     use crate::report::published::Published;
 
     #[test]
-    fn the_literature_stands_in_the_paper_s_order_with_the_paper_s_best_run() {
+    fn the_literature_is_in_the_paper_s_order_with_the_paper_s_best_run() {
         let table = Table2::of(&Table1 { rows: Vec::new() });
         let models: Vec<&str> = table.rows.iter().map(|row| row.model.as_str()).collect();
         let mut expected = TABLE_2.map(|row: Published| row.name).to_vec();

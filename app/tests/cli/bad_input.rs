@@ -198,7 +198,7 @@ fn outputs_that_cannot_be_written_are_noticed_before_the_work() {
         dir.write(name, "not read before the output is known to be good");
     }
     for (line, parts) in [
-        ("train corpus.csv -o model.safetensors --all", ["model.safetensors: ", "expected a name that is free"]),
+        ("train corpus.csv -o model.safetensors --all", ["model.safetensors: ", "the file exists already"]),
         ("train corpus.csv -o file/model.safetensors --all", ["file/model.safetensors: ", ""]),
         ("train corpus.csv -o taken --all", ["taken: ", "found a folder"]),
         ("train corpus.csv -o taken/.. --all", ["taken/..: ", "found a folder"]),

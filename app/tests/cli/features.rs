@@ -29,7 +29,7 @@ fn features_are_written_over_only_when_asked() {
     let dir = TestDir::new("features-force");
     dir.write("out/03-01-05-01-01-01-02.npy", "mine");
     let line = format!("features {CLIP} -o out");
-    dir.refuses_saying(&line, &["out/03-01-05-01-01-01-02.npy", "expected a name that is free", "--force"]);
+    dir.refuses_saying(&line, &["out/03-01-05-01-01-01-02.npy", "the file exists already", "--force"]);
     assert_eq!(dir.read("out/03-01-05-01-01-01-02.npy"), b"mine");
     dir.does(&format!("{line} --force"));
     assert!(npy::from_bytes(&dir.read("out/03-01-05-01-01-01-02.npy")).is_ok());

@@ -10,9 +10,9 @@ use clap::{Args, Subcommand};
 use reslstm::error::{Error, Kind as ErrorKind, Result};
 use std::path::{Path, PathBuf};
 
-/// Draw a figure: of a clip, of a model, or of what cv made.
+/// Draw a figure of a clip, a model or the results of cv.
 ///
-/// An SVG that reads on light and dark paper, and beside it a table (.csv) with the numbers in it.
+/// Writes an SVG picture for light and dark backgrounds, and a .csv table with its numbers.
 #[derive(Debug, Args)]
 #[command(
     arg_required_else_help = true,
@@ -59,16 +59,16 @@ impl Figure {
     }
 }
 
-/// Where a figure goes.
+/// The output of a figure.
 #[derive(Args, Clone, Debug)]
 struct Output {
-    /// The picture to write; its table gets the same name with .csv
+    /// Picture to write; its table gets the same name with .csv
     #[arg(short = 'o', long = "output", value_name = "FIGURE.svg")]
     path: PathBuf,
 }
 
 impl Output {
-    /// That both files can be written, before there is work.
+    /// Checks that both files can be written, before any work.
     fn check(&self) -> Result<()> {
         if self.path.extension().is_none_or(|extension| !extension.eq_ignore_ascii_case("svg")) {
             let problem = "expected a name that ends in .svg";
@@ -79,7 +79,7 @@ impl Output {
             .try_for_each(|path| files::check_writable(path, Existing::Replace))
     }
 
-    /// Writes both and says so.
+    /// Writes both files and reports their names.
     fn write(&self, drawing: &Drawing) -> Result<()> {
         write(&self.path, drawing)?;
         eprintln!("drawn in {}, its numbers in {}", self.path.display(), table_of(&self.path).display());
@@ -87,12 +87,12 @@ impl Output {
     }
 }
 
-/// Where the numbers of a picture go.
+/// The file for the numbers of a picture.
 fn table_of(picture: &Path) -> PathBuf {
     picture.with_extension("csv")
 }
 
-/// Writes a picture, and its numbers beside it.
+/// Writes a picture and the table of its numbers.
 pub fn write(picture: &Path, drawing: &Drawing) -> Result<()> {
     files::write_atomically(&table_of(picture), drawing.csv.as_bytes())?;
     files::write_atomically(picture, drawing.svg.as_bytes())

@@ -1,4 +1,4 @@
-//! Figures of what a model computes: `figure signal-flow`, `figure pca`.
+//! Figures of a model or a clip: `figure signal-flow`, `figure augmentation`, `figure pca`.
 
 use super::super::eval::{Acquaintance, check_fit, described};
 use super::super::options::{self, all_cores};
@@ -7,7 +7,7 @@ use super::super::source::{Found, Licensed};
 use super::super::{Done, Outcome, clip};
 use super::Output;
 use crate::corpus::condition::heard;
-use crate::report::augmentation::{self, Heard};
+use crate::report::augmentation::{self, AugmentedClip};
 use crate::report::embeddings::{self, Embeddings};
 use crate::report::{Figure, signal_flow};
 use clap::Args;
@@ -21,10 +21,10 @@ use reslstm::rng::RandomStream;
 use reslstm::train::augment::{Augment, add_noise, change_channel, stretch};
 use std::path::PathBuf;
 
-/// The longest clip of a signal flow: beyond it a frame is narrower than a pixel, and the picture grows without end.
+/// The longest clip of a figure, in frames: in a longer one a frame is narrower than a pixel.
 pub const MOST_FRAMES: usize = 700;
 
-/// One clip on its way through a model (Fig. 3): features, outputs of the LSTMs, attention.
+/// Draw one clip on its way through a model (Fig. 3): features, LSTM outputs, attention.
 #[derive(Debug, Args)]
 #[command(after_help = "Example: reslstm figure signal-flow clip.wav -o flow.svg")]
 pub struct SignalFlow {
@@ -49,12 +49,12 @@ impl SignalFlow {
     }
 }
 
-/// Of one clip's features `[T,D]`, not normalised. Errors are left to be named by the caller.
+/// Draws one clip, given by its features `[T,D]`, not normalised. The caller adds the file's name to errors.
 pub fn draw_signal_flow(predictor: &mut Predictor, features: &Matrix<f32>, name: &str) -> Result<Figure> {
     let prediction = predictor.predict_features(features)?;
     if features.rows() > MOST_FRAMES {
         let problem = format!("expected a clip of at most {MOST_FRAMES} frames, got {}", features.rows());
-        return Err(Error::new(Kind::Features, problem).advice("cut out the part to be shown"));
+        return Err(Error::new(Kind::Features, problem).advice("cut out the part to show"));
     }
     let x = predictor.normalised(features)?.clone();
     let trace = Trace::of(predictor.model(), &x);
@@ -66,18 +66,18 @@ pub fn draw_signal_flow(predictor: &mut Predictor, features: &Matrix<f32>, name:
     Ok(Figure { svg: signal_flow::svg(&title, &x, &trace, metadata), csv: signal_flow::csv(&x, &trace, metadata) })
 }
 
-/// What augmentation does to one clip: its features as recorded, and at the ends of what an epoch may hear.
+/// Draw one clip as recorded and augmented, at both ends of the range of each augmentation.
 #[derive(Debug, Args)]
-#[command(after_help = "Features are normalised by the clip's own statistics as recorded.
+#[command(after_help = "Features are normalised with the mean and standard deviation of the clip as recorded.
 
 Example: reslstm figure augmentation clip.wav -o augmentation.svg")]
 pub struct Augmentation {
     /// A recording (.wav)
     audio: PathBuf,
-    /// What is drawn: voices, anywhere, or a TOML file with speeds, conditions, stretch, channel and noise
+    /// Augmentation: voices, anywhere, or a TOML file with speeds, conditions, stretch, channel and noise
     #[arg(long, value_name = "NAME|FILE.toml", default_value = "voices")]
     augment: String,
-    /// Which noise is drawn
+    /// Seed of the noise
     #[arg(long, value_name = "S", default_value_t = 0)]
     seed: u64,
     #[command(flatten)]
@@ -90,58 +90,63 @@ impl Augmentation {
         let augment = options::augment(&self.augment)?;
         augment.check()?;
         let name = self.audio.file_name().unwrap_or_default().to_string_lossy();
-        let ways = read_input(&self.audio).and_then(|bytes| ways(&Recording::from_wav(&bytes)?, &augment, self.seed));
-        let ways = ways.map_err(|error| error.at(self.audio.display()))?;
-        let title = format!("{name}, as recorded and as an epoch of --augment {} may hear it", self.augment);
-        let svg = augmentation::svg(&title, &ways, &FeatureSettings::default());
-        self.output.write(&Figure { svg, csv: augmentation::csv(&ways) })?;
+        let clips = read_input(&self.audio)
+            .and_then(|bytes| augmented_clips(&Recording::from_wav(&bytes)?, &augment, self.seed));
+        let clips = clips.map_err(|error| error.at(self.audio.display()))?;
+        let title = format!("{name}, as recorded and as augmented by --augment {}", self.augment);
+        let svg = augmentation::svg(&title, &clips, &FeatureSettings::default());
+        self.output.write(&Figure { svg, csv: augmentation::csv(&clips) })?;
         Ok(Done::Everything)
     }
 }
 
-/// The clip as recorded, at the slowest and the fastest speed, in the other conditions, shortest and longest, through another channel,
-/// and with noise.
-fn ways(recording: &Recording, augment: &Augment, seed: u64) -> Result<Vec<Heard>> {
+/// The clip as recorded, at the slowest and the fastest speed, in the other conditions, shortest and longest, through another
+/// channel, and with noise.
+fn augmented_clips(recording: &Recording, augment: &Augment, seed: u64) -> Result<Vec<AugmentedClip>> {
     let mut front_end = FrontEnd::new(FeatureSettings::default(), recording.sample_rate)?;
     let recorded = front_end.features(&recording.samples)?;
     if recorded.rows() > MOST_FRAMES {
         let problem = format!("expected a clip of at most {MOST_FRAMES} frames, got {}", recorded.rows());
-        return Err(Error::new(Kind::Features, problem).advice("cut out the part to be shown"));
+        return Err(Error::new(Kind::Features, problem).advice("cut out the part to show"));
     }
     let normaliser = Normaliser::fit([&recorded])?;
     let recorded = normaliser.apply(&recorded)?;
-    let mut ways = vec![Heard { how: "as recorded".into(), features: recorded.clone() }];
+    let mut clips = vec![AugmentedClip { name: "as recorded".into(), features: recorded.clone() }];
     let speeds = augment.other_speeds();
     let ends = [speeds.first(), speeds.last()].into_iter().flatten().take(speeds.len());
     for &condition in ends.chain(&augment.conditions) {
         let heard = heard(condition, recording.clone())?;
         let features = normaliser.apply(&front_end.features(&heard.samples)?)?;
-        ways.push(Heard { how: condition.to_string(), features });
+        clips.push(AugmentedClip { name: condition.to_string(), features });
     }
     for factor in [1.0 - augment.stretch, 1.0 + augment.stretch].into_iter().filter(|&factor| factor != 1.0) {
         let mut features = Matrix::default();
         stretch(&recorded, (recorded.rows() as f64 * factor).round() as usize, &mut features);
-        ways.push(Heard { how: format!("stretched to {factor} of its frames"), features });
+        clips.push(AugmentedClip { name: format!("stretched to {factor} of its frames"), features });
     }
     if augment.channel > 0.0 {
         let mut features = recorded.clone();
         change_channel(augment.channel, &mut RandomStream::new(seed, "augment", 1), &mut features);
-        ways.push(Heard { how: format!("through a channel of {} standard deviations", augment.channel), features });
+        clips.push(AugmentedClip {
+            name: format!("through a channel of {} standard deviations", augment.channel),
+            features,
+        });
     }
     if augment.noise > 0.0 {
         let mut features = recorded;
         add_noise(augment.noise, &mut RandomStream::new(seed, "augment", 0), &mut features);
-        ways.push(Heard { how: format!("with noise of {} standard deviations", augment.noise), features });
+        clips.push(AugmentedClip { name: format!("with noise of {} standard deviations", augment.noise), features });
     }
-    Ok(ways)
+    Ok(clips)
 }
 
-/// Clips in two dimensions (Fig. 5): a model's embeddings beside averaged features, by emotion.
+/// Draw clips in two dimensions (Fig. 5): embeddings of a model and averaged features, by emotion.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "An embedding is a clip's context vector, before batch norm; features are normalised as the model sees them and averaged over \
-                  the frames of a clip. Each is shown along its first two principal components. Where the model was trained on \
-                  a fold of the data, its test speakers alone are shown.
+    after_help = "The embedding of a clip is its context vector before batch norm. Features are normalised as the model \
+                  reads them and averaged over the frames of the clip. Both are projected to their first two principal \
+                  components. If the model was trained on a fold of the data, only the clips of its test speakers are \
+                  shown.
 
 Example: reslstm figure pca ravdess --model cv-h64/models/run0-fold0.safetensors -o pca.svg"
 )]
@@ -172,7 +177,7 @@ impl Pca {
     }
 }
 
-/// Of the clips of the data that the model says most of: its test speakers', where it has any.
+/// Draws the clips of the model's test speakers, or all clips if it has none in the data.
 pub fn draw_embeddings(file: &ModelFile, metadata: &Metadata, data: &Licensed) -> Result<Figure> {
     let acquaintance = Acquaintance::of(metadata, data);
     let chosen = acquaintance.clips(metadata, data);
@@ -181,7 +186,7 @@ pub fn draw_embeddings(file: &ModelFile, metadata: &Metadata, data: &Licensed) -
         Acquaintance::Fold(fold) => format!("of the test speakers of fold {fold}"),
         Acquaintance::Everybody => "it was trained on".into(),
         Acquaintance::Namesakes => "of speakers whose names it was trained on".into(),
-        Acquaintance::Strangers => "of speakers it never heard".into(),
+        Acquaintance::Strangers => "of speakers it was not trained on".into(),
     };
     let title = format!("{}: {} clips {whose}", file.model().architecture(), clips.len());
     let normaliser = Normaliser::new(metadata.mean.clone(), metadata.std.clone())?;

@@ -1,5 +1,5 @@
-//! Figures of what `cv` made: `figure confusion`, `learning-curves`, `seeds`, `groups`, `parameters`; of what `robustness`
-//! made of it: `robustness`, `reliability`.
+//! Figures of the results of `cv`: `figure confusion`, `learning-curves`, `seeds`, `groups`, `parameters`; and of those of
+//! `robustness`: `robustness`, `reliability`.
 
 use super::super::{Done, Outcome};
 use super::Output;
@@ -12,7 +12,7 @@ use clap::Args;
 use reslstm::error::{Error, Kind, Result};
 use std::path::{Path, PathBuf};
 
-/// Reads a folder made by cv, and says where a run is missing.
+/// Reads a folder made by cv, with a note if runs are not finished.
 fn read(folder: &Path) -> Result<Results> {
     let results = Results::read(folder)?;
     let (finished, planned) = (results.runs.len(), results.plan.runs);
@@ -22,7 +22,7 @@ fn read(folder: &Path) -> Result<Results> {
     Ok(results)
 }
 
-/// What each class was taken for (Fig. 4), in per cent, over all runs and folds.
+/// Draw the confusion matrix (Fig. 4), in per cent, over all runs and folds.
 #[derive(Debug, Args)]
 #[command(after_help = "Example: reslstm figure confusion cv-h64 -o confusion.svg")]
 pub struct Confusion {
@@ -40,13 +40,13 @@ impl Confusion {
     }
 }
 
-/// Of all runs and folds.
+/// Draws all runs and folds together.
 pub fn draw_confusion(results: &Results) -> Figure {
     let ModelSummary { confusion, labels, .. } = ModelSummary::of(&results.runs);
     Figure { svg: confusion::svg(&title(results), &confusion, &labels), csv: confusion::csv(&confusion, &labels) }
 }
 
-/// Loss and validation UAR of a run, epoch by epoch, with warm restarts and the epochs kept.
+/// Draw loss and validation UAR of a run by epoch, with warm restarts and the kept epochs.
 #[derive(Debug, Args)]
 #[command(after_help = "Example: reslstm figure learning-curves cv-h64 --run 0 -o curves.svg")]
 pub struct LearningCurves {
@@ -83,14 +83,14 @@ impl LearningCurves {
     }
 }
 
-/// Of every fold of a run, or one.
+/// Draws every fold of a run, or one.
 pub fn draw_learning_curves(run: &RunResult, fold: Option<usize>) -> Figure {
     let (arch, protocol) = (run.settings.arch, run.settings.protocol);
     let title = format!("{arch}, {protocol} protocol, run {}: learning curves", run.run);
     Figure { svg: learning_curves::svg(&title, run, fold), csv: learning_curves::csv(run, fold) }
 }
 
-/// UAR of every fold of every run, and pooled.
+/// Draw the UAR of every fold of every run, and pooled.
 #[derive(Debug, Args)]
 #[command(after_help = "Example: reslstm figure seeds cv-h64 -o seeds.svg")]
 pub struct Seeds {
@@ -108,23 +108,23 @@ impl Seeds {
     }
 }
 
-/// Of all runs.
+/// Draws all runs.
 pub fn draw_seeds(results: &Results) -> Figure {
     Figure { svg: seeds::svg(&title(results), &results.runs), csv: seeds::csv(&results.runs) }
 }
 
-/// Recall by emotion, sex and intensity, with its spread over runs.
+/// Draw the recall by emotion, sex and intensity, with its spread over runs.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Of a sex or an intensity the recall is the UAR over the classes that occur: RAVDESS has no strong neutral. Both are read \
-                  from RAVDESS's names; other corpora are grouped by emotion alone.
+    after_help = "For sex and intensity the recall is the UAR over the classes that occur: RAVDESS has no strong neutral. \
+                  Both are read from RAVDESS file names; other corpora are grouped by emotion alone.
 
 Example: reslstm figure groups cv-h64 -o groups.svg"
 )]
 pub struct Groups {
     /// A folder made by cv
     results: PathBuf,
-    /// Beside them the recalls that the paper reports in its Fig. 4, of one run of ResLSTM-SA-h64
+    /// Add the recalls of the paper's Fig. 4, one run of ResLSTM-SA-h64
     #[arg(long)]
     paper: bool,
     #[command(flatten)]
@@ -139,28 +139,28 @@ impl Groups {
     }
 }
 
-/// Of all runs; beside them the recalls of the paper's Fig. 4, or not.
+/// Draws all runs, with the recalls of the paper's Fig. 4 if `paper`.
 pub fn draw_groups(results: &Results, paper: bool) -> Figure {
     let groups = groups::groups(results);
     Figure { svg: groups::svg(&title(results), &groups, paper), csv: groups::csv(&groups, &results.runs) }
 }
 
-/// Reads what robustness wrote.
+/// Reads the result of robustness.
 fn read_robustness(path: &Path) -> Result<Robustness> {
     let found: Robustness = read_json(path)?;
     if found.conditions.is_empty() {
-        let problem = "expected the result of robustness, found no condition in it";
+        let problem = "expected the result of robustness, found no conditions";
         return Err(Error::new(Kind::Data, problem).at(path.display()));
     }
     Ok(found)
 }
 
-/// UAR of speakers never heard, in every condition.
+/// Draw the UAR on the test speakers in every condition.
 #[derive(Debug, Args)]
 #[command(after_help = "Example: reslstm robustness cv-h64 ravdess -o robustness.json
          reslstm figure robustness robustness.json -o robustness.svg")]
 pub struct RobustnessFigure {
-    /// What robustness -o wrote
+    /// A file written by robustness -o
     result: PathBuf,
     #[command(flatten)]
     output: Output,
@@ -176,12 +176,12 @@ impl RobustnessFigure {
     }
 }
 
-/// Whether models are as right as they are sure: the reliability diagram, as recorded.
+/// Draw the reliability diagram: accuracy against confidence, as recorded.
 #[derive(Debug, Args)]
 #[command(after_help = "Example: reslstm robustness cv-h64 ravdess -o robustness.json
          reslstm figure reliability robustness.json -o reliability.svg")]
 pub struct Reliability {
-    /// What robustness -o wrote
+    /// A file written by robustness -o
     result: PathBuf,
     #[command(flatten)]
     output: Output,
@@ -197,11 +197,11 @@ impl Reliability {
     }
 }
 
-/// UAR against the number of parameters, beside the paper's Tables I and II.
+/// Draw the UAR against the number of parameters, with the paper's Tables I and II.
 #[derive(Debug, Args)]
 #[command(after_help = "Example: reslstm figure parameters cv-h32 cv-h64 cv-h128 -o parameters.svg")]
 pub struct Parameters {
-    /// Folders made by cv, or files summary.json
+    /// Folders made by cv, or summary.json files
     #[arg(required = true)]
     results: Vec<PathBuf>,
     #[command(flatten)]
@@ -223,7 +223,7 @@ impl Parameters {
     }
 }
 
-/// Of several models, beside those of the paper.
+/// Draws several models, with those of the paper.
 pub fn draw_parameters(models: &[ModelSummary]) -> Figure {
     let svg = parameters::svg("UAR on RAVDESS against the size of the model", models);
     Figure { svg, csv: parameters::csv(models) }

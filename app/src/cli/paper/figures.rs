@@ -18,14 +18,14 @@ use reslstm::error::{Error, Result};
 use reslstm::models::{ModelFile, Predictor};
 use std::path::{Path, PathBuf};
 
-/// Where they go; made where it is not there.
+/// The folder of the figures, created if it does not exist.
 fn folder(out: &Path) -> Result<PathBuf> {
     let folder = out.join("figures");
     std::fs::create_dir_all(&folder).map_err(|error| Error::io(folder.display(), error))?;
     Ok(folder)
 }
 
-/// What results alone can show.
+/// Draws the figures that need the results alone.
 pub fn draw_results(out: &Path) -> Result<()> {
     let (folder, all) = (folder(out)?, Results::read_all(out)?);
     for results in &all {
@@ -40,7 +40,7 @@ pub fn draw_results(out: &Path) -> Result<()> {
     write(&folder.join("parameters.svg"), &draw_parameters(&models))
 }
 
-/// What the model of the first run and fold of a row computes: for one test clip, and for all of them.
+/// Draws what the model of the first run and fold of a row computes, for one test clip and for all of them.
 pub fn draw_model(out: &Path, row: &str, split: &Split, data: &Licensed) -> Result<()> {
     let path = |what: &str| Ok(folder(out)?.join(format!("{row}-{what}.svg")));
     let file = model_path(&out.join(row), 0, split.fold());

@@ -1,4 +1,4 @@
-//! The tables of a folder of cross-validations, beside them in files.
+//! The tables of a folder of cross-validations, written to files in that folder.
 
 use crate::experiment::Results;
 use crate::files::{self, Existing};
@@ -16,7 +16,7 @@ pub struct Tables {
 }
 
 impl Tables {
-    /// Of every cross-validation in the folder that has a finished run.
+    /// Makes the tables from every cross-validation in the folder that has a finished run.
     pub fn of(folder: &Path) -> Result<Self> {
         let results = Results::read_all(folder)?;
         if results.is_empty() {
@@ -27,12 +27,12 @@ impl Tables {
         Ok(Tables { table2: Table2::of(&table1), table1 })
     }
 
-    /// That they can be written there later.
+    /// Checks that they can be written to a folder later.
     pub fn check_writable(folder: &Path) -> Result<()> {
         files::check_writable(&folder.join("table1.json"), Existing::Replace)
     }
 
-    /// As text, CSV and JSON.
+    /// Writes them as text, CSV and JSON.
     pub fn write(&self, folder: &Path) -> Result<()> {
         let text = |name: &str, text: String| files::write_atomically(&folder.join(name), text.as_bytes());
         text("table1.txt", self.table1.text())?;

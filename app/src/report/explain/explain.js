@@ -24,15 +24,15 @@ const lstms = data.lstms.map((lstm) => {
   return read;
 });
 
-/** What is looked at. */
+/** The selected frame, LSTM and unit. */
 const now = { t: 0, lstm: lstms.length - 1, unit: 0, held: false };
 
 // ---------------------------------------------------------------- colours
 
-/** Colours of zero to much, as light goes: from the paper's over green, dark or bright enough to be read in grey. */
+/** Colours from zero to large values: from the background over green; the brightness alone orders them too. */
 const sequential = () => [paper(), [0, 158, 115], theme.dark ? [220, 255, 240] : [0, 48, 36]];
 
-/** Colours of less than zero to more: blue, the paper's, orange. */
+/** Colours from negative to positive values: blue, background, orange. */
 const diverging = () =>
   theme.dark ? [[86, 180, 233], paper(), [240, 138, 74]] : [[0, 114, 178], paper(), [213, 94, 0]];
 
@@ -45,7 +45,7 @@ function between(stops, fraction) {
   return stops[below].map((from, k) => from + (place - below) * (stops[below + 1][k] - from));
 }
 
-/** The size that all but this share of the numbers stay below; never 0. */
+/** The magnitude that all but this share of the numbers are below; never 0. */
 function size(numbers, beyond = 0) {
   const sizes = numbers.map(Math.abs).sort();
   return sizes[Math.floor((1 - beyond) * (sizes.length - 1))] || 1;
@@ -102,15 +102,15 @@ function panel(section, { title, note, label, names = [], grow = 1, key = "", ls
   return plot;
 }
 
-/** Marks of the frame and the unit, above whatever is drawn. */
+/** Marks of the frame and the unit, above the drawing. */
 function mark(plot) {
   plot.insertAdjacentHTML("beforeend", `<i class="row"></i><i class="frame"></i>`);
 }
 
-/** All heat maps, to be coloured again where the paper changes its colour. */
+/** All heat maps, coloured again when the theme changes. */
 const heatMaps = [];
 
-/** A heat map [frames, rows], row 0 on top. `range` is what the ends of the colours stand for; where values lie beyond, `clipped`. */
+/** A heat map [frames, rows], row 0 on top. `range` holds the values at the ends of the colours; `clipped` if values lie beyond. */
 function heatMap(section, values, range, options) {
   const [low, high] = range;
   const signed = low < 0;
@@ -140,7 +140,7 @@ function heatMap(section, values, range, options) {
   });
 }
 
-/** Lines over the frames; `height` says how high a value stands, 0 to 1. Frame t is at t + 1/2, as in the heat maps. */
+/** Lines over the frames; `height` gives the height of a value, 0 to 1. Frame t is at t + 1/2, as in the heat maps. */
 function lines(section, series, height, options) {
   const key = series.length < 2 ? "" : series.map(({ name, style }) =>
     `<svg viewBox="0 0 10 4" preserveAspectRatio="none"><path class="${style}" d="M0 2H10"/></svg>${name}`).join(" ");
@@ -155,12 +155,12 @@ function lines(section, series, height, options) {
   mark(plot);
 }
 
-/** The sound's smallest and largest sample in every slice of time; a frame is centred on its moment. */
+/** The smallest and largest sample of every time slice; a frame is centred on its time. */
 function waveform(section) {
   const peaks = matrix(data.waveform);
   const slices = peaks.numbers.length / 2;
   const loudest = size(peaks.numbers);
-  const plot = panel(section, { title: "sound", note: "its waveform", grow: 0.7,
+  const plot = panel(section, { title: "sound", note: "waveform", grow: 0.7,
     label: `waveform of ${data.duration.toFixed(2)} seconds` });
   const point = (n, side) => {
     const at = 0.5 + (data.duration / seconds) * (n + 0.5) / slices;
@@ -195,17 +195,17 @@ function clipPanels() {
     label: `heat map of ${x.columns} features, normalised, over ${frames} frames` });
   const most = size(attention.numbers);
   lines(section, [{ numbers: attention.numbers, style: "blue", filled: true }], (alpha) => alpha / most, {
-    title: "α", note: "attention: how much a frame counts", grow: 0.8, names: ends(short(most), "0"), label: "attention weights over the frames" });
+    title: "α", note: "attention: weight of each frame", grow: 0.8, names: ends(short(most), "0"), label: "attention weights over the frames" });
   const classes = labels.map((name, k) => [(k + 0.5) / labels.length, name, k === data.label ? "label" : ""]);
   heatMap(section, probabilities, [0, 1], { title: "P", note: "probabilities of the clip so far", grow: 1.5, names: classes,
     label: `heat map of the probabilities of ${data.labels.length} classes after every frame` });
   gradients(section);
-  heatMap(section, saliency, [0, size(saliency.numbers, 0.005)], { title: "|∂L/∂x|", note: "which input matters", grow: 1.7,
+  heatMap(section, saliency, [0, size(saliency.numbers, 0.005)], { title: "|∂L/∂x|", note: "saliency of the inputs", grow: 1.7,
     names: featureNames, clipped: true, label: "heat map: how much the loss depends on every feature of every frame" });
   ticks(section);
 }
 
-/** How far the gradient reaches, on a logarithmic axis. */
+/** Norms of the gradients over the frames, on a logarithmic axis. */
 function gradients(section) {
   const styles = ["blue", "vermillion", "green"];
   const series = lstms.map(({ name, gradient }, n) => ({ name, numbers: gradient.numbers, style: styles[n] }));
@@ -240,7 +240,7 @@ function lstmPanels(lstm, n) {
 const ACTIVATIONS = { i: "σ", f: "σ", g: "tanh", o: "σ" };
 const NAMES = { i: "input gate", f: "forget gate", g: "candidate", o: "output gate" };
 
-/** A formula, and below it line by line what becomes of it. */
+/** A formula, and below it the lines with its numbers. */
 const equation = (formula, note, ...steps) =>
   `<div class="equation"><p>${formula} <span class="note">${note}</span></p>${steps.map((step) => `<p>${step}</p>`).join("")}</div>`;
 
@@ -289,7 +289,7 @@ function bars() {
 
 // ---------------------------------------------------------------- where we are
 
-/** Changes what is looked at, and shows it everywhere. */
+/** Changes the selection and updates every panel. */
 function show(change) {
   Object.assign(now, change);
   now.t = Math.min(Math.max(now.t, 0), frames - 1);
@@ -366,5 +366,5 @@ clipPanels();
 heatMaps.forEach((draw) => draw());
 listen();
 player();
-const asked = (name, otherwise) => (address.has(name) ? Number(address.get(name)) : otherwise);
-show({ t: asked("t", 0), lstm: Math.min(Math.max(asked("lstm", lstms.length) - 1, 0), lstms.length - 1), unit: asked("unit", 0) });
+const given = (name, otherwise) => (address.has(name) ? Number(address.get(name)) : otherwise);
+show({ t: given("t", 0), lstm: Math.min(Math.max(given("lstm", lstms.length) - 1, 0), lstms.length - 1), unit: given("unit", 0) });

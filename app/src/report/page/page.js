@@ -2,7 +2,7 @@
 
 const data = JSON.parse(document.getElementById("data").textContent);
 
-/** Light or dark, whatever the reader's system prefers; `#theme=dark` in the address has the last word. */
+/** Light or dark, whatever the reader's system prefers; `#theme=dark` in the address overrides it. */
 const theme = {
   listeners: [],
   get dark() {
@@ -14,12 +14,12 @@ const theme = {
     for (const listener of this.listeners) listener();
   },
 };
-/** What stands behind the # of the address: `#t=40&theme=dark`. */
+/** The parameters after the # of the address: `#t=40&theme=dark`. */
 const address = new URLSearchParams(location.hash.slice(1));
 if (address.has("theme")) document.documentElement.dataset.theme = address.get("theme");
 document.getElementById("theme").addEventListener("click", () => theme.set(theme.dark ? "light" : "dark"));
 
-/** Text as HTML shows it. */
+/** Text with its special characters escaped for HTML. */
 function escaped(text) {
   const element = document.createElement("i");
   element.textContent = text;

@@ -1,4 +1,4 @@
-// On paper nothing can be opened any more.
+// Printed pages show all details.
 addEventListener("beforeprint", () => {
   for (const details of document.querySelectorAll("details")) details.open = true;
 });
