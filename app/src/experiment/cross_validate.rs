@@ -271,7 +271,7 @@ pub fn fold_record(split: &Split, outcome: &Outcome) -> FoldRecord {
         confusion: outcome.confusion.clone(),
         seconds: epochs.seconds.iter().sum(),
         epochs,
-        others: outcome.others.clone(),
+        others: outcome.variants.clone(),
     }
 }
 

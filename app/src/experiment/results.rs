@@ -4,7 +4,7 @@ use crate::calendar::date_of_day;
 use reslstm::data::folds::Split;
 use reslstm::models::Architecture;
 use reslstm::train::metrics::{Confusion, Spread};
-use reslstm::train::run::{EpochRecord, Other};
+use reslstm::train::run::{EpochRecord, PredictorVariant};
 use reslstm::train::settings::{Protocol, Settings};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -30,7 +30,7 @@ pub struct FoldRecord {
     pub epochs: Epochs,
     /// What else the training predicts, where it is the average that is kept.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub others: Vec<Other>,
+    pub others: Vec<PredictorVariant>,
 }
 
 /// The epochs of a training: a column a quantity, as that is a third of the size of a record an epoch.
@@ -121,7 +121,7 @@ impl RunResult {
         let ways = folds.first().map_or(&[][..], |fold| &fold.others).iter().map(|other| other.name.clone());
         let pooled = |name: String| {
             let all = folds.iter().map(|fold| fold.others.iter().find(|other| other.name == name));
-            let all = all.collect::<Option<Vec<&Other>>>()?;
+            let all = all.collect::<Option<Vec<&PredictorVariant>>>()?;
             let mut confusion = Confusion::new(labels.len());
             all.iter().for_each(|other| confusion.add(&other.confusion));
             let models = all.iter().map(|other| other.models).max().unwrap_or(0);

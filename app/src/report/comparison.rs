@@ -200,7 +200,7 @@ impl Counted {
 mod tests {
     use super::*;
     use crate::report::example::results;
-    use reslstm::train::run::Other;
+    use reslstm::train::run::PredictorVariant;
 
     #[test]
     fn every_way_is_a_row_and_is_compared_with_the_first() {
@@ -221,7 +221,7 @@ mod tests {
                     .collect();
                 let mut confusion = Confusion::new(8);
                 right.iter().for_each(|&class| confusion.count(class, class));
-                fold.others = vec![Other { name: "right".into(), models: 3, predictions: right, confusion }];
+                fold.others = vec![PredictorVariant { name: "right".into(), models: 3, predictions: right, confusion }];
             }
             *run = RunResult::pool(
                 run.run,
