@@ -120,7 +120,7 @@ fn epoch(c: &mut Criterion) {
         |n: usize| Example { frames: Matrix::from_vec(frames(n), INPUTS, random(frames(n) * INPUTS)), label: n % 8 };
     let task = Task {
         examples: (0..240).map(example).collect(),
-        heard: Default::default(),
+        conditioned: Default::default(),
         train: (0..240).collect(),
         validation: Vec::new(),
         test: Vec::new(),

@@ -1,17 +1,17 @@
-//! The search against Optuna: splits, and densities at fixed points, of every case under `tests/golden/tpe`, or under
+//! The search compared with Optuna: splits, and densities at fixed points, for every case in `tests/golden/tpe`, or in
 //! `$RESLSTM_GOLDEN_DIR/tpe`.
 
 use reslstm_cli::tune::{Space, State, Trial, tpe};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
-/// Both sides take logarithms of sums of the same terms in f64; `erfc` of two libraries differs in its last digits.
+/// Both programs take logarithms of sums of the same terms in f64; `erfc` of two libraries differs in the last digits.
 const TOLERANCE: f64 = 1e-9;
 
 #[test]
 fn golden_tpe_cases_are_reproduced() {
     let root = std::env::var_os("RESLSTM_GOLDEN_DIR").map_or("tests/golden".into(), PathBuf::from);
-    // Tests run in the folder of their package; a relative path means the workspace's.
+    // Tests run in the folder of their package; relative paths start at the workspace.
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(root).join("tpe");
     let entries = std::fs::read_dir(&dir).unwrap_or_else(|e| panic!("{}: {e}", dir.display()));
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
@@ -30,7 +30,7 @@ fn golden_tpe_cases_are_reproduced() {
     println!("{} files, {cases} cases, largest error {worst:.1e}", files.len());
 }
 
-/// Compares everything of a case; the largest error of a logarithm.
+/// Compares one case; returns the largest error of a logarithm.
 fn reproduce(file: &Path, case_number: usize, case: &Value) -> f64 {
     let place = format!("{}, case {case_number}", file.display());
     let space = Space::preset("paper").unwrap();

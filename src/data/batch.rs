@@ -5,7 +5,7 @@ use crate::packed::{Packed, Padding};
 use crate::scalar::Scalar;
 use std::cmp::Reverse;
 
-/// One clip, ready for a model.
+/// One clip as a model reads it.
 #[derive(Clone, Debug)]
 pub struct Example<S> {
     /// Normalised features, `[T,D]`.
@@ -17,21 +17,21 @@ pub struct Example<S> {
 /// Several clips, sorted by length and packed. Reused from batch to batch.
 #[derive(Clone, Debug, Default)]
 pub struct Batch<S> {
-    /// Which row is which frame of which clip.
+    /// Where each frame of each clip is, for `N` clips.
     pub layout: Packed,
-    /// Frames, `[F,D]`.
+    /// Normalised features, `[F,D]`: one row per frame of the batch, in the layout's order.
     pub x: Matrix<S>,
-    /// Class of each clip, in the order of the layout.
+    /// Class of each clip, `[N]`, in the order of the layout.
     pub labels: Vec<usize>,
-    /// Which of the clips asked for each clip of the layout is.
+    /// For each clip of the layout its position in the `picks` of [`fill`](Batch::fill), `[N]`.
     pub order: Vec<usize>,
 }
 
 impl<S: Scalar> Batch<S> {
-    /// Gathers `examples[picks[0]], examples[picks[1]], …`.
+    /// Gathers `examples[picks[0]], examples[picks[1]], …`, longest first.
     ///
     /// # Panics
-    /// If nothing is picked, or a clip has no frame.
+    /// If `picks` is empty, or a clip has no frame.
     pub fn fill(&mut self, examples: &[Example<S>], picks: &[usize], padding: Padding) {
         let length = |pick: usize| examples[picks[pick]].frames.rows();
         self.order.clear();
@@ -49,7 +49,7 @@ impl<S: Scalar> Batch<S> {
     }
 }
 
-/// Cuts `clips` into batches of `size`; a last batch of one clip joins the batch before it, as one clip alone has no variance.
+/// Cuts `clips` into batches of `size`. A last batch of one clip joins the batch before it: batch norm needs two clips.
 pub fn batches(clips: &[usize], size: usize) -> impl Iterator<Item = &[usize]> {
     let mut rest = clips;
     std::iter::from_fn(move || {
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_single_last_clip_joins_the_batch_before() {
+    fn a_last_clip_alone_joins_the_batch_before_it() {
         let sizes = |n: usize, size| batches(&(0..n).collect::<Vec<_>>(), size).map(<[usize]>::len).collect::<Vec<_>>();
         assert_eq!(sizes(9, 4), [4, 5]);
         assert_eq!(sizes(10, 4), [4, 4, 2]);

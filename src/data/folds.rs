@@ -1,6 +1,6 @@
-//! Folds: which speakers a model learns from, which choose its best epoch, and which test it.
+//! Folds: which speakers train a model, which choose its best epoch, and which test it.
 //!
-//! No speaker ever stands on two sides, so a score says how well a model understands people it has never heard.
+//! No speaker is in two parts of a split, so a test score measures recognition of speakers that are new to the model.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind, Result};
 
-/// How many folds there are when nothing else is asked for: the paper's number.
+/// Number of folds by default: the paper's.
 const STANDARD: usize = 5;
 
 /// The paper's folds of RAVDESS's 24 actors: test speakers, validation speakers.
@@ -22,9 +22,9 @@ const PAPER: [(&[usize], &[usize]); STANDARD] = [
     (&[1, 4, 9, 22], &[2, 5]),
 ];
 
-/// One division of a corpus's speakers. Three sides, none of them empty, no speaker on two of them.
+/// One split of a corpus's speakers into training, validation and test. No part is empty; no speaker is in two parts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Sides")]
+#[serde(try_from = "UncheckedSplit")]
 pub struct Split {
     fold: usize,
     train: Vec<String>,
@@ -32,9 +32,9 @@ pub struct Split {
     test: Vec<String>,
 }
 
-/// What a [`Split`] is read from, before it is checked.
+/// A [`Split`] as read from a file, before it is checked.
 #[derive(Deserialize)]
-struct Sides {
+struct UncheckedSplit {
     fold: usize,
     train: Vec<String>,
     validation: Vec<String>,
@@ -42,30 +42,30 @@ struct Sides {
 }
 
 impl Split {
-    /// Fold number `fold`, with the speakers of its three sides, in any order.
+    /// The split of fold `fold` (from 0). Speakers may come in any order.
     ///
     /// # Errors
-    /// [`Kind::Data`] if a side is empty or a speaker stands on two sides, or twice on one; the message names them.
+    /// [`Kind::Data`] if a part is empty, or a speaker is in two parts or twice in one; the message names them.
     pub fn new(fold: usize, train: Vec<String>, validation: Vec<String>, test: Vec<String>) -> Result<Self> {
         let mut split = Split { fold, train, validation, test };
         let wrong = |problem: String| Error::new(Kind::Data, problem).at(format!("fold {fold}"));
         let mut seen: Vec<(&str, &str)> = Vec::new();
-        for (side, speakers) in split.sides() {
+        for (part, speakers) in split.parts() {
             if speakers.is_empty() {
-                return Err(wrong(format!("no speaker is left for {side}")).advice(
+                return Err(wrong(format!("no speaker is left for {part}")).advice(
                     "training, validation and test need at least one speaker each: use more speakers or folds",
                 ));
             }
             for speaker in speakers {
                 if let Some((_, other)) = seen.iter().find(|(earlier, _)| earlier == speaker) {
-                    return Err(wrong(format!("speaker `{speaker}` stands in {other} and in {side}"))
-                        .advice("a speaker belongs to one side, or the score is of people the model has heard"));
+                    return Err(wrong(format!("speaker `{speaker}` is in {other} and in {part}"))
+                        .advice("put each speaker into one part: test speakers must be new to the model"));
                 }
-                seen.push((speaker, side));
+                seen.push((speaker, part));
             }
         }
-        for side in [&mut split.train, &mut split.validation, &mut split.test] {
-            side.sort();
+        for part in [&mut split.train, &mut split.validation, &mut split.test] {
+            part.sort();
         }
         Ok(split)
     }
@@ -75,49 +75,49 @@ impl Split {
         self.fold
     }
 
-    /// Whom the weights, and the mean and deviation of the features, are learnt from; sorted.
+    /// Training speakers, sorted: they give the weights, and the mean and standard deviation of the features.
     pub fn train(&self) -> &[String] {
         &self.train
     }
 
-    /// Whose score chooses the epoch; sorted.
+    /// Validation speakers, sorted: their score chooses the epoch.
     pub fn validation(&self) -> &[String] {
         &self.validation
     }
 
-    /// Whose score is reported; sorted.
+    /// Test speakers, sorted: their score is reported.
     pub fn test(&self) -> &[String] {
         &self.test
     }
 
-    /// That every speaker of the split speaks in the corpus.
+    /// Checks that every speaker of the split is in the corpus.
     ///
     /// # Errors
     /// [`Kind::Data`] naming the first speaker that is not among `speakers`.
     pub fn check_speakers(&self, speakers: &[String]) -> Result<()> {
-        for (side, names) in self.sides() {
+        for (part, names) in self.parts() {
             if let Some(unknown) = names.iter().find(|name| !speakers.contains(name)) {
                 let problem =
-                    format!("{side} names speaker `{unknown}`, who is not in the data: {}", speakers.join(", "));
+                    format!("{part} names speaker `{unknown}`, who is not in the data: {}", speakers.join(", "));
                 return Err(Error::new(Kind::Data, problem).at(format!("fold {}", self.fold)));
             }
         }
         Ok(())
     }
 
-    fn sides(&self) -> [(&'static str, &[String]); 3] {
+    fn parts(&self) -> [(&'static str, &[String]); 3] {
         [("training", &self.train), ("validation", &self.validation), ("test", &self.test)]
     }
 }
 
-impl TryFrom<Sides> for Split {
+impl TryFrom<UncheckedSplit> for Split {
     type Error = Error;
-    fn try_from(sides: Sides) -> Result<Self> {
-        Split::new(sides.fold, sides.train, sides.validation, sides.test)
+    fn try_from(split: UncheckedSplit) -> Result<Self> {
+        Split::new(split.fold, split.train, split.validation, split.test)
     }
 }
 
-/// Which folds to run, as `--folds` says it: `all`, `0,3`, `k=5`, `loso` or `within=0:4`.
+/// The folds to run, in the syntax of `--folds`: `all`, `0,3`, `k=5`, `loso` or `within=0:4`.
 ///
 /// ```
 /// use reslstm::data::folds::FoldPlan;
@@ -131,19 +131,19 @@ impl TryFrom<Sides> for Split {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum FoldPlan {
-    /// `all`, or the numbers of some: the paper's five folds where the speakers are RAVDESS's 24 actors, the five folds
-    /// of `k=5` for any other corpus. Ascending numbers from 0 to 4.
+    /// `all`, or the numbers of some folds, ascending, 0 to 4. They are the paper's folds if the speakers are RAVDESS's 24
+    /// actors, otherwise those of `k=5`.
     Standard(Vec<usize>),
-    /// `k=5`: this many folds, at least 2.
+    /// `k=5`: this number of folds, at least 2.
     KFold(usize),
-    /// `loso`: leave one speaker out, a fold a speaker.
+    /// `loso`: leave one speaker out, one fold per speaker.
     LeaveOneSpeakerOut,
-    /// `within=0:4`: the speakers that a standard fold does not test, divided into folds of their own. What is chosen by their
-    /// scores is chosen without its test speakers: the inner folds of a nested cross-validation.
+    /// `within=0:4`: the inner folds of a nested cross-validation. They divide the speakers that a standard fold does not
+    /// test, so choices made by their scores never see its test speakers.
     Within {
-        /// The standard fold whose test speakers take no part.
+        /// The standard fold whose test speakers are left out.
         fold: usize,
-        /// This many folds of the others, at least 2.
+        /// Number of inner folds, at least 2.
         folds: usize,
     },
 }
@@ -154,18 +154,18 @@ impl FoldPlan {
         FoldPlan::Standard((0..STANDARD).collect())
     }
 
-    /// The splits of a corpus with these speakers, in the order of the folds. A function of the speakers' names alone:
-    /// no seed, so that runs with different seeds can be compared.
+    /// The splits of a corpus with these speakers, in the order of the folds. They depend on the speakers' names alone, not
+    /// on a seed, so that runs with different seeds can be compared.
     ///
-    /// RAVDESS's actors are recognised as `1`, `01` or `Actor_01` to 24. Otherwise the sorted speakers are dealt out in
-    /// turn, and fold `f` tests the `f`-th hand. With an even number of folds every round begins one hand later: the
-    /// sexes of numbered speakers often alternate, as RAVDESS's do, and plain turns would give folds of men and folds
-    /// of women. The validation speakers are the first half of the next fold's hand, rounded down but at least one: two
-    /// for RAVDESS, as in the paper.
+    /// RAVDESS's actors are recognised as `1`, `01` or `Actor_01` to 24. Other speakers are sorted and dealt round robin into
+    /// one group per fold; fold `f` tests group `f`. With an even number of folds, every round begins one group later.
+    /// Without that, folds of men and folds of women would come out where the sexes alternate, as they do in RAVDESS. The
+    /// validation speakers are the first half of the next group, rounded down but at least one: two for RAVDESS, as in
+    /// the paper.
     ///
     /// # Errors
-    /// [`Kind::Data`] if there are fewer speakers than folds, or too few to fill the three sides; [`Kind::Settings`] if
-    /// the plan was not made by [`all`](FoldPlan::all) or from text and asks for what there is not.
+    /// [`Kind::Data`] if there are fewer speakers than folds, or too few for training, validation and test;
+    /// [`Kind::Settings`] if the plan was built by hand and names a fold that does not exist.
     pub fn splits(&self, speakers: &[String]) -> Result<Vec<Split>> {
         self.check()?;
         let speakers: Vec<String> = speakers.iter().collect::<BTreeSet<_>>().into_iter().cloned().collect();
@@ -264,7 +264,7 @@ impl From<FoldPlan> for String {
     }
 }
 
-/// The names of RAVDESS's actors 1 to 24 in the order of their numbers, if these are the speakers' names.
+/// The speakers' names in the order of RAVDESS's actors 1 to 24; `None` if they are other speakers.
 fn actors_by_number(speakers: &[String]) -> Option<Vec<&String>> {
     let number = |name: &String| name.strip_prefix("Actor_").unwrap_or(name).parse::<usize>().ok();
     let mut actors: Vec<(usize, &String)> =
@@ -273,7 +273,7 @@ fn actors_by_number(speakers: &[String]) -> Option<Vec<&String>> {
     actors.iter().map(|(number, _)| *number).eq(1..=24).then(|| actors.into_iter().map(|(_, name)| name).collect())
 }
 
-/// The five standard folds of sorted speakers: the paper's, where they are its actors.
+/// The five standard folds of sorted speakers: the paper's if the speakers are RAVDESS's actors.
 fn standard_splits(speakers: &[String]) -> Result<Vec<Split>> {
     match actors_by_number(speakers) {
         Some(actors) => paper_splits(&actors),
@@ -301,18 +301,18 @@ fn dealt_splits(speakers: &[String], folds: usize) -> Result<Vec<Split>> {
         };
         return Err(Error::new(Kind::Data, problem)
             .at("folds")
-            .advice("`k=3` asks for three folds, `loso` for one a speaker"));
+            .advice("`k=3` makes three folds, `loso` one per speaker"));
     }
-    let mut hands = vec![Vec::new(); folds];
+    let mut groups = vec![Vec::new(); folds];
     for (turn, speaker) in speakers.iter().enumerate() {
         let later = if folds.is_multiple_of(2) { turn / folds } else { 0 };
-        hands[(turn + later) % folds].push(speaker.clone());
+        groups[(turn + later) % folds].push(speaker.clone());
     }
     let split = |fold: usize| {
-        let next = &hands[(fold + 1) % folds];
+        let next = &groups[(fold + 1) % folds];
         let (validation, rest) = next.split_at((next.len() / 2).max(1));
-        let others = (2..folds).flat_map(|ahead| &hands[(fold + ahead) % folds]);
-        Split::new(fold, rest.iter().chain(others).cloned().collect(), validation.to_vec(), hands[fold].clone())
+        let others = (2..folds).flat_map(|ahead| &groups[(fold + ahead) % folds]);
+        Split::new(fold, rest.iter().chain(others).cloned().collect(), validation.to_vec(), groups[fold].clone())
     };
     (0..folds).map(split).collect()
 }
@@ -329,8 +329,8 @@ mod tests {
         names.iter().map(|name| name.to_string()).collect()
     }
 
-    /// What every plan must deliver: nobody on two sides, everybody somewhere in every fold, and tested exactly once.
-    fn assert_sound(splits: &[Split], speakers: &[String]) {
+    /// What holds for every plan: each fold uses every speaker once, and each speaker is tested once.
+    fn assert_valid(splits: &[Split], speakers: &[String]) {
         for (index, split) in splits.iter().enumerate() {
             assert_eq!(split.fold(), index);
             split.check_speakers(speakers).unwrap();
@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn the_paper_s_folds_of_the_paper_s_speakers() {
+    fn ravdess_actors_get_the_folds_of_the_paper() {
         let splits = FoldPlan::all().splits(&names(24)).unwrap();
         let expected: [(&[&str], &[&str]); 5] = [
             (&["02", "05", "14", "15", "16"], &["03", "06"]),
@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn ravdess_s_actors_are_recognised_however_they_are_written() {
+    fn ravdess_actors_are_recognised_in_every_spelling() {
         for style in [|n: usize| n.to_string(), |n| format!("Actor_{n:02}")] {
             let speakers: Vec<String> = (1..=24).rev().map(style).collect();
             let splits = FoldPlan::all().splits(&speakers).unwrap();
@@ -389,37 +389,37 @@ mod tests {
         // 24 speakers that are not the actors, and actors that are not all 24, get five other folds.
         for speakers in [(2..=25).map(|n| format!("{n:02}")).collect(), names(23)] {
             let splits = FoldPlan::all().splits(&speakers).unwrap();
-            assert_sound(&splits, &speakers);
+            assert_valid(&splits, &speakers);
             assert_eq!(splits, FoldPlan::KFold(5).splits(&speakers).unwrap());
         }
     }
 
     #[test]
-    fn dealt_folds_are_sound_for_any_number_of_speakers() {
+    fn folds_are_valid_for_any_number_of_speakers() {
         for count in 3..=30 {
             let speakers = names(count);
             for folds in 3..=count {
                 let splits = FoldPlan::KFold(folds).splits(&speakers).unwrap();
                 assert_eq!(splits.len(), folds);
-                assert_sound(&splits, &speakers);
+                assert_valid(&splits, &speakers);
                 let sizes: Vec<usize> = splits.iter().map(|split| split.test().len()).collect();
                 assert!(sizes.iter().max().unwrap() - sizes.iter().min().unwrap() <= 1, "{sizes:?}");
             }
             let splits = FoldPlan::LeaveOneSpeakerOut.splits(&speakers).unwrap();
-            assert_sound(&splits, &speakers);
+            assert_valid(&splits, &speakers);
             assert!(splits.iter().all(|split| split.test().len() == 1 && split.validation().len() == 1));
         }
     }
 
     #[test]
-    fn folds_within_a_fold_never_meet_its_test_speakers() {
+    fn inner_folds_leave_out_the_test_speakers_of_the_outer_fold() {
         for speakers in [names(24), names(13)] {
             for (fold, outer) in FoldPlan::all().splits(&speakers).unwrap().iter().enumerate() {
                 let splits = format!("within={fold}:4").parse::<FoldPlan>().unwrap().splits(&speakers).unwrap();
                 let others: Vec<String> =
                     speakers.iter().filter(|name| !outer.test().contains(name)).cloned().collect();
                 assert_eq!(splits.len(), 4);
-                assert_sound(&splits, &others);
+                assert_valid(&splits, &others);
             }
         }
         let error = FoldPlan::Within { fold: 5, folds: 4 }.splits(&names(24)).unwrap_err();
@@ -427,10 +427,10 @@ mod tests {
     }
 
     #[test]
-    fn two_folds_train_on_the_half_that_does_not_validate() {
+    fn with_two_folds_validation_speakers_come_from_the_training_half() {
         let speakers = names(9);
         let splits = FoldPlan::KFold(2).splits(&speakers).unwrap();
-        assert_sound(&splits, &speakers);
+        assert_valid(&splits, &speakers);
         let sizes: Vec<_> = splits.iter().map(|s| (s.train().len(), s.validation().len(), s.test().len())).collect();
         assert_eq!(sizes, [(2, 2, 5), (3, 2, 4)]);
         let error = FoldPlan::KFold(2).splits(&names(3)).unwrap_err();
@@ -438,7 +438,7 @@ mod tests {
     }
 
     #[test]
-    fn folds_depend_on_the_names_alone() {
+    fn folds_depend_on_speaker_names_alone() {
         let speakers = strings(&["dora", "anna", "ben", "carl", "emil", "fay", "gus"]);
         let splits = FoldPlan::KFold(3).splits(&speakers).unwrap();
         let mut repeated = speakers.clone();
@@ -449,7 +449,7 @@ mod tests {
     }
 
     #[test]
-    fn folds_mix_the_sexes_whether_they_alternate_or_come_one_after_the_other() {
+    fn folds_mix_men_and_women() {
         for folds in 2..=12 {
             for split in FoldPlan::KFold(folds).splits(&names(24)).unwrap() {
                 let numbers: Vec<i32> = split.test().iter().map(|name| name.parse().unwrap()).collect();
@@ -462,20 +462,20 @@ mod tests {
     }
 
     #[test]
-    fn hands_dealt_on_paper() {
-        // Four hands of nine: 1 2 3 4, then from the second hand on 5 6 7 8, then from the third on 9.
+    fn groups_of_nine_speakers_worked_by_hand() {
+        // Four groups of nine: 1 2 3 4, then from the second group on 5 6 7 8, then from the third on 9.
         let splits = FoldPlan::KFold(4).splits(&names(9)).unwrap();
-        let hands = splits.iter().map(Split::test).collect::<Vec<_>>();
-        assert_eq!(hands, [["01", "08"].as_slice(), &["02", "05"], &["03", "06", "09"], &["04", "07"]]);
+        let groups = splits.iter().map(Split::test).collect::<Vec<_>>();
+        assert_eq!(groups, [["01", "08"].as_slice(), &["02", "05"], &["03", "06", "09"], &["04", "07"]]);
         assert_eq!(splits[1].validation(), ["03"]);
         assert_eq!(splits[1].train(), ["01", "04", "06", "07", "08", "09"]);
-        // Three hands: plain turns.
+        // Three groups: plain round robin.
         let splits = FoldPlan::KFold(3).splits(&names(7)).unwrap();
         assert_eq!(splits[0].test(), ["01", "04", "07"]);
     }
 
     #[test]
-    fn too_few_speakers_are_counted() {
+    fn too_few_speakers_are_refused() {
         let refusal = |plan: FoldPlan, count| {
             let error = plan.splits(&names(count)).unwrap_err();
             assert_eq!(error.kind(), Kind::Data);
@@ -510,7 +510,7 @@ mod tests {
     }
 
     #[test]
-    fn plans_that_cannot_be_are_refused() {
+    fn invalid_plans_are_refused() {
         let refusal = |text: &str| {
             let error = text.parse::<FoldPlan>().unwrap_err();
             assert_eq!(error.kind(), Kind::Settings);
@@ -529,7 +529,7 @@ mod tests {
     }
 
     #[test]
-    fn a_split_keeps_its_sides_apart() {
+    fn a_split_keeps_its_speakers_apart() {
         let split = |train: &[&str], validation: &[&str], test: &[&str]| {
             Split::new(7, strings(train), strings(validation), strings(test))
         };
@@ -538,7 +538,7 @@ mod tests {
             assert_eq!(error.kind(), Kind::Data);
             error.to_string()
         };
-        let twice = |speaker, one, other| format!("fold 7: speaker `{speaker}` stands in {one} and in {other} (");
+        let twice = |speaker, one, other| format!("fold 7: speaker `{speaker}` is in {one} and in {other} (");
         assert!(refusal(split(&["a", "b"], &["c"], &["d", "b"])).starts_with(&twice("b", "training", "test")));
         assert!(refusal(split(&["a", "b"], &["a"], &["d"])).starts_with(&twice("a", "training", "validation")));
         assert!(refusal(split(&["a"], &["c", "d"], &["d"])).starts_with(&twice("d", "validation", "test")));

@@ -1,12 +1,12 @@
-//! Data: labelled clips, who speaks them, and which of them a model may see.
+//! Data: clips with their labels and speakers, folds, batches, and the scaling of feature columns.
 //!
-//! | file           | what                                                                               |
+//! | file           | content                                                                            |
 //! |----------------|------------------------------------------------------------------------------------|
-//! | [`condition`]  | ways to hear a recording: in noise, over a telephone, faster                       |
+//! | [`condition`]  | recording conditions: noise, telephone, another speed                              |
 //! | [`batch`]      | clips gathered into the packed layout                                              |
 //! | [`folds`]      | which speakers train, validate and test                                            |
 //!
-//! Nothing here opens a file: folders are walked, and features made and cached, by whoever calls.
+//! Nothing here opens a file: the caller finds recordings and computes features.
 
 pub mod batch;
 pub mod condition;
@@ -20,39 +20,39 @@ use crate::labels::Labels;
 use crate::matrix::Matrix;
 use condition::Condition;
 
-/// One utterance: its features, what is felt in it, and who speaks.
+/// One utterance: its features, its emotion and its speaker.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Clip {
-    /// What errors and result files call it.
+    /// Its name in errors and result files.
     pub name: String,
     /// Class index, `0..K`.
     pub label: usize,
     /// The speaker's name, `01` to `24` in RAVDESS.
     pub speaker: String,
-    /// `[T,D]`, a row a frame, not normalised.
+    /// `[T,D]`, one row per frame, not normalised.
     pub features: Matrix<f32>,
 }
 
-/// Every clip of a [`Dataset`], heard otherwise than recorded.
+/// Features of every clip of a [`Dataset`] in another recording condition.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Heard {
-    /// How.
+pub struct ConditionedClips {
+    /// The condition.
     pub condition: Condition,
-    /// Features of every clip, `[T,D]` each, not normalised.
+    /// One matrix `[T,D]` per clip, in the dataset's order, not normalised.
     pub features: Vec<Matrix<f32>>,
 }
 
-/// Clips that belong together: features of one width, finite, labelled with known classes. At least one clip.
+/// At least one clip; all features finite and of one width, all labels known.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dataset {
     labels: Labels,
     clips: Vec<Clip>,
-    /// Shared, not copied, by every training.
-    heard: Arc<[Heard]>,
+    /// Shared by all trainings, not copied.
+    conditioned: Arc<[ConditionedClips]>,
 }
 
 impl Dataset {
-    /// Checks the clips once, so that nothing later has to.
+    /// Checks the clips, so that later code need not.
     ///
     /// # Errors
     /// [`Kind::Data`] if there is no clip, or a clip's label is not below the number of `labels`; [`Kind::Features`] if
@@ -87,27 +87,27 @@ impl Dataset {
             };
             return Err(problem.at(format!("clip `{}`", clip.name)));
         }
-        Ok(Dataset { labels, clips, heard: Arc::default() })
+        Ok(Dataset { labels, clips, conditioned: Arc::default() })
     }
 
-    /// The same clips, heard in other conditions too.
+    /// Adds the same clips in other conditions.
     ///
     /// # Panics
-    /// If one of them has not the clips of the dataset, or not their width.
-    pub fn with_heard(self, heard: Vec<Heard>) -> Self {
-        for Heard { features, .. } in &heard {
+    /// If the number of clips or of feature columns differs from the dataset's.
+    pub fn with_conditions(self, conditioned: Vec<ConditionedClips>) -> Self {
+        for ConditionedClips { features, .. } in &conditioned {
             assert_eq!(features.len(), self.clips.len(), "every clip in every condition");
             assert!(features.iter().all(|clip| clip.cols() == self.width()), "features of one width");
         }
-        Dataset { heard: heard.into(), ..self }
+        Dataset { conditioned: conditioned.into(), ..self }
     }
 
-    /// The clips, heard in other conditions.
-    pub fn heard(&self) -> &Arc<[Heard]> {
-        &self.heard
+    /// The clips in other conditions.
+    pub fn conditioned(&self) -> &Arc<[ConditionedClips]> {
+        &self.conditioned
     }
 
-    /// The clips themselves.
+    /// Gives up the dataset for its clips.
     pub fn into_clips(self) -> Vec<Clip> {
         self.clips
     }
@@ -127,7 +127,7 @@ impl Dataset {
         self.clips[0].features.cols()
     }
 
-    /// Every speaker once, sorted by name.
+    /// The speakers' names, sorted, each once.
     pub fn speakers(&self) -> Vec<String> {
         self.clips.iter().map(|clip| &clip.speaker).collect::<BTreeSet<_>>().into_iter().cloned().collect()
     }
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dataset_knows_its_width_and_its_speakers() {
+    fn a_dataset_lists_its_speakers_and_their_clips() {
         let dataset = Dataset::new(Labels::ravdess(), good_clips()).unwrap();
         assert_eq!(dataset.width(), 5);
         assert_eq!(dataset.speakers(), ["02", "10"]);
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn each_unusable_clip_is_named_with_its_fault() {
+    fn an_unusable_clip_is_named_with_its_fault() {
         let refused = |third: Clip| {
             let mut clips = good_clips();
             clips[2] = third;

@@ -1,17 +1,16 @@
-//! Calibration: whether a model that says "80 %" is right in four cases of five, and one number that makes it so.
+//! Calibration by temperature scaling: a calibrated model that gives 80 % is right in four cases of five.
 //!
 //! Guo, Pleiss, Sun and Weinberger, *On Calibration of Modern Neural Networks*, 2017.
 
 use crate::matrix::Matrix;
 use serde::{Deserialize, Serialize};
 
-/// Where the inverse temperature is looked for: models ten times as sure as they should be, or as unsure, lie well within.
+/// Bounds of the inverse temperature. Models ten times too confident, or ten times too unsure, lie well within.
 const BETAS: (f64, f64) = (0.05, 20.0);
-/// Far more halvings than doubles have digits.
+/// Limit on the iterations: far more halvings than a double has binary digits.
 const MOST_STEPS: usize = 200;
 
-/// The temperature `T` that makes `softmax(scores / T)` fit best: `scores` `[N,K]` of clips that took no part in training, and their
-/// `labels` `[N]`.
+/// Fits the temperature `T` of `softmax(scores / T)` to `scores` `[N,K]` and `labels` `[N]` of clips that were not trained on.
 ///
 /// # Formula
 /// ```text
@@ -23,13 +22,13 @@ const MOST_STEPS: usize = 200;
 /// dL/dβ   = (1/N) Σ_n ( Σ_k p[n,k]·s[n,k] − s[n, y[n]] )
 /// d²L/dβ² = (1/N) Σ_n variance of s[n] under p[n]            never negative: L is convex
 /// ```
-/// Newton's step where it stays between the bounds known so far, else their middle. There need not be a minimum: where every clip is
-/// recognised, `L` falls for ever. `None` where `β` is not between 0.05 and 20.
+/// Each iteration takes Newton's step if it stays between the current bounds, otherwise their middle. `L` may have no minimum: if
+/// every clip is recognised, it falls without end. Returns `None` if `β` is not between 0.05 and 20.
 ///
 /// # Panics
-/// If there is no clip, or not one label a clip.
+/// If there is no clip, or the number of labels differs from the number of clips.
 pub fn fit_temperature(scores: &Matrix<f32>, labels: &[usize]) -> Option<f64> {
-    assert!(scores.rows() == labels.len() && !labels.is_empty(), "a label a clip");
+    assert!(scores.rows() == labels.len() && !labels.is_empty(), "one label per clip");
     let (mut low, mut high) = BETAS;
     let mut beta = 1.0;
     for _ in 0..MOST_STEPS {
@@ -50,12 +49,12 @@ pub fn fit_temperature(scores: &Matrix<f32>, labels: &[usize]) -> Option<f64> {
             break;
         }
     }
-    // Halving approaches a bound, and never quite gets there.
+    // Halving approaches a bound but never quite reaches it.
     let inside = beta > BETAS.0 * (1.0 + 1e-9) && beta < BETAS.1 * (1.0 - 1e-9);
     inside.then(|| 1.0 / beta)
 }
 
-/// Of the loss at `beta`.
+/// First and second derivative of the loss at `beta`.
 fn slope_and_curvature(scores: &Matrix<f32>, labels: &[usize], beta: f64) -> (f64, f64) {
     let (mut slope, mut curvature) = (0.0, 0.0);
     for (row, &label) in scores.iter_rows().zip(labels) {
@@ -70,45 +69,45 @@ fn slope_and_curvature(scores: &Matrix<f32>, labels: &[usize], beta: f64) -> (f6
     (slope / labels.len() as f64, curvature / labels.len() as f64)
 }
 
-/// Predictions sorted by how sure they were.
+/// Reliability diagram: predictions in bins by confidence.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Reliability {
     /// Fifteen bins of equal width, from 0 to 1.
     pub bins: Vec<Bin>,
 }
 
-/// Predictions that were about as sure.
+/// Predictions of similar confidence.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Bin {
-    /// How many.
+    /// Number of predictions.
     pub count: u64,
-    /// Mean probability of the class predicted; 0 without any.
+    /// Mean probability of the predicted class; 0 in an empty bin.
     pub confidence: f64,
-    /// Share that was right; 0 without any.
+    /// Share of correct predictions; 0 in an empty bin.
     pub accuracy: f64,
 }
 
 impl Reliability {
-    /// Number of bins, as Guo and others have them.
+    /// Number of bins, as in Guo et al.
     pub const BINS: usize = 15;
 
-    /// Of predictions: the probability of the class predicted, and whether it was right.
+    /// Bins predictions, each given as the probability of the predicted class and whether it was right.
     pub fn of(predictions: impl IntoIterator<Item = (f64, bool)>) -> Self {
         let mut sums = vec![(0u64, 0.0, 0u64); Self::BINS];
         for (confidence, right) in predictions {
-            // Of equal width, and open below: a prediction that is quite sure belongs to the last.
+            // Bins are open below, so that a probability of 1 falls into the last.
             let bin = ((confidence * Self::BINS as f64).ceil() as usize).clamp(1, Self::BINS) - 1;
-            let (count, sure, correct) = &mut sums[bin];
-            (*count, *sure, *correct) = (*count + 1, *sure + confidence, *correct + u64::from(right));
+            let (count, sum, correct) = &mut sums[bin];
+            (*count, *sum, *correct) = (*count + 1, *sum + confidence, *correct + u64::from(right));
         }
-        let bin = |(count, sure, correct): (u64, f64, u64)| match count {
+        let bin = |(count, sum, correct): (u64, f64, u64)| match count {
             0 => Bin::default(),
-            n => Bin { count, confidence: sure / n as f64, accuracy: correct as f64 / n as f64 },
+            n => Bin { count, confidence: sum / n as f64, accuracy: correct as f64 / n as f64 },
         };
         Reliability { bins: sums.into_iter().map(bin).collect() }
     }
 
-    /// Expected calibration error: how far confidence and accuracy are apart, mean over predictions.
+    /// Expected calibration error, `0..=1`: the mean distance of confidence and accuracy over all predictions.
     ///
     /// # Formula
     /// ```text
@@ -126,8 +125,8 @@ mod tests {
     use super::*;
     use crate::rng::RandomStream;
 
-    /// Scores whose softmax is the truth, and labels drawn from it.
-    fn honest(clips: usize) -> (Matrix<f32>, Vec<usize>) {
+    /// Calibrated scores: labels are drawn from their softmax.
+    fn calibrated(clips: usize) -> (Matrix<f32>, Vec<usize>) {
         let mut stream = RandomStream::new(4, "scores", 0);
         let scores = Matrix::from_vec(clips, 5, (0..clips * 5).map(|_| (1.5 * stream.normal()) as f32).collect());
         let draw = |row: &[f32]| {
@@ -151,8 +150,8 @@ mod tests {
     }
 
     #[test]
-    fn a_model_that_is_too_sure_by_a_factor_gets_it_back() {
-        let (scores, labels) = honest(4000);
+    fn a_factor_on_calibrated_scores_is_found_again() {
+        let (scores, labels) = calibrated(4000);
         let (_, curvature) = slope_and_curvature(&scores, &labels, 1.0);
         let deviation = (1.0 / (4000.0 * curvature)).sqrt();
         for factor in [0.4f32, 1.0, 2.5] {
@@ -163,8 +162,8 @@ mod tests {
     }
 
     #[test]
-    fn it_is_the_lowest_of_the_loss() {
-        let (scores, labels) = honest(50);
+    fn the_temperature_minimises_the_loss() {
+        let (scores, labels) = calibrated(50);
         let best = fit_temperature(&scores, &labels).unwrap();
         for other in [0.5, 0.9, 0.99, 1.01, 1.1, 2.0] {
             assert!(loss(&scores, &labels, best) < loss(&scores, &labels, best * other), "{best}, times {other}");
@@ -172,16 +171,16 @@ mod tests {
     }
 
     #[test]
-    fn where_the_loss_has_no_minimum_there_is_no_temperature() {
+    fn without_a_minimum_of_the_loss_there_is_no_temperature() {
         let scores = Matrix::from_rows(&[[0.1, 0.0], [0.0, 0.1]]);
         assert_eq!([fit_temperature(&scores, &[0, 1]), fit_temperature(&scores, &[1, 0])], [None; 2]);
-        // Scores that say nothing fit at any temperature.
+        // Equal scores fit at any temperature.
         assert_eq!(fit_temperature(&Matrix::from_rows(&[[0.0, 0.0]]), &[0]), Some(1.0));
     }
 
     #[test]
-    fn the_error_worked_by_hand() {
-        // Two of the last bin, one right: 0.95 and 0.5. Three of the bin (0.4, 0.467], all right.
+    fn the_calibration_error_worked_by_hand() {
+        // Two in the last bin, one right: 0.95 and 0.5. Three in the bin (0.4, 0.467], all right.
         let predictions = [(0.9375, true), (0.9625, false), (0.45, true), (0.45, true), (0.45, true)];
         let reliability = Reliability::of(predictions);
         let last = &reliability.bins[14];

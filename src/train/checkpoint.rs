@@ -1,6 +1,6 @@
-//! A training's [`State`] as bytes, exact to the bit: weights, the optimiser's moments, the best epoch, the history.
+//! Checkpoints: a training's [`State`] as bytes, exact to the bit.
 //!
-//! Random streams need no saving: each is a function of seed and epoch ([`crate::rng`]).
+//! Random streams are not saved: each is a function of seed and epoch ([`crate::rng`]).
 
 use super::identity::Identity;
 use super::run::{Best, EpochRecord, State};
@@ -12,7 +12,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
-/// What is saved beside the tensors.
+/// What a checkpoint holds beside tensors.
 #[derive(Serialize, Deserialize)]
 struct Header {
     identity: Identity,
@@ -55,11 +55,11 @@ pub fn to_bytes(identity: &Identity, state: &State) -> Vec<u8> {
         .expect("tensors have one name each")
 }
 
-/// The state of a checkpoint of this training, for a task of `inputs` columns and `classes` classes.
+/// Reads the state from a checkpoint of this training, whose task has `inputs` feature columns and `classes` classes.
 ///
 /// # Errors
-/// [`Kind::Model`] if the bytes are no checkpoint; [`Kind::Settings`] if it is one of another training, naming the first
-/// difference.
+/// [`Kind::Model`] if the bytes are not a usable checkpoint; [`Kind::Settings`] if it belongs to another training, naming the
+/// first difference.
 pub fn from_bytes(bytes: &[u8], identity: &Identity, inputs: usize, classes: usize) -> Result<State> {
     let broken = |problem: String| {
         Error::new(Kind::Model, format!("not a usable checkpoint: {problem}"))
@@ -71,8 +71,8 @@ pub fn from_bytes(bytes: &[u8], identity: &Identity, inputs: usize, classes: usi
     let header = header.ok_or_else(|| broken(format!("its metadata has no '{HEADER}'")))?;
     let header: Header = serde_json::from_str(header).map_err(|e| broken(e.to_string()))?;
     if let Some(difference) = identity.difference(&header.identity) {
-        let problem = format!("the checkpoint of a training with other settings or data: {difference}");
-        let advice = "repeat the settings it was begun with, or delete it to start again";
+        let problem = format!("this checkpoint is from a training with other settings or data: {difference}");
+        let advice = "use the settings it was started with, or delete it to start again";
         return Err(Error::new(Kind::Settings, problem).advice(advice));
     }
     let settings = &identity.settings;
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_training_resumed_from_bytes_ends_with_the_same_bits() {
+    fn a_resumed_training_ends_with_the_same_bits() {
         let arch = "reslstm-sa-h5".parse().unwrap();
         let plain = Recipe { arch, epochs: 9, batch: 4, t0: 2, ..Recipe::default() };
         let augment = Some(Augment { stretch: 0.2, noise: 0.3, ..Augment::default() });
@@ -169,7 +169,7 @@ mod tests {
         }
         let (whole, parts) = (whole.finish(), parts.finish());
         assert_eq!(whole.model, parts.model);
-        assert_eq!((&whole.confusion, &whole.others), (&parts.confusion, &parts.others));
+        assert_eq!((&whole.confusion, &whole.variants), (&parts.confusion, &parts.variants));
         assert!(whole.confusion.uar() > 0.5, "and it learns: {:?}", whole.confusion);
     }
 

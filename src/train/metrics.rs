@@ -1,14 +1,14 @@
-//! Scores: the confusion matrix, and what is read off it.
+//! Metrics: the confusion matrix, and UAR, WAR and F1 from it.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// How often each class was taken for each: `[K,K]`, rows are the truth, columns the prediction.
+/// Confusion matrix `[K,K]`: counts of clips, one row per true class, one column per predicted class.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Confusion(Vec<Vec<u64>>);
 
 impl Confusion {
-    /// No prediction yet.
+    /// A matrix of zeros for `classes` classes.
     pub fn new(classes: usize) -> Self {
         Confusion(vec![vec![0; classes]; classes])
     }
@@ -18,7 +18,7 @@ impl Confusion {
         self.0[truth][prediction] += 1;
     }
 
-    /// Adds another matrix of as many classes: folds, or runs, are pooled.
+    /// Adds another matrix with the same number of classes, to pool folds or runs.
     pub fn add(&mut self, other: &Confusion) {
         for (row, other) in self.0.iter_mut().zip(&other.0) {
             for (count, other) in row.iter_mut().zip(other) {
@@ -27,7 +27,7 @@ impl Confusion {
         }
     }
 
-    /// Rows are the truth, columns the prediction.
+    /// The counts: one row per true class, one column per predicted class.
     pub fn rows(&self) -> &[Vec<u64>] {
         &self.0
     }
@@ -37,7 +37,7 @@ impl Confusion {
         self.0.iter().flatten().sum()
     }
 
-    /// Share of each class that was recognised; `None` for a class that did not occur.
+    /// Recall of each class, `0..=1`; `None` for a class that did not occur.
     pub fn recalls(&self) -> Vec<Option<f64>> {
         let recall = |(class, row): (usize, &Vec<u64>)| {
             let occurred: u64 = row.iter().sum();
@@ -46,18 +46,18 @@ impl Confusion {
         self.0.iter().enumerate().map(recall).collect()
     }
 
-    /// Unweighted average recall (Eq. 6): the mean recall of the classes that occurred.
+    /// Unweighted average recall (Eq. 6), `0..=1`: the mean recall of the classes that occurred.
     pub fn uar(&self) -> f64 {
         mean(self.recalls().into_iter().flatten())
     }
 
-    /// Weighted average recall, or accuracy: the share of all clips that were recognised.
+    /// Weighted average recall, that is accuracy: the share of all clips that were recognised, `0..=1`.
     pub fn war(&self) -> f64 {
         let right: u64 = self.0.iter().enumerate().map(|(class, row)| row[class]).sum();
         right as f64 / self.total() as f64
     }
 
-    /// Mean F1 of the classes that occurred, or were predicted.
+    /// Macro F1, `0..=1`: the mean F1 of the classes that occurred or were predicted.
     ///
     /// # Formula
     /// ```text
@@ -77,21 +77,21 @@ fn mean(values: impl Iterator<Item = f64>) -> f64 {
     sum / count as f64
 }
 
-/// Mean, spread and best of a score over runs.
+/// Mean, standard deviation and best of a score over runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Spread {
     /// Mean.
     pub mean: f64,
-    /// Standard deviation, ddof 0, as the paper's table.
+    /// Standard deviation with ddof 0, as in the paper's table.
     pub std: f64,
     /// Largest value.
     pub max: f64,
-    /// One value a run.
+    /// One value per run.
     pub values: Vec<f64>,
 }
 
 impl Spread {
-    /// Of at least one value.
+    /// Summarises at least one value.
     pub fn of(values: Vec<f64>) -> Self {
         let mean = mean(values.iter().copied());
         let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / values.len() as f64;
@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn scores_worked_by_hand() {
-        // Truth 0: 3 right, 1 taken for 1. Truth 1: 1 right, 1 taken for 0. Class 2 never occurs.
+        // Class 0: 3 right, 1 predicted as 1. Class 1: 1 right, 1 predicted as 0. Class 2 never occurs.
         let confusion = Confusion(vec![vec![3, 1, 0], vec![1, 1, 0], vec![0, 0, 0]]);
         assert_eq!(confusion.recalls(), [Some(0.75), Some(0.5), None]);
         assert_eq!(confusion.uar(), 0.625);
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn spread_is_that_of_the_population() {
+    fn the_standard_deviation_has_ddof_0() {
         let spread = Spread::of(vec![0.5, 0.7]);
         approx::assert_abs_diff_eq!(spread.mean, 0.6, epsilon = 1e-15);
         approx::assert_abs_diff_eq!(spread.std, 0.1, epsilon = 1e-15);

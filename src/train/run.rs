@@ -1,11 +1,11 @@
-//! One training: one model, one task, epoch after epoch.
+//! One training: one model on one task, epoch by epoch.
 
 use super::augment::Augment;
 use super::calibration::fit_temperature;
 use super::metrics::Confusion;
 use super::settings::{Settings, Weights};
 use super::step::Step;
-use super::task::{Scratch, Task, count, evaluate, predict, predict_together, scores};
+use super::task::{Scratch, Task, count, evaluate, predict, predict_ensemble, scores};
 use crate::data::batch::{Batch, Example, batches};
 use crate::error::{Error, Kind, Result};
 use crate::matrix::Matrix;
@@ -16,44 +16,44 @@ use crate::params::{Parameters, Path};
 use crate::rng::{RandomStream, derive_seed};
 use serde::{Deserialize, Serialize};
 
-/// What one epoch did.
+/// Result of one epoch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpochRecord {
-    /// Mean training loss, in nats a clip.
+    /// Mean training loss, nats per clip.
     pub loss: f64,
-    /// UAR on the validation speakers after it, where there are any.
+    /// UAR on the validation speakers after the epoch, `0..=1`; `None` without validation speakers.
     pub validation_uar: Option<f64>,
-    /// Seconds of training alone.
+    /// Training time without the validation, seconds.
     pub seconds: f64,
 }
 
-/// The model of the best validation epoch so far; the earliest of equals.
+/// The model of the best validation epoch so far; of equal epochs the earliest.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Best {
     /// Epoch, from 0.
     pub epoch: usize,
-    /// Its UAR on the validation speakers.
+    /// Its UAR on the validation speakers, `0..=1`.
     pub validation_uar: f64,
     /// Its weights.
     pub model: Model<f32>,
 }
 
-/// A training between two epochs: everything that decides how it goes on.
+/// The state of a training between two epochs: all that the next epochs depend on.
 #[derive(Clone, Debug)]
 pub struct State {
     /// Weights and running statistics.
     pub model: Model<f32>,
-    /// The optimiser's memory.
+    /// The optimiser's moments.
     pub adam: Adam<f32>,
-    /// The best epoch so far; `None` before the first, and where nobody validates.
+    /// The best epoch so far; `None` before the first epoch and without validation speakers.
     pub best: Option<Best>,
-    /// Weights to be averaged, of the epochs that [`Recipe::snapshots`](super::Recipe::snapshots) names.
+    /// Weights to be averaged, from the epochs that [`Recipe::snapshots`](super::Recipe::snapshots) names.
     pub snapshots: Vec<Model<f32>>,
-    /// One record an epoch done.
+    /// One record per finished epoch.
     pub history: Vec<EpochRecord>,
 }
 
-/// A training in progress. Random numbers come from streams named by `seed` and epoch, so [`State`] is all there is to save.
+/// A training in progress. Random streams are named by `seed` and epoch, so [`State`] is all that must be saved.
 pub struct Training<'a> {
     settings: &'a Settings,
     task: &'a Task,
@@ -62,47 +62,48 @@ pub struct Training<'a> {
     step: Step<f32>,
     scratch: Scratch,
     order: Vec<usize>,
-    heard: Heard,
+    augmented: AugmentedBatch,
 }
 
-/// What a finished training leaves.
+/// Result of a finished training.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// The weights that are kept; of the last epoch where the best is wanted and nobody validates.
+    /// The weights that are kept. Without validation speakers there is no best epoch: then these are the last epoch's.
     pub model: Model<f32>,
-    /// The epoch they are of, from 0; for an average the last.
+    /// The epoch of these weights, from 0; for an average the last epoch.
     pub epoch: usize,
-    /// Their UAR on the validation speakers, where there are any.
+    /// UAR of the kept weights on the validation speakers, `0..=1`; `None` without validation speakers.
     pub validation_uar: Option<f64>,
-    /// The temperature that the validation speakers fitted, where there are any and one fits; the model's scores are divided by it.
+    /// Temperature fitted on the validation speakers; the model's scores are divided by it already. `None` without validation
+    /// speakers, or if no temperature fits.
     pub temperature: Option<f64>,
-    /// One record an epoch.
+    /// One record per epoch.
     pub history: Vec<EpochRecord>,
-    /// The class predicted for each test clip, in the task's order; the test speakers are looked at once, here.
+    /// The class predicted for each test clip, in the task's order. Test speakers are used here only.
     pub predictions: Vec<usize>,
-    /// These predictions, counted; empty where there are no test speakers.
+    /// Confusion matrix of these predictions; all zero without test speakers.
     pub confusion: Confusion,
-    /// The same of the last epoch's weights: what choosing an epoch gains or costs. Nothing is chosen by it.
+    /// Confusion matrix of the last epoch's weights. It shows what choosing an epoch gains; nothing is chosen by it.
     pub last_confusion: Confusion,
-    /// What else this training predicts, where it is the average that is kept. Nothing is chosen by it.
-    pub others: Vec<Other>,
+    /// Other predictors from the same training, if the average is kept. Nothing is chosen by them.
+    pub variants: Vec<PredictorVariant>,
 }
 
-/// What a training predicts in another way than by the weights it keeps.
+/// Predictions of the test clips by other weights of a training than the kept ones, or by an ensemble.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Other {
-    /// Which way.
+pub struct PredictorVariant {
+    /// The variant's name, e.g. `last epoch`.
     pub name: String,
-    /// How many models of the size of the one that is kept it takes.
+    /// Number of models in it, each of the size of the kept one.
     pub models: usize,
     /// The class predicted for each test clip, in the task's order.
     pub predictions: Vec<usize>,
-    /// The same, counted.
+    /// Confusion matrix of these predictions.
     pub confusion: Confusion,
 }
 
 impl<'a> Training<'a> {
-    /// Before the first epoch: weights drawn from `seed`.
+    /// A new training with weights drawn from `seed`.
     pub fn new(settings: &'a Settings, task: &'a Task, seed: u64) -> Self {
         let model = Model::init(settings.arch, task.inputs, task.classes, &mut RandomStream::new(seed, "init", 0));
         let adam = Adam::new(model.parameter_count(), settings.weight_decay);
@@ -114,14 +115,15 @@ impl<'a> Training<'a> {
         )
     }
 
-    /// Where an earlier one stopped.
+    /// A training that continues from a saved state.
     pub fn resume(settings: &'a Settings, task: &'a Task, seed: u64, state: State) -> Self {
         let step = Step::new(&state.model);
         let order = Vec::with_capacity(task.train.len());
-        Training { settings, task, seed, state, step, scratch: Scratch::default(), order, heard: Heard::default() }
+        let augmented = AugmentedBatch::default();
+        Training { settings, task, seed, state, step, scratch: Scratch::default(), order, augmented }
     }
 
-    /// What to save between two epochs.
+    /// The state to save between two epochs.
     pub fn state(&self) -> &State {
         &self.state
     }
@@ -131,21 +133,21 @@ impl<'a> Training<'a> {
         self.state
     }
 
-    /// Epochs done.
+    /// Number of finished epochs.
     pub fn epochs_done(&self) -> usize {
         self.state.history.len()
     }
 
-    /// Whether every epoch is done.
+    /// Whether all epochs are finished.
     pub fn is_finished(&self) -> bool {
         self.epochs_done() == self.settings.epochs
     }
 
-    /// One pass over the training clips in a fresh random order, then the validation. `clock` returns seconds since any fixed
-    /// moment; it is read before and after the pass, and decides nothing: `&|| 0.0` where there is no clock.
+    /// Runs one epoch: all training clips in a new random order, then the validation. `clock` returns seconds since any fixed
+    /// moment and is used for [`EpochRecord::seconds`] alone; pass `&|| 0.0` where there is no clock.
     ///
     /// # Errors
-    /// [`Kind::Diverged`] if the loss is no number any more.
+    /// [`Kind::Diverged`] if the loss is not finite.
     pub fn epoch(&mut self, clock: &dyn Fn() -> f64) -> Result<&EpochRecord> {
         let epoch = self.epochs_done();
         let start = clock();
@@ -161,7 +163,7 @@ impl<'a> Training<'a> {
     }
 
     fn train_epoch(&mut self, epoch: usize) -> f64 {
-        let Training { settings, task, seed, state, step, scratch: Scratch { batch, tape }, order, heard } = self;
+        let Training { settings, task, seed, state, step, scratch: Scratch { batch, tape }, order, augmented } = self;
         let lr = CosineWarmRestarts::published(settings.lr, settings.t0).rate(epoch);
         order.clear();
         order.extend_from_slice(&task.train);
@@ -172,7 +174,7 @@ impl<'a> Training<'a> {
             match &settings.augment {
                 None => batch.fill(&task.examples, picks, settings.protocol.padding()),
                 Some(augment) => {
-                    heard.fill(augment, task, picks, derive_seed(*seed, "augment", epoch as u64), batch);
+                    augmented.fill(augment, task, picks, derive_seed(*seed, "augment", epoch as u64), batch);
                 }
             }
             let dropout = (settings.dropout, &mut masks);
@@ -194,14 +196,14 @@ impl<'a> Training<'a> {
         uar
     }
 
-    /// Looks at the test speakers, once.
+    /// Ends the training: fits the temperature and predicts the test clips.
     pub fn finish(self) -> Outcome {
         let Training { settings, task, state, mut scratch, .. } = self;
         let State { model: last, best, snapshots, history, .. } = state;
         let last_predictions = predict(&last, settings, &task.examples, &task.test, &mut scratch);
         let count = |predictions: &[usize]| count(predictions, &task.examples, &task.test, task.classes);
         let last_confusion = count(&last_predictions);
-        let mut others = Vec::new();
+        let mut variants = Vec::new();
         let validated = history.last().and_then(|epoch| epoch.validation_uar);
         let final_epoch = history.len().saturating_sub(1);
         let (mut model, epoch, validation_uar) = match (settings.weights, best) {
@@ -209,8 +211,8 @@ impl<'a> Training<'a> {
             (Weights::Average, _) => {
                 let model = mean(&snapshots);
                 if !task.test.is_empty() {
-                    others.push(("last epoch", 1, last_predictions));
-                    others.extend(together(settings, task, &model, &snapshots, &mut scratch));
+                    variants.push(("last epoch", 1, last_predictions));
+                    variants.extend(predict_ensembles(settings, task, &model, &snapshots, &mut scratch));
                 }
                 let validated = (!task.validation.is_empty())
                     .then(|| evaluate(&model, settings, &task.examples, &task.validation, &mut scratch).uar());
@@ -229,19 +231,19 @@ impl<'a> Training<'a> {
         }
         let predictions = predict(&model, settings, &task.examples, &task.test, &mut scratch);
         let confusion = count(&predictions);
-        let other = |(name, models, predictions): (&str, usize, Vec<usize>)| {
+        let variant = |(name, models, predictions): (&str, usize, Vec<usize>)| {
             let confusion = count(&predictions);
-            Other { name: name.into(), models, predictions, confusion }
+            PredictorVariant { name: name.into(), models, predictions, confusion }
         };
-        let others = others.into_iter().map(other).collect();
-        Outcome { model, epoch, validation_uar, temperature, history, predictions, confusion, last_confusion, others }
+        let variants = variants.into_iter().map(variant).collect();
+        Outcome { model, epoch, validation_uar, temperature, history, predictions, confusion, last_confusion, variants }
     }
 }
 
-/// The mean of several models, running statistics included: a model of the same size.
+/// Mean of all weights and running statistics of several models.
 ///
 /// # Panics
-/// If there are none.
+/// If `models` is empty.
 fn mean(models: &[Model<f32>]) -> Model<f32> {
     let mut mean = models.first().expect("a training that averages has snapshots").clone();
     for model in &models[1..] {
@@ -252,9 +254,9 @@ fn mean(models: &[Model<f32>]) -> Model<f32> {
     mean
 }
 
-/// What the test clips are taken for by several models, or heard at several speeds, or both: by its name, with how many models
-/// it takes.
-fn together(
+/// Predictions of ensembles: several models, several playback speeds of each clip, or both. Returns each ensemble's name, number
+/// of models and predicted classes.
+fn predict_ensembles(
     settings: &Settings,
     task: &Task,
     mean: &Model<f32>,
@@ -267,34 +269,34 @@ fn together(
     let mean = std::slice::from_ref(mean);
     let mut of_mean = all(mean, &task.examples, &task.test);
     let mut of_snapshots = all(snapshots, &task.examples, &task.test);
-    let mut others = vec![("snapshots together", snapshots.len(), predict_together(&of_snapshots))];
+    let mut ensembles = vec![("snapshots together", snapshots.len(), predict_ensemble(&of_snapshots))];
     let speeds = settings.augment.as_ref().map(Augment::other_speeds).unwrap_or_default();
     for &speed in &speeds {
         let mut scratch = Matrix::default();
-        let heard: Vec<Example<f32>> =
+        let examples: Vec<Example<f32>> =
             task.test.iter().map(|&clip| task.example_in(speed, clip, &mut scratch)).collect();
-        let clips: Vec<usize> = (0..heard.len()).collect();
-        of_mean.extend(all(mean, &heard, &clips));
-        of_snapshots.extend(all(snapshots, &heard, &clips));
+        let clips: Vec<usize> = (0..examples.len()).collect();
+        of_mean.extend(all(mean, &examples, &clips));
+        of_snapshots.extend(all(snapshots, &examples, &clips));
     }
     if !speeds.is_empty() {
-        others.push(("average at every speed", 1, predict_together(&of_mean)));
-        others.push(("snapshots at every speed", snapshots.len(), predict_together(&of_snapshots)));
+        ensembles.push(("average at every speed", 1, predict_ensemble(&of_mean)));
+        ensembles.push(("snapshots at every speed", snapshots.len(), predict_ensemble(&of_snapshots)));
     }
-    others
+    ensembles
 }
 
-/// A batch of clips as an epoch hears them, in memory that is used again.
+/// The randomly augmented clips of a batch. Its memory is reused from batch to batch.
 #[derive(Debug, Default)]
-struct Heard {
+struct AugmentedBatch {
     examples: Vec<Example<f32>>,
     order: Vec<usize>,
     scratch: Matrix<f32>,
 }
 
-impl Heard {
+impl AugmentedBatch {
     fn fill(&mut self, augment: &Augment, task: &Task, picks: &[usize], seed: u64, batch: &mut Batch<f32>) {
-        let Heard { examples, order, scratch } = self;
+        let AugmentedBatch { examples, order, scratch } = self;
         examples.resize_with(picks.len().max(examples.len()), || Example { frames: Matrix::default(), label: 0 });
         for (example, &clip) in examples.iter_mut().zip(picks) {
             let mut stream = RandomStream::new(seed, "clip", clip as u64);
@@ -312,7 +314,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_mean_of_models_is_taken_value_by_value() {
+    fn the_mean_of_models_is_the_mean_of_each_value() {
         let arch = "reslstm-sa-h3".parse().unwrap();
         let models: Vec<Model<f32>> =
             (0..3).map(|seed| Model::init(arch, 5, 4, &mut RandomStream::new(seed, "init", 0))).collect();

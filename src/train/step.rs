@@ -1,4 +1,4 @@
-//! One step of training: a batch forward, its loss, the gradients back, Adam.
+//! One training step: forward, loss, backward, Adam.
 
 use crate::data::batch::Batch;
 use crate::layers::{dropout, softmax_cross_entropy as cross_entropy};
@@ -9,7 +9,7 @@ use crate::params::Parameters;
 use crate::rng::RandomStream;
 use crate::scalar::Scalar;
 
-/// Memory of a step beyond the forward's, reused from batch to batch: after the largest batch a step allocates nothing.
+/// Gradients and other memory of a step beside the forward tape. Reused: after the largest batch, a step allocates nothing.
 #[derive(Clone, Debug)]
 pub struct Step<S> {
     grads: Model<S>,
@@ -18,14 +18,14 @@ pub struct Step<S> {
 }
 
 impl<S: Scalar> Step<S> {
-    /// For models of the shape of this one.
+    /// Memory for models of this model's shape.
     pub fn new(model: &Model<S>) -> Self {
         let grads = Model::zeros(model.architecture(), model.inputs(), model.classes());
         Step { grads, probabilities: Matrix::default(), dlogits: Matrix::default() }
     }
 
-    /// Moves `model` one step at learning rate `lr`, and its running statistics with it; returns the batch's mean loss, in
-    /// nats. `rate` of the features in front of the last layer are switched off, as `masks` draws.
+    /// Updates `model` and its running statistics by one step at learning rate `lr`. Dropout before the last layer has
+    /// probability `rate` (0 to 1) and draws its mask from `masks`. Returns the mean loss over the batch, in nats.
     pub fn take(
         &mut self,
         model: &mut Model<S>,

@@ -1,11 +1,11 @@
-//! What one training learns from, and is judged by: normalised clips, and who stands on which side.
+//! The data of one training: normalised clips, split into training, validation and test.
 
 use super::metrics::Confusion;
 use super::settings::{Protocol, Settings, Validation};
 use crate::data::batch::{Batch, Example, batches};
 use crate::data::condition::Condition;
 use crate::data::folds::Split;
-use crate::data::{Dataset, Heard};
+use crate::data::{ConditionedClips, Dataset};
 use crate::error::{Error, Kind, Result};
 use crate::layers::Packing;
 use crate::layers::softmax_cross_entropy::softmax;
@@ -14,33 +14,33 @@ use crate::models::{Model, PackedModel, Tape};
 use crate::normalise::Normaliser;
 use std::sync::Arc;
 
-/// Clips in a batch of an evaluation where that does not change the result.
+/// Clips per evaluation batch where the batch size does not change the result.
 const EVALUATION_BATCH: usize = 32;
 
-/// One division of a corpus, normalised by its own statistics.
+/// One split of a corpus, normalised by its own statistics.
 #[derive(Clone, Debug)]
 pub struct Task {
-    /// Every clip of the corpus, normalised.
+    /// All clips of the corpus, normalised.
     pub examples: Vec<Example<f32>>,
-    /// The clips in other conditions, not normalised.
-    pub heard: Arc<[Heard]>,
-    /// Clips to learn from.
+    /// The clips in other recording conditions, not normalised.
+    pub conditioned: Arc<[ConditionedClips]>,
+    /// Training clips, as indices into `examples`.
     pub train: Vec<usize>,
-    /// Clips that choose the best epoch; empty where every speaker trains.
+    /// Validation clips, which choose the best epoch; empty if all speakers train.
     pub validation: Vec<usize>,
-    /// Clips whose score is reported; empty where every speaker trains.
+    /// Test clips, whose score is reported; empty if all speakers train.
     pub test: Vec<usize>,
-    /// Mean and standard deviation of every column.
+    /// Mean and standard deviation of each feature column.
     pub normaliser: Normaliser,
-    /// `D`
+    /// Number of feature columns, `D`.
     pub inputs: usize,
-    /// `K`
+    /// Number of classes, `K`.
     pub classes: usize,
 }
 
 impl Task {
-    /// The sides of `split`; with [`Validation::Train`] the validation speakers are on the training side. Statistics come from
-    /// the training speakers (strict) or from everybody (published).
+    /// The task of `split`; with [`Validation::Train`] the validation speakers train too. Normalisation statistics come from the
+    /// training speakers (strict) or from all speakers (published).
     ///
     /// # Errors
     /// [`Kind::Data`] if a speaker is not in the data, or there are fewer than two clips to train on.
@@ -50,25 +50,25 @@ impl Task {
             Validation::Apart => (dataset.clips_of(split.train()), dataset.clips_of(split.validation())),
             Validation::Train => (dataset.clips_of(&[split.train(), split.validation()].concat()), Vec::new()),
         };
-        let seen = match settings.protocol {
+        let normalised_by = match settings.protocol {
             Protocol::Strict => train.clone(),
             Protocol::Published => (0..dataset.clips().len()).collect(),
         };
-        Self::new(dataset, &seen, train, validation, dataset.clips_of(split.test()))
+        Self::new(dataset, &normalised_by, train, validation, dataset.clips_of(split.test()))
     }
 
-    /// Everybody trains; nobody is left to validate or test.
+    /// The task in which all clips train; no validation, no test.
     ///
     /// # Errors
     /// [`Kind::Data`] if there are fewer than two clips.
     pub fn for_all(dataset: &Dataset) -> Result<Self> {
-        let everyone: Vec<usize> = (0..dataset.clips().len()).collect();
-        Self::new(dataset, &everyone, everyone.clone(), Vec::new(), Vec::new())
+        let all: Vec<usize> = (0..dataset.clips().len()).collect();
+        Self::new(dataset, &all, all.clone(), Vec::new(), Vec::new())
     }
 
     fn new(
         dataset: &Dataset,
-        seen: &[usize],
+        normalised_by: &[usize],
         train: Vec<usize>,
         validation: Vec<usize>,
         test: Vec<usize>,
@@ -78,46 +78,47 @@ impl Task {
             return Err(Error::new(Kind::Data, problem).advice("batch norm needs two: record more, or use other folds"));
         }
         let clips = dataset.clips();
-        let normaliser = Normaliser::fit(seen.iter().map(|&clip| &clips[clip].features))?;
+        let normaliser = Normaliser::fit(normalised_by.iter().map(|&clip| &clips[clip].features))?;
         let example =
             |clip: &crate::data::Clip| Ok(Example { frames: normaliser.apply(&clip.features)?, label: clip.label });
         let examples = clips.iter().map(example).collect::<Result<_>>()?;
         let (inputs, classes) = (dataset.width(), dataset.labels().count());
-        let heard = dataset.heard().clone();
-        Ok(Task { examples, heard, train, validation, test, normaliser, inputs, classes })
+        let conditioned = dataset.conditioned().clone();
+        Ok(Task { examples, conditioned, train, validation, test, normaliser, inputs, classes })
     }
 
-    /// A clip as it is heard in a condition.
+    /// A clip in a recording condition.
     pub fn example_in(&self, condition: Condition, clip: usize, scratch: &mut Matrix<f32>) -> Example<f32> {
         Example { frames: self.frames_in(condition, clip, scratch).clone(), label: self.examples[clip].label }
     }
 
-    /// Normalised features of a clip in a condition: its own, or made in `scratch`.
+    /// Normalised features `[T,D]` of a clip in a recording condition; those of another condition than as recorded are written to
+    /// `scratch`.
     ///
     /// # Panics
-    /// If the clips were not heard in this condition.
+    /// If the dataset has no features in this condition.
     pub fn frames_in<'a>(&'a self, condition: Condition, clip: usize, scratch: &'a mut Matrix<f32>) -> &'a Matrix<f32> {
         if condition == Condition::AsRecorded {
             return &self.examples[clip].frames;
         }
-        let heard = self.heard.iter().find(|heard| heard.condition == condition);
-        let features = &heard.unwrap_or_else(|| panic!("features, {condition}, were not made")).features[clip];
+        let conditioned = self.conditioned.iter().find(|clips| clips.condition == condition);
+        let features = &conditioned.unwrap_or_else(|| panic!("no features in condition {condition}")).features[clip];
         self.normaliser.apply_into(features, scratch);
         scratch
     }
 }
 
-/// Memory of a forward, reused.
+/// Memory of a forward pass, reused.
 #[derive(Clone, Debug, Default)]
 pub struct Scratch {
-    /// The batch at hand.
+    /// The current batch.
     pub batch: Batch<f32>,
-    /// What the model remembers of it.
+    /// The model's intermediate values for it.
     pub tape: Tape<f32>,
 }
 
-/// The scores of each of `clips` of `examples`, `[N,K]`, in their order. Clips are batched in the order given; in the strict protocol
-/// the batches do not matter, in the published one they do, and have the training's size.
+/// Scores (logits) `[N,K]` of `clips`, given as indices into `examples`, in their order. Clips are batched in the order given.
+/// The published protocol pads batches, so there the scores depend on the batch size, which is the training's.
 pub fn scores(
     model: &Model<f32>,
     settings: &Settings,
@@ -144,7 +145,7 @@ pub fn scores(
     all
 }
 
-/// The class predicted for each of `clips` of `examples`: that of the largest of its [`scores`].
+/// The predicted class of each of `clips`, `[N]`: that of the largest of its [`scores`].
 pub fn predict(
     model: &Model<f32>,
     settings: &Settings,
@@ -155,12 +156,12 @@ pub fn predict(
     scores(model, settings, examples, clips, scratch).iter_rows().map(argmax).collect()
 }
 
-/// The class predicted for each clip by several of its scores, `[N,K]` each, of several models or of several ways to hear it: the
-/// largest mean probability.
+/// The class that an ensemble predicts for each clip, `[N]`: the largest mean probability. Each member of the ensemble (a
+/// model, or a model on a version of the clips) gives one matrix of scores `[N,K]`.
 ///
 /// # Panics
 /// If there are no scores.
-pub fn predict_together<'a>(all: impl IntoIterator<Item = &'a Matrix<f32>>) -> Vec<usize> {
+pub fn predict_ensemble<'a>(all: impl IntoIterator<Item = &'a Matrix<f32>>) -> Vec<usize> {
     let (mut sum, mut probabilities) = (Matrix::<f32>::default(), Matrix::default());
     for scores in all {
         softmax(scores, &mut probabilities);
@@ -170,18 +171,18 @@ pub fn predict_together<'a>(all: impl IntoIterator<Item = &'a Matrix<f32>>) -> V
         }
         sum.as_mut_slice().iter_mut().zip(probabilities.as_slice()).for_each(|(sum, &p)| *sum += p);
     }
-    assert!(sum.rows() > 0, "at least one model is asked");
+    assert!(sum.rows() > 0, "an ensemble has at least one member");
     sum.iter_rows().map(argmax).collect()
 }
 
-/// How often each class of `clips` was taken for each, `predictions` being [`predict`]'s.
+/// Confusion matrix of `predictions` `[N]` of `clips`.
 pub fn count(predictions: &[usize], examples: &[Example<f32>], clips: &[usize], classes: usize) -> Confusion {
     let mut confusion = Confusion::new(classes);
     clips.iter().zip(predictions).for_each(|(&clip, &prediction)| confusion.count(examples[clip].label, prediction));
     confusion
 }
 
-/// Predicts `clips` of `examples` and counts.
+/// Predicts `clips` and returns their confusion matrix.
 pub fn evaluate(
     model: &Model<f32>,
     settings: &Settings,

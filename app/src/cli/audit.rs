@@ -20,54 +20,57 @@ use std::time::Instant;
 
 /// Frames of the clips in the default audit's batch.
 const LENGTHS: [usize; 3] = [4, 3, 2];
-/// Features a frame and classes there: RAVDESS's.
+/// Features per frame and classes in the default audit, as for RAVDESS.
 const INPUTS: usize = 46;
 const CLASSES: usize = 8;
-/// Share of the features that dropout switches off there.
+/// Dropout probability in the default audit.
 const DROPOUT: f64 = 0.3;
-/// Random directions a tensor, where elements are too many.
+/// Random directions per tensor, where there are too many elements.
 const DIRECTIONS: usize = 8;
 
-/// Prove that every gradient is the derivative of its forward.
+/// Check every gradient by dual numbers and finite differences.
 ///
-/// Three computations of the same derivatives are compared: backward, written by hand; dual numbers carried through the forward code,
-/// exact to rounding; and central differences. Exits with 1 if a tensor exceeds a bound.
+/// Compares three computations of the same derivatives: the hand-written backward pass; dual numbers through the forward pass,
+/// exact to rounding; and central differences. The exit code is 1 if a tensor exceeds a bound.
+///
+/// Without --audio: every element, for random parameters and a random batch of clips of 4, 3 and 2 frames, in training mode. With
+/// --audio: eight random directions per tensor, for a trained model, a real clip and cross-entropy, in evaluation mode (batch
+/// statistics need more than one clip).
+///
+/// Bounds, relative to a tensor's largest derivative, in f64: 1e-12 against dual numbers, as both sides round at 1e-16 some
+/// hundred times; 1e-7 against differences, whose truncation and cancellation errors are about 1e-9. The f32 column is the
+/// error of a gradient computed in training precision.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Without --audio: random parameters and a random batch of clips of 4, 3 and 2 frames in training mode, every element.
-With --audio: a trained model on a real clip, in evaluation mode (one clip alone has no batch statistics), under cross-entropy,
-along eight random directions a tensor.
-
-Bounds, of a tensor's largest derivative, in f64: 1e-12 against dual numbers, as both sides round at 1e-16 some hundred times;
-1e-7 against differences, whose truncation and cancellation leave about 1e-9. The f32 column says how far a gradient computed in
-training precision is from the one in f64.
-
 Examples:
   reslstm audit
   reslstm audit --model model.safetensors --audio clip.wav --label angry
   reslstm audit --audio clip.wav --label angry --flow flow.svg
   reslstm audit --audio clip.wav --label angry --flow untrained.svg --arch reslstm-sa-h64")]
 pub struct Audit {
-    /// Models to audit, with H hidden units: lstm-sa-hH or reslstm-sa-hH [lstm-sa-h64 and reslstm-sa-h64]; with --audio one, with
-    /// the weights that a training begins with
+    /// Untrained model, H hidden units: lstm-sa-hH or reslstm-sa-hH [default: both, H = 64]
+    ///
+    /// May be given several times, but only once with --audio.
     #[arg(long, value_name = "NAME", conflicts_with = "model")]
     arch: Vec<Architecture>,
-    /// Where random parameters and inputs come from [0]
-    #[arg(long, value_name = "S", default_value_t = 0, hide_default_value = true)]
+    /// Seed of random parameters and inputs
+    #[arg(long, value_name = "S", default_value_t = 0)]
     seed: u64,
-    /// A real clip (.wav, or features as .npy) for a trained model
+    /// Recording (.wav) or feature file (.npy) to audit a trained model on
     #[arg(long, value_name = "FILE")]
     audio: Option<PathBuf>,
-    /// The trained model [the bundled weights]
+    /// Model file [default: the bundled weights]
     #[arg(short, long, value_name = "MODEL.safetensors", requires = "audio")]
     model: Option<PathBuf>,
-    /// The clip's class [the predicted one]
+    /// Class of the clip [default: the predicted one]
     #[arg(long, value_name = "LABEL", requires = "audio")]
     label: Option<String>,
-    /// What of each tensor to compare [element; with --audio: direction]
+    /// Derivatives to compare [default: element; with --audio: direction]
     #[arg(long, value_name = "WHAT")]
     per: Option<Per>,
-    /// Instead: how far the gradient reaches, frame by frame, with the residual connection and with it cut, as a table and a picture
+    /// Show the gradient's norm per frame instead, as a table and a picture [default file: gradient-flow.svg]
+    ///
+    /// For a residual model, both with the residual connection and with it cut.
     #[arg(long, value_name = "FILE.svg", num_args = 0..=1, default_missing_value = "gradient-flow.svg", requires = "audio",
           conflicts_with = "per")]
     flow: Option<PathBuf>,
@@ -80,15 +83,15 @@ pub struct Audit {
 enum Per {
     /// Every element of the gradient
     Element,
-    /// Its product with random directions
+    /// Derivatives along random directions
     Direction,
 }
 
-/// One model audited.
+/// Result of the audit of one model.
 struct Audited {
     arch: Architecture,
     parameters: usize,
-    /// What was audited, for people.
+    /// Description of the audited point and clip.
     what: String,
     tensors: Vec<TensorAudit>,
     seconds: f64,
@@ -109,7 +112,7 @@ impl Audit {
         self.report(&audited)
     }
 
-    /// Random parameters, a random batch, training mode.
+    /// Audits random parameters on a random batch, in training mode.
     fn audit_batch(&self, arch: Architecture) -> Audited {
         let layout = Packed::new(&LENGTHS, Padding::Ignored);
         let subject = ModelSubject::new(arch, layout, INPUTS, CLASSES, DROPOUT);
@@ -118,7 +121,7 @@ impl Audit {
         self.audit(arch, &subject, &point, self.per.unwrap_or(Per::Element), what)
     }
 
-    /// A trained model, a real clip, evaluation mode.
+    /// Audits a model on a real clip, in evaluation mode.
     fn audit_clip(&self, clip: &Clip) -> Audited {
         let [frames, inputs] = clip.x.shape();
         let (architecture, classes) = (clip.model.architecture(), clip.model.classes());
@@ -139,9 +142,9 @@ impl Audit {
     ) -> Audited {
         let (along, compared) = match per {
             Per::Element => (Along::Elements, "every element"),
-            Per::Direction => (Along::Directions(DIRECTIONS), "eight random directions a tensor"),
+            Per::Direction => (Along::Directions(DIRECTIONS), "eight random directions per tensor"),
         };
-        let bar = progress::bar(0, &arch.to_string());
+        let bar = progress::bar(0, &format!("{arch} derivatives"));
         let start = Instant::now();
         let tensors = audit::audit(subject, point, along, |tasks, task| {
             bar.set_length(tasks as u64);
@@ -174,7 +177,7 @@ impl Audit {
             for tensor in model.tensors.iter().filter(|tensor| !tensor.passes()) {
                 let TensorAudit { name, dual, differences, .. } = tensor;
                 eprintln!(
-                    "error: {} {name}: at {:?} backward says {:e}, dual numbers {:e}; at {:?} {:e}, differences {:e}",
+                    "error: {} {name}: at {:?} backward gives {:e}, dual numbers {:e}; at {:?} {:e}, differences {:e}",
                     model.arch,
                     dual.at,
                     dual.backward,
@@ -188,7 +191,7 @@ impl Audit {
         Ok(Done::SomeFailed)
     }
 
-    /// The model and the clip it is audited on.
+    /// Reads the model, and the clip to audit it on.
     fn read_clip(&self, path: &Path) -> anyhow::Result<Clip> {
         let mut predictor = Predictor::new(model_file(self.model.as_deref())?)?;
         let features = clip::features(&mut predictor, path).map_err(|error| error.at(path.display()))?;
@@ -215,13 +218,13 @@ impl Audit {
 
     fn show_flow(&self, clip: &Clip, picture: &Path) -> Outcome {
         files::check_writable(picture, Existing::Replace)?;
-        let of = |connection| gradient_flow(&clip.model, &clip.x, clip.label, connection);
+        let flow = |connection| gradient_flow(&clip.model, &clip.x, clip.label, connection);
         let arch = clip.model.architecture();
         let flows = match clip.model {
-            Model::LstmSa(_) => vec![("no residual connection", of(Connection::Residual))],
+            Model::LstmSa(_) => vec![("no residual connection", flow(Connection::Residual))],
             Model::ResLstmSa(_) => vec![
-                ("with the residual connection", of(Connection::Residual)),
-                ("the same weights, connection cut", of(Connection::Cut)),
+                ("with the residual connection", flow(Connection::Residual)),
+                ("the same weights, connection cut", flow(Connection::Cut)),
             ],
         };
         let shown: Vec<(&str, &Flow)> = flows.iter().map(|(name, flow)| (*name, flow)).collect();
@@ -243,11 +246,11 @@ impl Audit {
 struct Clip {
     name: String,
     model: Model<f64>,
-    /// What the model reads, `[T,D]`.
+    /// Normalised features, `[T,D]`.
     x: Matrix<f64>,
     label: usize,
     label_name: String,
-    /// From one frame to the next.
+    /// Time between frames, seconds.
     seconds: f64,
 }
 
@@ -305,7 +308,7 @@ fn verdict(passes: bool) -> &'static str {
     if passes { "ok" } else { "EXCEEDS" }
 }
 
-/// Every quantity of a flow by name, a value a frame.
+/// The quantities of a flow: names, and one value per frame.
 fn quantities(flow: &Flow) -> Vec<(String, &[f64])> {
     let states = flow.lstms.iter().flat_map(|lstm| {
         [(format!("{}.h", lstm.name), lstm.h.as_slice()), (format!("{}.c", lstm.name), lstm.c.as_slice())]
@@ -324,7 +327,7 @@ fn flows_json(clip: &Clip, flows: &[(&str, &Flow)]) -> Value {
             "seconds_per_frame": clip.seconds, "flows": flows })
 }
 
-/// A row a frame; under each quantity a column a flow.
+/// Prints one row per frame, and per quantity one column for each flow.
 fn print_flows(clip: &Clip, flows: &[(&str, &Flow)]) -> anyhow::Result<()> {
     for (number, (name, flow)) in flows.iter().enumerate() {
         print_line(format_args!("{}: {name}, loss {:.3e} nats", number + 1, flow.loss))?;

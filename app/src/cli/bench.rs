@@ -11,31 +11,29 @@ use reslstm::models::Architecture;
 use serde::Serialize;
 use std::fmt::{self, Display, Formatter};
 
-/// What is trained, where nothing else is said.
+/// Architecture of the measurements.
 const ARCH: &str = "reslstm-sa-h64";
-/// Frames of the training speakers of RAVDESS's fold 0.
+/// Number of frames of RAVDESS's fold 0, training speakers.
 const FOLD_0_FRAMES: f64 = 88_881.0;
 const BATCHES: [usize; 3] = [8, 16, 64];
 const HIDDEN: [usize; 6] = [16, 32, 64, 128, 256, 512];
 const CLIPS: [usize; 4] = [10, 100, 1_000, 10_000];
 
-/// Measure how fast this machine is at all this: training, prediction, features.
+/// Measure the speed of training, prediction and features on this machine.
+///
+/// Runs on one thread for about 15 seconds; run nothing else meanwhile for reliable figures. No corpus is needed: training uses
+/// random features, the front end synthetic speech.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "On one thread, in about 15 seconds; a machine that does nothing else meanwhile gives figures to rely on. No corpus is \
-                  needed: training has random features, the front end synthetic speech.
-
-Example: reslstm bench --json > bench.json"
-)]
+#[command(after_help = "Example: reslstm bench --json > bench.json")]
 pub struct Bench {
-    /// As one JSON object
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
 impl Bench {
     pub fn run(self) -> Outcome {
-        let bar = progress::bar((1 + BATCHES.len() + HIDDEN.len() + CLIPS.len() + 1) as u64, "measuring");
+        let bar = progress::bar((1 + BATCHES.len() + HIDDEN.len() + CLIPS.len() + 1) as u64, "measurements");
         let peak = peak::multiply_adds();
         bar.inc(1);
         let arch: Architecture = ARCH.parse()?;
@@ -82,7 +80,7 @@ impl Bench {
     }
 }
 
-/// One training step.
+/// Speed of a training step.
 #[derive(Clone, Debug, Serialize)]
 struct Step {
     batch: usize,
@@ -92,21 +90,21 @@ struct Step {
     fold_0_epoch_seconds: f64,
 }
 
-/// Training as the model grows.
+/// Training speed by size of the model.
 #[derive(Clone, Debug, Serialize)]
 struct Model {
     hidden: usize,
     gflops: f64,
 }
 
-/// Training as the data grow.
+/// Training speed by size of the data.
 #[derive(Clone, Debug, Serialize)]
 struct Data {
     clips: usize,
     us_a_frame: f64,
 }
 
-/// All there is to say, a screen of it.
+/// All measurements; as text they fit on one screen.
 #[derive(Clone, Debug, Serialize)]
 struct Report {
     version: &'static str,
@@ -130,7 +128,7 @@ impl Display for Report {
         writeln!(f, "reslstm {version}, {}, one thread; every figure is the fastest of several rounds\n", level)?;
         writeln!(f, "peak of multiply-adds, measured            {peak_gflops:>8.1} GFLOP/s\n")?;
         writeln!(f, "training {arch}, clips of 87 frames of 46 features")?;
-        writeln!(f, "  batch  ms a step  GFLOP/s  of the peak  an epoch of RAVDESS's fold 0 (88,881 frames)")?;
+        writeln!(f, "  batch    ms/step  GFLOP/s  of the peak  epoch of RAVDESS fold 0 (88,881 frames)")?;
         for Step { batch, ms, gflops, of_peak, fold_0_epoch_seconds } in &self.steps {
             writeln!(
                 f,
@@ -138,26 +136,26 @@ impl Display for Report {
                 100.0 * of_peak
             )?;
         }
-        writeln!(f, "\nas the model grows, batch 16")?;
+        writeln!(f, "\nby model size, batch 16")?;
         line(f, "hidden units", self.models.iter().map(|model| model.hidden.to_string()))?;
         line(f, "GFLOP/s", self.models.iter().map(|model| format!("{:.1}", model.gflops)))?;
-        writeln!(f, "as the data grow, batch 8")?;
+        writeln!(f, "by number of clips, batch 8")?;
         line(f, "clips", self.data.iter().map(|data| data.clips.to_string()))?;
-        line(f, "µs a frame", self.data.iter().map(|data| format!("{:.2}", data.us_a_frame)))?;
+        line(f, "µs/frame", self.data.iter().map(|data| format!("{:.2}", data.us_a_frame)))?;
 
         let Inference { clip_us, frame_us, live_frame_us, features_ms, wav_seconds, wav_ms, load_ms } = inference;
-        writeln!(f, "\n{arch} in use, features given")?;
+        writeln!(f, "\nprediction by {arch}, from features")?;
         writeln!(f, "  a clip of 87 frames                        {clip_us:>8.1} µs")?;
-        writeln!(f, "  streaming, a frame in, probabilities out   {frame_us:>8.2} µs")?;
-        writeln!(f, "the bundled model in use")?;
-        writeln!(f, "  live, the samples of a frame in            {live_frame_us:>8.1} µs")?;
-        writeln!(f, "  features of a second of sound              {features_ms:>8.3} ms")?;
-        writeln!(f, "  a WAV of {wav_seconds:.1} s to its label               {wav_ms:>8.2} ms")?;
-        write!(f, "  the same, and load the model for it        {load_ms:>8.2} ms")
+        writeln!(f, "  streaming, per frame                       {frame_us:>8.2} µs")?;
+        writeln!(f, "prediction by the bundled model, from sound")?;
+        writeln!(f, "  live, per frame                            {live_frame_us:>8.1} µs")?;
+        writeln!(f, "  features, per second of sound              {features_ms:>8.3} ms")?;
+        writeln!(f, "  a WAV file of {wav_seconds:.1} s                       {wav_ms:>8.2} ms")?;
+        write!(f, "  the same, loading the model first          {load_ms:>8.2} ms")
     }
 }
 
-/// A row of figures.
+/// Writes a row of figures.
 fn line(f: &mut Formatter<'_>, what: &str, figures: impl Iterator<Item = String>) -> fmt::Result {
     write!(f, "  {what:<12}")?;
     for figure in figures {

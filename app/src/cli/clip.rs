@@ -1,4 +1,4 @@
-//! One recording and a trained model, for the commands that look into both.
+//! A recording and a trained model, for commands that examine a single clip.
 
 use super::predict::{is_features, read_input};
 use crate::corpus::npy;
@@ -10,13 +10,13 @@ use reslstm::matrix::Matrix;
 use reslstm::models::{Model, Predictor};
 use std::path::Path;
 
-/// The recording at the model's sample rate. Errors are left to be named by the caller.
+/// Reads a recording, at the model's sample rate. The caller adds the path to errors.
 pub fn recording(predictor: &mut Predictor, path: &Path) -> Result<Recording> {
     let rate = predictor.sample_rate()?;
     to_rate(Recording::from_wav(&read_input(path)?)?, rate)
 }
 
-/// Features `[T,D]` of a recording, or those that a `.npy` file holds. Errors are left to be named by the caller.
+/// Features `[T,D]` of a recording, or from a `.npy` file. The caller adds the path to errors.
 pub fn features(predictor: &mut Predictor, path: &Path) -> Result<Matrix<f32>> {
     if is_features(path) {
         return npy::from_bytes(&read_input(path)?);
@@ -25,7 +25,7 @@ pub fn features(predictor: &mut Predictor, path: &Path) -> Result<Matrix<f32>> {
     predictor.features(&recording.samples)
 }
 
-/// The class called `name`.
+/// Index of the class called `name`.
 pub fn class(labels: &[String], name: &str) -> Result<usize> {
     labels
         .iter()
@@ -33,7 +33,7 @@ pub fn class(labels: &[String], name: &str) -> Result<usize> {
         .ok_or_else(|| Error::new(Kind::Settings, format!("label: expected one of {}, got {name}", labels.join(", "))))
 }
 
-/// The model in the precision of audits.
+/// The model in f64, the precision of audits.
 pub fn in_f64(model: &Model<f32>) -> Model<f64> {
     let mut precise = Model::zeros(model.architecture(), model.inputs(), model.classes());
     audit::recast(model, &mut precise);

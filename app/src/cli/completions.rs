@@ -3,11 +3,11 @@
 use super::{Cli, Done, Outcome, print_line};
 use clap::{Args, CommandFactory};
 
-/// Print completions for a shell.
+/// Print shell completions.
 #[derive(Debug, Args)]
 #[command(after_help = "Example: reslstm completions bash > ~/.local/share/bash-completion/completions/reslstm")]
 pub struct Completions {
-    /// The shell to print them for.
+    /// The shell
     shell: clap_complete::Shell,
 }
 

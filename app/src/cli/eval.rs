@@ -18,26 +18,26 @@ use reslstm::train::{Confusion, Protocol, Settings};
 use serde_json::json;
 use std::path::PathBuf;
 
-/// Score a model on data; where it was trained on them, on its fold's test speakers alone.
+/// Score a model on a corpus.
+///
+/// If the model was trained on a fold of this corpus, only the test speakers of that fold are scored.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Live, the floor of the features (80 dB below the loudest) and the tuning of the pitch classes come from what was heard \
-                  so far in a clip, and the model reads it frame by frame; scored is what it says at the end.
-
-Example: reslstm eval cv-h64/models/run0-fold2.safetensors ravdess"
-)]
+#[command(after_help = "Example: reslstm eval cv-h64/models/run0-fold2.safetensors ravdess")]
 pub struct Eval {
-    /// A model file
+    /// Model file
     model: PathBuf,
-    /// A RAVDESS folder, or a manifest .csv with the columns path,label,speaker
+    /// RAVDESS folder, or manifest .csv with the columns path,label,speaker
     data: PathBuf,
-    /// Print the scores as JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
-    /// Score what predict --live says at the end of each recording
+    /// Score the last line of predict --live for each recording
+    ///
+    /// The model then reads a clip frame by frame. The dynamic range (80 dB below the loudest frame) and the tuning of the chroma
+    /// features are estimated from the sound so far.
     #[arg(long)]
     live: bool,
-    /// Folder of the feature cache [reslstm in the user's cache folder, or none where that cannot be written]
+    /// Folder of the feature cache [default: reslstm in the user's cache folder]
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
 }
@@ -45,7 +45,7 @@ pub struct Eval {
 impl Eval {
     pub fn run(self) -> Outcome {
         let file = ModelFile::from_bytes(&files::read(&self.model)?).map_err(|error| error.at(self.model.display()))?;
-        let metadata = described(&file).map_err(|error| error.at(self.model.display()))?;
+        let metadata = require_metadata(&file).map_err(|error| error.at(self.model.display()))?;
         let settings = Settings::of_model(metadata).map_err(|error| error.at(self.model.display()))?;
         let data = Found::open(&self.data)?.load(metadata.features.clone(), self.cache.as_deref(), all_cores())?;
         check_fit(metadata, &data).map_err(|error| error.at(self.data.display()))?;
@@ -71,71 +71,68 @@ impl Eval {
         Ok(Done::Everything)
     }
 
-    /// All clips, unless the model knows some: then those of speakers it never heard. Says on stderr which and why.
+    /// The clips to score: all, or those of the fold's test speakers. Prints on stderr which and why.
     fn clips_to_score(&self, metadata: &Metadata, data: &Licensed) -> Vec<usize> {
         let protocol: Protocol = metadata.protocol.parse().unwrap_or_default();
         if protocol == Protocol::Published {
-            let how = if self.live {
-                "without the padding it was trained with"
-            } else {
-                "scored in batches as it was trained"
-            };
-            eprintln!("note: a published-protocol model: normalised by all speakers, {how}");
+            let batches =
+                if self.live { "without the padding of its training" } else { "in batches as in its training" };
+            eprintln!("note: a model of the published protocol: normalised by all speakers, scored {batches}");
         }
-        let acquaintance = Acquaintance::of(metadata, data);
-        match acquaintance {
-            Acquaintance::Fold(fold) => {
-                eprintln!("the model was trained on these data: scoring its test speakers (fold {fold}) alone");
+        let overlap = SpeakerOverlap::between(metadata, data);
+        match overlap {
+            SpeakerOverlap::Fold(fold) => {
+                eprintln!("the model was trained on this corpus: scoring the test speakers (fold {fold}) alone");
             }
-            Acquaintance::Everybody => eprintln!(
-                "warning: the model was trained on all of these clips: the score says what it remembers, not what it can do"
+            SpeakerOverlap::All => eprintln!(
+                "warning: the model was trained on all of these clips: the score does not hold for new speakers"
             ),
-            Acquaintance::Namesakes => eprintln!(
-                "warning: some speakers have names of speakers the model was trained on: if they are the same people, the score is too high"
+            SpeakerOverlap::SameNames => eprintln!(
+                "warning: some speakers have names of training speakers: if they are the same people, the score is too high"
             ),
-            Acquaintance::Strangers => {}
+            SpeakerOverlap::None => {}
         }
-        acquaintance.clips(metadata, data)
+        overlap.clips(metadata, data)
     }
 }
 
-/// Whom of the data a model knows.
+/// Overlap between a corpus and the speakers a model was trained on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Acquaintance {
-    /// It was trained on a fold of these data: all but its test speakers.
+pub(super) enum SpeakerOverlap {
+    /// The model was trained on this fold of the corpus: on all but its test speakers.
     Fold(usize),
-    /// It was trained on all of these data.
-    Everybody,
-    /// The data are others, but some names are the same.
-    Namesakes,
-    /// Nobody.
-    Strangers,
+    /// The model was trained on the whole corpus.
+    All,
+    /// The corpus is another, but some speakers' names are the same.
+    SameNames,
+    /// No name is the same.
+    None,
 }
 
-impl Acquaintance {
-    pub(super) fn of(metadata: &Metadata, data: &Licensed) -> Self {
+impl SpeakerOverlap {
+    pub(super) fn between(metadata: &Metadata, data: &Licensed) -> Self {
         if metadata.data_fingerprint == data.fingerprint() {
-            return metadata.fold.map_or(Acquaintance::Everybody, Acquaintance::Fold);
+            return metadata.fold.map_or(SpeakerOverlap::All, SpeakerOverlap::Fold);
         }
-        let heard = |speaker: &String| {
+        let is_known = |speaker: &String| {
             metadata.train_speakers.contains(speaker) || metadata.validation_speakers.contains(speaker)
         };
-        match data.dataset().speakers().iter().any(heard) {
-            true => Acquaintance::Namesakes,
-            false => Acquaintance::Strangers,
+        match data.dataset().speakers().iter().any(is_known) {
+            true => SpeakerOverlap::SameNames,
+            false => SpeakerOverlap::None,
         }
     }
 
-    /// All clips, unless the model knows some: then those of speakers it never heard.
+    /// The clips to score: those of the fold's test speakers, otherwise all.
     pub(super) fn clips(self, metadata: &Metadata, data: &Licensed) -> Vec<usize> {
         match self {
-            Acquaintance::Fold(_) => data.dataset().clips_of(&metadata.test_speakers),
+            SpeakerOverlap::Fold(_) => data.dataset().clips_of(&metadata.test_speakers),
             _ => (0..data.dataset().clips().len()).collect(),
         }
     }
 }
 
-/// Clips whole, as in training.
+/// Scores whole clips, as in training.
 fn confusion_of_clips(
     file: &ModelFile,
     metadata: &Metadata,
@@ -149,13 +146,13 @@ fn confusion_of_clips(
     Ok(evaluate(file.model(), settings, &examples, clips, &mut Scratch::default()))
 }
 
-/// Recordings sample by sample.
+/// Scores the last prediction of each recording, read as a stream.
 fn confusion_live(file: &ModelFile, data: &Licensed, clips: &[usize]) -> Result<Confusion> {
-    let bar = progress::bar(clips.len() as u64, "listening");
+    let bar = progress::bar(clips.len() as u64, "clips");
     let live = LivePredictor::new(file)?;
-    let said_last = |live: &mut LivePredictor, &clip: &usize| {
+    let last_label = |live: &mut LivePredictor, &clip: &usize| {
         if interrupt::stopped() {
-            return Err(Error::new(Kind::Interrupted, "stopped before every recording was heard"));
+            return Err(Error::new(Kind::Interrupted, "stopped before all recordings were scored"));
         }
         let path = data.path(clip);
         let recording = Recording::from_wav(&files::read(path)?).map_err(|error| error.at(path.display()))?;
@@ -164,7 +161,7 @@ fn confusion_live(file: &ModelFile, data: &Licensed, clips: &[usize]) -> Result<
         bar.inc(1);
         Ok(last.prediction.label)
     };
-    let labels = clips.par_iter().map_init(|| live.clone(), said_last).collect::<Result<Vec<_>>>()?;
+    let labels = clips.par_iter().map_init(|| live.clone(), last_label).collect::<Result<Vec<_>>>()?;
     bar.finish_and_clear();
     let mut confusion = Confusion::new(file.model().classes());
     for (&clip, label) in clips.iter().zip(labels) {
@@ -173,16 +170,16 @@ fn confusion_live(file: &ModelFile, data: &Licensed, clips: &[usize]) -> Result<
     Ok(confusion)
 }
 
-/// The metadata, with what the use on recordings needs.
-pub(super) fn described(file: &ModelFile) -> Result<&Metadata> {
+/// The metadata of a model, which must hold feature settings and normalisation.
+pub(super) fn require_metadata(file: &ModelFile) -> Result<&Metadata> {
     let metadata = file.metadata().filter(|metadata| metadata.has_normalisation());
     metadata.ok_or_else(|| {
-        let problem = "expected a model that says how features are made and normalised, but this file has no metadata";
-        Error::new(Kind::Model, problem).advice("a plain state dict can be given features (.npy) with predict")
+        let problem = "expected a model with feature settings and normalisation, but this file has no metadata";
+        Error::new(Kind::Model, problem).advice("use a plain state dict with predict and feature files (.npy)")
     })
 }
 
-/// That the data are what the model was made for.
+/// Checks that the corpus has the model's labels and sample rate.
 pub(super) fn check_fit(metadata: &Metadata, data: &Licensed) -> Result<()> {
     let (ours, theirs) = (metadata.labels.names(), data.dataset().labels().names());
     if ours != theirs {
@@ -191,8 +188,8 @@ pub(super) fn check_fit(metadata: &Metadata, data: &Licensed) -> Result<()> {
     }
     if metadata.sample_rate != data.sample_rate() {
         let problem =
-            format!("expected recordings at {} Hz as the model's, got {} Hz", metadata.sample_rate, data.sample_rate());
-        return Err(Error::new(Kind::Data, problem).advice("resample them first; predict does so by itself"));
+            format!("expected recordings at the model's {} Hz, got {} Hz", metadata.sample_rate, data.sample_rate());
+        return Err(Error::new(Kind::Data, problem).advice("resample them first; predict does so itself"));
     }
     Ok(())
 }

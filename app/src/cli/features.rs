@@ -12,36 +12,39 @@ use reslstm::matrix::Matrix;
 use reslstm::train::Inputs;
 use std::path::{Path, PathBuf};
 
-/// Write the features of recordings: one file a clip, the folders kept.
+/// Write features of recordings, one file per clip.
+///
+/// A file has one row per frame: by default 34 MFCC, then 12 chroma, as librosa computes them, not normalised. Subfolders are
+/// kept, and the feature cache is not used. If a recording is broken, it is reported, the others are written, and the exit code
+/// is 1.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "A row a frame: 34 MFCC, then 12 chroma, as librosa computes them, not normalised. Always computed anew, never \
-                  from the cache. A broken recording is named, the others are done, and the exit code is 1.
-
-Example: reslstm features ravdess -o features --format csv"
-)]
+#[command(after_help = "Example: reslstm features ravdess -o features --format csv")]
 pub struct Features {
-    /// Recordings (.wav), or folders of them
+    /// Recordings (.wav), or folders of recordings
     #[arg(required = true, value_name = "AUDIO|DIR")]
     inputs: Vec<PathBuf>,
     /// Folder for the feature files
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
-    /// What of a frame: paper (34 MFCC, 12 chroma), deltas (34 MFCC, 12 deltas), all (these three),
-    /// pitch (these, voicing and pitch) or voice (the same without chroma)
+    /// Feature set: paper, deltas, all, pitch or voice
+    ///
+    /// paper: 34 MFCC and 12 chroma; deltas: 34 MFCC and 12 deltas; all: these three; pitch: all, voicing and pitch; voice: pitch
+    /// without chroma.
     #[arg(long = "inputs", value_name = "NAME", default_value_t)]
     kinds: Inputs,
-    /// npy (float32) or csv
+    /// File format
     #[arg(long, value_enum, default_value_t = Format::Npy)]
     format: Format,
-    /// Write over files that are there
+    /// Overwrite existing files
     #[arg(long)]
     force: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
+    /// NumPy, float32
     Npy,
+    /// Text with a header; numbers keep all digits
     Csv,
 }
 
@@ -54,14 +57,15 @@ impl Features {
         let mut outputs = std::collections::HashMap::new();
         for input in &inputs {
             files::check_writable(&output(input), existing)
-                .map_err(|error| error.advice("--force writes over files that are there"))?;
+                .map_err(|error| error.advice("--force overwrites existing files"))?;
             if let Some(other) = outputs.insert(output(input), &input.path) {
-                let problem = format!("{} and {} would both become this file", other.display(), input.path.display());
+                let problem =
+                    format!("{} and {} would both be written to this file", other.display(), input.path.display());
                 let error = Error::new(Kind::Settings, problem).at(output(input).display());
-                return Err(error.advice("give their common folder instead, so that folders are kept").into());
+                return Err(error.advice("give their common folder instead: subfolders are kept").into());
             }
         }
-        let bar = progress::bar(inputs.len() as u64, "features");
+        let bar = progress::bar(inputs.len() as u64, "clips");
         let settings = self.kinds.features();
         let (progress, stop) = (&|_, _| bar.inc(1), interrupt::stop_flag());
         let work = Work { settings: &settings, condition: Condition::AsRecorded, cache: None, progress, stop };
@@ -79,7 +83,7 @@ impl Features {
     }
 }
 
-/// `mfcc_0,…,chroma_11`, then a line a frame, every number so that it reads back to the bit.
+/// CSV with the header `mfcc_0,…,chroma_11` and one line per frame. Numbers read back to the same bits.
 fn csv_text(settings: &FeatureSettings, features: &Matrix<f32>) -> String {
     let columns =
         |(kind, count): (&'static str, usize)| (0..count).map(move |k| format!("{}_{k}", kind.to_lowercase()));

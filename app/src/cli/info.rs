@@ -8,13 +8,13 @@ use reslstm::params::{Parameters, Path, Role};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
-/// Show what a model file holds.
+/// Show the content of a model file.
 #[derive(Debug, Args)]
 #[command(after_help = "Example: reslstm info model.safetensors --json | jq .metadata.scores")]
 pub struct Info {
-    /// A model file
+    /// Model file
     model: PathBuf,
-    /// As one JSON object
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -55,9 +55,9 @@ impl Info {
                 }
             }
             _ => {
-                let plain =
-                    "no metadata: a plain state dict; features are taken as normalised already, audio is refused";
-                print_line(plain)?;
+                print_line(
+                    "no metadata: a plain state dict, which takes normalised features (.npy) but no recordings",
+                )?;
             }
         }
         for (name, shape, learned) in &tensors {

@@ -1,4 +1,4 @@
-//! What a command is given to read: files, and folders of them.
+//! Input files of a command: files, and folders of recordings.
 
 use super::{Done, Outcome, interrupt};
 use crate::corpus::folders;
@@ -8,16 +8,16 @@ use std::path::{Path, PathBuf};
 /// One file to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Input {
-    /// Where it is.
+    /// Path of the file.
     pub path: PathBuf,
-    /// Its path below the folder that was named; its name where the file itself was.
+    /// Its path relative to the given folder; the file name if the file itself was given.
     pub relative: PathBuf,
 }
 
-/// The recordings named, and those in the folders named.
-pub fn recordings(named: &[PathBuf]) -> Result<Vec<Input>> {
+/// The given files, and the recordings in the given folders.
+pub fn recordings(paths: &[PathBuf]) -> Result<Vec<Input>> {
     let mut inputs = Vec::new();
-    for path in named {
+    for path in paths {
         if !path.is_dir() {
             inputs.push(Input { path: path.clone(), relative: path.file_name().unwrap_or(path.as_os_str()).into() });
             continue;
@@ -36,7 +36,7 @@ pub fn recordings(named: &[PathBuf]) -> Result<Vec<Input>> {
     Ok(inputs)
 }
 
-/// Names every failure, and says how many of `total` are done.
+/// Prints each failure, and how many of `total` inputs failed.
 pub fn summarise(failures: Vec<Error>, total: usize) -> Outcome {
     if interrupt::stopped() {
         let done = total - failures.len();

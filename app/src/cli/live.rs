@@ -1,4 +1,4 @@
-//! `predict --live`: raw samples on stdin, a line for every frame as it completes.
+//! `predict --live`: raw samples on stdin, one line per complete frame.
 
 use super::rows::{Format, Place};
 use super::{Done, Outcome, interrupt};
@@ -9,16 +9,16 @@ use std::io::{Read, Write};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
-/// Bytes read at a time, at most: what is there is taken at once.
+/// Limit on the bytes per read; a read returns what has arrived.
 const PORTION: usize = 1 << 14;
-/// How often Ctrl-C is looked for while nothing arrives.
-const PATIENCE: Duration = Duration::from_millis(100);
-/// How files of sound begin that are no raw samples.
+/// Time between checks for Ctrl-C while nothing arrives.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
+/// First bytes of audio files, which are not raw samples.
 const HEADERS: [(&[u8], &str); 4] =
     [(b"RIFF", "a WAV file"), (b"fLaC", "a FLAC file"), (b"OggS", "an Ogg file"), (b"FORM", "an AIFF file")];
 
-/// Predicts until stdin ends or Ctrl-C is pressed. `rate` (Hz) is that of stdin where it is not the model's; `step`
-/// seconds pass from one line to the next.
+/// Predicts until stdin ends or Ctrl-C is pressed. `rate` is the sample rate on stdin, Hz, by default the model's. `step` is
+/// the time between lines, seconds, by default one frame.
 pub fn run(file: &ModelFile, format: Format, rate: Option<u32>, step: Option<f64>) -> Outcome {
     let mut live = LivePredictor::new(file)?;
     let mut resampler = match rate {
@@ -27,31 +27,31 @@ pub fn run(file: &ModelFile, format: Format, rate: Option<u32>, step: Option<f64
     };
     interrupt::stop_flag_saying("\nstopped");
     let mut lines =
-        Lines { format, labels: live.labels().to_vec(), step: step.unwrap_or(0.0), next: 0.0, unsaid: None };
+        Lines { format, labels: live.labels().to_vec(), step: step.unwrap_or(0.0), next: 0.0, pending: None };
     let mut out = std::io::stdout().lock();
     format.write_header(&mut out, &["time"], &lines.labels)?;
     out.flush()?;
 
     let mut samples = Samples::default();
-    let portions = listen();
+    let portions = read_stdin();
     while !interrupt::stopped() {
-        let portion = match portions.recv_timeout(PATIENCE) {
+        let portion = match portions.recv_timeout(POLL_INTERVAL) {
             Ok(portion) => portion?,
             Err(RecvTimeoutError::Timeout) => continue,
             Err(RecvTimeoutError::Disconnected) => break,
         };
-        let mut heard = samples.decode(&portion)?;
+        let mut sound = samples.decode(&portion)?;
         if let Some(resampler) = &mut resampler {
-            heard = resampler.push(&heard)?;
+            sound = resampler.push(&sound)?;
         }
-        lines.say(&mut out, live.push(&heard)?)?;
+        lines.write_due(&mut out, live.push(&sound)?)?;
     }
     samples.finish(interrupt::stopped())?;
     if let Some(resampler) = &mut resampler {
-        lines.say(&mut out, live.push(&resampler.finish()?)?)?;
+        lines.write_due(&mut out, live.push(&resampler.finish()?)?)?;
     }
-    lines.say(&mut out, live.finish()?)?;
-    lines.say_last(&mut out)?;
+    lines.write_due(&mut out, live.finish()?)?;
+    lines.write_pending(&mut out)?;
     Ok(Done::Everything)
 }
 
@@ -62,8 +62,8 @@ fn check_rate(rate: u32) -> Result<u32> {
     Err(Error::new(Kind::Settings, format!("rate: expected 1,000 to 1,000,000 Hz, got {rate}")))
 }
 
-/// What arrives on stdin, until it ends. Read on a thread of its own, so that Ctrl-C is noticed when nothing arrives.
-fn listen() -> Receiver<Result<Vec<u8>>> {
+/// Reads stdin until it ends, on a separate thread, so that Ctrl-C is noticed while nothing arrives.
+fn read_stdin() -> Receiver<Result<Vec<u8>>> {
     let (sender, receiver) = sync_channel(16);
     std::thread::spawn(move || {
         let mut stdin = std::io::stdin().lock();
@@ -76,7 +76,7 @@ fn listen() -> Receiver<Result<Vec<u8>>> {
                 Err(error) => Err(Error::io("stdin", error)),
             };
             let failed = portion.is_err();
-            // Nobody listens any more after Ctrl-C.
+            // After Ctrl-C the receiver is gone.
             if sender.send(portion).is_err() || failed {
                 break;
             }
@@ -85,12 +85,12 @@ fn listen() -> Receiver<Result<Vec<u8>>> {
     receiver
 }
 
-/// Bytes to samples, wherever the stream of bytes is cut.
+/// Decoder from bytes to samples; the bytes may come in portions of any size.
 #[derive(Default)]
 struct Samples {
-    /// Bytes so far.
+    /// Number of bytes so far.
     bytes: usize,
-    /// The beginning, until it is known to be no file's; then half a sample, or nothing.
+    /// Bytes not decoded yet: the first four until they are checked for a file header, then at most half a sample.
     waiting: Vec<u8>,
 }
 
@@ -105,7 +105,7 @@ impl Samples {
         }
         if !begun && let Some((_, what)) = HEADERS.iter().find(|(header, _)| self.waiting.starts_with(header)) {
             let problem = format!("expected raw 16-bit samples, got {what}");
-            let advice = "take its header off, for example with ffmpeg -i - -f s16le -, or leave out --live and give - to \
+            let advice = "remove its header, for example with ffmpeg -i - -f s16le -, or leave out --live and give - to \
                           predict a whole WAV file";
             return Err(Error::new(Kind::Audio, problem).at("stdin").advice(advice));
         }
@@ -115,51 +115,51 @@ impl Samples {
         Ok(samples)
     }
 
-    /// What is to be said of the end.
+    /// Checks the end of the stream: refuses one without sound, and notes half a sample.
     fn finish(&self, stopped: bool) -> Result<()> {
         if self.bytes < 4 && !stopped {
-            let problem = format!("expected raw 16-bit samples, got an end after {} bytes", self.bytes);
-            let advice = "pipe a recorder in, for example: arecord -t raw -f S16_LE -r 48000 | reslstm predict --live";
+            let problem = format!("expected raw 16-bit samples, but stdin ended after {} bytes", self.bytes);
+            let advice = "pipe in a recorder, for example: arecord -t raw -f S16_LE -r 48000 | reslstm predict --live";
             return Err(Error::new(Kind::Audio, problem).at("stdin").advice(advice));
         }
         if self.bytes % 2 == 1 && !stopped {
-            eprintln!("note: stdin ended in the middle of a sample, whose one byte is left out");
+            eprintln!("note: stdin ended in the middle of a sample; its one byte is ignored");
         }
         Ok(())
     }
 }
 
-/// Which moments are said, and how.
+/// Writes one line per time step.
 struct Lines {
     format: Format,
     labels: Vec<String>,
-    /// Seconds from one line to the next.
+    /// Time between lines, seconds; 0 for every frame.
     step: f64,
-    /// When the next is due.
+    /// Time of the next line, seconds.
     next: f64,
-    /// The latest moment, if no line says it yet.
-    unsaid: Option<Moment>,
+    /// The latest prediction, until it is written.
+    pending: Option<Moment>,
 }
 
 impl Lines {
-    /// A line for each of the moments that is due, seen by whoever reads as soon as it is written.
-    fn say(&mut self, out: &mut impl Write, moments: Vec<Moment>) -> anyhow::Result<()> {
+    /// Writes and flushes a line for each prediction that is due.
+    fn write_due(&mut self, out: &mut impl Write, moments: Vec<Moment>) -> anyhow::Result<()> {
         for moment in moments {
             let due = moment.time >= self.next;
-            self.unsaid = Some(moment);
+            self.pending = Some(moment);
             if due {
-                self.say_last(out)?;
+                self.write_pending(out)?;
             }
         }
         Ok(())
     }
 
-    /// A line for the latest moment, unless there is one.
-    fn say_last(&mut self, out: &mut impl Write) -> anyhow::Result<()> {
-        if let Some(Moment { time, prediction, .. }) = self.unsaid.take() {
+    /// Writes a line for the latest prediction, unless it is written already.
+    fn write_pending(&mut self, out: &mut impl Write) -> anyhow::Result<()> {
+        if let Some(Moment { time, prediction, .. }) = self.pending.take() {
             self.format.write_row(out, Place::Time(time), &self.labels, &prediction)?;
             out.flush()?;
-            // Counted from the beginning, so that steps that are no whole frames do not drift.
+            // Counted from the beginning, so that steps of a fraction of a frame do not drift.
             self.next = if self.step > 0.0 { ((time / self.step).floor() + 1.0) * self.step } else { 0.0 };
         }
         Ok(())
@@ -171,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn samples_are_the_same_however_the_bytes_are_cut() {
+    fn samples_do_not_depend_on_the_portions_of_bytes() {
         let bytes: Vec<u8> = [0i16, 1, -32_768, 32_767, 258].iter().flat_map(|sample| sample.to_le_bytes()).collect();
         for size in 1..=bytes.len() {
             let mut samples = Samples::default();

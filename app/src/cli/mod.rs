@@ -19,6 +19,7 @@ mod info;
 mod inputs;
 mod interrupt;
 mod live;
+mod man;
 mod nested;
 mod options;
 mod paper;
@@ -78,6 +79,7 @@ enum Command {
     Report(report::Report),
     Bench(bench::Bench),
     Completions(completions::Completions),
+    Man(man::Man),
 }
 
 /// What a subcommand returns: whether everything asked for was done.
@@ -118,6 +120,7 @@ pub fn run() -> ExitCode {
         Command::Report(command) => command.run(),
         Command::Bench(command) => command.run(),
         Command::Completions(command) => command.run(),
+        Command::Man(command) => command.run(),
     };
     match outcome {
         Ok(Done::Everything) => ExitCode::SUCCESS,

@@ -18,44 +18,44 @@ use std::path::{Path, PathBuf};
 /// The weights that come with the command: ResLSTM-SA-h64, trained on all of RAVDESS.
 pub(super) const BUNDLED: &[u8] = include_bytes!("../../data/reslstm-sa-h64-ravdess.safetensors");
 
-/// Recognise the emotion of recordings, or of features.
+/// Predict emotions of recordings or features.
+///
+/// Without --model, the bundled weights are used. They were trained on RAVDESS (acted English speech, CC BY-NC-SA 4.0: not for
+/// commercial use). Recordings at another sample rate than the model's are resampled.
+///
+/// With --live, each line is the prediction for all sound since the beginning. The dynamic range (80 dB below the loudest
+/// frame) and the tuning of the chroma features are estimated from the sound so far; for a file, from the whole file.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Without --model: the bundled weights, trained on RAVDESS (acted English speech, CC BY-NC-SA 4.0: not for \
-                  commercial use). A recording at another rate than the model's is resampled.
-
-Examples:
+#[command(after_help = "Examples:
   reslstm predict interview.wav --window 3 --step 1 --csv > emotions.csv
   reslstm features clip.wav --inputs pitch -o f && reslstm predict f/clip.npy --json
   arecord -f S16_LE -r 48000 -d 4 | reslstm predict -
-  arecord -t raw -f S16_LE -r 48000 | reslstm predict --live --step 0.5
-
-Live, a line says what the model makes of everything since the beginning. The quietest level it hears (80 dB below the
-loudest) and the tuning of the pitch classes come from what was heard so far, those of a file from the whole of it."
-)]
+  arecord -t raw -f S16_LE -r 48000 | reslstm predict --live --step 0.5")]
 pub struct Predict {
-    /// Recordings (.wav), folders of them, features (.npy, as the features command writes them), or - for a WAV on stdin
+    /// Recordings (.wav), folders of recordings, feature files (.npy), or - for a WAV file on stdin
     #[arg(required_unless_present = "live", conflicts_with = "live", value_name = "AUDIO|DIR|FEATURES.npy|-")]
     inputs: Vec<PathBuf>,
-    /// A model file; a PyTorch state dict saved as safetensors will do
+    /// Model file, or a PyTorch state dict in safetensors format [default: the bundled weights]
     #[arg(short, long, value_name = "MODEL.safetensors")]
     model: Option<PathBuf>,
-    /// One JSON object a line
+    /// Print JSON, one object per line
     #[arg(long, conflicts_with = "csv")]
     json: bool,
-    /// A table with a header
+    /// Print CSV with a header
     #[arg(long)]
     csv: bool,
-    /// Label a long recording over time: windows of S seconds, each a clip of its own
+    /// Cut recordings into windows of S seconds and predict each
     #[arg(long, value_name = "S", group = "over_time")]
     window: Option<f64>,
-    /// Seconds from one window to the next [the window], or with --live from one line to the next [every frame]
+    /// Seconds between windows [default: the window], or with --live between lines [default: every frame]
     #[arg(long, value_name = "S", requires = "over_time")]
     step: Option<f64>,
-    /// Listen to stdin: raw 16-bit little-endian samples of one channel, a line for every frame as it completes
+    /// Predict while sound arrives on stdin: raw 16-bit little-endian samples, one channel
+    ///
+    /// Prints one line per frame as soon as the frame is complete.
     #[arg(long, group = "over_time")]
     live: bool,
-    /// Samples a second on stdin [the model's]
+    /// Sample rate on stdin, with --live [default: the model's]
     #[arg(long, value_name = "HZ", conflicts_with = "inputs")]
     rate: Option<u32>,
 }
@@ -77,14 +77,14 @@ impl Predict {
         let mut predictor = Predictor::new(model_file(self.model.as_deref())?)?;
         let inputs = inputs::recordings(&self.inputs)?;
         interrupt::stop_flag();
-        let bar = progress::bar(inputs.len() as u64, "predicting");
+        let bar = progress::bar(inputs.len() as u64, "files");
         let mut out = std::io::stdout().lock();
-        let place: &[&str] = if windows.is_some() { &["file", "start", "end"] } else { &["file"] };
-        format.write_header(&mut out, place, predictor.labels())?;
+        let columns: &[&str] = if windows.is_some() { &["file", "start", "end"] } else { &["file"] };
+        format.write_header(&mut out, columns, predictor.labels())?;
         let (mut failures, mut resampled) = (Vec::new(), BTreeSet::new());
         for input in &inputs {
             if interrupt::stopped() {
-                failures.push(Error::new(Kind::Interrupted, "stopped before this one").at(input.path.display()));
+                failures.push(Error::new(Kind::Interrupted, "stopped before this file").at(input.path.display()));
                 continue;
             }
             let file = input.path.display().to_string();
@@ -118,7 +118,7 @@ impl Predict {
     }
 }
 
-/// That a length of time can be meant.
+/// Checks a duration given by the user.
 fn check_seconds(name: &str, seconds: f64) -> Result<()> {
     if (0.01..=86_400.0).contains(&seconds) {
         return Ok(());
@@ -136,7 +136,7 @@ fn predict_input(
 ) -> Result<Predictions> {
     if is_features(&input.path) {
         if windows.is_some() {
-            return Err(Error::new(Kind::Settings, "windows are cut from recordings, and this is a feature file"));
+            return Err(Error::new(Kind::Settings, "windows are cut from recordings, but this is a feature file"));
         }
         let features = npy::from_bytes(&read_input(&input.path)?)?;
         return Ok(vec![(None, predictor.predict_features(&features)?)]);
@@ -159,7 +159,7 @@ fn predict_input(
     spans(samples.len(), to_samples(window), to_samples(step)).into_iter().map(cut).collect()
 }
 
-/// The model asked for, or the bundled one.
+/// Reads the model file at `path`, or the bundled weights.
 pub(super) fn model_file(path: Option<&Path>) -> anyhow::Result<ModelFile> {
     match path {
         Some(path) => Ok(ModelFile::from_bytes(&files::read(path)?).map_err(|error| error.at(path.display()))?),
@@ -167,13 +167,13 @@ pub(super) fn model_file(path: Option<&Path>) -> anyhow::Result<ModelFile> {
     }
 }
 
-/// Whether an input holds features, not sound.
+/// Whether a file holds features instead of sound.
 pub(super) fn is_features(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("npy"))
 }
 
-/// Windows over `total` samples, `step` apart. The last is moved back to end with the recording; a recording shorter than a
-/// window is one window.
+/// Windows over `total` samples, `step` samples apart. The last window ends with the recording; a recording shorter than a window
+/// is one window.
 fn spans(total: usize, window: usize, step: usize) -> Vec<(usize, usize)> {
     if total <= window {
         return vec![(0, total)];
@@ -185,7 +185,7 @@ fn spans(total: usize, window: usize, step: usize) -> Vec<(usize, usize)> {
     spans
 }
 
-/// All bytes of an input. Its name is added once, to every error of it.
+/// All bytes of a file, or of stdin for `-`. The caller adds the path to errors.
 pub(super) fn read_input(path: &Path) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let read = match path.as_os_str() == "-" {

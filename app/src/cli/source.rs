@@ -5,7 +5,7 @@ use crate::corpus::{self, Cache, Corpus, Loaded, Work};
 use reslstm::audio::FeatureSettings;
 use reslstm::data::condition::Condition;
 use reslstm::data::folds::{FoldPlan, Split};
-use reslstm::data::{Dataset, Heard};
+use reslstm::data::{ConditionedClips, Dataset};
 use reslstm::error::{Error, Kind, Result};
 use reslstm::matrix::Matrix;
 use reslstm::train::{Recipe, TrainingData};
@@ -43,7 +43,7 @@ impl Licensed {
     pub fn heard(&self, condition: Condition) -> Result<Vec<Matrix<f32>>> {
         let stop = interrupt::stop_flag();
         let work = Work { settings: &self.features, condition, cache: None, progress: &|_, _| {}, stop };
-        corpus::load_heard(&self.corpus, &work)
+        corpus::load_features(&self.corpus, &work)
     }
 
     /// What training takes.
@@ -112,10 +112,10 @@ impl Found {
         let loaded = pool.install(|| {
             let mut loaded = corpus::load_dataset(&self.corpus, &work)?;
             let heard = |&condition: &Condition| {
-                let features = corpus::load_heard(&self.corpus, &Work { condition, ..work })?;
-                Ok(Heard { condition, features })
+                let features = corpus::load_features(&self.corpus, &Work { condition, ..work })?;
+                Ok(ConditionedClips { condition, features })
             };
-            loaded.dataset = loaded.dataset.with_heard(others.iter().map(heard).collect::<Result<_>>()?);
+            loaded.dataset = loaded.dataset.with_conditions(others.iter().map(heard).collect::<Result<_>>()?);
             Ok(loaded)
         });
         bar.finish_and_clear();

@@ -10,26 +10,24 @@ use reslstm::error::{Error, Kind, Result};
 use reslstm::labels::RavdessName;
 use std::path::{Path, PathBuf};
 
-/// Make a synthetic corpus of emotional speech, laid out and named as RAVDESS.
+/// Create a corpus of synthetic emotional speech with RAVDESS's file names.
+///
+/// The same seed gives the same bytes. Synthetic speech is for trying the program out, not for results.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "The same seed gives the same bytes. The speech is synthetic: good for trying things out, not for results.
-
-Example: reslstm synth speech --speakers 10 && reslstm cv speech -o speech-cv --folds k=5"
-)]
+#[command(after_help = "Example: reslstm synth speech --speakers 10 && reslstm cv speech -o speech-cv --folds k=5")]
 pub struct Synth {
-    /// A new or empty folder
+    /// New or empty folder for the corpus
     dir: PathBuf,
-    /// 1 to 24
+    /// Number of speakers, 1 to 24
     #[arg(long, default_value_t = 12)]
     speakers: usize,
-    /// Sentences each emotion is spoken in: 1 or 2
+    /// Number of sentences per emotion, 1 or 2
     #[arg(long, default_value_t = 2)]
     statements: usize,
-    /// Takes of each sentence: 1 or 2
+    /// Number of takes per sentence, 1 or 2
     #[arg(long, default_value_t = 2)]
     repetitions: usize,
-    /// Other voices, other takes
+    /// Seed of the random voices and takes
     #[arg(long, default_value_t = 0)]
     seed: u64,
 }
@@ -45,7 +43,7 @@ impl Synth {
     }
 }
 
-/// Refuses a folder that holds something: what is not synthetic must not be taken for it, nor be written over.
+/// Refuses a folder that is not empty, so that real recordings are neither overwritten nor marked as synthetic.
 pub fn check_empty(dir: &Path) -> Result<()> {
     if dir.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
         let problem = "expected a new or empty folder, but it holds files";
@@ -54,14 +52,14 @@ pub fn check_empty(dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Writes the clips of a plan, on all cores, and a note that they are synthetic.
+/// Writes the clips of `plan`, on all cores, and a note that they are synthetic.
 pub fn write_corpus(dir: &Path, seed: u64, plan: &[RavdessName]) -> anyhow::Result<()> {
     let note = dir.join(corpus::SYNTHETIC_NOTE);
     files::check_writable(&note, files::Existing::Replace)?;
     let text =
         format!("Synthetic speech made by reslstm {}, seed {seed}. Nobody spoke it.\n", env!("CARGO_PKG_VERSION"));
     files::write_atomically(&note, text.as_bytes())?;
-    let bar = progress::bar(plan.len() as u64, "speaking");
+    let bar = progress::bar(plan.len() as u64, "clips");
     plan.par_iter().try_for_each(|name| {
         if interrupt::stopped() {
             return Err(Error::new(Kind::Interrupted, "stopped; the corpus is incomplete").at(dir.display()));

@@ -1,7 +1,7 @@
-//! The feature cache: features of a clip that has not changed are not computed again.
+//! The feature cache: features of an unchanged clip are not computed again.
 //!
-//! One file a clip. Its name is a hash of everything the features depend on, so that nothing is ever out of date: a clip that
-//! changed, or other settings, is another name. The folder may be deleted at any time.
+//! One file per clip. Its name is a hash of everything the features depend on, so no entry is ever out of date: a changed clip or
+//! other settings give another name. The folder may be deleted at any time.
 
 use std::ffi::OsString;
 use std::fs;
@@ -16,30 +16,29 @@ use reslstm::audio::FeatureSettings;
 use reslstm::data::condition::Condition;
 use reslstm::error::Result;
 
-/// Raised when the front end computes other numbers than before, so that those of before are not found any more.
+/// Incremented when the front end computes other numbers than before, so that old entries are not found.
 const FRONT_END_VERSION: u32 = 2;
 
-/// A folder of features.
+/// A folder of cached features.
 #[derive(Clone, Debug)]
 pub struct Cache {
     folder: PathBuf,
 }
 
-/// Which features of which clip, as the name of their file.
+/// Identifies the features of one clip; the name of their file.
 pub(super) struct Key(u128);
 
 impl Cache {
-    /// A cache in `folder`, which is made if it does not exist.
+    /// Opens a cache in `folder`, which is created if it does not exist.
     ///
     /// # Errors
-    /// [`Kind::Io`](reslstm::error::Kind::Io) if it cannot be made or written to.
+    /// [`Kind::Io`](reslstm::error::Kind::Io) if the folder cannot be created or written to.
     pub fn open(folder: &Path) -> Result<Self> {
         files::check_writable(&folder.join("features.npy"), Existing::Replace)?;
         Ok(Cache { folder: folder.to_path_buf() })
     }
 
-    /// Where the cache is when nothing else is asked for: `reslstm` in the user's cache folder. None if the environment does
-    /// not name one.
+    /// The default folder: `reslstm` in the user's cache folder. `None` if the environment names no such folder.
     pub fn default_folder() -> Option<PathBuf> {
         users_cache_folder(std::env::consts::OS, |name| std::env::var_os(name)).map(|folder| folder.join("reslstm"))
     }
@@ -49,8 +48,8 @@ impl Cache {
         &self.folder
     }
 
-    /// The key of a clip, taken before it is read: a clip that changes while it is read then has another key the next time.
-    /// None if the file cannot be looked at.
+    /// The key of a clip. Call it before reading the clip: if the clip changes meanwhile, it has another key next time. `None` if
+    /// the file's metadata cannot be read.
     pub(super) fn key(&self, clip: &Path, settings: &FeatureSettings, condition: Condition) -> Option<Key> {
         let path = std::path::absolute(clip).ok()?;
         let status = fs::metadata(&path).ok()?;
@@ -70,7 +69,7 @@ impl Cache {
         Some(Key(hash.finish()))
     }
 
-    /// The features kept under `key`; none if there are none, or they are not what was written.
+    /// The features stored under `key`; `None` if there are none, or the entry is damaged.
     pub(super) fn get(&self, key: &Key) -> Option<ClipFeatures> {
         let bytes = fs::read(self.path(key)).ok()?;
         let (content, hash) = bytes.split_last_chunk()?;
@@ -81,10 +80,10 @@ impl Cache {
         Some(ClipFeatures { features: npy::from_bytes(features).ok()?, sample_rate: u32::from_le_bytes(*sample_rate) })
     }
 
-    /// Keeps the features of a clip under `key`. If that fails, as on a disk that is full, they are computed again next time.
+    /// Stores the features of a clip under `key`. If that fails, for example on a full disk, they are computed again next time.
     pub(super) fn put(&self, key: &Key, clip: &ClipFeatures) {
-        // What NumPy would write, then the sample rate, which .npy has no place for, and a hash of it all: written without
-        // waiting for the disk, an entry may be damaged by a loss of power. NumPy ignores what follows the values.
+        // A .npy file, then the sample rate, which .npy cannot hold, and a hash of it all: entries are written without waiting
+        // for the disk, so a power failure may damage them. NumPy ignores what follows the values.
         let mut bytes = npy::to_bytes(&clip.features);
         bytes.extend(clip.sample_rate.to_le_bytes());
         bytes.extend(Hash::new().bytes(&bytes).finish64().to_le_bytes());
@@ -96,9 +95,9 @@ impl Cache {
     }
 }
 
-/// The folder that each system has for what programs can compute again.
+/// Each system's folder for data that programs can compute again.
 fn users_cache_folder(system: &str, variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
-    // Relative paths would mean another folder wherever the program is started; the XDG specification ignores them too.
+    // A relative path would mean another folder wherever the program is started; the XDG specification ignores them too.
     let folder = |name: &str| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
     match system {
         "windows" => folder("LOCALAPPDATA"),
@@ -117,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_is_found_until_anything_changes() {
+    fn an_entry_is_found_until_the_clip_or_the_settings_change() {
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::open(&folder.path().join("deep/cache")).unwrap();
         let clip = folder.path().join("clip.wav");
@@ -147,7 +146,7 @@ mod tests {
         fs::copy(&clip, &copy).unwrap();
         assert!(cache.get(&cache.key(&copy, &settings, Condition::AsRecorded).unwrap()).is_none());
 
-        // As long and an instant later, then longer at the same time.
+        // The same length a microsecond later, then longer at the same time.
         let file = fs::File::options().write(true).open(&clip).unwrap();
         let time = file.metadata().unwrap().modified().unwrap();
         file.set_modified(time + std::time::Duration::from_micros(1)).unwrap();
@@ -163,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_entry_is_as_good_as_none() {
+    fn a_damaged_entry_is_ignored() {
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::open(folder.path()).unwrap();
         let key = Key(7);
@@ -185,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_cannot_be_is_refused_and_a_full_one_forgotten() {
+    fn an_impossible_folder_is_refused_and_a_failed_write_is_ignored() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         fs::write(&file, b"x").unwrap();
@@ -197,18 +196,18 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn every_system_has_its_own_folder() {
-        let among = |variables: &'static [(&str, &str)]| {
+    fn each_system_has_its_own_cache_folder() {
+        let environment = |variables: &'static [(&str, &str)]| {
             move |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value))
         };
         let linux = &[("HOME", "/home/ada"), ("XDG_CACHE_HOME", "/fast")];
-        assert_eq!(users_cache_folder("linux", among(linux)), Some("/fast".into()));
-        assert_eq!(users_cache_folder("linux", among(&linux[..1])), Some("/home/ada/.cache".into()));
+        assert_eq!(users_cache_folder("linux", environment(linux)), Some("/fast".into()));
+        assert_eq!(users_cache_folder("linux", environment(&linux[..1])), Some("/home/ada/.cache".into()));
         let relative = &[("XDG_CACHE_HOME", "fast"), ("HOME", "/home/ada")];
-        assert_eq!(users_cache_folder("linux", among(relative)), Some("/home/ada/.cache".into()));
-        assert_eq!(users_cache_folder("linux", among(&[])), None);
-        assert_eq!(users_cache_folder("macos", among(linux)), Some("/home/ada/Library/Caches".into()));
-        assert_eq!(users_cache_folder("windows", among(&[("LOCALAPPDATA", "/local")])), Some("/local".into()));
-        assert_eq!(users_cache_folder("windows", among(linux)), None);
+        assert_eq!(users_cache_folder("linux", environment(relative)), Some("/home/ada/.cache".into()));
+        assert_eq!(users_cache_folder("linux", environment(&[])), None);
+        assert_eq!(users_cache_folder("macos", environment(linux)), Some("/home/ada/Library/Caches".into()));
+        assert_eq!(users_cache_folder("windows", environment(&[("LOCALAPPDATA", "/local")])), Some("/local".into()));
+        assert_eq!(users_cache_folder("windows", environment(linux)), None);
     }
 }

@@ -1,5 +1,5 @@
-//! What a telephone, a small loudspeaker, noise or another speed does to a recording. Every [`Condition`] is a function of the
-//! recording alone: the same bits every time.
+//! Recording conditions applied to samples: telephone, small loudspeaker, noise, another speed. The result depends on the
+//! recording and the [`Condition`] alone: the same bits every time.
 
 use super::resample::{at_speed, to_rate};
 use crate::hash::Hash;
@@ -9,20 +9,20 @@ use reslstm::error::Result;
 use reslstm::rng::RandomStream;
 use std::f64::consts::{PI, SQRT_2};
 
-/// Below this a telephone lets nothing through, Hz.
+/// Lower cutoff of a telephone, Hz.
 const TELEPHONE_LOW_HZ: f64 = 300.0;
-/// Samples a second of a telephone.
+/// Sample rate of a telephone, Hz.
 const TELEPHONE_RATE: u32 = 8_000;
-/// What a loudspeaker of a few centimetres gives back, Hz.
+/// Range of a loudspeaker of a few centimetres, Hz.
 const SMALL_SPEAKER_HZ: (f64, f64) = (500.0, 8_000.0);
-/// Where samples are cut off, of the loudest one: amplified by 12 dB too much.
+/// Clipping level as a share of the largest sample: recorded 12 dB too loud.
 const CLIPPED_AT: f32 = 0.25;
 
-/// The recording as it is heard in a condition, at its own sample rate.
+/// The recording in a condition, at its own sample rate.
 ///
 /// # Errors
 /// [`Kind::Audio`](reslstm::error::Kind::Audio) if it cannot be resampled.
-pub fn heard(condition: Condition, recording: Recording) -> Result<Recording> {
+pub fn apply_condition(condition: Condition, recording: Recording) -> Result<Recording> {
     let Recording { sample_rate, mut samples } = recording;
     match condition {
         Condition::AsRecorded => {}
@@ -53,7 +53,8 @@ pub fn heard(condition: Condition, recording: Recording) -> Result<Recording> {
     Ok(Recording { sample_rate, samples })
 }
 
-/// Adds white noise. Its random numbers come from the samples themselves: one recording, one noise.
+/// Adds white noise, `snr` dB below the recording's mean power. The random stream is seeded by the samples: one recording always
+/// gets the same noise.
 fn add_noise(samples: &mut [f32], snr: f64) {
     let power = samples.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>() / samples.len().max(1) as f64;
     let deviation = (power / 10f64.powf(snr / 10.0)).sqrt();
@@ -65,7 +66,7 @@ fn add_noise(samples: &mut [f32], snr: f64) {
     samples.iter_mut().for_each(|x| *x += (deviation * stream.normal()) as f32);
 }
 
-/// A recursive filter of second order.
+/// A second-order recursive filter.
 ///
 /// # Formula
 /// ```text
@@ -77,7 +78,7 @@ struct Biquad {
 }
 
 impl Biquad {
-    /// Butterworth: as flat as a filter of this order can be, and 3 dB down at `cutoff` Hz.
+    /// Butterworth low-pass: maximally flat, and 3 dB down at `cutoff` Hz.
     ///
     /// # Derivation
     /// The analogue low-pass `1/(s² + √2·s + 1)` has its cutoff at 1. The bilinear transform `s = (1 − z⁻¹)/(w·(1 + z⁻¹))` with
@@ -91,7 +92,7 @@ impl Biquad {
         Biquad { b: [gain, 2.0 * gain, gain], a }
     }
 
-    /// The same, of the analogue high-pass `s²/(s² + √2·s + 1)`: `b = 1/d · (1, −2, 1)`.
+    /// Butterworth high-pass, from the analogue filter `s²/(s² + √2·s + 1)`: `b = 1/d · (1, −2, 1)`.
     fn high_pass(cutoff: f64, sample_rate: u32) -> Self {
         let (_, d, a) = Self::poles(cutoff, sample_rate);
         Biquad { b: [1.0 / d, -2.0 / d, 1.0 / d], a }
@@ -126,30 +127,30 @@ mod tests {
         Recording { sample_rate: RATE, samples: (0..RATE).map(sample).collect() }
     }
 
-    /// Decibels by which a tone is louder after than before, in its second half, when filters have settled.
+    /// Gain of a tone in dB, over its second half, when filters have settled.
     fn gain(condition: Condition, hz: f64) -> f64 {
         let power = |recording: &Recording| {
             let middle = &recording.samples[recording.samples.len() / 2..recording.samples.len() * 9 / 10];
             middle.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / middle.len() as f64
         };
-        let heard = heard(condition, tone(hz)).unwrap();
-        assert_eq!((heard.sample_rate, heard.samples.len()), (RATE, RATE as usize));
-        10.0 * (power(&heard) / power(&tone(hz))).log10()
+        let conditioned = apply_condition(condition, tone(hz)).unwrap();
+        assert_eq!((conditioned.sample_rate, conditioned.samples.len()), (RATE, RATE as usize));
+        10.0 * (power(&conditioned) / power(&tone(hz))).log10()
     }
 
     #[test]
-    fn noise_has_the_power_asked_for_and_the_same_bits_every_time() {
+    fn noise_has_the_given_power_and_the_same_bits_every_time() {
         for snr in [20.0, 10.0, 0.0] {
-            let once = heard(Condition::Noise { snr }, tone(440.0)).unwrap();
+            let once = apply_condition(Condition::Noise { snr }, tone(440.0)).unwrap();
             let noise: Vec<f32> = once.samples.iter().zip(tone(440.0).samples).map(|(got, x)| got - x).collect();
             let power = noise.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / f64::from(RATE);
             // The tone has 1/8; a standard error of the mean of 48,000 squares is 0.028 dB.
             let got = 10.0 * (0.125 / power).log10();
             assert!((got - snr).abs() < 0.14, "{got} {snr}");
-            assert_eq!(once, heard(Condition::Noise { snr }, tone(440.0)).unwrap());
+            assert_eq!(once, apply_condition(Condition::Noise { snr }, tone(440.0)).unwrap());
         }
-        let other = heard(Condition::Noise { snr: 0.0 }, tone(441.0)).unwrap();
-        let one = heard(Condition::Noise { snr: 0.0 }, tone(440.0)).unwrap();
+        let other = apply_condition(Condition::Noise { snr: 0.0 }, tone(441.0)).unwrap();
+        let one = apply_condition(Condition::Noise { snr: 0.0 }, tone(440.0)).unwrap();
         let same = |n: &usize| {
             (one.samples[*n] - tone(440.0).samples[*n] - other.samples[*n] + tone(441.0).samples[*n]).abs() < 1e-3
         };
@@ -173,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_telephone_and_a_small_speaker_let_through() {
+    fn telephone_and_small_speaker_have_their_frequency_ranges() {
         let near = |got: f64, expected: f64| assert!((got - expected).abs() < 0.3, "{got}, expected {expected}");
         near(gain(Condition::Telephone, 1_000.0), 0.0);
         near(gain(Condition::Telephone, 300.0), -3.0);
@@ -190,16 +191,16 @@ mod tests {
         for length in [1, 999, 48_001] {
             let recording = Recording { sample_rate: RATE, samples: tone(440.0).samples.repeat(2)[..length].to_vec() };
             for condition in Condition::REPORTED.into_iter().filter(|it| !matches!(it, Condition::Speed(_))) {
-                assert_eq!(heard(condition, recording.clone()).unwrap().samples.len(), length, "{condition}");
+                assert_eq!(apply_condition(condition, recording.clone()).unwrap().samples.len(), length, "{condition}");
             }
         }
     }
 
     #[test]
     fn clipping_cuts_at_a_quarter_and_nothing_else() {
-        let heard = heard(Condition::Clipped, tone(440.0)).unwrap();
+        let clipped = apply_condition(Condition::Clipped, tone(440.0)).unwrap();
         let quarter = 0.25 * tone(440.0).samples.iter().fold(0.0f32, |most, x| most.max(x.abs()));
-        for (got, x) in heard.samples.iter().zip(&tone(440.0).samples) {
+        for (got, x) in clipped.samples.iter().zip(&tone(440.0).samples) {
             assert_eq!(*got, x.clamp(-quarter, quarter));
         }
     }
@@ -208,10 +209,10 @@ mod tests {
     fn silence_stays_silence_and_as_recorded_is_as_recorded() {
         let silence = Recording { sample_rate: RATE, samples: vec![0.0; 9_000] };
         for condition in Condition::REPORTED {
-            let heard = heard(condition, silence.clone()).unwrap();
+            let heard = apply_condition(condition, silence.clone()).unwrap();
             assert!(heard.samples.iter().all(|&x| x == 0.0), "{condition}");
         }
-        assert_eq!(heard(Condition::AsRecorded, tone(99.0)).unwrap(), tone(99.0));
-        assert_eq!(heard(Condition::Speed(1.25), tone(99.0)).unwrap().samples.len(), 38_400);
+        assert_eq!(apply_condition(Condition::AsRecorded, tone(99.0)).unwrap(), tone(99.0));
+        assert_eq!(apply_condition(Condition::Speed(1.25), tone(99.0)).unwrap().samples.len(), 38_400);
     }
 }

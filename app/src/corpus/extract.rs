@@ -1,11 +1,11 @@
-//! Features of many clips, on all cores: each worker has a front end of its own and takes the next clip when it is free.
+//! Features of many clips, on all cores: each worker has its own front end and takes the next clip when it is free.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
-use super::condition::heard;
+use super::condition::apply_condition;
 use super::folders::Corpus;
 use super::{Cache, all_faults};
 use crate::hash::Hash;
@@ -15,45 +15,46 @@ use reslstm::data::{Clip, Dataset};
 use reslstm::error::{Error, Kind, Result};
 use reslstm::matrix::Matrix;
 
-/// What was made of one clip.
+/// Features of one clip.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClipFeatures {
-    /// `[T,D]`, a row a frame, not normalised.
+    /// `[T,D]`, one row per frame, not normalised.
     pub features: Matrix<f32>,
     /// Sample rate of the recording, Hz.
     pub sample_rate: u32,
 }
 
-/// How to make features.
+/// How features are computed.
 #[derive(Clone, Copy)]
 pub struct Work<'a> {
-    /// What the front end is to compute.
+    /// Settings of the front end.
     pub settings: &'a FeatureSettings,
-    /// How the recordings are heard.
+    /// Recording condition, applied before the front end.
     pub condition: Condition,
-    /// Where features are kept, if anywhere.
+    /// Feature cache, if any.
     pub cache: Option<&'a Cache>,
-    /// Told how many clips are done, and of how many, after each. Several threads call it: numbers may overtake each other.
+    /// Called after each clip with the number of finished clips and their total. Several threads call it, so the numbers may come
+    /// out of order.
     pub progress: &'a (dyn Fn(usize, usize) + Sync),
-    /// Set from elsewhere to stop after the clips in hand.
+    /// When set, work stops after the clips in progress.
     pub stop: &'a AtomicBool,
 }
 
-/// A corpus ready for training.
+/// A corpus with its features, ready for training.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Loaded {
     /// The clips in the corpus's order, with their features.
     pub dataset: Dataset,
     /// Sample rate of every clip, Hz.
     pub sample_rate: u32,
-    /// 16 hexadecimal digits that change when a label, name, speaker or any bit of a feature does.
+    /// 16 hexadecimal digits that depend on every label, name, speaker and bit of a feature.
     pub fingerprint: String,
 }
 
-/// What `finish` makes of the features of the WAV files at `paths`, in their order; each clip that cannot be used has an error
-/// that names it.
+/// Computes the features of the WAV files at `paths` and passes each, with its index, to `finish`. Returns the results in the
+/// order of `paths`; for a clip that cannot be used, an error that names it.
 ///
-/// Runs on the threads of the rayon pool it is called in, `finish` (told the clip's index) too.
+/// Runs on the threads of the current rayon pool, `finish` too.
 ///
 /// # Errors
 /// [`Kind::Settings`] if the settings are out of range, [`Kind::Interrupted`] if `work.stop` was set before the last clip.
@@ -87,7 +88,7 @@ pub fn extract<P: AsRef<Path> + Sync, T: Send>(
     Ok(results.into_iter().map(|(_, result)| result).collect())
 }
 
-/// Reads every clip of a corpus.
+/// Reads all clips of a corpus and computes their features.
 ///
 /// # Errors
 /// Those of [`extract`]; [`Kind::Data`] if clips cannot be used (the first ten are named, the rest counted), or not all have
@@ -98,16 +99,16 @@ pub fn load_dataset(corpus: &Corpus, work: &Work) -> Result<Loaded> {
     Ok(Loaded { dataset, sample_rate, fingerprint })
 }
 
-/// Features `[T,D]` of every clip of a corpus, heard in `work.condition`.
+/// Features `[T,D]` of every clip of a corpus, in `work.condition`.
 ///
 /// # Errors
 /// Those of [`load_dataset`].
-pub fn load_heard(corpus: &Corpus, work: &Work) -> Result<Vec<Matrix<f32>>> {
+pub fn load_features(corpus: &Corpus, work: &Work) -> Result<Vec<Matrix<f32>>> {
     let (dataset, _) = read_clips(corpus, work).map_err(|error| error.at(work.condition))?;
     Ok(dataset.into_clips().into_iter().map(|clip| clip.features).collect())
 }
 
-/// The clips, checked, and the sample rate of them all.
+/// The checked clips, and their common sample rate, Hz.
 fn read_clips(corpus: &Corpus, work: &Work) -> Result<(Dataset, u32)> {
     let entries = corpus.entries();
     let paths: Vec<&Path> = entries.iter().map(|entry| entry.path.as_path()).collect();
@@ -125,39 +126,39 @@ fn read_clips(corpus: &Corpus, work: &Work) -> Result<(Dataset, u32)> {
         }
     }
     if !faults.is_empty() {
-        let what = format!("expected clips that can be used, found {} of {} that cannot", faults.len(), entries.len());
-        return Err(all_faults(&what, &faults).advice("repair them or take them out"));
+        let what = format!("expected usable clips, found {} of {} that are not", faults.len(), entries.len());
+        return Err(all_faults(&what, &faults).advice("repair or remove them"));
     }
     if let Some(odd) = rates.iter().position(|&rate| rate != rates[0]) {
         let (first, rate) = (paths[0].display(), rates[0]);
         let problem = format!("expected {rate} Hz as in the first clip, {first}, got {} Hz", rates[odd]);
         return Err(Error::new(Kind::Data, problem)
             .at(paths[odd].display())
-            .advice("resample the clips to one rate: a filter bank hears each rate differently"));
+            .advice("resample the clips to one rate: features of different rates cannot be compared"));
     }
     Ok((Dataset::new(corpus.labels().clone(), clips)?, rates[0]))
 }
 
-/// One thread's front ends, and what they are to do.
+/// One thread's work and its front ends.
 struct Worker<'a> {
     work: &'a Work<'a>,
-    /// One a sample rate met.
+    /// One front end per sample rate found so far.
     front_ends: Vec<FrontEnd>,
 }
 
 impl Worker<'_> {
     fn features(&mut self, path: &Path) -> Result<ClipFeatures> {
-        let kept =
+        let cached =
             self.work.cache.and_then(|cache| Some((cache, cache.key(path, self.work.settings, self.work.condition)?)));
-        if let Some(clip) = kept.as_ref().and_then(|(cache, key)| cache.get(key)) {
+        if let Some(clip) = cached.as_ref().and_then(|(cache, key)| cache.get(key)) {
             return Ok(clip);
         }
         // Not `files::read`: the path is added once, to every error of the clip.
         let bytes = std::fs::read(path).map_err(|error| Error::new(Kind::Io, error.to_string()))?;
-        let Recording { sample_rate, samples } = heard(self.work.condition, Recording::from_wav(&bytes)?)?;
+        let Recording { sample_rate, samples } = apply_condition(self.work.condition, Recording::from_wav(&bytes)?)?;
         let features = self.front_end(sample_rate)?.features(&samples)?;
         let clip = ClipFeatures { features, sample_rate };
-        if let Some((cache, key)) = kept {
+        if let Some((cache, key)) = cached {
             cache.put(&key, &clip);
         }
         Ok(clip)
@@ -176,9 +177,9 @@ impl Worker<'_> {
     }
 }
 
-/// Clips are hashed apart, on all cores, and their hashes hashed in order.
+/// Hash of a corpus. Clips are hashed in parallel, then their hashes in order.
 fn fingerprint(corpus: &Corpus, clips: &[Clip]) -> String {
-    let of_clips: Vec<u128> = clips
+    let clip_hashes: Vec<u128> = clips
         .par_iter()
         .map(|clip| {
             let mut hash = Hash::new();
@@ -197,8 +198,8 @@ fn fingerprint(corpus: &Corpus, clips: &[Clip]) -> String {
     for label in corpus.labels().names() {
         hash.field(label.as_bytes());
     }
-    for of_clip in of_clips {
-        hash.bytes(&of_clip.to_le_bytes());
+    for clip_hash in clip_hashes {
+        hash.bytes(&clip_hash.to_le_bytes());
     }
     format!("{:016x}", hash.finish64())
 }
@@ -210,7 +211,7 @@ mod tests {
     use std::path::PathBuf;
     use std::sync::Mutex;
 
-    static GO: AtomicBool = AtomicBool::new(false);
+    static NEVER_STOP: AtomicBool = AtomicBool::new(false);
 
     fn settings() -> FeatureSettings {
         FeatureSettings::default()
@@ -219,7 +220,7 @@ mod tests {
     }
 
     fn work<'a>(settings: &'a FeatureSettings, cache: Option<&'a Cache>) -> Work<'a> {
-        Work { settings, condition: Condition::AsRecorded, cache, progress: &|_, _| {}, stop: &GO }
+        Work { settings, condition: Condition::AsRecorded, cache, progress: &|_, _| {}, stop: &NEVER_STOP }
     }
 
     fn samples(clip: usize) -> Vec<f32> {
@@ -227,7 +228,7 @@ mod tests {
         (0..1000 + 300 * clip).map(|i| (0.4 * (std::f64::consts::TAU * hz * i as f64 / 8e3).sin()) as f32).collect()
     }
 
-    /// A corpus of clips of different pitch and length, by two speakers.
+    /// A corpus of clips of different pitch and length, from two speakers.
     fn corpus(folder: &Path, clips: usize, rate: impl Fn(usize) -> u32) -> Corpus {
         let mut table = "path,label,speaker\n".to_string();
         for clip in 0..clips {
@@ -239,12 +240,12 @@ mod tests {
     }
 
     #[test]
-    fn every_clip_has_its_own_features_in_the_corpus_s_order() {
+    fn clips_and_features_keep_the_order_of_the_corpus() {
         let folder = tempfile::tempdir().unwrap();
         let corpus = corpus(folder.path(), 13, |_| 8_000);
-        let told = Mutex::new(Vec::new());
+        let reported = Mutex::new(Vec::new());
         let settings = settings();
-        let work = Work { progress: &|done, of| told.lock().unwrap().push((done, of)), ..work(&settings, None) };
+        let work = Work { progress: &|done, of| reported.lock().unwrap().push((done, of)), ..work(&settings, None) };
         let loaded = load_dataset(&corpus, &work).unwrap();
         assert_eq!(loaded.sample_rate, 8_000);
         assert_eq!(loaded.dataset.labels().names(), ["high", "low"]);
@@ -256,13 +257,13 @@ mod tests {
             assert_eq!(clip.features.rows(), 1 + (1000 + 300 * index) / 128);
             assert_eq!((clip.label, clip.speaker.as_str()), ((index + 1) % 2, ["anna", "ben"][index / 2 % 2]));
         }
-        let mut told = told.into_inner().unwrap();
-        told.sort();
-        assert_eq!(told, (1..=13).map(|done| (done, 13)).collect::<Vec<_>>());
+        let mut reported = reported.into_inner().unwrap();
+        reported.sort();
+        assert_eq!(reported, (1..=13).map(|done| (done, 13)).collect::<Vec<_>>());
     }
 
     #[test]
-    fn from_the_cache_come_the_same_bits() {
+    fn features_from_the_cache_are_the_same_bits() {
         let folder = tempfile::tempdir().unwrap();
         let corpus = corpus(folder.path(), 6, |_| 8_000);
         let cache = Cache::open(&folder.path().join("cache")).unwrap();
@@ -274,29 +275,29 @@ mod tests {
         assert_eq!(entries.len(), 6);
         std::fs::write(&entries[2], b"damaged").unwrap();
         assert_eq!(load_dataset(&corpus, &work(&settings, Some(&cache))).unwrap(), computed);
-        assert_ne!(std::fs::read(&entries[2]).unwrap(), b"damaged", "computed and kept again");
+        assert_ne!(std::fs::read(&entries[2]).unwrap(), b"damaged", "computed and stored again");
         assert_eq!(load_dataset(&corpus, &work(&settings, Some(&cache))).unwrap(), computed);
     }
 
     #[test]
-    fn the_fingerprint_changes_with_everything_it_is_of() {
+    fn the_fingerprint_depends_on_labels_names_speakers_and_features() {
         let folder = tempfile::tempdir().unwrap();
         let original = corpus(folder.path(), 4, |_| 8_000);
         let settings = settings();
-        let print = |corpus: &Corpus| load_dataset(corpus, &work(&settings, None)).unwrap().fingerprint;
-        let before = print(&original);
+        let fingerprint = |corpus: &Corpus| load_dataset(corpus, &work(&settings, None)).unwrap().fingerprint;
+        let before = fingerprint(&original);
         assert_eq!(before.len(), 16);
-        assert_eq!(print(&original), before);
+        assert_eq!(fingerprint(&original), before);
         let manifest = folder.path().join("corpus.csv");
         let table = std::fs::read_to_string(&manifest).unwrap();
         for (from, to) in [("low", "deep"), ("anna", "anne"), ("00.wav,low", "00.wav,high"), ("00.wav", "./00.wav")] {
             std::fs::write(&manifest, table.replace(from, to)).unwrap();
-            assert_ne!(print(&Corpus::open(&manifest).unwrap()), before, "{from} to {to}");
+            assert_ne!(fingerprint(&Corpus::open(&manifest).unwrap()), before, "{from} to {to}");
         }
         let mut other = samples(2);
         other[700] += 0.1;
         std::fs::write(folder.path().join("02.wav"), write_wav16(&other, 8_000)).unwrap();
-        assert_ne!(print(&original), before, "a sample");
+        assert_ne!(fingerprint(&original), before, "a sample");
     }
 
     #[test]
@@ -309,7 +310,7 @@ mod tests {
         let error = load_dataset(&corpus, &work(&settings, None)).unwrap_err();
         assert_eq!(error.kind(), Kind::Data);
         let message = error.to_string();
-        assert!(message.starts_with("expected clips that can be used, found 2 of 16 that cannot\n"), "{message}");
+        assert!(message.starts_with("expected usable clips, found 2 of 16 that are not\n"), "{message}");
         let lines: Vec<&str> = message.lines().collect();
         assert!(lines[1].contains("03.wav: expected a WAV file"), "{message}");
         assert!(lines[2].contains("05.wav: ") && lines[2].matches("05.wav").count() == 1, "{message}");
@@ -318,16 +319,16 @@ mod tests {
         }
         let message = load_dataset(&corpus, &work(&settings, None)).unwrap_err().to_string();
         assert!(message.contains("09.wav: ") && !message.contains("10.wav"), "{message}");
-        assert!(message.ends_with("\n  and 6 more (repair them or take them out)"), "{message}");
+        assert!(message.ends_with("\n  and 6 more (repair or remove them)"), "{message}");
     }
 
     #[test]
-    fn clips_of_another_rate_are_refused_together_but_not_apart() {
+    fn a_corpus_has_one_sample_rate_but_single_clips_may_differ() {
         let folder = tempfile::tempdir().unwrap();
         let corpus = corpus(folder.path(), 8, |clip| if clip == 5 { 16_000 } else { 8_000 });
         let settings = settings();
         let cache = Cache::open(&folder.path().join("cache")).unwrap();
-        // Computed, then from the cache: the rate is kept with the features.
+        // Computed, then from the cache, which stores the rate with the features.
         for _ in 0..2 {
             let error = load_dataset(&corpus, &work(&settings, Some(&cache))).unwrap_err();
             assert_eq!(error.kind(), Kind::Data);
@@ -336,18 +337,18 @@ mod tests {
             assert!(message.contains("00.wav, got 16000 Hz ("), "{message}");
         }
         let paths: Vec<&PathBuf> = corpus.entries().iter().map(|entry| &entry.path).collect();
-        let apart = extract(&paths, &work(&settings, None), |_, clip| Ok(clip)).unwrap();
-        let rates: Vec<u32> = apart.into_iter().map(|clip| clip.unwrap().sample_rate).collect();
+        let clips = extract(&paths, &work(&settings, None), |_, clip| Ok(clip)).unwrap();
+        let rates: Vec<u32> = clips.into_iter().map(|clip| clip.unwrap().sample_rate).collect();
         assert_eq!(rates, [8_000, 8_000, 8_000, 8_000, 8_000, 16_000, 8_000, 8_000]);
     }
 
     #[test]
-    fn a_wish_to_stop_is_granted_and_bad_settings_are_said_once() {
+    fn extraction_stops_on_request_and_refuses_bad_settings_once() {
         let folder = tempfile::tempdir().unwrap();
         let corpus = corpus(folder.path(), 40, |_| 8_000);
         let (settings, stop) = (settings(), AtomicBool::new(false));
-        let ask = |done, _| stop.store(done >= 3, Ordering::Relaxed);
-        let work = Work { progress: &ask, stop: &stop, ..work(&settings, None) };
+        let stop_after_three = |done, _| stop.store(done >= 3, Ordering::Relaxed);
+        let work = Work { progress: &stop_after_three, stop: &stop, ..work(&settings, None) };
         let error = rayon::ThreadPoolBuilder::new()
             .num_threads(2)
             .build()
@@ -358,22 +359,22 @@ mod tests {
 
         let mut wrong = settings.clone();
         wrong.hop = 0;
-        let error = load_dataset(&corpus, &Work { settings: &wrong, stop: &GO, ..work }).unwrap_err();
+        let error = load_dataset(&corpus, &Work { settings: &wrong, stop: &NEVER_STOP, ..work }).unwrap_err();
         assert_eq!(error.kind(), Kind::Settings);
         let none: [PathBuf; 0] = [];
-        assert_eq!(extract(&none, &Work { stop: &GO, ..work }, |_, clip| Ok(clip)).unwrap(), []);
+        assert_eq!(extract(&none, &Work { stop: &NEVER_STOP, ..work }, |_, clip| Ok(clip)).unwrap(), []);
     }
 
     #[test]
     fn ravdess_has_the_published_number_of_frames() {
-        let Some(folder) = std::env::var_os("RAVDESS_DIR") else {
+        let Some(ravdess) = std::env::var_os("RAVDESS_DIR") else {
             println!("skipped: RAVDESS_DIR does not name the folder of RAVDESS");
             return;
         };
-        let corpus = Corpus::open(Path::new(&folder)).unwrap();
+        let corpus = Corpus::open(Path::new(&ravdess)).unwrap();
         assert_eq!(corpus.entries().len(), 1440);
-        let kept = tempfile::tempdir().unwrap();
-        let cache = Cache::open(kept.path()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::open(folder.path()).unwrap();
         let settings = FeatureSettings::default();
         let load = |what: &str| {
             let start = std::time::Instant::now();

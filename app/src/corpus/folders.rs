@@ -1,4 +1,4 @@
-//! Which clips there are: every file of a RAVDESS folder, or every line of a manifest.
+//! The clips of a corpus: every file of a RAVDESS folder, or every line of a manifest.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
@@ -12,24 +12,24 @@ use reslstm::error::{Error, Kind, Result};
 use reslstm::labels::Labels;
 use reslstm::labels::RavdessName;
 
-const WHERE_FROM: &str = "DATA is the folder RAVDESS was unpacked into (Actor_01 … Actor_24; data/README.md says where to \
-                          get it), or a manifest .csv with the columns path,label,speaker";
+const WHAT_DATA_IS: &str = "DATA is a RAVDESS folder (Actor_01 … Actor_24; data/README.md says where to get it), or a manifest .csv \
+                            with the columns path,label,speaker";
 
-/// Where a corpus comes from.
+/// Kind of a corpus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// A folder of files that RAVDESS's names describe.
+    /// A folder of files with RAVDESS's names.
     Ravdess,
-    /// A folder laid out alike that says its speech is synthetic, in a file [`SYNTHETIC_NOTE`].
+    /// A folder of the same layout with synthetic speech, marked by a file [`SYNTHETIC_NOTE`].
     Synthetic,
-    /// A table.
+    /// A manifest table.
     Manifest,
 }
 
-/// A file in the folder of a corpus that is synthetic speech.
+/// Name of the file that marks a folder of synthetic speech.
 pub const SYNTHETIC_NOTE: &str = "SYNTHETIC.txt";
 
-/// The clips of a corpus, found and labelled but not yet read.
+/// The clips of a corpus with their labels; the recordings are not read yet.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Corpus {
     labels: Labels,
@@ -43,35 +43,35 @@ pub struct Corpus {
 pub struct Entry {
     /// Its audio file.
     pub path: PathBuf,
-    /// What errors and result files call it: the file's name without `.wav` in RAVDESS, the path as written in a manifest.
+    /// Its name in errors and result files: the file name without `.wav` in RAVDESS, the path as written in a manifest.
     pub name: String,
     /// Class index, `0..K`.
     pub label: usize,
-    /// Who speaks.
+    /// The speaker's name.
     pub speaker: String,
 }
 
 impl Corpus {
     /// Finds the clips of `data`: a RAVDESS folder or a manifest `.csv`.
     ///
-    /// In a folder, every visible `.wav` file at any depth must have a RAVDESS name. Songs, which RAVDESS keeps beside
-    /// speech, and sound tracks of videos, which are the same recordings again, are left out and counted. In a manifest,
-    /// relative paths start at the manifest's folder.
+    /// In a folder, every visible `.wav` file at any depth must have a RAVDESS name. Songs are skipped, and so are sound tracks
+    /// of videos, which repeat the same recordings; both are counted. In a manifest, relative paths start at the manifest's
+    /// folder.
     ///
     /// # Errors
-    /// [`Kind::Data`] if `data` is neither, holds no clips, holds a file with another name, or the same clip twice; if a
-    /// manifest is not well formed or names files that are missing (all of them, with their lines). [`Kind::Io`] if a folder
-    /// or the manifest cannot be read.
+    /// [`Kind::Data`] if `data` is neither a folder nor a manifest, holds no clips, a file with another name, or the same clip
+    /// twice; if a manifest is malformed or names missing files (all are listed, with their lines). [`Kind::Io`] if a folder or
+    /// the manifest cannot be read.
     pub fn open(data: &Path) -> Result<Self> {
-        let found = fs::metadata(data).map_err(|error| Error::io(data.display(), error).advice(WHERE_FROM))?;
+        let found = fs::metadata(data).map_err(|error| Error::io(data.display(), error).advice(WHAT_DATA_IS))?;
         if found.is_dir() {
             return open_ravdess(data);
         }
         if data.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv")) {
             return open_manifest(data);
         }
-        let problem = "expected a folder or a manifest .csv, found another file";
-        Err(Error::new(Kind::Data, problem).at(data.display()).advice(WHERE_FROM))
+        let problem = "expected a folder or a manifest .csv, found another kind of file";
+        Err(Error::new(Kind::Data, problem).at(data.display()).advice(WHAT_DATA_IS))
     }
 
     /// The class names.
@@ -84,17 +84,17 @@ impl Corpus {
         &self.entries
     }
 
-    /// Where the corpus comes from.
+    /// The kind of corpus.
     pub fn source(&self) -> Source {
         self.source
     }
 
-    /// How many songs and sound tracks of videos were left out.
+    /// Number of songs and sound tracks of videos that were skipped.
     pub fn skipped(&self) -> usize {
         self.skipped
     }
 
-    /// What the licence of the recordings asks of those who use a model trained on them; empty where it is not known.
+    /// The terms for models trained on these recordings; empty if they are unknown.
     pub fn licence(&self) -> &'static str {
         match self.source {
             Source::Ravdess => {
@@ -112,36 +112,36 @@ impl Corpus {
     }
 }
 
-/// Every visible `.wav` file (in upper or lower case) in `folder` and the folders in it, sorted by path. A folder that
-/// links lead to twice, or back into, is walked once.
+/// Every visible `.wav` file (in upper or lower case) in `folder` and its subfolders, sorted by path. A folder that links reach
+/// more than once is searched once.
 ///
 /// # Errors
 /// [`Kind::Io`] if a folder cannot be read, naming it.
 pub fn find_audio(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
-    walk(folder, &mut HashSet::new(), &mut found)?;
+    search(folder, &mut HashSet::new(), &mut found)?;
     found.sort();
     Ok(found)
 }
 
-fn walk(folder: &Path, walked: &mut HashSet<PathBuf>, found: &mut Vec<PathBuf>) -> Result<()> {
+fn search(folder: &Path, searched: &mut HashSet<PathBuf>, found: &mut Vec<PathBuf>) -> Result<()> {
     let failed = |error| Error::io(folder.display(), error);
-    if !walked.insert(fs::canonicalize(folder).map_err(failed)?) {
+    if !searched.insert(fs::canonicalize(folder).map_err(failed)?) {
         return Ok(());
     }
     let mut paths = Vec::new();
     for entry in fs::read_dir(folder).map_err(failed)? {
         let entry = entry.map_err(failed)?;
-        // Hidden: what an archive from a Mac leaves beside every file (`._03-01-….wav`), trash, caches.
+        // Hidden files: those that archives made on a Mac add to every file (`._03-01-….wav`), trash, caches.
         if !entry.file_name().as_encoded_bytes().starts_with(b".") {
             paths.push(entry.path());
         }
     }
-    // In one order on every system, so that of two links the same is followed.
+    // The same order on every system, so that of two links to one folder the same is followed.
     paths.sort();
     for path in paths {
         if path.is_dir() {
-            walk(&path, walked, found)?;
+            search(&path, searched, found)?;
         } else if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("wav")) {
             found.push(path);
         }
@@ -153,7 +153,7 @@ fn open_ravdess(folder: &Path) -> Result<Corpus> {
     let wrong = |error: Error| error.at(folder.display());
     let files = find_audio(folder)?;
     if files.is_empty() {
-        return Err(wrong(Error::new(Kind::Data, "expected .wav files, found none").advice(WHERE_FROM)));
+        return Err(wrong(Error::new(Kind::Data, "expected .wav files, found none").advice(WHAT_DATA_IS)));
     }
     let (mut entries, mut faults, mut skipped) = (Vec::new(), Vec::new(), 0);
     let mut first_of: BTreeMap<RavdessName, &Path> = BTreeMap::new();
@@ -168,7 +168,7 @@ fn open_ravdess(folder: &Path) -> Result<Corpus> {
                     let first = first.strip_prefix(folder).unwrap_or(first).display();
                     return Err(wrong(
                         Error::new(Kind::Data, format!("expected every clip once, found {first} and {shown}"))
-                            .advice("some downloads hold the corpus twice: name the folder of one copy"),
+                            .advice("some downloads hold the corpus twice: give the folder of one copy"),
                     ));
                 }
                 entries.push(Entry {
@@ -181,12 +181,12 @@ fn open_ravdess(folder: &Path) -> Result<Corpus> {
         }
     }
     if !faults.is_empty() {
-        let what = format!("expected RAVDESS names, found {} of {} that are none", faults.len(), files.len());
-        return Err(wrong(all_faults(&what, &faults).advice("describe any other corpus by a manifest .csv")));
+        let what = format!("expected RAVDESS names, found {} of {} files with other names", faults.len(), files.len());
+        return Err(wrong(all_faults(&what, &faults).advice("describe another corpus by a manifest .csv")));
     }
     if entries.is_empty() {
-        let problem = format!("expected spoken clips (03-01-….wav), found {skipped} of songs and videos alone");
-        return Err(wrong(Error::new(Kind::Data, problem).advice(WHERE_FROM)));
+        let problem = format!("expected spoken clips (03-01-….wav), found only {skipped} of songs and videos");
+        return Err(wrong(Error::new(Kind::Data, problem).advice(WHAT_DATA_IS)));
     }
     let synthetic = folder.join(SYNTHETIC_NOTE).exists();
     let source = if synthetic { Source::Synthetic } else { Source::Ravdess };
@@ -206,9 +206,9 @@ fn open_manifest(path: &Path) -> Result<Corpus> {
             Err(error) => faults.push(format!("line {line}: {}: {error}", file.display())),
             Ok(real) if !real.is_file() => faults.push(format!("line {line}: {}: not a file", file.display())),
             Ok(real) => {
-                // The manifest refuses a path written twice; here `a.wav` and `./a.wav` turn out to be one.
+                // The manifest refuses a path written twice; this finds two paths to one file, as `a.wav` and `./a.wav`.
                 if let Some(first) = lines.insert(real, *line) {
-                    faults.push(format!("line {line}: {path}: the file of line {first} again"));
+                    faults.push(format!("line {line}: {path}: the same file as on line {first}"));
                 }
             }
         }
@@ -220,7 +220,7 @@ fn open_manifest(path: &Path) -> Result<Corpus> {
         });
     }
     if !faults.is_empty() {
-        let what = format!("expected an audio file a line, found {} lines without", faults.len());
+        let what = format!("expected one audio file per line, found {} lines without", faults.len());
         return Err(wrong(all_faults(&what, &faults).advice("relative paths start at the manifest's folder")));
     }
     Ok(Corpus::new(manifest.labels().clone(), entries, Source::Manifest, 0))
@@ -241,14 +241,14 @@ mod tests {
         folder
     }
 
-    fn refusal(data: &Path) -> String {
+    fn error_of(data: &Path) -> String {
         let error = Corpus::open(data).unwrap_err();
         assert_eq!(error.kind(), Kind::Data, "{error}");
         error.to_string()
     }
 
     #[test]
-    fn audio_is_found_at_any_depth_in_any_case_and_in_order() {
+    fn audio_is_found_at_any_depth_and_in_any_case() {
         let folder =
             folder_of(&["b/2.WAV", "b/1.wav", "a.Wav", "c/d/e.wav", "c.mp3", "._a.wav", ".trash/x.wav", "wav"]);
         let found = find_audio(folder.path()).unwrap();
@@ -260,7 +260,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn links_in_circles_end() {
+    fn circular_links_are_followed_once() {
         let folder = folder_of(&["a/1.wav"]);
         for (target, link) in [("..", "a/up"), (".", "a/self"), ("a", "b"), ("nowhere", "broken")] {
             std::os::unix::fs::symlink(target, folder.path().join(link)).unwrap();
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn ravdess_is_read_from_its_names_in_their_order() {
+    fn ravdess_labels_come_from_file_names() {
         let folder = folder_of(&[
             "Actor_12/03-01-06-01-02-01-12.wav",
             "Actor_02/03-01-08-02-01-01-02.wav",
@@ -282,7 +282,7 @@ mod tests {
         assert_eq!(corpus.labels(), &Labels::ravdess());
         assert_eq!((corpus.source(), corpus.skipped()), (Source::Ravdess, 2));
         assert!(corpus.licence().contains("CC BY-NC-SA 4.0"));
-        // By file name, though the folders sort otherwise.
+        // Sorted by file name, not by folder.
         let entries: Vec<_> = corpus.entries().iter().map(|e| (e.name.as_str(), e.label, e.speaker.as_str())).collect();
         let expected =
             [("03-01-01-01-02-02-24", 0, "24"), ("03-01-06-01-02-01-12", 5, "12"), ("03-01-08-02-01-01-02", 7, "02")];
@@ -291,42 +291,45 @@ mod tests {
     }
 
     #[test]
-    fn every_file_of_another_name_is_named() {
+    fn files_without_a_ravdess_name_are_listed() {
         let mut names: Vec<String> = (0..12).map(|take| format!("take-{take:02}.wav")).collect();
         names.push("Actor_01/03-01-09-01-01-01-01.wav".into());
         names.push("Actor_01/03-01-08-01-01-01-01.wav".into());
         let folder = folder_of(&names.iter().map(String::as_str).collect::<Vec<_>>());
-        let message = refusal(folder.path());
-        assert!(message.contains("expected RAVDESS names, found 13 of 14 that are none\n"), "{message}");
+        let message = error_of(folder.path());
+        assert!(message.contains("expected RAVDESS names, found 13 of 14 files with other names\n"), "{message}");
         assert!(message.contains("field `emotion`: expected 01 to 08"), "{message}");
         assert!(message.contains("take-08.wav") && !message.contains("take-09.wav"), "{message}");
-        assert!(message.contains("\n  and 3 more (describe any other corpus by a manifest .csv)"), "{message}");
+        assert!(message.contains("\n  and 3 more (describe another corpus by a manifest .csv)"), "{message}");
     }
 
     #[test]
-    fn a_corpus_that_is_there_twice_is_refused() {
+    fn a_corpus_with_a_second_copy_is_refused() {
         let folder = folder_of(&["Actor_01/03-01-08-01-01-01-01.wav", "copy/Actor_01/03-01-08-01-01-01-01.wav"]);
-        let message = refusal(folder.path());
+        let message = error_of(folder.path());
         let expected = "expected every clip once, found Actor_01/03-01-08-01-01-01-01.wav and copy/Actor_01/";
         assert!(message.contains(expected), "{message}");
     }
 
     #[test]
-    fn where_there_is_no_corpus_what_one_is_is_said() {
+    fn without_a_corpus_the_error_explains_data() {
         let folder = folder_of(&["only/notes.txt", "data.txt", "sung/03-02-03-01-01-01-02.wav"]);
-        let message = refusal(&folder.path().join("only"));
-        assert!(message.contains("expected .wav files, found none (DATA is the folder RAVDESS"), "{message}");
-        let message = refusal(&folder.path().join("sung"));
-        assert!(message.contains("found 1 of songs and videos alone (DATA is"), "{message}");
-        let message = refusal(&folder.path().join("data.txt"));
-        assert!(message.contains("expected a folder or a manifest .csv, found another file (DATA is"), "{message}");
+        let message = error_of(&folder.path().join("only"));
+        assert!(message.contains("expected .wav files, found none (DATA is a RAVDESS folder"), "{message}");
+        let message = error_of(&folder.path().join("sung"));
+        assert!(message.contains("found only 1 of songs and videos (DATA is"), "{message}");
+        let message = error_of(&folder.path().join("data.txt"));
+        assert!(
+            message.contains("expected a folder or a manifest .csv, found another kind of file (DATA is"),
+            "{message}"
+        );
         let error = Corpus::open(&folder.path().join("missing")).unwrap_err();
         assert_eq!(error.kind(), Kind::Io);
         assert!(error.to_string().contains("data/README.md"), "{error}");
     }
 
     #[test]
-    fn a_manifest_names_files_from_its_own_folder() {
+    fn paths_of_a_manifest_start_at_its_folder() {
         let folder = folder_of(&["clips/b.wav", "z/a.wav"]);
         let absolute = folder.path().join("z/a.wav");
         let table = format!("path,label,speaker\nclips/b.wav,cross,ben\n{},calm,anna\n", absolute.display());
@@ -342,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn every_missing_file_of_a_manifest_is_named_with_its_line() {
+    fn missing_files_of_a_manifest_are_listed_with_their_lines() {
         let folder = folder_of(&["a.wav"]);
         let path = folder.path().join("corpus.csv");
         let mut table = "path,label,speaker\na.wav,calm,x\n./a.wav,cross,x\n.,cross,y\n".to_string();
@@ -350,14 +353,17 @@ mod tests {
             table += &format!("gone-{clip}.wav,cross,y\n");
         }
         fs::write(&path, table).unwrap();
-        let message = refusal(&path);
-        assert!(message.contains("corpus.csv: expected an audio file a line, found 11 lines without\n"), "{message}");
-        assert!(message.contains("\n  line 3: ./a.wav: the file of line 2 again\n"), "{message}");
+        let message = error_of(&path);
+        assert!(
+            message.contains("corpus.csv: expected one audio file per line, found 11 lines without\n"),
+            "{message}"
+        );
+        assert!(message.contains("\n  line 3: ./a.wav: the same file as on line 2\n"), "{message}");
         assert!(message.contains("\n  line 4: ") && message.contains(": not a file\n"), "{message}");
         assert!(message.contains("\n  line 12: ") && message.contains("gone-7.wav: "), "{message}");
         assert!(message.ends_with("\n  and 1 more (relative paths start at the manifest's folder)"), "{message}");
 
         fs::write(&path, "path,label\n").unwrap();
-        assert!(refusal(&path).contains("corpus.csv: line 1: the column `speaker` is missing"));
+        assert!(error_of(&path).contains("corpus.csv: line 1: the column `speaker` is missing"));
     }
 }

@@ -1,19 +1,20 @@
-//! A corpus on disk: found, read, turned into features once, and remembered.
+//! A corpus on disk: finding its clips, reading them, computing their features, and caching these.
 //!
 //! ```text
 //!  DATA ──folders──▶ Corpus: files, labels, speakers ──extract──▶ Dataset: features of every clip
 //!                                                        ▲  │
-//!                                                        └──┴── cache: one .npy a clip
+//!                                                        └──┴── cache: one .npy per clip
 //! ```
 //!
-//! | file            | what                                                                    |
+//! | file            | content                                                                 |
 //! |-----------------|-------------------------------------------------------------------------|
-//! | [`folders`]     | which clips there are: a RAVDESS folder, or a manifest                   |
-//! | [`mod@extract`] | their features, on all cores                                            |
-//! | [`condition`]   | what a telephone, noise or another speed does to a recording            |
-//! | [`cache`]       | features of clips that have not changed are not computed again          |
-//! | [`npy`]         | features as NumPy reads and writes them                                 |
-//! | [`resample`]    | recordings at another rate, or played at another speed                  |
+//! | [`folders`]     | the clips of a corpus: a RAVDESS folder, or a manifest                   |
+//! | [`manifest`]    | a corpus described by a table                                           |
+//! | [`mod@extract`] | features of many clips, on all cores                                    |
+//! | [`condition`]   | recording conditions: telephone, noise, another speed                   |
+//! | [`cache`]       | the feature cache                                                       |
+//! | [`npy`]         | features as NumPy's `.npy` files                                        |
+//! | [`resample`]    | other sample rates and playback speeds                                  |
 
 pub mod cache;
 pub mod condition;
@@ -24,15 +25,15 @@ pub mod npy;
 pub mod resample;
 
 pub use cache::Cache;
-pub use extract::{ClipFeatures, Loaded, Work, extract, load_dataset, load_heard};
+pub use extract::{ClipFeatures, Loaded, Work, extract, load_dataset, load_features};
 pub use folders::{Corpus, Entry, SYNTHETIC_NOTE, Source, find_audio};
 
 use reslstm::error::{Error, Kind};
 
-/// How many faults an error names before it only counts the rest.
+/// Number of faults that an error names; it counts the rest.
 const MOST_NAMED: usize = 10;
 
-/// One error of kind [`Kind::Data`] for several faults: the first ten in full, a line each.
+/// One error of kind [`Kind::Data`] for several faults: the first ten in full, one per line.
 fn all_faults(what: &str, faults: &[String]) -> Error {
     let mut problem = what.to_string();
     for fault in faults.iter().take(MOST_NAMED) {

@@ -1,14 +1,14 @@
-//! Features as NumPy's `.npy`: a short text that says type and shape, then the values.
+//! Features as NumPy's `.npy` files: a text header with type and shape, then the values.
 
 use npyz::{NpyFile, Order, WriterBuilder};
 
 use reslstm::error::{Error, Kind, Result};
 use reslstm::matrix::Matrix;
 
-/// The longest header read: that of a matrix takes 128 bytes.
-const MOST_HEADER: usize = 1024;
+/// Length limit of a header, bytes; that of a matrix takes 128.
+const MAX_HEADER: usize = 1024;
 
-/// The bytes of a file with `features` `[T,D]`, float32, a row a frame.
+/// The bytes of a `.npy` file with `features` `[T,D]`, float32, one row per frame.
 pub fn to_bytes(features: &Matrix<f32>) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(128 + 4 * features.as_slice().len());
     let [frames, columns] = features.shape();
@@ -23,7 +23,7 @@ pub fn to_bytes(features: &Matrix<f32>) -> Vec<u8> {
     bytes
 }
 
-/// Features `[T,D]` from a file's bytes: float32 or float64 (rounded), row after row or column after column.
+/// Features `[T,D]` from the bytes of a `.npy` file: float32 or float64 (rounded to float32), in C or Fortran order.
 ///
 /// ```
 /// use crate::corpus::npy;
@@ -34,9 +34,9 @@ pub fn to_bytes(features: &Matrix<f32>) -> Vec<u8> {
 /// # Ok::<(), reslstm::error::Error>(())
 /// ```
 /// # Errors
-/// [`Kind::Features`] if this is no `.npy` file, is cut off or too long, holds other numbers than floats, is not a matrix
-/// of at least one frame and column, or holds a value that is not finite in 32 bits. Memory is taken in proportion to the bytes
-/// given, whatever the header claims.
+/// [`Kind::Features`] if the bytes are not a `.npy` file, are cut off or too long, hold other numbers than floats, are not a
+/// matrix of at least one frame and column, or hold a value that is not finite in 32 bits. Memory use is proportional to the
+/// bytes given, whatever the header claims.
 pub fn from_bytes(bytes: &[u8]) -> Result<Matrix<f32>> {
     check_header(bytes)?;
     let mut rest = bytes;
@@ -50,7 +50,7 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Matrix<f32>> {
     }
     let (order, dtype) = (header.order(), header.dtype());
     let size = dtype.num_bytes().unwrap_or(0) as u64;
-    // The product of the shape was found small enough above; a type of a thousand bytes was not.
+    // `check_header` limits the product of the shape; times the size of the type it may still overflow.
     if header.len().checked_mul(size) != Some(rest.len() as u64) {
         let problem = format!("expected {frames} × {columns} values of {size} bytes, got {} bytes", rest.len());
         return Err(wrong(problem).advice("the file was cut off: write or copy it again"));
@@ -77,8 +77,8 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Matrix<f32>> {
     }
 }
 
-/// Keeps from npyz what it would take on trust: it multiplies the shape without regard to overflow, and descends into
-/// brackets within brackets as deep as they go.
+/// Checks a header before npyz reads it: npyz multiplies the shape without overflow checks, and recurses into nested brackets
+/// of any depth.
 fn check_header(bytes: &[u8]) -> Result<()> {
     if !bytes.starts_with(b"\x93NUMPY") {
         let beginning = bytes[..bytes.len().min(12)].escape_ascii();
@@ -91,8 +91,8 @@ fn check_header(bytes: &[u8]) -> Result<()> {
         [_, _, a, b, c, d] => (12, u32::from_le_bytes([a, b, c, d]) as usize),
         _ => return Err(cut_off()),
     };
-    if length > MOST_HEADER {
-        return Err(wrong(format!("expected a header of at most {MOST_HEADER} bytes, got {length}")));
+    if length > MAX_HEADER {
+        return Err(wrong(format!("expected a header of at most {MAX_HEADER} bytes, got {length}")));
     }
     let header = bytes.get(start..start + length).ok_or_else(cut_off)?;
     let words = header.split(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_');
@@ -109,8 +109,8 @@ fn check_header(bytes: &[u8]) -> Result<()> {
 
 fn transposed(frames: usize, columns: usize, values: &[f32]) -> Matrix<f32> {
     let mut features = Matrix::zeros(frames, columns);
-    for (column, of_column) in values.chunks_exact(frames).enumerate() {
-        for (frame, &value) in of_column.iter().enumerate() {
+    for (column, values) in values.chunks_exact(frames).enumerate() {
+        for (frame, &value) in values.iter().enumerate() {
             features[(frame, column)] = value;
         }
     }
@@ -140,14 +140,14 @@ mod tests {
         values.iter().flat_map(|value| value.to_le_bytes()).collect()
     }
 
-    fn refusal(bytes: &[u8]) -> String {
+    fn error_of(bytes: &[u8]) -> String {
         let error = from_bytes(bytes).unwrap_err();
         assert_eq!(error.kind(), Kind::Features);
         error.to_string()
     }
 
     #[test]
-    fn what_is_written_is_numpys_file_and_is_read_back() {
+    fn features_are_written_as_numpy_writes_them_and_read_back() {
         let features = Matrix::from_rows(&[[1.0f32, -2.5, f32::MIN_POSITIVE], [4.0, 5.0, f32::MAX]]);
         let bytes = to_bytes(&features);
         assert_eq!(from_bytes(&bytes).unwrap(), features);
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn other_orders_and_types_of_floats_are_read() {
+    fn fortran_order_float64_and_big_endian_are_read() {
         let expected = Matrix::from_rows(&[[1.0f32, 2.0, 3.0], [4.0, 5.0, 6.5]]);
         let by_column = f32s(&[1.0, 4.0, 2.0, 5.0, 3.0, 6.5]);
         assert_eq!(from_bytes(&file("<f4", "True", "(2, 3)", &by_column)).unwrap(), expected);
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn every_other_file_is_refused_with_what_was_found() {
+    fn other_files_are_refused_with_what_was_found() {
         let six = f32s(&[0.0; 6]);
         for (bytes, expected) in [
             (b"".to_vec(), "expected a .npy file, got 0 bytes"),
@@ -192,13 +192,13 @@ mod tests {
                 "expected finite values, got -inf in frame 0, column 1",
             ),
         ] {
-            let message = refusal(&bytes);
+            let message = error_of(&bytes);
             assert!(message.starts_with(expected), "{message}");
         }
     }
 
     #[test]
-    fn claims_beyond_the_bytes_cost_no_memory_and_no_panic() {
+    fn huge_shapes_and_headers_are_refused_without_allocating() {
         for shape in [
             "(1152921504606846976, 46)",
             "(4294967296, 4294967296)",
@@ -209,21 +209,21 @@ mod tests {
             "(-1, 46)",
             "(1000000000, 46)",
         ] {
-            refusal(&file("<f4", "False", shape, &[0; 184]));
+            error_of(&file("<f4", "False", shape, &[0; 184]));
         }
-        refusal(&file("<f4", "False", &"(".repeat(40_000), b""));
+        error_of(&file("<f4", "False", &"(".repeat(40_000), b""));
         let mut header = file("<f4", "False", "(2, 3)", &[0; 24]);
         header[8..10].copy_from_slice(&u16::MAX.to_le_bytes());
-        assert!(refusal(&header).starts_with("expected a header of at most 1024 bytes, got 65535"));
+        assert!(error_of(&header).starts_with("expected a header of at most 1024 bytes, got 65535"));
         let version_2 = [&b"\x93NUMPY\x02\x00\xff\xff\xff\xff"[..], &[b' '; 100]].concat();
-        assert!(refusal(&version_2).starts_with("expected a header of at most 1024 bytes, got 4294967295"));
+        assert!(error_of(&version_2).starts_with("expected a header of at most 1024 bytes, got 4294967295"));
     }
 
     #[test]
-    fn cut_off_or_damaged_anywhere_nothing_panics() {
+    fn cut_off_or_damaged_files_cause_no_panic() {
         let bytes = to_bytes(&Matrix::from_rows(&[[1.0f32, 2.0], [3.0, 4.0]]));
         for length in 0..bytes.len() {
-            refusal(&bytes[..length]);
+            error_of(&bytes[..length]);
         }
         for at in 0..bytes.len() {
             for byte in (0..8).map(|bit| bytes[at] ^ (1 << bit)).chain(*b"\0'(){}[],:9") {

@@ -1,17 +1,17 @@
-//! Sound at another rate than a model's, and sound played faster or slower: both by rubato.
+//! Resampling to another sample rate, and playback at another speed, both by rubato.
 
 use reslstm::audio::Recording;
 use reslstm::error::{Error, Kind, Result};
 use rubato::audioadapter_buffers::direct::SequentialSlice;
 use rubato::{Fft, FixedSync, Indexing, Resampler as _};
 
-/// Samples that are resampled together.
+/// Samples per call of the resampler.
 const PORTION: usize = 1024;
 
-/// The recording at `rate` Hz: itself where it has that rate already.
+/// The recording at `rate` Hz, unchanged if it has that rate already.
 ///
 /// # Errors
-/// [`Kind::Audio`] if rubato refuses.
+/// [`Kind::Audio`] if rubato cannot resample between these rates.
 pub fn to_rate(recording: Recording, rate: u32) -> Result<Recording> {
     if recording.sample_rate == rate {
         return Ok(recording);
@@ -22,45 +22,47 @@ pub fn to_rate(recording: Recording, rate: u32) -> Result<Recording> {
     Ok(Recording { sample_rate: rate, samples })
 }
 
-/// The recording played at `speed` times its own: shorter and higher above 1, longer and lower below, pitch, formants and tempo
-/// together, as if somebody else spoke. Its samples are taken for samples at `speed` times their rate, and resampled to it.
+/// The recording played at `speed` times its own speed. Above 1 it is shorter and higher, below 1 longer and lower: pitch,
+/// formants and tempo change together, as if another person spoke. The sample rate stays the same.
 ///
 /// # Errors
-/// [`Kind::Audio`] if rubato refuses.
+/// [`Kind::Audio`] if rubato cannot resample between these rates.
 pub fn at_speed(recording: &Recording, speed: f64) -> Result<Recording> {
     let rate = recording.sample_rate;
     let samples = recording.samples.clone();
     to_rate(Recording { sample_rate: (f64::from(rate) * speed).round() as u32, samples }, rate)
 }
 
-/// Samples at one rate to samples at another, as they come.
+/// A streaming resampler: takes samples in portions of any size.
 pub struct Resampler {
     from: u32,
     to: u32,
     inner: Fft<f32>,
     /// Samples not yet resampled, fewer than a portion.
     waiting: Vec<f32>,
-    /// How many of the next samples out are `inner`'s delay, from before the beginning.
+    /// Number of output samples still to be dropped: the delay of `inner`.
     delay: usize,
+    /// Samples in so far.
     taken: usize,
+    /// Samples out so far.
     given: usize,
 }
 
 impl Resampler {
-    /// From one rate to another, both in Hz.
+    /// A resampler from one rate to another, both in Hz.
     ///
     /// # Errors
-    /// [`Kind::Audio`] if rubato refuses.
+    /// [`Kind::Audio`] if rubato cannot resample between these rates.
     pub fn new(from: u32, to: u32) -> Result<Self> {
         let inner = Fft::new(from as usize, to as usize, PORTION, 1, FixedSync::Input);
         let inner = inner.map_err(|error| failed(from, to, &error))?;
         Ok(Resampler { from, to, delay: inner.output_delay(), inner, waiting: Vec::new(), taken: 0, given: 0 })
     }
 
-    /// The samples that these, the next of the recording, complete.
+    /// Takes the next samples of the recording; returns the output samples that are complete.
     ///
     /// # Errors
-    /// [`Kind::Audio`] if rubato refuses.
+    /// [`Kind::Audio`] if rubato cannot resample between these rates.
     pub fn push(&mut self, samples: &[f32]) -> Result<Vec<f32>> {
         self.taken += samples.len();
         let mut waiting = std::mem::take(&mut self.waiting);
@@ -74,10 +76,10 @@ impl Resampler {
         Ok(output)
     }
 
-    /// What is left at the end of the recording, which then lasts as long as it did before.
+    /// Returns the last output samples of the recording, so that it keeps its duration.
     ///
     /// # Errors
-    /// [`Kind::Audio`] if rubato refuses.
+    /// [`Kind::Audio`] if rubato cannot resample between these rates.
     pub fn finish(&mut self) -> Result<Vec<f32>> {
         let mut last = std::mem::take(&mut self.waiting);
         let mut length = last.len();
@@ -93,7 +95,7 @@ impl Resampler {
         Ok(output)
     }
 
-    /// What the first `length` samples of a portion give; silence follows them.
+    /// Resamples the first `length` samples of a portion, as if silence followed.
     fn resample(&mut self, portion: &[f32], length: usize) -> Result<Vec<f32>> {
         let input = SequentialSlice::new(portion, 1, PORTION).map_err(|error| failed(self.from, self.to, &error))?;
         let part = Indexing::new().partial_len(length);
@@ -121,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tone_keeps_its_pitch_length_and_loudness() {
+    fn a_resampled_tone_keeps_its_pitch_length_and_loudness() {
         for (from, to) in [(16_000, 48_000), (44_100, 48_000), (48_000, 16_000)] {
             let (got, expected) = (to_rate(tone(from), to).unwrap(), tone(to));
             assert_eq!((got.sample_rate, got.samples.len()), (to, expected.samples.len()));
@@ -134,17 +136,17 @@ mod tests {
     }
 
     #[test]
-    fn played_faster_a_tone_is_higher_and_shorter() {
+    fn a_tone_played_faster_is_higher_and_shorter() {
         let played = at_speed(&tone(48_000), 1.19).unwrap();
         assert_eq!((played.sample_rate, played.samples.len()), (48_000, (48_000.0f64 / 1.19).ceil() as usize));
-        // The same tone 1.19 times as high, but for a shift of less than a sample, which nobody hears: 220 of its periods.
+        // The same tone 1.19 times as high, apart from a shift of less than one sample, over 220 periods.
         let angle = |n: usize| std::f64::consts::TAU * 440.0 * 1.19 * n as f64 / 48e3;
-        let heard = || (10_000..10_000 + 20_168).map(|n| (n, f64::from(played.samples[n])));
-        let (sine, cosine) = heard()
+        let middle = || (10_000..10_000 + 20_168).map(|n| (n, f64::from(played.samples[n])));
+        let (sine, cosine) = middle()
             .fold((0.0, 0.0), |(sine, cosine), (n, got)| (sine + got * angle(n).sin(), cosine + got * angle(n).cos()));
         let shift = cosine.atan2(sine);
         assert!(shift.abs() < angle(1), "{shift}");
-        for (n, got) in heard() {
+        for (n, got) in middle() {
             let expected = (angle(n) + shift).sin();
             assert!((got - expected).abs() < 1e-3, "{n}: {got} {expected}");
         }
@@ -153,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn portions_do_not_matter() {
+    fn the_result_does_not_depend_on_the_portions() {
         for (from, to) in [(16_000, 48_000), (44_100, 48_000), (48_000, 16_000)] {
             let samples = &tone(from).samples[..5_003];
             let whole = to_rate(Recording { sample_rate: from, samples: samples.to_vec() }, to).unwrap().samples;

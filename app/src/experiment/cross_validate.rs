@@ -272,6 +272,6 @@ pub fn fold_record(split: &Split, outcome: &Outcome) -> FoldRecord {
         confusion: outcome.confusion.clone(),
         seconds: epochs.seconds.iter().sum(),
         epochs,
-        variants: outcome.others.clone(),
+        variants: outcome.variants.clone(),
     }
 }

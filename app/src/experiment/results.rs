@@ -4,7 +4,7 @@ use crate::calendar::today;
 use reslstm::data::folds::Split;
 use reslstm::models::Architecture;
 use reslstm::train::metrics::{Confusion, Spread};
-use reslstm::train::run::{EpochRecord, Other};
+use reslstm::train::run::{EpochRecord, PredictorVariant};
 use reslstm::train::settings::{Protocol, Settings};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -30,7 +30,7 @@ pub struct FoldRecord {
     pub epochs: Epochs,
     /// Predictor variants of the training, if the kept weights are an average.
     #[serde(rename = "others", default, skip_serializing_if = "Vec::is_empty")]
-    pub variants: Vec<Other>,
+    pub variants: Vec<PredictorVariant>,
 }
 
 /// The epochs of a training: one column per quantity, a third of the size of one record per epoch.
@@ -121,7 +121,7 @@ impl RunResult {
         let names = folds.first().map_or(&[][..], |fold| &fold.variants).iter().map(|variant| variant.name.clone());
         let pooled = |name: String| {
             let all = folds.iter().map(|fold| fold.variants.iter().find(|variant| variant.name == name));
-            let all = all.collect::<Option<Vec<&Other>>>()?;
+            let all = all.collect::<Option<Vec<&PredictorVariant>>>()?;
             let mut confusion = Confusion::new(labels.len());
             all.iter().for_each(|variant| confusion.add(&variant.confusion));
             let models = all.iter().map(|variant| variant.models).max().unwrap_or(0);

@@ -231,7 +231,7 @@ impl Objective<'_> {
             let verdict = self.study.report(claim, step as u64, value, (&name, detail))?;
             // An earlier worker that reported more folds than this had decided to go on.
             let decided = claim.reported.is_some_and(|last| (step as u64) < last);
-            if verdict == Verdict::GiveUp && !decided && folds.done < self.splits.len() {
+            if verdict == Verdict::Prune && !decided && folds.done < self.splits.len() {
                 return end(Ending::Pruned);
             }
         }

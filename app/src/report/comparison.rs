@@ -170,7 +170,7 @@ impl Counted {
 mod tests {
     use super::*;
     use crate::report::example::results;
-    use reslstm::train::run::Other;
+    use reslstm::train::run::PredictorVariant;
 
     #[test]
     fn every_variant_is_a_row_and_is_compared_with_the_first() {
@@ -191,7 +191,8 @@ mod tests {
                     .collect();
                 let mut confusion = Confusion::new(8);
                 right.iter().for_each(|&class| confusion.count(class, class));
-                fold.variants = vec![Other { name: "right".into(), models: 3, predictions: right, confusion }];
+                fold.variants =
+                    vec![PredictorVariant { name: "right".into(), models: 3, predictions: right, confusion }];
             }
             *run = RunResult::pool(
                 run.run,

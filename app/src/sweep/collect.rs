@@ -1,4 +1,4 @@
-//! What is there: in one folder, or in copies of it that came from several machines.
+//! States and results of jobs, in one folder or in copies of it from several machines.
 
 use super::plan::{Folder, Job, Plan};
 use crate::files;
@@ -8,40 +8,40 @@ use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
 use std::path::Path;
 
-/// Folders of one plan.
+/// One or more folders of the same plan.
 #[derive(Clone, Debug)]
 pub struct Copies<W>(Vec<Folder<W>>);
 
-/// How far a job is.
+/// State of a job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// Its result is there.
+    /// It has a result.
     Done,
-    /// A process of this machine, or of one that shares the folder and its locks, is at it.
+    /// A process runs it, on this machine or on one that shares the folder and its locks.
     Running,
-    /// It has a checkpoint, and nobody is at it.
+    /// It has a checkpoint, and no process runs it.
     Begun,
-    /// It failed the last time, for this reason.
+    /// It failed last time, for this reason.
     Failed(String),
-    /// Nobody has begun it.
+    /// Not started.
     Waiting,
 }
 
 impl<W: Serialize + for<'a> Deserialize<'a> + PartialEq> Copies<W> {
-    /// Opens folders.
+    /// Opens the folders at `roots`.
     ///
     /// # Errors
-    /// Those of [`Folder::open`] and [`of`](Self::of).
+    /// Those of [`Folder::open`] and [`new`](Self::new).
     pub fn open(roots: &[impl AsRef<Path>]) -> Result<Self> {
-        Self::of(roots.iter().map(|root| Folder::open(root.as_ref())).collect::<Result<_>>()?)
+        Self::new(roots.iter().map(|root| Folder::open(root.as_ref())).collect::<Result<_>>()?)
     }
 
-    /// At least one folder.
+    /// Combines at least one folder.
     ///
     /// # Errors
-    /// [`Kind::Settings`] if their plans are not one, naming both folders and the first job that differs.
-    pub fn of(folders: Vec<Folder<W>>) -> Result<Self> {
+    /// [`Kind::Settings`] if the plans differ, naming both folders and the first job that differs.
+    pub fn new(folders: Vec<Folder<W>>) -> Result<Self> {
         let Some((first, others)) = folders.split_first() else {
             return Err(Error::new(Kind::Settings, "expected at least one folder with a plan, got none"));
         };
@@ -53,19 +53,19 @@ impl<W: Serialize + for<'a> Deserialize<'a> + PartialEq> Copies<W> {
                 let (ours, theirs) = (id(ours), id(theirs));
                 let root = first.root().display();
                 let problem = format!("expected the plan of {root}, got another: job {same} is {theirs}, not {ours}");
-                let advice = "results of different plans make no table: collect each by itself";
+                let advice = "results of different plans do not fit into one table: collect each plan by itself";
                 return Err(Error::new(Kind::Settings, problem).at(other.root().display()).advice(advice));
             }
         }
         Ok(Copies(folders))
     }
 
-    /// The plan that all of them have.
+    /// The common plan.
     pub fn plan(&self) -> &Plan<W> {
         self.0[0].plan()
     }
 
-    /// How far each job is, in the plan's order: as far as in the folder where it is farthest.
+    /// State of each job in the plan's order: the most advanced one over all folders.
     ///
     /// # Errors
     /// [`Kind::Io`] if a file is there and cannot be read.
@@ -77,8 +77,8 @@ impl<W: Serialize + for<'a> Deserialize<'a> + PartialEq> Copies<W> {
         self.plan().jobs.iter().map(state).collect()
     }
 
-    /// The result of each job, in the plan's order; `None` where it is not done. Where several folders have one, `agree` says
-    /// whether two are the same.
+    /// Result of each job in the plan's order; `None` if it is not done. If several folders have a result, `agree` decides
+    /// whether two of them are the same.
     ///
     /// # Errors
     /// [`Kind::Data`] if a result is damaged, or two do not agree, naming the files.
@@ -90,7 +90,7 @@ impl<W: Serialize + for<'a> Deserialize<'a> + PartialEq> Copies<W> {
                     (Some(result), None) => first = Some((result, folder)),
                     (Some(result), Some((earlier, other))) if !agree(earlier, &result) => {
                         let problem = format!("expected the result that {} has", other.result_path(job).display());
-                        let advice = "machines of different processors may differ: leave one of the folders out";
+                        let advice = "machines with different processors may differ: leave one of the folders out";
                         return Err(Error::new(Kind::Data, problem)
                             .at(folder.result_path(job).display())
                             .advice(advice));
@@ -130,7 +130,7 @@ fn state<W>(folder: &Folder<W>, job: &Job<W>) -> Result<State> {
     Ok(if folder.unfinished(job, "checkpoint").exists() { State::Begun } else { State::Waiting })
 }
 
-/// Whether a process has the file locked. A shared lock asks: two who ask at once do not mistake each other for one at work.
+/// Whether a process has locked the file. It tries a shared lock, so that two processes checking at once do not see each other's.
 fn is_locked(path: &Path) -> Result<bool> {
     let failed = |error: std::io::Error| Error::io(path.display(), error);
     let file = match File::open(path) {
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn copies_complete_each_other_and_must_agree() {
+    fn copies_are_combined_and_must_agree() {
         let roots = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
         let folders = roots.each_ref().map(|root| folder(root.path(), &[2, 3, 4]));
         let jobs = folders[0].plan().jobs.clone();
@@ -173,16 +173,16 @@ mod tests {
     }
 
     #[test]
-    fn plans_are_not_mixed() {
+    fn folders_of_different_plans_are_refused() {
         let roots = [(); 3].map(|()| tempfile::tempdir().unwrap());
         let plans: [&[u64]; 3] = [&[2, 3], &[2, 4], &[2, 3, 5]];
         let [first, other, longer] = [0, 1, 2].map(|n| folder(roots[n].path(), plans[n]));
         for (other, difference) in [(&other, "job 1 is square-"), (&longer, "job 2 is square-")] {
-            let error = Copies::of(vec![first.clone(), other.clone()]).unwrap_err();
+            let error = Copies::new(vec![first.clone(), other.clone()]).unwrap_err();
             assert_eq!(error.kind(), Kind::Settings);
             assert!(error.to_string().contains(difference), "{error}");
         }
-        assert!(Copies::of(vec![longer, first]).unwrap_err().to_string().contains("job 2 is nothing, not square-"));
-        assert!(Copies::<u64>::of(vec![]).is_err());
+        assert!(Copies::new(vec![longer, first]).unwrap_err().to_string().contains("job 2 is nothing, not square-"));
+        assert!(Copies::<u64>::new(vec![]).is_err());
     }
 }

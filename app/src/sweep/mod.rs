@@ -1,23 +1,23 @@
-//! Sweeps: many independent jobs, on as many processes and machines as there are, that survive any of them.
+//! Sweeps: many independent jobs, run by any number of processes and machines, robust against the loss of any of them.
 //!
-//! What a job does is a closure's affair; this module knows its name, its place in a folder, and who is at it.
+//! The work of a job comes as a closure; this module knows the job's name, its files, and which process runs it.
 //!
 //! ```text
-//! DIR/plan.json                 the jobs in order, each with a name that is a function of what it is to do
-//! DIR/results/ID.json           the result of a job: there, and then whole, when it is done
-//! DIR/unfinished/ID.lock        locked by the process that is at it; a killed process holds no locks
-//! DIR/unfinished/ID.checkpoint  where it goes on
-//! DIR/unfinished/ID.error       why it failed the last time
+//! DIR/plan.json                 the jobs in order; the name of each depends on its work alone
+//! DIR/results/ID.json           the result of a finished job, written atomically
+//! DIR/unfinished/ID.lock        locked by the process that runs the job; a killed process holds no locks
+//! DIR/unfinished/ID.checkpoint  the state from which the job continues
+//! DIR/unfinished/ID.error       why the job failed last time
 //! ```
 //!
-//! Processes talk to each other through that folder alone. A scheduler (Slurm, Kubernetes, GNU parallel) decides where they run.
+//! Processes communicate through that folder alone. A scheduler (Slurm, Kubernetes, GNU parallel) decides where they run.
 //!
-//! | file        | what                                                             |
+//! | file        | content                                                          |
 //! |-------------|------------------------------------------------------------------|
 //! | [`plan`]    | jobs, their names, their folder                                  |
-//! | [`shard`]   | which jobs are whose: `2/3`, or what a scheduler's variables say |
-//! | [`mod@run`] | does a shard's jobs, under locks                                 |
-//! | [`collect`] | what is there, in one folder or in copies from several machines  |
+//! | [`shard`]   | a part of a plan: `2/3`, or from a scheduler's variables         |
+//! | [`mod@run`] | runs the jobs of a shard, under locks                            |
+//! | [`collect`] | states and results, from one folder or copies of it              |
 
 pub mod collect;
 pub mod plan;

@@ -1,4 +1,4 @@
-//! A plan: which jobs there are, what each is called, and where its files are.
+//! A plan: jobs, their names, and their files.
 
 use crate::files::{self, Existing};
 use crate::hash::Hash;
@@ -7,57 +7,57 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-/// The most jobs of a plan, which every process reads whole.
-pub const MOST_JOBS: usize = 100_000;
+/// Limit on the jobs of a plan; every process reads all of them.
+pub const MAX_JOBS: usize = 100_000;
 
 const PLAN: &str = "plan.json";
 const RESULTS: &str = "results";
 const UNFINISHED: &str = "unfinished";
 
-/// One piece of work that needs no other.
+/// One independent piece of work.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Job<W> {
-    /// `LABEL-HASH`: a function of the work alone, so that the jobs of a grown plan keep their names.
+    /// `LABEL-HASH`, a function of the work alone: jobs of an extended plan keep their names.
     pub id: String,
-    /// What is to be done.
+    /// Description of the work.
     pub work: W,
 }
 
 impl<W: Serialize> Job<W> {
-    /// `label` is for people, and made of characters that file names may have; 64 bits of a hash of the work make it unique.
+    /// A job with a readable `label`, of characters that file names may have. 64 bits of a hash of the work make its name unique.
     pub fn new(label: &str, work: W) -> Self {
         Job { id: format!("{label}-{:016x}", hash_of(&work)), work }
     }
 
-    /// Whether the name is that of the work.
-    fn is_true(&self) -> bool {
+    /// Whether the name matches the work.
+    fn has_true_name(&self) -> bool {
         self.id.ends_with(&format!("-{:016x}", hash_of(&self.work)))
     }
 }
 
-/// Of the work as JSON with sorted keys: the order in which a program lists them does not count.
+/// Hash of the work as JSON with sorted keys, so that the order of fields does not matter.
 fn hash_of(work: &impl Serialize) -> u64 {
     let sorted = serde_json::to_value(work).expect("plain values become JSON");
     Hash::new().bytes(sorted.to_string().as_bytes()).finish64()
 }
 
-/// Jobs in a fixed order.
+/// Jobs in a fixed order, with the path of their data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan<W> {
-    /// Where the machine that planned has the data; another may have them elsewhere.
+    /// Path of the data on the planning machine; another machine may have them elsewhere.
     pub data: String,
-    /// At least one; no two of one name.
+    /// At least one job; names are unique.
     pub jobs: Vec<Job<W>>,
 }
 
 impl<W: Serialize> Plan<W> {
-    /// Of jobs in the order in which their results will stand.
+    /// A plan of `jobs`, in the order of the results.
     ///
     /// # Errors
-    /// [`Kind::Settings`] if there is no job or too many of them, or two are the same.
+    /// [`Kind::Settings`] if there is no job, more than [`MAX_JOBS`], or the same job twice.
     pub fn new(data: &str, jobs: Vec<Job<W>>) -> Result<Self> {
-        if jobs.is_empty() || jobs.len() > MOST_JOBS {
-            let problem = format!("expected a plan of 1 to {MOST_JOBS} jobs, got {}", jobs.len());
+        if jobs.is_empty() || jobs.len() > MAX_JOBS {
+            let problem = format!("expected a plan of 1 to {MAX_JOBS} jobs, got {}", jobs.len());
             return Err(Error::new(Kind::Settings, problem));
         }
         let mut first = HashMap::new();
@@ -70,7 +70,7 @@ impl<W: Serialize> Plan<W> {
         Ok(Plan { data: data.to_string(), jobs })
     }
 
-    /// 16 hexadecimal digits: those of another plan if any job, or their order, is another.
+    /// 16 hexadecimal digits that depend on every job and their order.
     pub fn fingerprint(&self) -> String {
         let mut hash = Hash::new();
         self.jobs.iter().for_each(|job| _ = hash.field(job.id.as_bytes()));
@@ -78,50 +78,50 @@ impl<W: Serialize> Plan<W> {
     }
 }
 
-/// A plan in its folder.
+/// The folder of a plan.
 #[derive(Clone, Debug)]
 pub struct Folder<W> {
     root: PathBuf,
     plan: Plan<W>,
 }
 
-/// What a result file holds.
+/// Content of a result file.
 #[derive(Serialize, Deserialize)]
-struct Finished<J, R> {
+struct JobResult<J, R> {
     job: J,
     result: R,
 }
 
 impl<W: Serialize + for<'a> Deserialize<'a> + PartialEq> Folder<W> {
-    /// Puts a plan into a folder, new or empty. One that holds this very plan already stays as it is; one with another plan
-    /// gets this one if `existing` says so, and keeps the results of the jobs that are in both.
+    /// Writes a plan into a new or empty folder. A folder with the same plan stays as it is. With [`Existing::Replace`],
+    /// another plan is replaced, and results of jobs in both plans are kept.
     ///
     /// # Errors
-    /// [`Kind::Settings`] if the folder holds something else; [`Kind::Io`] if it cannot be written to.
+    /// [`Kind::Settings`] if the folder holds other files; [`Kind::Io`] if it cannot be written to.
     pub fn create(root: &Path, plan: Plan<W>, existing: Existing) -> Result<Self> {
         Self::check(root)?;
         let path = root.join(PLAN);
         let other = path.exists() && Self::open(root)?.plan.fingerprint() != plan.fingerprint();
         if other && existing == Existing::Refuse {
-            return Err(Error::new(Kind::Settings, "expected a folder of its own, but it holds another plan")
+            return Err(Error::new(Kind::Settings, "expected a new folder, but it holds another plan")
                 .at(root.display())
                 .advice(
-                    "choose another folder, or give it this plan with --replace: jobs in both keep their results",
+                    "choose another folder, or replace its plan with --replace: jobs in both plans keep their results",
                 ));
         }
         for folder in [RESULTS, UNFINISHED].map(|name| root.join(name)) {
             std::fs::create_dir_all(&folder).map_err(|error| Error::io(folder.display(), error))?;
         }
         let folder = Folder { root: root.to_path_buf(), plan };
-        // Last: a folder with a plan is complete.
+        // Written last: a folder with a plan is complete.
         files::write_json(&path, &folder.plan)?;
         Ok(folder)
     }
 
-    /// Refuses, before the data are read, a folder that no plan can be put into.
+    /// Refuses a folder that cannot take a plan; to be called before the data are read.
     ///
     /// # Errors
-    /// [`Kind::Settings`] if it holds anything but a plan; [`Kind::Io`] if it cannot be written to.
+    /// [`Kind::Settings`] if it holds other files than a plan's; [`Kind::Io`] if it cannot be written to.
     pub fn check(root: &Path) -> Result<()> {
         let ours = |name: &std::ffi::OsStr| [PLAN, RESULTS, UNFINISHED].iter().any(|own| name == *own);
         let entries = root.read_dir().into_iter().flatten().flatten();
@@ -137,66 +137,66 @@ impl<W: Serialize + for<'a> Deserialize<'a> + PartialEq> Folder<W> {
         }
     }
 
-    /// The folder that [`create`](Self::create) left.
+    /// Opens a folder made by [`create`](Self::create).
     ///
     /// # Errors
-    /// [`Kind::Settings`] if there is no plan; [`Kind::Data`] if the plan was changed by hand.
+    /// [`Kind::Settings`] if there is no plan; [`Kind::Data`] if the plan was edited.
     pub fn open(root: &Path) -> Result<Self> {
         let path = root.join(PLAN);
         if !path.is_file() {
             let problem = format!("expected a folder with a plan, but it has no {PLAN}");
-            let advice = "reslstm sweep plan GRID.toml DATA -o DIR makes one";
+            let advice = "create one with: reslstm sweep plan GRID.toml DATA -o DIR";
             return Err(Error::new(Kind::Settings, problem).at(root.display()).advice(advice));
         }
-        let changed = |error: Error| error.at(path.display()).advice("it was changed or damaged: plan again");
-        let Plan { data, jobs } = files::read_json(&path).map_err(|error| error.advice("plan again"))?;
-        if let Some(job) = jobs.iter().find(|job: &&Job<W>| !job.is_true()) {
+        let changed = |error: Error| error.at(path.display()).advice("it was edited or damaged: create the plan again");
+        let Plan { data, jobs } = files::read_json(&path).map_err(|error| error.advice("create the plan again"))?;
+        if let Some(job) = jobs.iter().find(|job: &&Job<W>| !job.has_true_name()) {
             return Err(changed(Error::new(Kind::Data, format!("{}: expected the work of this name", job.id))));
         }
         let plan = Plan::new(&data, jobs).map_err(changed)?;
         Ok(Folder { root: root.to_path_buf(), plan })
     }
 
-    /// The result of a job, if it is done.
+    /// The result of a job; `None` if it is not done.
     ///
     /// # Errors
-    /// [`Kind::Data`] if the file is damaged, or of another job.
+    /// [`Kind::Data`] if the file is damaged, or belongs to another job.
     pub fn result<R: for<'a> Deserialize<'a>>(&self, job: &Job<W>) -> Result<Option<R>> {
         let path = self.result_path(job);
         if !path.exists() {
             return Ok(None);
         }
-        let Finished { job: found, result } = files::read_json::<Finished<Job<W>, R>>(&path)?;
+        let JobResult { job: found, result } = files::read_json::<JobResult<Job<W>, R>>(&path)?;
         if found != *job {
             let problem = format!("expected the result of {}, got that of {} with other work", job.id, found.id);
-            return Err(Error::new(Kind::Data, problem).at(path.display()).advice("delete it to have it made again"));
+            return Err(Error::new(Kind::Data, problem).at(path.display()).advice("delete it to run the job again"));
         }
         Ok(Some(result))
     }
 
     /// Writes the result of a job, atomically.
     pub(super) fn finish<R: Serialize>(&self, job: &Job<W>, result: &R) -> Result<()> {
-        files::write_json(&self.result_path(job), &Finished { job, result })
+        files::write_json(&self.result_path(job), &JobResult { job, result })
     }
 }
 
 impl<W> Folder<W> {
-    /// What is to be done.
+    /// The plan.
     pub fn plan(&self) -> &Plan<W> {
         &self.plan
     }
 
-    /// The folder.
+    /// Path of the folder.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// There, and then whole, when the job is done.
+    /// Path of a job's result; the file exists once the job is done.
     pub fn result_path(&self, job: &Job<W>) -> PathBuf {
         self.root.join(RESULTS).join(format!("{}.json", job.id))
     }
 
-    /// Of this extension, in the folder of what is not done.
+    /// Path of a file of an unfinished job, with this extension.
     pub(super) fn unfinished(&self, job: &Job<W>, extension: &str) -> PathBuf {
         self.root.join(UNFINISHED).join(format!("{}.{extension}", job.id))
     }
@@ -216,8 +216,8 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_a_function_of_the_work_alone() {
-        // Results on disks depend on it: it may never change.
+    fn the_name_of_a_job_depends_on_its_work_alone() {
+        // Results on disk depend on these names: they must never change.
         assert_eq!(job(3).id, "square-44bdfae2c03eeab6");
         assert_ne!(job(3).id, job(4).id);
         let (few, more) = (plan(&[3, 4]), plan(&[1, 3, 4, 9]));
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn no_job_and_one_job_twice_are_refused() {
+    fn an_empty_plan_and_a_repeated_job_are_refused() {
         let refused = |jobs| Plan::<serde_json::Value>::new("here", jobs).unwrap_err().to_string();
         assert!(refused(vec![]).starts_with("expected a plan of 1 to 100000 jobs, got 0"));
         let twice = refused(vec![job(3), job(4), job(3)]);
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_keeps_its_plan_until_it_is_told_otherwise() {
+    fn a_plan_is_replaced_only_on_request() {
         let root = tempfile::tempdir().unwrap();
         let root = root.path().join("new");
         let create = |numbers: &[u64], existing| Folder::create(&root, plan(numbers), existing);
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_changed_by_hand_is_noticed() {
+    fn edited_files_are_refused() {
         let root = tempfile::tempdir().unwrap();
         let folder = Folder::create(root.path(), plan(&[3, 4]), Existing::Refuse).unwrap();
         folder.finish(&job(3), &9).unwrap();

@@ -1,4 +1,4 @@
-//! Does a shard's jobs: each once, whoever else is at them.
+//! Runs the jobs of a shard, each once, whichever other processes run jobs of the same plan.
 
 use super::plan::{Folder, Job};
 use super::shard::Shard;
@@ -11,40 +11,39 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// Between two looks at jobs that other processes are at.
-const LOOK_AGAIN: Duration = Duration::from_millis(500);
+/// Time between two checks of jobs that other processes run.
+const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
-/// How to run a shard: nothing here changes a result.
+/// How a shard is run; nothing here changes a result.
 #[derive(Clone, Copy)]
 pub struct Execution<'a, W, R> {
-    /// Which jobs.
+    /// The shard.
     pub shard: Shard,
-    /// Jobs at a time, at least 1.
+    /// Number of jobs at a time, at least 1.
     pub threads: usize,
-    /// Set to ask for an end.
+    /// When set, work stops.
     pub stop: &'a AtomicBool,
-    /// Sees what happens to each job of the shard.
+    /// Called for each event of a job of the shard.
     pub observe: &'a (dyn Fn(&Job<W>, Event<'_, R>) + Sync),
 }
 
-/// What happened to a job.
+/// Event of a job.
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a, R> {
-    /// This process begins it, or goes on with it.
+    /// This process starts or continues it.
     Begun,
-    /// It is done now, and the result written.
+    /// It is done now, and its result written.
     Finished(&'a R),
     /// It was done before, or by another process.
     FoundFinished,
-    /// It came to nothing; the others go on.
+    /// It failed; the others continue.
     Failed(&'a Error),
 }
 
-/// Does every job of a shard that is not done, by `work(job, checkpoint)`, and returns when all are: a job that another process
-/// is at is waited for, and taken over if that process ends without a result. `work` keeps its state in the file `checkpoint`,
-/// and finds there what an earlier process left.
+/// Runs every unfinished job of a shard by `work(job, checkpoint)`. `work` keeps its state in the file `checkpoint`, which may
+/// hold that of an earlier process. Jobs that another process runs are waited for, and taken over if it ends without a result.
 ///
-/// The jobs that failed are returned, by number of failures in this call; the next call tries them again.
+/// Returns the number of jobs that failed in this call; the next call tries them again.
 ///
 /// # Errors
 /// [`Kind::Interrupted`] when stopped, after `work` has saved what it had; [`Kind::Io`] if the folder cannot be used.
@@ -57,16 +56,16 @@ where
     W: Serialize + for<'a> Deserialize<'a> + PartialEq + Sync,
     R: Serialize,
 {
-    let mut left: Vec<&Job<W>> = execution.shard.of(&folder.plan().jobs).collect();
+    let mut left: Vec<&Job<W>> = execution.shard.select(&folder.plan().jobs).collect();
     let mut failed = 0;
     loop {
-        let pass = Pass { folder, execution, work, next: AtomicUsize::new(0), ended: Mutex::default() };
+        let pass = Pass { folder, execution, work, next: AtomicUsize::new(0), outcome: Mutex::default() };
         std::thread::scope(|scope| {
             for _ in 0..execution.threads.clamp(1, left.len().max(1)) {
                 scope.spawn(|| pass.worker(&left));
             }
         });
-        let Ended { busy, failures, error } = pass.ended.into_inner().expect("no worker panics");
+        let PassOutcome { busy, failures, error } = pass.outcome.into_inner().expect("no worker panics");
         failed += failures;
         if let Some(error) = error {
             return Err(error);
@@ -75,27 +74,27 @@ where
             return Ok(failed);
         }
         left.retain(|job| busy.contains(&job.id));
-        std::thread::sleep(LOOK_AGAIN);
+        std::thread::sleep(CHECK_INTERVAL);
     }
 }
 
-/// Once through a list of jobs, on all threads.
+/// One pass over a list of jobs, on all threads.
 struct Pass<'a, W, R> {
     folder: &'a Folder<W>,
     execution: &'a Execution<'a, W, R>,
     work: &'a (dyn Fn(&Job<W>, &Path) -> Result<R> + Sync),
     next: AtomicUsize,
-    ended: Mutex<Ended>,
+    outcome: Mutex<PassOutcome>,
 }
 
-/// How a pass ended.
+/// Outcome of a pass.
 #[derive(Default)]
-struct Ended {
-    /// Ids of the jobs that other processes are at.
+struct PassOutcome {
+    /// Ids of the jobs that other processes run.
     busy: Vec<String>,
-    /// How many jobs came to nothing.
+    /// Number of failed jobs.
     failures: usize,
-    /// Why the pass was broken off.
+    /// Error that stopped the pass.
     error: Option<Error>,
 }
 
@@ -107,20 +106,20 @@ where
     fn worker(&self, jobs: &[&Job<W>]) {
         while let Some(job) = jobs.get(self.next.fetch_add(1, Ordering::Relaxed)) {
             let attempt = self.attempt(job);
-            let mut ended = self.ended.lock().expect("no worker panics");
+            let mut outcome = self.outcome.lock().expect("no worker panics");
             match attempt {
                 Ok(Attempt::Done) => {}
-                Ok(Attempt::Busy) => ended.busy.push(job.id.clone()),
-                Ok(Attempt::Failed) => ended.failures += 1,
+                Ok(Attempt::Busy) => outcome.busy.push(job.id.clone()),
+                Ok(Attempt::Failed) => outcome.failures += 1,
                 Err(error) => {
-                    ended.error.get_or_insert(error);
+                    outcome.error.get_or_insert(error);
                     self.execution.stop.store(true, Ordering::Relaxed);
                 }
             }
         }
     }
 
-    /// One job, if nobody else is at it and it is not done.
+    /// Runs one job, unless it is done or another process runs it.
     fn attempt(&self, job: &Job<W>) -> Result<Attempt> {
         let Pass { folder, execution, .. } = self;
         if execution.stop.load(Ordering::Relaxed) {
@@ -133,7 +132,7 @@ where
             return Ok(Attempt::Done);
         }
         let Some(_lock) = lock(&folder.unfinished(job, "lock"))? else { return Ok(Attempt::Busy) };
-        // Only now, as the one who had the lock may have finished meanwhile.
+        // Checked again: the process that had the lock may have finished meanwhile.
         if done.exists() {
             observe(Event::FoundFinished);
             return Ok(Attempt::Done);
@@ -142,7 +141,7 @@ where
         match (self.work)(job, &folder.unfinished(job, "checkpoint")) {
             Ok(result) => {
                 folder.finish(job, &result)?;
-                // The lock's file last: whoever opened it before and locks it after finds the result.
+                // The lock file is removed last: a process that opened it before and locks it after finds the result.
                 ["checkpoint", "error", "lock"]
                     .iter()
                     .try_for_each(|name| files::remove(&folder.unfinished(job, name)))?;
@@ -159,15 +158,15 @@ where
     }
 }
 
-/// What became of one look at a job.
+/// Outcome of one attempt at a job.
 enum Attempt {
     Done,
     Busy,
     Failed,
 }
 
-/// Locks a file, new or old, for as long as the returned one lives; `None` if another process has it locked. Ends with the
-/// process, however that ends.
+/// Locks a file, which is created if needed, until the returned handle is dropped or the process ends in any way. `None` if
+/// another process holds the lock.
 fn lock(path: &Path) -> Result<Option<File>> {
     let failed = |error: std::io::Error| {
         let advice = "the folder must be writable, on a file system with locks (flock)";
@@ -207,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn shards_do_their_own_and_together_all() {
+    fn shards_together_run_every_job() {
         let (root, stop) = (tempfile::tempdir().unwrap(), AtomicBool::new(false));
         let folder = folder(root.path(), 7);
         for (number, expected) in [(3, "..4..25."), (1, "0.49.2536"), (2, "0149162536")] {
@@ -223,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn two_at_once_do_every_job_once() {
+    fn two_processes_at_once_run_every_job_once() {
         let (root, stop) = (tempfile::tempdir().unwrap(), AtomicBool::new(false));
         let folder = folder(root.path(), 40);
         let times = AtomicUsize::new(0);
@@ -245,11 +244,11 @@ mod tests {
     }
 
     #[test]
-    fn a_job_that_another_holds_is_waited_for_and_taken_over() {
+    fn a_job_of_another_process_is_waited_for_and_taken_over() {
         let (root, stop) = (tempfile::tempdir().unwrap(), AtomicBool::new(false));
         let folder = folder(root.path(), 3);
         let held = lock(&folder.unfinished(&folder.plan().jobs[1], "lock")).unwrap().unwrap();
-        let states = || Copies::of(vec![folder.clone()]).unwrap().states().unwrap();
+        let states = || Copies::new(vec![folder.clone()]).unwrap().states().unwrap();
         std::thread::scope(|scope| {
             let runner = scope.spawn(|| run(&folder, &execution(1, &stop), &square).unwrap());
             while states() != [State::Done, State::Running, State::Done] {
@@ -263,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_stops_nobody_else_and_is_tried_again() {
+    fn a_failed_job_stops_no_other_and_is_tried_again() {
         let (root, stop) = (tempfile::tempdir().unwrap(), AtomicBool::new(false));
         let folder = folder(root.path(), 3);
         let odd = |job: &Number, path: &Path| match job.work {
@@ -272,14 +271,14 @@ mod tests {
         };
         assert_eq!(run(&folder, &execution(1, &stop), &odd).unwrap(), 1);
         assert_eq!(results(&folder), [Some(0), None, Some(4)]);
-        let states = Copies::of(vec![folder.clone()]).unwrap().states().unwrap();
+        let states = Copies::new(vec![folder.clone()]).unwrap().states().unwrap();
         assert_eq!(states[1], State::Failed("the training diverged".into()));
         assert_eq!(run(&folder, &execution(1, &stop), &square).unwrap(), 0);
-        assert_eq!(Copies::of(vec![folder]).unwrap().states().unwrap(), [State::Done, State::Done, State::Done]);
+        assert_eq!(Copies::new(vec![folder]).unwrap().states().unwrap(), [State::Done, State::Done, State::Done]);
     }
 
     #[test]
-    fn stopped_it_says_where_and_goes_on_from_its_checkpoint() {
+    fn a_stopped_job_continues_from_its_checkpoint() {
         let (root, stop) = (tempfile::tempdir().unwrap(), AtomicBool::new(false));
         let folder = folder(root.path(), 4);
         let stops = |job: &Number, checkpoint: &Path| {
@@ -293,7 +292,7 @@ mod tests {
         let error = run(&folder, &execution(1, &stop), &stops).unwrap_err();
         assert_eq!(error.kind(), Kind::Interrupted);
         assert!(error.to_string().ends_with(": stopped half-way"), "{error}");
-        let states = Copies::of(vec![folder.clone()]).unwrap().states().unwrap();
+        let states = Copies::new(vec![folder.clone()]).unwrap().states().unwrap();
         assert_eq!(states, [State::Done, State::Done, State::Begun, State::Waiting]);
         stop.store(false, Ordering::Relaxed);
         let goes_on = |job: &Number, checkpoint: &Path| {

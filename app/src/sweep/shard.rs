@@ -1,10 +1,10 @@
-//! Which jobs of a plan are whose.
+//! Shards: parts of a plan for separate processes.
 
 use reslstm::error::{Error, Kind, Result};
 use std::fmt;
 use std::str::FromStr;
 
-/// One of `count` shares of a plan, numbered from 1: `2/3`.
+/// One of `count` parts of a plan, numbered from 1: `2/3`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shard {
     number: usize,
@@ -12,13 +12,13 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// Everything.
+    /// The whole plan.
     pub const WHOLE: Shard = Shard { number: 1, count: 1 };
 
-    /// Share `number` of `count`, from 1.
+    /// Shard `number` of `count`, from 1.
     ///
     /// # Errors
-    /// [`Kind::Settings`] if there is no such share.
+    /// [`Kind::Settings`] if `number` is not from 1 to `count`.
     pub fn new(number: usize, count: usize) -> Result<Self> {
         if !(1..=count).contains(&number) {
             let problem = format!("shard {number}/{count}: expected a number from 1 to the number of shards");
@@ -27,21 +27,21 @@ impl Shard {
         Ok(Shard { number, count })
     }
 
-    /// This shard's jobs: every `count`-th, so that a plan's large and small models are dealt out evenly.
-    pub fn of<T>(self, jobs: &[T]) -> impl Iterator<Item = &T> {
+    /// This shard's jobs: every `count`-th, so that large and small models are spread evenly.
+    pub fn select<T>(self, jobs: &[T]) -> impl Iterator<Item = &T> {
         jobs.iter().skip(self.number - 1).step_by(self.count)
     }
 
-    /// What a scheduler says to its tasks in variables of the environment, read through `variable`; `None` if there is none.
-    /// `count` is the number of shards where somebody named it.
+    /// The shard from a scheduler's environment variables, read through `variable`; `None` if they are not set. `count` is the
+    /// number of shards, if the user gave it.
     ///
-    /// - Slurm: `SLURM_ARRAY_TASK_ID`, of the range that `SLURM_ARRAY_TASK_MIN`, `MAX`, `COUNT` and `STEP` describe. Any range
-    ///   will do, from 0, 1 or elsewhere: shard `id/STEP mod count`, 0 being the last. With the count named, so will a part
-    ///   of the range, submitted once more, and each task has the jobs it had before.
-    /// - Kubernetes: `JOB_COMPLETION_INDEX`, from 0. It does not say of how many: `count` must.
+    /// - Slurm: `SLURM_ARRAY_TASK_ID`, in the range that `SLURM_ARRAY_TASK_MIN`, `MAX`, `COUNT` and `STEP` describe. The range
+    ///   may start anywhere: the shard is `id/STEP mod count`, 0 being the last. If `count` is given, a part of the range can be
+    ///   submitted again, and each task gets the same jobs as before.
+    /// - Kubernetes: `JOB_COMPLETION_INDEX`, from 0. The number of completions is not in the environment, so `count` is required.
     ///
     /// # Errors
-    /// [`Kind::Settings`] naming the variable if it holds no number, or the number of shards cannot be known.
+    /// [`Kind::Settings`] naming the variable if it is not a number, or the number of shards is unknown.
     pub fn from_environment(variable: impl Fn(&str) -> Option<String>, count: Option<usize>) -> Result<Option<Self>> {
         let number = |name: &str| -> Result<Option<usize>> {
             let Some(text) = variable(name) else { return Ok(None) };
@@ -66,14 +66,14 @@ impl Shard {
         }
         let Some(index) = number("JOB_COMPLETION_INDEX")? else { return Ok(None) };
         let Some(count) = count else {
-            let problem = "expected the number of completions, which Kubernetes does not tell";
+            let problem = "expected the number of completions, which Kubernetes does not provide";
             return Err(Error::new(Kind::Settings, problem).at("JOB_COMPLETION_INDEX").advice("add --shards N"));
         };
         Shard::new(index.saturating_add(1), count).map(Some).map_err(|error| error.at("JOB_COMPLETION_INDEX"))
     }
 }
 
-/// The number of tasks of an array whose ids are evenly spaced: only then does an id tell a task's place among them.
+/// Number of tasks of an array with evenly spaced ids; only then the id gives the task's position.
 fn even_range(min: Option<usize>, max: Option<usize>, count: Option<usize>, step: usize) -> Result<usize> {
     match (min, max, count) {
         (Some(min), Some(max), Some(count)) if count > 0 && max.checked_sub(min) == (count - 1).checked_mul(step) => {
@@ -126,7 +126,7 @@ mod tests {
         environment(&named_values.each_ref().map(|(name, value)| (name.as_str(), *value)), named)
     }
 
-    /// The shards of these tasks are all shards there are.
+    /// Asserts that these tasks have all shards.
     fn assert_all(tasks: impl Iterator<Item = Result<Option<Shard>>>, count: usize) {
         let mut numbers: Vec<usize> = tasks.map(|shard| shard.unwrap().unwrap().number).collect();
         numbers.sort();
@@ -134,20 +134,21 @@ mod tests {
     }
 
     #[test]
-    fn shards_share_the_jobs_out() {
+    fn each_job_is_in_one_shard() {
         for count in 1..12 {
-            let shares = (1..=count).flat_map(|number| Shard::new(number, count).unwrap().of(&[1, 2, 3, 4, 5, 6, 7]));
+            let shares =
+                (1..=count).flat_map(|number| Shard::new(number, count).unwrap().select(&[1, 2, 3, 4, 5, 6, 7]));
             let mut jobs: Vec<i32> = shares.copied().collect();
             jobs.sort();
             assert_eq!(jobs, [1, 2, 3, 4, 5, 6, 7]);
         }
         let second: Shard = "2/3".parse().unwrap();
-        assert_eq!(second.of(&[1, 2, 3, 4, 5, 6]).collect::<Vec<_>>(), [&2, &5]);
+        assert_eq!(second.select(&[1, 2, 3, 4, 5, 6]).collect::<Vec<_>>(), [&2, &5]);
         assert_eq!(second.to_string(), "2/3");
     }
 
     #[test]
-    fn what_is_no_shard() {
+    fn invalid_shards_are_refused() {
         for text in ["4/3", "0/3", "0/0", "1/0", "-1/3", "1", "a/b", "1/2/3", ""] {
             assert_eq!(text.parse::<Shard>().unwrap_err().kind(), Kind::Settings, "{text}");
         }
@@ -156,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn any_even_array_of_slurm_is_understood() {
+    fn every_evenly_spaced_slurm_array_is_understood() {
         for (min, count, step) in [(0, 4, 1), (1, 4, 1), (17, 5, 1), (0, 5, 5), (1, 5, 5), (3, 4, 2), (2, 1, 1)] {
             let max = min + (count - 1) * step;
             let task = |place: usize| slurm(min + place * step, [min, max, count, step], None);
@@ -169,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_of_an_array_submitted_again_has_the_same_jobs() {
+    fn a_resubmitted_part_of_an_array_has_the_same_jobs() {
         for id in [1, 5, 7, 8] {
             let whole = slurm(id, [1, 8, 8, 1], None).unwrap();
             assert_eq!(slurm(id, [id, id, 1, 1], Some(8)).unwrap(), whole);
@@ -178,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn the_index_of_kubernetes_begins_with_0() {
+    fn the_kubernetes_index_starts_at_0() {
         assert_all((0..4).map(|index| environment(&[("JOB_COMPLETION_INDEX", index)], Some(4))), 4);
         for (index, count, problem) in [(0, None, "--shards N"), (4, Some(4), "shard 5/4"), (0, Some(0), "shard 1/0")] {
             let error = environment(&[("JOB_COMPLETION_INDEX", index)], count).unwrap_err().to_string();

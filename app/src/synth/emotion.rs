@@ -1,6 +1,6 @@
 //! How an emotion changes a voice.
 //!
-//! A recipe says by how much an emotion, played strongly, moves each property of neutral speech:
+//! A recipe gives the change of each property of neutral speech for an emotion at strong intensity:
 //!
 //! | emotion   | mean F0 | F0 range | contour at the end | rate | energy  | phonation           | spectrum           |
 //! |-----------|---------|----------|--------------------|------|---------|---------------------|--------------------|
@@ -17,10 +17,10 @@
 //! Arnott); the sizes are ours, chosen so that neighbours (neutral and calm, happy and angry, fear and surprise)
 //! overlap.
 
-/// Number of properties a recipe changes.
+/// Number of properties in a recipe.
 pub(super) const PROPERTIES: usize = 11;
 
-/// What an emotion, a speaker or a take adds to each property of neutral speech, in [`Expression`]'s order and units.
+/// Changes of the properties of neutral speech by an emotion, a speaker or a take, in [`Expression`]'s order and units.
 pub(super) type Change = [f64; PROPERTIES];
 
 /// The recipes, in the order of the labels.
@@ -37,7 +37,7 @@ pub(super) const RECIPES: [Change; 8] = [
     [   7.0,  6.0,   9.0,   2.0,  4.5,   4.0,  2.0,  0.0,  0.0,   2.0,   2.0], // surprised
 ];
 
-/// How far two renderings of one emotion commonly lie apart in each property: one standard deviation.
+/// Typical difference of two renderings of one emotion in each property: one standard deviation.
 #[rustfmt::skip]
 pub(super) const SPREAD: Change =
     [   1.2,  1.0,   1.2,   5.0,  2.0,   2.0,  1.8,  0.3,  0.1,   1.5,   5.0];
@@ -57,7 +57,7 @@ pub(super) struct Expression {
     pub energy: f64,
     /// Aspiration noise against the voice, dB; more of it also keeps the folds open longer.
     pub breath: f64,
-    /// Level of what lies above 1 kHz, dB.
+    /// Level of frequencies above 1 kHz, dB.
     pub tilt: f64,
     /// Jitter from cycle to cycle, per cent.
     pub rough: f64,
@@ -65,7 +65,7 @@ pub(super) struct Expression {
     pub tremor: f64,
     /// Shift of all formants, per cent: a smile shortens the tract, pouting lips lengthen it.
     pub smile: f64,
-    /// Care of articulation, per cent: how much further apart the vowels lie.
+    /// Care of articulation, per cent: by how much the vowels are further apart.
     pub care: f64,
 }
 
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_recipe_reads_in_the_order_of_its_columns() {
+    fn recipes_are_read_in_the_order_of_their_columns() {
         let angry = Expression::from(RECIPES[4]);
         assert_eq!((angry.pitch, angry.ending, angry.energy, angry.breath), (4.0, -3.5, 11.0, -7.0));
         assert_eq!((angry.tilt, angry.rough, angry.tremor, angry.care), (7.5, 1.0, 0.0, 13.0));
@@ -88,11 +88,11 @@ mod tests {
     }
 
     #[test]
-    fn neutral_changes_nothing_and_no_two_emotions_are_alike() {
+    fn neutral_changes_nothing_and_emotions_differ() {
         assert_eq!(RECIPES[0], [0.0; PROPERTIES]);
         for (index, one) in RECIPES.iter().enumerate() {
             for other in &RECIPES[index + 1..] {
-                // In standard deviations: apart, if each property is heard on its own scale.
+                // Distance with each property in units of its standard deviation.
                 let distance = (0..PROPERTIES).map(|p| ((one[p] - other[p]) / SPREAD[p]).powi(2)).sum::<f64>().sqrt();
                 assert!(distance > 2.5, "{one:?} and {other:?}: {distance}");
             }

@@ -1,10 +1,10 @@
-//! The filter: what the vocal tract does to the sound of the source.
+//! The filter: the vocal tract as resonators.
 
 use std::f64::consts::PI;
 
 use super::SAMPLE_RATE;
 
-/// Seconds a sample lasts.
+/// Sampling interval, seconds.
 const T: f64 = 1.0 / SAMPLE_RATE as f64;
 
 /// A second-order digital resonator: one formant.
@@ -14,8 +14,8 @@ const T: f64 = 1.0 / SAMPLE_RATE as f64;
 /// y[n] = a·x[n] + b·y[n−1] + c·y[n−2]
 /// c = −e^(−2πBT)      b = 2·e^(−πBT)·cos 2πFT      a = 1 − b − c
 /// ```
-/// for a formant at `F` Hz with a bandwidth of `B` Hz, as in Klatt's software synthesiser of 1980. Its gain is 1 at 0
-/// Hz, so that formants in a cascade take the heights that they have in speech by themselves.
+/// for a formant at `F` Hz with a bandwidth of `B` Hz, as in Klatt's software synthesiser of 1980. The gain is 1 at 0 Hz, so
+/// formants in a cascade have the same relative heights as in speech.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Resonator {
     a: f64,
@@ -26,7 +26,7 @@ pub(super) struct Resonator {
 }
 
 impl Resonator {
-    /// Moves the formant to `frequency` Hz with `bandwidth` Hz; what rings, rings on.
+    /// Moves the formant to `frequency` Hz with `bandwidth` Hz; the filter state is kept.
     pub(super) fn tune(&mut self, frequency: f64, bandwidth: f64) {
         let radius = (-PI * bandwidth * T).exp();
         self.c = -radius * radius;
@@ -34,7 +34,7 @@ impl Resonator {
         self.a = 1.0 - self.b - self.c;
     }
 
-    /// One sample.
+    /// Filters one sample.
     pub(super) fn step(&mut self, x: f64) -> f64 {
         let y = self.a * x + self.b * self.y1 + self.c * self.y2;
         (self.y2, self.y1) = (self.y1, y);
@@ -50,12 +50,12 @@ pub(super) struct OnePole {
 }
 
 impl OnePole {
-    /// With its corner at `frequency` Hz.
+    /// A low-pass with its corner at `frequency` Hz.
     pub(super) fn new(frequency: f64) -> Self {
         OnePole { k: 1.0 - (-2.0 * PI * frequency * T).exp(), y: 0.0 }
     }
 
-    /// One sample of what is below the corner; `x` less this is what is above.
+    /// Filters one sample; `x` minus the result is the high-pass output.
     pub(super) fn step(&mut self, x: f64) -> f64 {
         self.y += self.k * (x - self.y);
         self.y
@@ -92,7 +92,7 @@ mod tests {
             let fallen = 20.0 * (at(edge) / at(700.0)).log10();
             assert!((fallen + 3.0).abs() < 0.5, "{edge} Hz: {fallen} dB");
         }
-        // Far above, 12 dB an octave.
+        // Far above, it falls by 12 dB per octave.
         let octave = 20.0 * (at(5600.0) / at(2800.0)).log10();
         assert!((octave + 12.3).abs() < 0.5, "{octave}");
     }

@@ -1,20 +1,19 @@
-//! Synthetic emotional speech: a corpus laid out and named as RAVDESS, for trying everything out without a download.
+//! Synthetic emotional speech: a corpus with the layout and names of RAVDESS, to try everything out without a download.
 //!
 //! Sentences are spoken by a source–filter synthesiser after Klatt (1980):
 //!
 //! ```text
-//! voice.rs      who speaks               F0, length of the vocal tract, habits, own way to show feelings
-//! emotion.rs    what is felt             by how much pitch, rate, energy, breath, … move
-//! utterance.rs  what is said             phones  →  F0, formants, strengths, every millisecond
+//! voice.rs      speakers                 F0, length of the vocal tract, habits, personal expression of emotions
+//! emotion.rs    emotions                 changes of pitch, rate, energy, breath, …
+//! utterance.rs  sentences                phones  →  F0, formants, strengths, every millisecond
 //! source.rs     the vocal folds          pulses of air, with jitter and shimmer
-//! filter.rs     the vocal tract          a cascade of resonators, one a formant
+//! filter.rs     the vocal tract          a cascade of resonators, one per formant
 //! ```
 //!
-//! A robot's voice, but one in which emotion is where it is in people's: in melody, rate, loudness and timbre. Speakers
-//! differ among each other and from take to take, so that a model which has learnt some has something to get wrong
-//! about others.
+//! The voice sounds robotic, but carries emotion where human voices do: in melody, rate, loudness and timbre. Speakers differ
+//! from each other and from take to take, so that recognising new speakers is not trivial.
 //!
-//! A clip is a function of the seed and its own name: any of them can be made alone, in any order, on any thread.
+//! A clip is a function of the seed and its own name: clips can be made in any order, on any thread.
 
 mod emotion;
 mod filter;
@@ -33,14 +32,14 @@ use reslstm::error::{Error, Kind, Result};
 use reslstm::labels::RavdessName;
 use reslstm::rng::RandomStream;
 
-/// Samples a second, as in RAVDESS.
+/// Sample rate, Hz, as in RAVDESS.
 pub const SAMPLE_RATE: u32 = 48_000;
 
 /// Root mean square of neutral speech, dB of full scale.
 const LEVEL: f64 = -32.0;
 /// Root mean square of the recording room's silence, dB of full scale.
 const ROOM: f64 = -78.0;
-/// No sample is larger: a recording engineer turns down what would be.
+/// Limit on the samples; louder recordings are turned down.
 const PEAK: f64 = 0.95;
 
 /// Bandwidths of the first three formants, Hz.
@@ -53,15 +52,15 @@ const WHISPER: f64 = 6.0;
 /// A synthetic recording, one channel.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Speech {
-    /// Samples a second: [`SAMPLE_RATE`].
+    /// Sample rate, Hz: [`SAMPLE_RATE`].
     pub sample_rate: u32,
     /// Within ±0.95 of full scale.
     pub samples: Vec<f32>,
 }
 
-/// The clips of a corpus, sorted as their files are: for each speaker both intensities (of neutral, the normal one
-/// alone) of every emotion, each with the first `statements` statements and the first `repetitions` repetitions. 2 and
-/// 2 give RAVDESS's 60 clips a speaker, 1 and 1 give 15.
+/// Names of the clips of a corpus, in the order of their files. Each speaker plays every emotion in both intensities (neutral
+/// only in the normal one), each with the first `statements` statements and the first `repetitions` repetitions. 2 and 2 give
+/// RAVDESS's 60 clips per speaker, 1 and 1 give 15.
 ///
 /// # Errors
 /// [`Kind::Settings`] if `speakers` is not 1 to 24, or `statements` or `repetitions` not 1 or 2.
@@ -89,7 +88,7 @@ pub fn plan(speakers: usize, statements: usize, repetitions: usize) -> Result<Ve
     Ok(names)
 }
 
-/// The recording called `name` in the corpus of `seed`.
+/// Synthesises the recording called `name` of the corpus with this seed.
 pub fn synthesise(seed: u64, name: &RavdessName) -> Speech {
     let voice = Voice::of_speaker(seed, name.actor());
     let stream = |index| RandomStream::new(seed, &format!("synth clip {name}"), index);
@@ -100,7 +99,7 @@ pub fn synthesise(seed: u64, name: &RavdessName) -> Speech {
     Speech { sample_rate: SAMPLE_RATE, samples: record(&speech, LEVEL + expression.energy, stream(3)) }
 }
 
-/// Source through filter, in no particular unit of loudness.
+/// Source through filter; the loudness is arbitrary.
 fn speak(
     frames: &[Frame],
     voice: &Voice,
@@ -124,16 +123,16 @@ fn speak(
     }
     let mut mouth = Resonator::default();
 
-    let samples_a_frame = (STEP * f64::from(SAMPLE_RATE)).round() as usize;
-    let mut speech = Vec::with_capacity(frames.len() * samples_a_frame);
+    let samples_per_frame = (STEP * f64::from(SAMPLE_RATE)).round() as usize;
+    let mut speech = Vec::with_capacity(frames.len() * samples_per_frame);
     for frame in frames {
         for (formant, (frequency, bandwidth)) in tract.iter_mut().zip(frame.formants.into_iter().zip(BANDWIDTHS)) {
             formant.tune(frequency, bandwidth);
         }
         mouth.tune(frame.hiss_hz, 0.25 * frame.hiss_hz);
-        for _ in 0..samples_a_frame {
+        for _ in 0..samples_per_frame {
             let puff = glottis.step(frame.f0, open, roughness);
-            // Breath is heard while air flows: with the voice in pulses, alone through folds that stay open.
+            // Breath needs air flow: with voice it comes in pulses, alone it flows through open folds.
             let air = noise.between(-1.0, 1.0) * (breath * frame.voice * puff.flow + WHISPER * frame.breath);
             let source = frame.voice * puff.excitation + air;
             let dark = below_1_khz.step(source);
@@ -145,20 +144,20 @@ fn speak(
     speech
 }
 
-/// What a microphone in a quiet room makes of speech: brought to `level` (root mean square, dB of full scale), without
-/// what is too low to hear, and never over [`PEAK`].
+/// Records speech as a microphone in a quiet room: scaled to `level` (root mean square, dB of full scale), without inaudibly low
+/// frequencies, and never above [`PEAK`].
 fn record(speech: &[f64], level: f64, mut noise: RandomStream) -> Vec<f32> {
     let mut rumble = OnePole::new(40.0);
-    let heard: Vec<f64> = speech.iter().map(|&x| x - rumble.step(x)).collect();
-    let power = heard.iter().map(|x| x * x).sum::<f64>() / heard.len() as f64;
-    let peak = heard.iter().fold(0.0f64, |peak, x| peak.max(x.abs()));
+    let audible: Vec<f64> = speech.iter().map(|&x| x - rumble.step(x)).collect();
+    let power = audible.iter().map(|x| x * x).sum::<f64>() / audible.len() as f64;
+    let peak = audible.iter().fold(0.0f64, |peak, x| peak.max(x.abs()));
     // Uniform noise in ±1 has a root mean square of 1/√3.
     let room = decibels(ROOM) * 3.0f64.sqrt();
     let gain = (decibels(level) / power.sqrt()).min((PEAK - room) / peak);
-    heard.into_iter().map(|x| (gain * x + room * noise.between(-1.0, 1.0)) as f32).collect()
+    audible.into_iter().map(|x| (gain * x + room * noise.between(-1.0, 1.0)) as f32).collect()
 }
 
-/// The factor of amplitude that so many decibels are.
+/// Amplitude factor of a level in dB.
 fn decibels(level: f64) -> f64 {
     10.0f64.powf(level / 20.0)
 }
@@ -193,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn smaller_plans_leave_out_speakers_statements_and_repetitions() {
+    fn smaller_plans_have_fewer_speakers_statements_and_repetitions() {
         let names = plan(3, 1, 2).unwrap();
         assert_eq!(names.len(), 3 * 30);
         assert!(names.iter().all(|name| name.statement() == 1));
@@ -203,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn plans_beyond_ravdess_are_refused() {
+    fn plans_larger_than_ravdess_are_refused() {
         let refusal = |speakers, statements, repetitions| {
             let error = plan(speakers, statements, repetitions).unwrap_err();
             assert_eq!(error.kind(), Kind::Settings);
@@ -235,7 +234,7 @@ mod tests {
             assert!(mean.abs() < 1e-5, "{name}: {mean}");
             let seconds = samples.len() as f64 / 48_000.0;
             assert!((1.0..4.0).contains(&seconds), "{name}: {seconds} s");
-            // The room alone, before anybody speaks.
+            // Room noise alone, before the speech.
             assert!((level(&samples[..4800]) - ROOM).abs() < 0.5, "{name}: {} dB", level(&samples[..4800]));
         }
     }
@@ -248,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_recording_has_the_level_asked_for_unless_that_would_clip() {
+    fn a_recording_has_the_given_level_unless_that_would_clip() {
         let sine: Vec<f64> = (0..48_000).map(|n| 7.0 * (TAU * 1000.0 * n as f64 / 48_000.0).sin()).collect();
         let noise = || RandomStream::new(0, "test", 0);
         assert!((level(&record(&sine, -20.0, noise())) + 20.0).abs() < 0.01);
@@ -284,18 +283,18 @@ mod tests {
     fn vowels_have_harmonics_and_formants() {
         let front = steady([400.0, 1900.0, 2600.0], plain());
         let back = steady([600.0, 900.0, 2400.0], plain());
-        // Formants stand above the valleys around them.
+        // Formants are louder than the valleys around them.
         assert!(harmonic(&front, 19) > harmonic(&front, 11) + 8.0);
         assert!(harmonic(&front, 4) > harmonic(&front, 11) + 15.0);
         assert!(harmonic(&back, 9) > harmonic(&back, 15) + 15.0);
-        // Energy lies in harmonics: half way between two there is next to none.
+        // Energy is in the harmonics: half way between two there is almost none.
         let shifted: Vec<f64> =
             back.iter().enumerate().map(|(n, x)| x * (TAU * 50.0 * n as f64 / 48_000.0).cos()).collect();
         assert!(harmonic(&back, 6) > harmonic(&shifted, 6) + 20.0);
     }
 
     #[test]
-    fn tilt_brightens_what_lies_above_1_khz() {
+    fn tilt_amplifies_frequencies_above_1_khz() {
         let vowel = [600.0, 900.0, 2400.0];
         let (plain, bright) = (steady(vowel, plain()), steady(vowel, Expression { tilt: 10.0, ..plain() }));
         assert!((harmonic(&bright, 1) - harmonic(&plain, 1)).abs() < 1.0);

@@ -3,15 +3,15 @@
 use super::SAMPLE_RATE;
 use reslstm::rng::RandomStream;
 
-/// Share of the open phase in which the folds part; they meet again in half that time, which makes the pulse lean over.
+/// Share of the open phase in which the folds part. They close in half that time, so the pulse is skewed.
 const PARTING: f64 = 2.0 / 3.0;
 
-/// Vocal folds that open and close, no two cycles quite alike.
+/// Vocal folds that open and close, with random variation from cycle to cycle.
 #[derive(Clone, Debug)]
 pub(super) struct Glottis {
-    /// Cycles since the folds last closed and opened again, `[0, 1)`.
+    /// Phase of the current cycle, `[0, 1)`.
     phase: f64,
-    /// What this cycle's frequency and strength are multiplied by.
+    /// Random factors of this cycle's frequency (jitter) and strength (shimmer).
     jitter: f64,
     shimmer: f64,
     flow: f64,
@@ -20,9 +20,9 @@ pub(super) struct Glottis {
 
 /// One sample of the source.
 pub(super) struct Puff {
-    /// Change of the air flow a cycle, which is what excites the tract: the lips radiate the derivative of the flow.
+    /// Change of the air flow per cycle. It excites the tract, because the lips radiate the derivative of the flow.
     pub excitation: f64,
-    /// The flow itself, 0 closed to 1 wide open.
+    /// Air flow, 0 (closed) to 1 (wide open).
     pub flow: f64,
 }
 
@@ -31,8 +31,8 @@ impl Glottis {
         Glottis { phase: 0.0, jitter: 1.0, shimmer: 1.0, flow: 0.0, chance }
     }
 
-    /// One sample at a fundamental of `f0` Hz. `open` is the share of a cycle in which air flows; `roughness` the
-    /// standard deviation of the frequency from cycle to cycle, relative (of the strength: five times that).
+    /// One sample at a fundamental frequency of `f0` Hz. `open` is the share of a cycle in which air flows. `roughness` is the
+    /// relative standard deviation of the frequency from cycle to cycle; that of the strength is five times as large.
     ///
     /// # Formula
     /// Rosenberg's polynomial pulse (1971) over the phase p, with the parting phase P = ⅔·open and the meeting phase M
@@ -42,14 +42,14 @@ impl Glottis {
     ///      = 1 − ((p − P)/M)²       P ≤ p < P + M
     ///      = 0                      closed
     /// ```
-    /// The difference of two samples of the flow is its mean slope between them: the corner at the closure, which gives
-    /// the voice its overtones, is smoothed by a sample rather than aliased.
+    /// The difference of two samples of the flow is its mean slope between them. The corner at the closure, which gives the
+    /// voice its overtones, is thus smoothed over one sample instead of aliased.
     pub(super) fn step(&mut self, f0: f64, open: f64, roughness: f64) -> Puff {
         let advance = f0 * self.jitter / f64::from(SAMPLE_RATE);
         self.phase += advance;
         if self.phase >= 1.0 {
             self.phase -= 1.0;
-            // Three deviations at most: a longer tail would sound like a cough.
+            // Three standard deviations at most: larger values would sound like a cough.
             self.jitter = 1.0 + roughness * self.chance.normal().clamp(-3.0, 3.0);
             self.shimmer = 1.0 + 5.0 * roughness * self.chance.normal().clamp(-3.0, 3.0);
         }
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn cycles_have_the_frequency_asked_for_and_no_mean() {
+    fn cycles_have_the_given_frequency_and_zero_mean() {
         let mut glottis = Glottis::new(RandomStream::new(1, "test", 0));
         let puffs: Vec<Puff> = (0..SAMPLE_RATE).map(|_| glottis.step(107.0, 0.6, 0.0)).collect();
         let closures = puffs.windows(2).filter(|pair| pair[0].flow > 0.0 && pair[1].flow == 0.0).count();
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn roughness_is_the_deviation_from_cycle_to_cycle() {
+    fn roughness_is_the_standard_deviation_over_cycles() {
         let mut glottis = Glottis::new(RandomStream::new(1, "test", 0));
         let (mut lengths, mut length) = (Vec::new(), 0);
         for _ in 0..60 * SAMPLE_RATE {

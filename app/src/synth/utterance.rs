@@ -1,4 +1,4 @@
-//! What is said: RAVDESS's two sentences as phones, and how the organs of speech follow them.
+//! Sentences: RAVDESS's two sentences as phones, and the controls of the synthesiser over time.
 
 use std::ops::Range;
 
@@ -12,7 +12,7 @@ pub(super) const STEP: f64 = 0.001;
 /// Silence before and after the speech, ms.
 const PAUSE: f64 = 150.0;
 
-/// What the organs of speech aim at for a while.
+/// A phone: the target of the controls for a time.
 #[derive(Clone, Copy, Debug)]
 struct Phone {
     /// Duration at an ordinary rate, ms.
@@ -44,7 +44,7 @@ const fn fricative(ms: f64, formants: [f64; 3], voice: f64, hiss: f64, hiss_hz: 
     Phone { ms, formants, voice, breath: 0.0, hiss, hiss_hz, stress: 0.0 }
 }
 
-/// The sound of a closure that opens.
+/// Release of a closure.
 const fn burst(ms: f64, formants: [f64; 3], hiss: f64, hiss_hz: f64) -> Phone {
     Phone { ms, formants, voice: 0.0, breath: 0.3, hiss, hiss_hz, stress: 0.0 }
 }
@@ -110,7 +110,7 @@ const BY_THE_DOOR: &[Phone] = &[
     murmur(50.0, TEETH, 0.2),
     burst(10.0, TEETH, 0.5, 4000.0),
     vowel(170.0, TALK, 0.9),
-    // Still the stressed syllable: where F0 goes from here is the contour's end.
+    // Still part of the stressed syllable: the contour's end is here.
     Phone { stress: 0.6, ..murmur(140.0, R, 0.7) },
 ];
 
@@ -128,9 +128,8 @@ pub(super) struct Frame {
     pub hiss_hz: f64,
 }
 
-/// A critically damped movement towards a target that jumps: two first-order lags in a row. Tongue, lips and vocal
-/// folds move smoothly though phones follow each other abruptly, and a target left early is never quite reached, as in
-/// hasty speech.
+/// A critically damped movement towards a jumping target: two first-order lags in a row. Tongue, lips and vocal folds thus move
+/// smoothly between phones, and do not quite reach a short phone's target, as in fast speech.
 #[derive(Clone, Debug)]
 struct Follower {
     k: f64,
@@ -139,7 +138,7 @@ struct Follower {
 }
 
 impl Follower {
-    /// With time constant `seconds` for each lag, resting at `start`.
+    /// A follower with time constant `seconds` for each lag, starting at `start`.
     fn new(seconds: f64, start: f64) -> Self {
         Follower { k: 1.0 - (-STEP / seconds).exp(), lag: start, value: start }
     }
@@ -151,7 +150,7 @@ impl Follower {
     }
 }
 
-/// The controls, a frame every [`STEP`], of a statement (1 or 2) as `voice` says it with `expression`.
+/// The controls of a statement (1 or 2) spoken by `voice` with `expression`, one frame per [`STEP`].
 pub(super) fn frames(
     statement: usize,
     voice: &Voice,
@@ -164,7 +163,7 @@ pub(super) fn frames(
     let phones = [&[silence(TEETH)], opening, BY_THE_DOOR, &[silence(R)]].concat();
     let rate = (1.0 + expression.rate / 100.0).clamp(0.6, 1.5);
 
-    // Fast organs 5 ms, tongue and lips 12 ms, the larynx's muscles 35 ms.
+    // Time constants: vocal folds and breath 5 ms, tongue and lips 12 ms, muscles of the larynx 35 ms.
     let [mut voicing, mut breathing, mut hissing] = [0.0; 3].map(|start| Follower::new(0.005, start));
     let mut formants = place(phones[0].formants, voice, expression).map(|start| Follower::new(0.012, start));
     let mut melody = Follower::new(0.035, 0.0);
@@ -196,8 +195,8 @@ pub(super) fn frames(
     frames
 }
 
-/// F0 above the speaker's mean, in semitones: it declines over the speech, rises on stressed syllables, moves once more
-/// at the end, and wavers. `time` and when there is `speech` in seconds, `waver` in Hz.
+/// F0 relative to the speaker's mean, semitones: declination over the utterance, rises on stressed syllables, the final
+/// movement, and tremor. `time` and the range of `speech` are in seconds, `waver` is in Hz.
 fn contour(time: f64, speech: &Range<f64>, stress: f64, waver: f64, expression: &Expression) -> f64 {
     let done = ((time - speech.start) / (speech.end - speech.start)).clamp(0.0, 1.0);
     let range = (4.0 + expression.range).max(0.5);
@@ -207,7 +206,7 @@ fn contour(time: f64, speech: &Range<f64>, stress: f64, waver: f64, expression: 
     expression.pitch + declination + range * (stress - 0.4) + ending + tremor
 }
 
-/// A man's formants, Hz, in this speaker's tract: spread from the middle of the vowels by care, shifted by the lips.
+/// Converts a man's formants, Hz, to this speaker's tract: spread from the neutral vowel by care, shifted by the lips.
 fn place(formants: [f64; 3], voice: &Voice, expression: &Expression) -> [f64; 3] {
     let care = (1.0 + expression.care / 100.0).clamp(0.6, 1.3);
     let shift = voice.tract * (1.0 + expression.smile / 100.0);
@@ -238,17 +237,17 @@ mod tests {
     }
 
     #[test]
-    fn a_follower_arrives_smoothly_and_never_overshoots() {
+    fn a_follower_arrives_smoothly_without_overshoot() {
         let mut follower = Follower::new(0.012, 1.0);
         let path: Vec<f64> = (0..200).map(|_| follower.step(3.0)).collect();
-        // It leaves slowly, for it cannot jump, passes (1 − 2/e) of the way after one time constant, and stays.
+        // It starts slowly, is at (1 − 2/e) of the way after one time constant, and stays at the target.
         assert!(path[0] < 1.02, "{}", path[0]);
         assert!((path[11] - 1.0 - 2.0 * (1.0 - 2.0 / std::f64::consts::E)).abs() < 0.1, "{}", path[11]);
         assert!(path.is_sorted() && path[199] <= 3.0 && path[199] > 2.9999);
     }
 
     #[test]
-    fn pitch_range_ending_and_rate_do_what_they_say() {
+    fn pitch_range_ending_and_rate_change_f0_and_duration() {
         let (mean, end) = melody(&spoken(1, plain()));
         let (raised, _) = melody(&spoken(1, Expression { pitch: 5.0, ..plain() }));
         assert!((semitones_between(mean, raised) - 5.0).abs() < 0.01);
@@ -268,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn tremor_wavers_and_the_lips_move_the_formants() {
+    fn tremor_modulates_f0_and_smiling_raises_formants() {
         let deviation = |frames: &[Frame], others: &[Frame]| {
             frames.iter().zip(others).map(|(a, b)| semitones_between(b.f0, a.f0)).fold(0.0, f64::max)
         };
@@ -294,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn speech_stands_between_silences_and_has_closures() {
+    fn speech_is_between_silences_and_has_closures() {
         for statement in [1, 2] {
             let frames = spoken(statement, plain());
             let loud = |frame: &Frame| frame.voice + frame.breath + frame.hiss;

@@ -1,14 +1,14 @@
-//! Who speaks: a voice of one's own, and one's own way to show feelings.
+//! Speakers: each has a voice and a personal expression of emotions.
 
 use super::emotion::{Change, Expression, PROPERTIES, RECIPES, SPREAD};
 use reslstm::labels::RavdessName;
 use reslstm::rng::RandomStream;
 
-/// How far, in [`SPREAD`]s, a speaker lies from the average one, whatever is felt.
+/// Deviation of a speaker from the average one in all emotions, in units of [`SPREAD`].
 const HABIT: f64 = 0.3;
-/// How far, in [`SPREAD`]s, a speaker's idea of an emotion lies from the recipe.
+/// Deviation of a speaker's version of an emotion from the recipe, in units of [`SPREAD`].
 const OWN_STYLE: f64 = 0.2;
-/// How far, in [`SPREAD`]s, a take lies from the speaker's idea.
+/// Deviation of a take from the speaker's version, in units of [`SPREAD`].
 const TAKE: f64 = 0.3;
 
 /// A speaker.
@@ -16,15 +16,15 @@ const TAKE: f64 = 0.3;
 pub struct Voice {
     /// Mean F0 of neutral speech, Hz.
     pub(super) f0: f64,
-    /// What the formants of a man of average height are multiplied by: the shorter the vocal tract, the more.
+    /// Factor of all formants, 1 for a man of average height; larger for a shorter vocal tract.
     pub(super) tract: f64,
     /// Share of a cycle in which the vocal folds let air through.
     pub(super) open: f64,
-    /// How strongly the emotions come out; 1 is average.
+    /// Strength of the emotions; 1 is average.
     pub(super) expressiveness: f64,
-    /// Lasting differences from the average voice.
+    /// Permanent differences from the average voice.
     pub(super) habit: Change,
-    /// Differences from the average recipe, by emotion.
+    /// Differences from the recipe of each emotion.
     pub(super) style: [Change; 8],
 }
 
@@ -45,7 +45,7 @@ impl Voice {
         }
     }
 
-    /// How this speaker plays the emotion of a clip, this time.
+    /// How this speaker expresses the emotion of a clip, with the random variation of a take.
     pub(super) fn express(&self, name: &RavdessName, chance: &mut RandomStream) -> Expression {
         let emotion = name.label();
         let strength = self.expressiveness * if name.is_strong() { 1.0 } else { 0.75 };
@@ -56,12 +56,12 @@ impl Voice {
     }
 }
 
-/// The factor of frequency that so many semitones are.
+/// Frequency factor of an interval in semitones.
 pub(super) fn semitones(count: f64) -> f64 {
     (count / 12.0).exp2()
 }
 
-/// Standard normal, but never further than 2.5 from 0: a voice further out would not be taken for a person's.
+/// Standard normal, limited to ±2.5: more extreme voices would not sound human.
 fn bounded_normal(chance: &mut RandomStream) -> f64 {
     chance.normal().clamp(-2.5, 2.5)
 }
@@ -91,7 +91,7 @@ mod tests {
             actors.iter().map(|&actor| of(&Voice::of_speaker(0, actor))).sum::<f64>() / 12.0
         };
         let (men, women) = (std::array::from_fn(|n| 2 * n + 1), std::array::from_fn(|n| 2 * n + 2));
-        // Twelve voices each: F0 to about 4 %, tracts to about 1 %, in one standard error.
+        // Means of twelve voices each: standard errors are about 4 % for F0 and 1 % for tracts.
         assert!((100.0..140.0).contains(&mean(men, |voice| voice.f0)));
         assert!((175.0..240.0).contains(&mean(women, |voice| voice.f0)));
         let ratio = mean(women, |voice| voice.tract) / mean(men, |voice| voice.tract);
@@ -105,7 +105,7 @@ mod tests {
         let strong: RavdessName = "03-01-05-02-01-01-03".parse().unwrap();
         let voice = Voice::of_speaker(0, 3);
         let difference = voice.express(&strong, &mut chance()).energy - voice.express(&normal, &mut chance()).energy;
-        // The same take, so all that differs is the strength: a quarter of the recipe's 11 dB.
+        // The same take, so only the strength differs: a quarter of the recipe's 11 dB.
         assert!((difference - voice.expressiveness * 0.25 * 11.0).abs() < 1e-12, "{difference}");
     }
 

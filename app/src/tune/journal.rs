@@ -1,7 +1,8 @@
-//! Optuna's journal file: a line of JSON an operation, only ever added to.
+//! Optuna's journal file: one JSON object per line and operation; lines are only appended.
 //!
-//! Any number of processes of ours and of Python's add to it in turn, under a [`lock`](super::lock). One killed half-way
-//! through a line leaves it torn; Python cannot read past such a line, so it is cut off before anything is added.
+//! Any number of processes, of this program and of Optuna in Python, append in turn under a [`lock`](super::lock). A process
+//! killed while it writes leaves an incomplete line. Optuna cannot read past such a line, so it is cut off before the next
+//! append.
 
 use super::lock::{GRACE_PERIOD, Lock};
 use super::replay::Replay;
@@ -11,33 +12,33 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-/// A journal, read as far as it went when last looked at.
+/// An open journal, and its content when last read.
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
     lock: Lock,
-    /// Who writes, in every line.
+    /// Name of this process, written into every line.
     worker: String,
-    /// Bytes read, up to the end of a line.
+    /// Number of bytes read, up to the end of a line.
     offset: u64,
-    /// Lines read.
+    /// Number of lines read.
     lines: usize,
     replay: Replay,
 }
 
-/// What stands behind the last line that was read.
+/// How a journal ends.
 #[derive(PartialEq)]
 enum Tail {
-    Clean,
-    /// The beginning of a line whose writer is at work or dead.
-    Torn,
+    Complete,
+    /// With the beginning of a line, whose writer is still writing or was killed.
+    Incomplete,
 }
 
 impl Journal {
-    /// Opens the journal at `path`, new or old, and reads it. `worker` is the name this process writes under.
+    /// Opens and reads the journal at `path`, or creates it. `worker` is the name under which this process writes.
     ///
     /// # Errors
-    /// [`Kind::Io`] if it cannot be read or written; [`Kind::Data`] if it is no journal.
+    /// [`Kind::Io`] if it cannot be read or written; [`Kind::Data`] if it is not a journal.
     pub fn open(path: &Path, worker: &str) -> Result<Self> {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(|error| Error::io(folder.display(), error))?;
@@ -46,40 +47,40 @@ impl Journal {
         file.map_err(|error| Error::io(path.display(), error))?;
         let (lock, replay) = (Lock::new(path, GRACE_PERIOD)?, Replay::default());
         let mut journal = Journal { path: path.into(), lock, worker: worker.into(), offset: 0, lines: 0, replay };
-        journal.read()?;
+        journal.read_new_lines()?;
         Ok(journal)
     }
 
-    /// The file.
+    /// Path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What it says by now.
+    /// Its current content.
     ///
     /// # Errors
-    /// [`Kind::Io`] if it cannot be read; [`Kind::Data`] if a line is none of a journal.
+    /// [`Kind::Io`] if it cannot be read; [`Kind::Data`] if a line is not one of a journal.
     pub fn replay(&mut self) -> Result<&Replay> {
-        self.read()?;
+        self.read_new_lines()?;
         Ok(&self.replay)
     }
 
-    /// Adds the lines that `decide` makes of what the journal says; nobody else writes in between. They are on the disk when
-    /// this returns.
+    /// Appends the lines that `decide` returns for the current content, under the lock. The lines are on the disk when this
+    /// returns.
     ///
     /// # Errors
-    /// Those of `decide`, and of reading and writing; then nothing is added.
+    /// Those of `decide`, and of reading and writing; then nothing is appended.
     pub fn update<T>(&mut self, decide: impl FnOnce(&Replay) -> Result<(Vec<Value>, T)>) -> Result<T> {
-        // Borrowed from a copy, as reading changes the journal.
+        // A copy, because reading needs the journal mutably.
         let lock = self.lock.clone();
         let _held = lock.acquire()?;
-        if self.read()? == Tail::Torn {
+        if self.read_new_lines()? == Tail::Incomplete {
             let file = File::options().write(true).open(&self.path);
             file.and_then(|file| file.set_len(self.offset)).map_err(|error| self.failed(error))?;
         }
         let (lines, result) = decide(&self.replay)?;
         self.append(lines)?;
-        self.read()?;
+        self.read_new_lines()?;
         Ok(result)
     }
 
@@ -93,25 +94,25 @@ impl Journal {
         let mut file = File::options().append(true).open(&self.path).map_err(|error| self.failed(error))?;
         let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
         written.map_err(|error| {
-            // As on a full disk. Whatever went in is taken out again; where that fails too, it is a torn line.
+            // For example a full disk. The part that was written is removed; if that fails too, it is an incomplete line.
             let _ = file.set_len(self.offset);
             self.failed(error)
         })
     }
 
-    /// Reads the lines that were added since.
-    fn read(&mut self) -> Result<Tail> {
+    /// Reads the lines that were appended since the last read.
+    fn read_new_lines(&mut self) -> Result<Tail> {
         let mut file = File::open(&self.path).map_err(|error| self.failed(error))?;
         let mut bytes = Vec::new();
         let read = file.seek(SeekFrom::Start(self.offset)).and_then(|_| file.read_to_end(&mut bytes));
         read.map_err(|error| self.failed(error))?;
         if bytes.is_empty() && file.metadata().map_err(|error| self.failed(error))?.len() < self.offset {
-            let problem = "the journal became shorter than it was: another file has taken its place";
+            let problem = "the journal became shorter: it was replaced by another file";
             return Err(Error::new(Kind::Data, problem).at(self.path.display()).advice("start the command again"));
         }
         let (read, tail) = apply(&bytes, &mut self.replay, &mut self.lines).map_err(|error| {
             let error = error.at(self.path.display());
-            error.advice("name a journal, or a file that does not exist yet")
+            error.advice("give a journal, or a file that does not exist yet")
         })?;
         self.offset += read as u64;
         Ok(tail)
@@ -122,18 +123,18 @@ impl Journal {
     }
 }
 
-/// What the journal at `path` says, for whoever only looks: nothing is locked, written or made.
+/// Reads the journal at `path` without a lock; nothing is written or created.
 ///
 /// # Errors
-/// [`Kind::Io`] if it cannot be read; [`Kind::Data`] if it is no journal.
-pub fn look(path: &Path) -> Result<Replay> {
+/// [`Kind::Io`] if it cannot be read; [`Kind::Data`] if it is not a journal.
+pub fn read(path: &Path) -> Result<Replay> {
     let bytes = std::fs::read(path).map_err(|error| Error::io(path.display(), error))?;
     let mut replay = Replay::default();
     apply(&bytes, &mut replay, &mut 0).map_err(|error| error.at(path.display()))?;
     Ok(replay)
 }
 
-/// Applies all lines of `bytes` to what `lines` lines before them said; how many bytes whole lines take.
+/// Applies the complete lines of `bytes` to `replay`, counting on from `lines`; returns their length in bytes.
 fn apply(bytes: &[u8], replay: &mut Replay, lines: &mut usize) -> Result<(usize, Tail)> {
     let mut read = 0;
     let mut rest = bytes.split_inclusive(|&byte| byte == b'\n').peekable();
@@ -148,15 +149,15 @@ fn apply(bytes: &[u8], replay: &mut Replay, lines: &mut usize) -> Result<(usize,
                 *lines += 1;
             }
             // Only the last line can be unfinished.
-            Err(_) if rest.peek().is_none() && is_torn(line) => return Ok((read, Tail::Torn)),
+            Err(_) if rest.peek().is_none() && is_incomplete(line) => return Ok((read, Tail::Incomplete)),
             Err(error) => return Err(error.at(format!("line {}", *lines + 1))),
         }
     }
-    Ok((read, Tail::Clean))
+    Ok((read, Tail::Complete))
 }
 
-/// Whether the last line of a file is the beginning of a journal's, and not of something else that must not be lost.
-fn is_torn(line: &[u8]) -> bool {
+/// Whether the last line of a file is an incomplete line of a journal; anything else must not be cut off.
+fn is_incomplete(line: &[u8]) -> bool {
     match serde_json::from_slice::<Value>(line) {
         Ok(whole) => !line.ends_with(b"\n") && whole.get("op_code").is_some(),
         Err(_) => line.starts_with(b"{"),
@@ -177,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn two_read_what_each_other_wrote() {
+    fn two_processes_read_each_others_lines() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("new/study.journal");
         let (mut a, mut b) = (Journal::open(&path, "a").unwrap(), Journal::open(&path, "b").unwrap());
@@ -191,22 +192,22 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_line_is_cut_off_before_anything_is_added() {
+    fn an_incomplete_line_is_cut_off_before_the_next_append() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("study.journal");
         let whole = format!("{}\n", create_study("one"));
         let added = format!("{}\n", json!({ "op_code": 0, "study_name": "two", "directions": [2], "worker_id": "a" }));
-        for torn in ["{", "{\"op_code\":4,\"wor", "{\"op_code\":4,\"study_id\":0}", "{\"op_code\":4,\"stu\n"] {
-            std::fs::write(&path, format!("{whole}{torn}")).unwrap();
+        for incomplete in ["{", "{\"op_code\":4,\"wor", "{\"op_code\":4,\"study_id\":0}", "{\"op_code\":4,\"stu\n"] {
+            std::fs::write(&path, format!("{whole}{incomplete}")).unwrap();
             let mut journal = Journal::open(&path, "a").unwrap();
-            assert_eq!(names(&mut journal), ["one"], "reading waits for the rest");
+            assert_eq!(names(&mut journal), ["one"], "reading stops before it");
             journal.update(|_| Ok((vec![create_study("two")], ()))).unwrap();
-            assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{whole}{added}"), "{torn}");
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{whole}{added}"), "{incomplete}");
         }
     }
 
     #[test]
-    fn what_is_no_journal_is_left_alone() {
+    fn a_file_that_is_not_a_journal_is_refused_and_kept() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("clip.wav");
         for bytes in [
@@ -226,11 +227,11 @@ mod tests {
         let mut journal = Journal::open(&path, "a").unwrap();
         journal.update(|_| Ok((vec![create_study("one")], ()))).unwrap();
         std::fs::write(&path, "").unwrap();
-        assert!(journal.replay().unwrap_err().to_string().contains("another file has taken its place"));
+        assert!(journal.replay().unwrap_err().to_string().contains("it was replaced by another file"));
     }
 
     #[test]
-    fn a_decision_that_fails_adds_nothing() {
+    fn a_failed_decision_appends_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("study.journal");
         let mut journal = Journal::open(&path, "a").unwrap();

@@ -1,11 +1,11 @@
-//! One writer at a time, across processes and machines: the lock of Optuna's journal, so that both exclude each other.
+//! The lock of an Optuna journal: one writer at a time, across processes and machines, shared with Optuna in Python.
 //!
-//! `JOURNAL.lock` is a symbolic link to the journal; making it is atomic even on network file systems. Its target is absolute,
-//! as Optuna looks through the link for the journal's time of change, to tell a lock in use from one whose owner was killed.
+//! `JOURNAL.lock` is a symbolic link to the journal; creating it is atomic even on network file systems. Its target is absolute,
+//! because Optuna reads the journal's modification time through the link, to tell a lock in use from one whose owner was killed.
 //!
-//! Optuna waits 30 seconds before it takes a dead owner's lock away. Among processes of ours there is no need to: each holds
-//! the system's lock on the journal as well, which ends with the process. Whoever has that, and finds a link of ours, knows
-//! that its owner is dead. Our links are known by a `.` in their target: `/folder/./JOURNAL`.
+//! Optuna waits 30 seconds before it removes a dead owner's lock. Processes of this program need not wait: each also holds the
+//! system's lock on the journal, which ends with the process. A process that has the system's lock and finds a link of this
+//! program knows that the owner is dead. Links of this program have a `.` in their target: `/folder/./JOURNAL`.
 
 use reslstm::error::{Error, Result};
 use std::fs::File;
@@ -13,52 +13,52 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// How long a lock and its journal must rest before the lock counts as left by a killed process: Optuna's default.
+/// Time without a change of lock or journal after which the lock counts as left by a killed process: Optuna's default.
 pub const GRACE_PERIOD: Duration = Duration::from_secs(30);
 
-/// The same for a lock of ours. Right without any wait where the system's locks hold between machines; where they do not,
-/// far longer than a line takes to write.
+/// The same for a lock of this program. Zero would do where system locks work across machines; elsewhere this is far longer than
+/// writing a line takes.
 const OUR_GRACE_PERIOD: Duration = Duration::from_millis(200);
 
-/// Where the lock of a journal is.
+/// The lock of a journal.
 #[derive(Clone, Debug)]
 pub struct Lock {
-    /// The journal, absolute, with the `.` that makes the link ours.
+    /// Absolute path of the journal, with the `.` that marks links of this program.
     target: PathBuf,
     link: PathBuf,
     grace_period: Duration,
 }
 
-/// The lock, held until dropped.
+/// A lock that is held until this is dropped.
 #[derive(Debug)]
 pub struct Held<'a> {
     lock: &'a Lock,
-    mark: Mark,
-    /// With the system's lock on it.
+    link: LinkIdentity,
+    /// The journal, under the system's lock.
     _journal: File,
 }
 
-/// What tells one link from a later one of the same name.
+/// Identity of a link: a later link of the same name has another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Mark {
+struct LinkIdentity {
     inode: u64,
-    made: Option<std::time::SystemTime>,
+    modified: Option<std::time::SystemTime>,
 }
 
-impl Mark {
-    /// Of the link at `path`; `None` where there is none any more.
-    fn of(path: &Path) -> Option<Self> {
+impl LinkIdentity {
+    /// Reads the identity of the link at `path`; `None` if there is no link any more.
+    fn read(path: &Path) -> Option<Self> {
         let link = std::fs::symlink_metadata(path).ok()?;
         #[cfg(unix)]
         let inode = std::os::unix::fs::MetadataExt::ino(&link);
         #[cfg(not(unix))]
         let inode = 0;
-        Some(Mark { inode, made: link.modified().ok() })
+        Some(LinkIdentity { inode, modified: link.modified().ok() })
     }
 }
 
 impl Lock {
-    /// Of the journal at `journal`.
+    /// The lock of the journal at path `journal`.
     ///
     /// # Errors
     /// [`Kind::Io`](reslstm::error::Kind::Io) if the current folder is gone.
@@ -73,11 +73,11 @@ impl Lock {
         Ok(Lock { target, link: link.into(), grace_period })
     }
 
-    /// Waits for the lock and takes it. One that nobody has taken anew for the grace period, and in whose shelter nothing was
-    /// written, is taken away from its dead owner.
+    /// Waits for the lock and takes it. If neither lock nor journal changes for the grace period, the owner counts as dead and
+    /// its lock is removed.
     ///
     /// # Errors
-    /// [`Kind::Io`](reslstm::error::Kind::Io) if there is no journal, or no link can be made beside it.
+    /// [`Kind::Io`](reslstm::error::Kind::Io) if there is no journal, or no link can be created beside it.
     pub fn acquire(&self) -> Result<Held<'_>> {
         let journal = self.lock_journal().map_err(|error| Error::io(self.target.display(), error))?;
         let mut pause = Duration::from_millis(1);
@@ -85,21 +85,21 @@ impl Lock {
         let mut since = Instant::now();
         loop {
             match self.make_link() {
-                Ok(()) => match Mark::of(&self.link) {
-                    Some(mark) => return Ok(Held { lock: self, mark, _journal: journal }),
+                Ok(()) => match LinkIdentity::read(&self.link) {
+                    Some(link) => return Ok(Held { lock: self, link, _journal: journal }),
                     None => continue,
                 },
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(Error::io(self.link.display(), error)),
             }
-            let now = (Mark::of(&self.link), journal.metadata().and_then(|file| file.modified()).ok());
-            // As texts: paths that differ in a `.` are equal.
+            let now = (LinkIdentity::read(&self.link), journal.metadata().and_then(|file| file.modified()).ok());
+            // Compared as text: paths that differ in a `.` are equal as paths.
             let ours = std::fs::read_link(&self.link).is_ok_and(|target| target.as_os_str() == self.target.as_os_str());
             let grace_period = if ours { self.grace_period.min(OUR_GRACE_PERIOD) } else { self.grace_period };
             if seen != Some(now) {
                 (seen, since) = (Some(now), Instant::now());
             } else if since.elapsed() >= grace_period {
-                // Another may have been faster.
+                // Another process may have removed it already.
                 let _ = std::fs::remove_file(&self.link);
                 seen = None;
                 continue;
@@ -109,7 +109,7 @@ impl Lock {
         }
     }
 
-    /// Waits for the system's lock on the journal, which Optuna does not ask for.
+    /// Waits for the system's lock on the journal. Optuna does not use this lock.
     #[cfg(unix)]
     fn lock_journal(&self) -> std::io::Result<File> {
         let journal = File::options().append(true).open(&self.target)?;
@@ -121,7 +121,7 @@ impl Lock {
         }
     }
 
-    /// Where the system's lock would keep Optuna from writing, there is none: all wait for the link alone.
+    /// Here the system's lock would keep Optuna from writing, so it is not used: all processes wait for the link alone.
     #[cfg(not(unix))]
     fn lock_journal(&self) -> std::io::Result<File> {
         File::open(&self.target)
@@ -132,7 +132,7 @@ impl Lock {
         std::os::unix::fs::symlink(&self.target, &self.link)
     }
 
-    /// Where links need privileges: a file, as Optuna's `JournalFileOpenLock` makes it.
+    /// Here links need privileges: a file instead, as Optuna's `JournalFileOpenLock` creates.
     #[cfg(not(unix))]
     fn make_link(&self) -> std::io::Result<()> {
         File::create_new(&self.link).map(|_| ())
@@ -141,8 +141,8 @@ impl Lock {
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        // Somebody may have taken it away from us, asleep for too long; then it is theirs.
-        if Mark::of(&self.lock.link) == Some(self.mark) {
+        // If this process slept for too long, another may have removed the lock and taken it.
+        if LinkIdentity::read(&self.lock.link) == Some(self.link) {
             let _ = std::fs::remove_file(&self.lock.link);
         }
     }
@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_at_a_time() {
+    fn one_process_at_a_time_holds_the_lock() {
         let folder = tempfile::tempdir().unwrap();
         let journal = folder.path().join("journal");
         std::fs::write(&journal, "0").unwrap();
@@ -175,7 +175,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_lock_left_behind_is_taken_after_the_grace_period_and_not_before() {
+    fn a_lock_left_behind_is_taken_only_after_the_grace_period() {
         let folder = tempfile::tempdir().unwrap();
         let journal = folder.path().join("journal");
         std::fs::write(&journal, "").unwrap();
@@ -183,16 +183,16 @@ mod tests {
         std::os::unix::fs::symlink(&journal, &lock.link).unwrap();
         let start = Instant::now();
         drop(lock.acquire().unwrap());
-        assert!(start.elapsed() >= Duration::from_millis(700), "it may be Python's, and alive");
-        // A process of ours that was killed.
+        assert!(start.elapsed() >= Duration::from_millis(700), "its owner may be Optuna, and alive");
+        // A killed process of this program.
         lock.make_link().unwrap();
         let target = std::fs::read_link(&lock.link).unwrap();
-        assert!(target.is_absolute() && target.exists(), "Optuna looks through it");
+        assert!(target.is_absolute() && target.exists(), "Optuna follows the link");
         let patient = Lock { grace_period: GRACE_PERIOD, ..lock.clone() };
         let start = Instant::now();
         let held = patient.acquire().unwrap();
         assert!(start.elapsed() < Duration::from_secs(10));
-        // Taken away from us and made anew, it is not ours to release.
+        // Removed and taken by another, the lock is not released by its former holder.
         std::fs::remove_file(&lock.link).unwrap();
         lock.make_link().unwrap();
         drop(held);
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn where_no_lock_can_be_is_said() {
+    fn an_impossible_lock_is_refused_with_its_path() {
         let error = Lock::new(Path::new("no/such/folder/journal"), GRACE_PERIOD).unwrap().acquire().unwrap_err();
         assert!(error.to_string().contains("no/such/folder/./journal: "), "{error}");
     }

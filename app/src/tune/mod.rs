@@ -1,20 +1,20 @@
 //! Hyper-parameter search: a Tree-structured Parzen Estimator over a study that any number of processes share.
 //!
-//! | file        | what                                                                                 |
-//! |-------------|--------------------------------------------------------------------------------------|
-//! | [`space`]   | which parameters are searched, and where                                             |
-//! | [`trial`]   | one point of the space, and how it went                                              |
-//! | [`normal`]  | logarithms of normal probabilities, exact far out in the tails                       |
-//! | [`parzen`]  | densities from observed points                                                       |
-//! | [`tpe`]     | which point to try next                                                              |
-//! | [`pruner`]  | which trial to give up                                                               |
-//! | [`lock`]    | one writer at a time, across processes and machines                                  |
-//! | [`journal`] | Optuna's journal file                                                                |
-//! | [`replay`]  | what the lines of a journal say                                                      |
-//! | [`snapshot`] | a study as it stands, for looking at                                                |
-//! | [`study`]   | asking for trials, reporting and telling how they went                               |
+//! | file         | content                                                                             |
+//! |--------------|-------------------------------------------------------------------------------------|
+//! | [`space`]    | the search space: parameters and their ranges                                       |
+//! | [`trial`]    | one point of the space and its result                                               |
+//! | [`normal`]   | logarithms of normal probabilities, exact in the far tails                          |
+//! | [`parzen`]   | densities from observed points                                                      |
+//! | [`tpe`]      | the sampler: which point to try next                                                |
+//! | [`pruner`]   | which trial to stop early                                                           |
+//! | [`lock`]     | one writer at a time, across processes and machines                                 |
+//! | [`journal`]  | Optuna's journal file                                                               |
+//! | [`replay`]   | studies and trials from the lines of a journal                                      |
+//! | [`snapshot`] | a study at one moment, read only                                                    |
+//! | [`study`]    | asking for trials, reporting values, telling results                                |
 //!
-//! What is searched for is none of this module's business: the work of a trial comes as a closure.
+//! This module knows nothing of training: the work of a trial comes as a closure.
 
 pub mod journal;
 pub mod lock;

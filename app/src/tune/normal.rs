@@ -1,8 +1,8 @@
-//! The standard normal distribution in logarithms, where probabilities themselves would underflow.
+//! The standard normal distribution in logarithms, since probabilities themselves would underflow.
 
 use std::f64::consts::{LN_2, PI, SQRT_2};
 
-/// Beyond this many standard deviations `erfc` loses its digits to underflow, and the asymptotic series takes over.
+/// Beyond this number of standard deviations `erfc` underflows, and the asymptotic series is used.
 const FAR: f64 = 20.0;
 
 /// Logarithm of the density at `z`.
@@ -15,7 +15,7 @@ pub fn log_density(z: f64) -> f64 {
     -0.5 * z * z - 0.5 * (2.0 * PI).ln()
 }
 
-/// Logarithm of the probability of a value up to `z`.
+/// Logarithm of the probability of a value of at most `z`.
 ///
 /// # Formula
 /// ```text
@@ -24,7 +24,7 @@ pub fn log_density(z: f64) -> f64 {
 /// ```
 pub fn log_probability(z: f64) -> f64 {
     if z > 6.0 {
-        // ln(1 − q) = −q to rounding, for such a small q.
+        // ln(1 − q) = −q to rounding, for so small a q.
         return -0.5 * libm::erfc(z / SQRT_2);
     }
     if z > -FAR {
@@ -41,12 +41,12 @@ pub fn log_probability(z: f64) -> f64 {
     log_density(z) - (-z).ln() + sum.ln()
 }
 
-/// Logarithm of the probability of a value from `a` to `b`.
+/// Logarithm of the probability of a value between `a` and `b`.
 ///
 /// # Formula
 /// ```text
-/// ln(Φ(b) − Φ(a))          both left of 0; both right of it mirrored, where the tail is exact
-/// ln(1 − Φ(a) − Φ(−b))     on both sides of it
+/// ln(Φ(b) − Φ(a))          a and b left of 0; right of 0 mirrored, as the left tail is exact
+/// ln(1 − Φ(a) − Φ(−b))     a left of 0, b right of it
 /// ```
 pub fn log_mass(a: f64, b: f64) -> f64 {
     if a > 0.0 {
@@ -60,7 +60,7 @@ pub fn log_mass(a: f64, b: f64) -> f64 {
     upper + (-(lower - upper).exp()).ln_1p()
 }
 
-/// The value below which a share `q` in `[0, 1)` of the normal distribution cut off at `a` and `b` lies, by bisection.
+/// Quantile `q` in `[0, 1)` of the normal distribution truncated to `[a, b]`, by bisection.
 pub fn truncated_quantile(q: f64, a: f64, b: f64) -> f64 {
     let target = q.ln() + log_mass(a, b);
     let (mut low, mut high) = (a, b);
@@ -82,7 +82,7 @@ mod tests {
     use approx::assert_relative_eq;
 
     #[test]
-    fn probabilities_from_tables() {
+    fn probabilities_agree_with_published_tables() {
         // Abramowitz and Stegun, tables 26.1 and 26.2.
         assert_relative_eq!(log_probability(0.0).exp(), 0.5, max_relative = 1e-15);
         assert_relative_eq!(log_probability(1.0).exp(), 0.841_344_746_068_543, max_relative = 1e-14);
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn the_branches_meet() {
+    fn the_branches_agree_where_they_meet() {
         for edge in [-FAR, 6.0] {
             let (left, right) = (log_probability(edge), log_probability(edge + 1e-12));
             assert_relative_eq!(left, right, max_relative = 1e-10);
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn the_mass_of_an_interval_is_a_sum_over_its_parts_wherever_it_lies() {
+    fn the_mass_of_an_interval_is_the_sum_over_its_parts() {
         for (a, b, c) in
             [(-30.0, -29.9, -29.0), (-1.0, -0.5, 0.7), (-0.5, 0.0, 0.5), (8.0, 8.1, 9.0), (-3.0, 2.0, 40.0)]
         {
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn quantiles_undo_the_distribution_and_stay_inside() {
+    fn quantiles_invert_the_distribution_and_stay_inside() {
         for (a, b) in [(-1.0, 2.0), (5.0, 6.0), (-40.0, -39.0), (-0.01, 0.01)] {
             for q in [0.0, 1e-9, 0.3, 0.999] {
                 let x = truncated_quantile(q, a, b);

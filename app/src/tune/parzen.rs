@@ -1,18 +1,19 @@
-//! A density over several parameters at once, from points that were observed: one kernel around each, and one over the
-//! whole range for what nobody has seen (Bergstra et al., *Algorithms for Hyper-Parameter Optimization*, 2011; joint kernels
+//! A density over several parameters at once, from observed points: one kernel around each point, and a prior kernel over
+//! the whole range (Bergstra et al., *Algorithms for Hyper-Parameter Optimization*, 2011; joint kernels
 //! as in Falkner et al., *BOHB*, 2018). Weights and widths are those of Optuna 5's default sampler.
 
 use super::normal::{log_density, log_mass, truncated_quantile};
 use super::space::Distribution;
 use reslstm::rng::RandomStream;
 
-/// How many of the latest observations count in full.
+/// Number of latest observations with full weight.
 const FULL_WEIGHT: usize = 25;
 
-/// A mixture of products: kernel `j` of every parameter belongs to observation `j`, the last to the prior.
+/// A Parzen estimator: a mixture of products of kernels. Kernel `j` of every parameter belongs to observation `j`, the last
+/// kernel to the prior.
 #[derive(Clone, Debug)]
 pub struct Parzen {
-    /// Of each kernel; they sum to 1.
+    /// One weight per kernel; they sum to 1.
     weights: Vec<f64>,
     parameters: Vec<Kernels>,
 }
@@ -20,9 +21,9 @@ pub struct Parzen {
 /// The kernels of one parameter.
 #[derive(Clone, Debug)]
 enum Kernels {
-    /// Normal distributions, cut off at the ends of the range.
+    /// Normal distributions, truncated to the range.
     Numeric(Numeric),
-    /// Rows of probabilities, one a choice.
+    /// One row per kernel, one probability per choice.
     Categorical(Vec<Vec<f64>>),
 }
 
@@ -30,13 +31,13 @@ enum Kernels {
 struct Numeric {
     mu: Vec<f64>,
     sigma: Vec<f64>,
-    /// Logarithm of what each keeps of its mass inside the range.
+    /// Logarithm of each kernel's mass inside the range.
     log_inside: Vec<f64>,
     scale: Scale,
 }
 
-/// A range as the kernels see it: logarithms where the distribution is logarithmic, and half a step wider at both ends
-/// where it has steps.
+/// A range on the scale of the kernels: logarithms if the distribution is logarithmic, and half a step wider at both ends if it
+/// has steps.
 #[derive(Clone, Copy, Debug)]
 struct Scale {
     low: f64,
@@ -49,17 +50,17 @@ struct Scale {
 impl Scale {
     fn new(low: f64, high: f64, step: f64, log: bool) -> Self {
         let mut scale = Scale { low: 0.0, high: 0.0, log, half_step: step / 2.0 };
-        (scale.low, scale.high) = (scale.of(low - scale.half_step), scale.of(high + scale.half_step));
+        (scale.low, scale.high) = (scale.apply(low - scale.half_step), scale.apply(high + scale.half_step));
         scale
     }
 
-    fn of(&self, value: f64) -> f64 {
+    fn apply(&self, value: f64) -> f64 {
         if self.log { value.ln() } else { value }
     }
 }
 
 impl Parzen {
-    /// Around `observations`, each a value for each of `distributions`, oldest first.
+    /// Fits an estimator to `observations`, oldest first; each holds one value per distribution.
     pub fn fit(distributions: &[&Distribution], observations: &[Vec<f64>]) -> Self {
         let mut weights = observation_weights(observations.len());
         weights.push(1.0);
@@ -90,14 +91,14 @@ impl Parzen {
         terms.iter().map(|term| (term - largest).exp()).sum::<f64>().ln() + largest
     }
 
-    /// Draws a point: a kernel by its weight, then every parameter from it.
+    /// Draws a point: a kernel by its weight, then each parameter from this kernel.
     pub fn sample(&self, stream: &mut RandomStream) -> Vec<f64> {
         let j = draw_index(&self.weights, stream);
         self.parameters.iter().map(|kernels| kernels.sample(j, stream)).collect()
     }
 }
 
-/// Recent observations count in full, older ones the less the older.
+/// Weights of observations: the latest have full weight, older ones less.
 ///
 /// # Formula
 /// ```text
@@ -118,7 +119,7 @@ fn draw_index(probabilities: &[f64], stream: &mut RandomStream) -> usize {
         sum += p;
         u < sum
     });
-    // A sum that rounds to just below 1 leaves a gap of that width at its end.
+    // The sum may round to just below 1; then the last index fills the gap.
     reached.unwrap_or(probabilities.len() - 1)
 }
 
@@ -137,7 +138,7 @@ impl Kernels {
 
     /// # Formula
     /// ```text
-    /// kⱼ(c) = ([c = cⱼ] + 1/n) / (1 + K/n)     n kernels with the prior's, K choices
+    /// kⱼ(c) = ([c = cⱼ] + 1/n) / (1 + K/n)     n kernels including the prior, K choices
     /// k_prior(c) = 1/K
     /// ```
     fn categorical(choices: usize, observed: &[f64]) -> Self {
@@ -153,17 +154,17 @@ impl Kernels {
         Kernels::Categorical(observed.iter().map(|&x| Some(x as usize)).chain([None]).map(row).collect())
     }
 
-    /// Each kernel reaches to the farther of its two neighbours; the outermost to their only one. None is narrower than a
-    /// share of the range that shrinks with their number ("magic clip"), nor wider than the range.
+    /// The width of a kernel is the distance to the farther of its two neighbours; the outermost kernels have one neighbour
+    /// only. It is at least a share of the range that shrinks with the number of kernels ("magic clip"), and at most the range.
     ///
     /// # Formula
     /// ```text
-    /// σⱼ = clip(max(μⱼ − μⱼ₋₁, μⱼ₊₁ − μⱼ), (high − low) / min(100, 1 + n), high − low)     n kernels with the prior's
+    /// σⱼ = clip(max(μⱼ − μⱼ₋₁, μⱼ₊₁ − μⱼ), (high − low) / min(100, 1 + n), high − low)     n kernels including the prior
     /// σ_prior = high − low,  μ_prior = (low + high) / 2
     /// ```
     fn numeric(scale: Scale, observed: Vec<f64>) -> Self {
         let Scale { low, high, .. } = scale;
-        let mut mu: Vec<f64> = observed.into_iter().map(|x| scale.of(x)).collect();
+        let mut mu: Vec<f64> = observed.into_iter().map(|x| scale.apply(x)).collect();
         let mut order: Vec<usize> = (0..mu.len()).collect();
         order.sort_by(|&a, &b| mu[a].total_cmp(&mu[b]));
         let mut sigma = vec![0.0; mu.len()];
@@ -173,7 +174,7 @@ impl Kernels {
             let reach = match (left, right) {
                 (Some(left), Some(right)) => left.max(right),
                 (Some(only), None) | (None, Some(only)) => only,
-                // A single one reaches to the farther end of the range.
+                // A single kernel reaches to the farther end of the range.
                 (None, None) => (mu[j] - low).max(high - mu[j]),
             };
             let narrowest = (high - low) / (2.0 + mu.len() as f64).min(100.0);
@@ -209,11 +210,11 @@ impl Numeric {
     fn log_density(&self, j: usize, x: f64) -> f64 {
         let Scale { low, high, half_step, .. } = self.scale;
         let (mu, sigma) = (self.mu[j], self.sigma[j]);
-        let z = |x: f64| (self.scale.of(x) - mu) / sigma;
+        let z = |x: f64| (self.scale.apply(x) - mu) / sigma;
         if half_step > 0.0 {
             return log_mass(z(x - half_step), z(x + half_step)) - self.log_inside[j];
         }
-        if !(low..=high).contains(&self.scale.of(x)) {
+        if !(low..=high).contains(&self.scale.apply(x)) {
             return f64::NEG_INFINITY;
         }
         log_density(z(x)) - sigma.ln() - self.log_inside[j]
@@ -246,7 +247,7 @@ mod tests {
         (0..n).map(point).collect()
     }
 
-    /// Sum of the density over a fine grid.
+    /// Integral of the density over its range, on a fine grid.
     fn integral(distribution: &Distribution, observed: &[Vec<f64>]) -> f64 {
         let parzen = Parzen::fit(&[distribution], observed);
         let density = |x: f64| parzen.log_density(&[x]).exp();
@@ -256,7 +257,7 @@ mod tests {
             &Distribution::Float { low, high, log, .. } => {
                 let (low, high) = if log { (low.ln(), high.ln()) } else { (low, high) };
                 let width = (high - low) / 20_000.0;
-                // The density of a logarithmic parameter is one over its logarithm.
+                // The density of a logarithmic parameter is over its logarithm.
                 let at = |i: i32| low + (f64::from(i) + 0.5) * width;
                 (0..20_000).map(|i| density(if log { at(i).exp() } else { at(i) }) * width).sum()
             }
@@ -264,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn every_density_integrates_to_one() {
+    fn densities_integrate_to_one() {
         let categorical = Distribution::Categorical { choices: vec![json!(4), json!("b"), json!(null)] };
         for n in [0, 1, 2, 7, 60] {
             let all = observations(n);
@@ -278,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn samples_are_distributed_as_the_density_says() {
+    fn samples_follow_the_density() {
         let parzen = Parzen::fit(&[&INT, &UNIFORM], &[vec![2.0, 0.0], vec![2.0, 0.5], vec![6.0, 2.5]]);
         let mut stream = RandomStream::new(1, "samples", 0);
         let (mut below, total) = ([0.0; 6], 40_000);
@@ -297,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn old_observations_fade() {
+    fn old_observations_have_less_weight() {
         assert_eq!(observation_weights(3), [1.0; 3]);
         assert_eq!(observation_weights(25), [1.0; 25]);
         assert_eq!(observation_weights(26)[..2], [1.0 / 26.0, 1.0]);

@@ -1,5 +1,6 @@
-//! What the lines of a journal say, read in order: Optuna's journal storage. A line is an operation on studies and trials,
-//! which have numbers in the order of their making; what comes too late, as a value for a finished trial, changes nothing.
+//! Studies and trials from the lines of a journal, read in order, as Optuna's journal storage does. Each line is an operation
+//! on a study or trial; ids count these in order of creation. An operation that comes too late, as a value for a finished
+//! trial, is ignored.
 
 use super::space::Distribution;
 use super::trial::{State, Trial};
@@ -7,7 +8,7 @@ use reslstm::error::{Error, Kind, Result};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-/// Numbers of the operations, `op_code` in a line.
+/// Numbers of the operations, the `op_code` of a line.
 pub mod operation {
     #![allow(missing_docs)]
     pub const CREATE_STUDY: u64 = 0;
@@ -20,11 +21,11 @@ pub mod operation {
     pub const SET_TRIAL_INTERMEDIATE_VALUE: u64 = 7;
     pub const SET_TRIAL_USER_ATTRIBUTE: u64 = 8;
     pub const SET_TRIAL_SYSTEM_ATTRIBUTE: u64 = 9;
-    /// Of another implementation; Optuna passes over it.
+    /// Of another implementation; Optuna ignores it.
     pub const DISCARD_TRIALS: u64 = 10;
 }
 
-/// The direction of a study whose values are to be large.
+/// The direction of a study that maximises.
 pub const MAXIMIZE: u64 = 2;
 
 /// A study of a journal.
@@ -32,16 +33,16 @@ pub const MAXIMIZE: u64 = 2;
 pub struct StudyRecord {
     /// Its name.
     pub name: String,
-    /// One a value of a trial.
+    /// One direction per value of a trial.
     pub directions: Vec<u64>,
-    /// What its users say about it.
+    /// User attributes.
     pub user_attributes: Map<String, Value>,
     /// Ids of its trials, by number.
     trials: Vec<usize>,
     deleted: bool,
 }
 
-/// Everything a journal says so far.
+/// The content of a journal so far.
 #[derive(Clone, Debug, Default)]
 pub struct Replay {
     studies: Vec<StudyRecord>,
@@ -49,7 +50,7 @@ pub struct Replay {
     trials: Vec<(usize, Trial)>,
 }
 
-/// A line; which fields there are depends on the operation.
+/// A line; its fields depend on the operation.
 #[derive(Deserialize)]
 struct Line {
     op_code: u64,
@@ -79,7 +80,7 @@ struct Line {
 }
 
 impl Replay {
-    /// Studies there are, by id.
+    /// The studies with their ids, deleted ones left out.
     pub fn studies(&self) -> impl Iterator<Item = (usize, &StudyRecord)> {
         self.studies.iter().enumerate().filter(|(_, study)| !study.deleted)
     }
@@ -89,12 +90,12 @@ impl Replay {
         self.studies[study].trials.iter().map(|&id| &self.trials[id].1).collect()
     }
 
-    /// The id of the study that is made next.
+    /// The id of the next study to be created.
     pub fn next_study_id(&self) -> usize {
         self.studies.len()
     }
 
-    /// The id of the trial that is made next.
+    /// The id of the next trial to be created.
     pub fn next_trial_id(&self) -> usize {
         self.trials.len()
     }
@@ -102,7 +103,7 @@ impl Replay {
     /// Reads one more line.
     ///
     /// # Errors
-    /// [`Kind::Data`] if the line is none of a journal.
+    /// [`Kind::Data`] if the line is not one of a journal.
     pub fn apply(&mut self, line: &[u8]) -> Result<()> {
         let text = std::str::from_utf8(line).map_err(|error| not_a_line(error.to_string()))?;
         let line: Line =
@@ -138,7 +139,7 @@ impl Replay {
     fn create_trial(&mut self, line: Line) -> Result<()> {
         let (study_id, id) = (field(line.study_id, "study_id")?, self.trials.len());
         let Some(study) = self.studies.get_mut(study_id).filter(|study| !study.deleted) else { return Ok(()) };
-        let state = line.state.map_or(Some(State::Running), State::of);
+        let state = line.state.map_or(Some(State::Running), State::from_number);
         let mut trial = Trial::new(study.trials.len(), id, field(state, "state")?);
         trial.value = line.value.or_else(|| line.values?.into_iter().next()).as_ref().and_then(number);
         for (name, text) in line.distributions {
@@ -178,7 +179,7 @@ impl Replay {
             }
             operation::SET_TRIAL_STATE_VALUES => {
                 let trial = &mut self.trials[id].1;
-                trial.state = field(line.state.and_then(State::of), "state")?;
+                trial.state = field(line.state.and_then(State::from_number), "state")?;
                 if let Some(value) = line.values.and_then(|values| number(values.first()?)) {
                     trial.value = Some(value);
                 }
@@ -197,7 +198,7 @@ impl Replay {
     }
 }
 
-/// The line that makes a running trial of `study` at once with all its parameters.
+/// The line that creates a running trial of `study` with all its parameters.
 pub fn create_trial_line(study: usize, trial: &Trial, now: &str) -> Value {
     let distributions: Map<String, Value> =
         trial.distributions.iter().map(|(name, range)| (name.clone(), range.to_json().into())).collect();
@@ -220,7 +221,7 @@ fn distribution(text: &str) -> Result<Distribution> {
     serde_json::from_str(text).map_err(|error| not_a_line(format!("distribution '{text}': {error}")))
 }
 
-/// A number, or one of the words that [`quote_bare_numbers`] leaves.
+/// A number, or one of the words that [`quote_bare_numbers`] quotes.
 fn number(value: &Value) -> Option<f64> {
     value.as_f64().or_else(|| match value.as_str()? {
         "NaN" => Some(f64::NAN),
@@ -230,8 +231,8 @@ fn number(value: &Value) -> Option<f64> {
     })
 }
 
-/// Python writes `NaN`, `Infinity` and `-Infinity` bare, which is no JSON; here they become texts. What stands within a text
-/// already is left alone.
+/// Turns bare `NaN`, `Infinity` and `-Infinity` into strings: Python writes them, but they are not JSON. The same words inside a
+/// string stay as they are.
 fn quote_bare_numbers(line: &str) -> std::borrow::Cow<'_, str> {
     if !line.contains("NaN") && !line.contains("Infinity") {
         return line.into();
@@ -242,7 +243,7 @@ fn quote_bare_numbers(line: &str) -> std::borrow::Cow<'_, str> {
         let word = ["NaN", "Infinity", "-Infinity"].into_iter().find(|word| !in_text && rest.starts_with(word));
         let length = match (word, c) {
             (Some(word), _) => word.len(),
-            // A backslash takes the next character with it.
+            // A backslash and the character it escapes.
             (None, '\\') => 1 + rest[1..].chars().next().map_or(0, char::len_utf8),
             (None, c) => c.len_utf8(),
         };
@@ -260,7 +261,7 @@ fn quote_bare_numbers(line: &str) -> std::borrow::Cow<'_, str> {
 mod tests {
     use super::*;
 
-    /// As Optuna 5 wrote them, worker ids shortened.
+    /// Lines that Optuna 5 wrote, worker ids shortened.
     const PYTHON: [&str; 15] = [
         r#"{"op_code":0,"worker_id":"p","study_name":"x","directions":[2]}"#,
         r#"{"op_code":2,"worker_id":"p","study_id":0,"user_attr":{"k":{"a":NaN,"b":"NaN \"Infinity"}}}"#,
@@ -286,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn what_python_wrote_is_understood() {
+    fn lines_that_optuna_wrote_are_understood() {
         let replay = replay(&PYTHON);
         let (id, study) = replay.studies().next().unwrap();
         assert_eq!((id, study.name.as_str(), study.directions.as_slice()), (0, "x", [MAXIMIZE].as_slice()));
@@ -300,15 +301,15 @@ mod tests {
         assert_eq!(trials[0].distributions["batch_size"].to_value(trials[0].parameters["batch_size"]), json!(16));
         assert_eq!(trials[0].value, Some(f64::NEG_INFINITY));
         assert!(trials[0].intermediate[&0] == 0.5 && trials[0].intermediate[&1].is_nan());
-        assert!(!trials[0].intermediate.contains_key(&2), "it came after the end");
+        assert!(!trials[0].intermediate.contains_key(&2), "it came after the trial was finished");
         assert_eq!(trials[0].user_attributes["q"], "Ä");
         assert!(trials[1].system_attributes.contains_key("tpe:relative_params:0"));
         assert_eq!(trials[2].intermediate[&3], f64::INFINITY);
-        assert_eq!(replay.next_trial_id(), 3, "a trial of a study there is not is none");
+        assert_eq!(replay.next_trial_id(), 3, "a trial of an unknown study is ignored");
     }
 
     #[test]
-    fn what_another_worker_did_first_stands() {
+    fn the_first_of_two_conflicting_operations_counts() {
         let mut lines = PYTHON.to_vec();
         lines.push(r#"{"op_code":0,"worker_id":"q","study_name":"x","directions":[1]}"#);
         lines.push(r#"{"op_code":5,"worker_id":"q","trial_id":1,"param_name":"batch_size","param_value_internal":0,"distribution":"{\"name\": \"CategoricalDistribution\", \"attributes\": {\"choices\": [4]}}"}"#);
@@ -318,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deleted_study_is_gone_and_its_name_free() {
+    fn the_name_of_a_deleted_study_is_free() {
         let mut lines = PYTHON.to_vec();
         lines.push(r#"{"op_code":1,"worker_id":"q","study_id":0}"#);
         lines.push(r#"{"op_code":0,"worker_id":"q","study_name":"x","directions":[1]}"#);
@@ -327,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn our_own_line_says_what_the_trial_is() {
+    fn a_created_trial_is_read_back() {
         let mut trial = Trial::new(3, 3, State::Running);
         trial.parameters.insert("t0".into(), 2.0);
         trial.distributions.insert("t0".into(), Distribution::Int { log: false, step: 1, low: 1, high: 5 });
@@ -338,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn other_lines_are_refused() {
+    fn invalid_lines_are_refused() {
         for (line, problem) in [
             ("{\"op_code\":11}", "op_code: expected 0 to 10, got 11"),
             ("{\"op_code\":4}", "'study_id'"),

@@ -1,8 +1,8 @@
-//! A study as it stands in its journal, for looking at. Whoever works on it is not disturbed, and nothing is written.
+//! A study at one moment, read from its journal without lock or writing: workers are not disturbed.
 
-use super::journal::look;
+use super::journal::read;
 use super::replay::MAXIMIZE;
-use super::study::{OURS, choose};
+use super::study::{USER_ATTRIBUTE, choose};
 use super::trial::{State, Trial};
 use reslstm::error::{Error, Kind, Result};
 use serde_json::Value;
@@ -14,20 +14,20 @@ use std::path::Path;
 pub struct Snapshot {
     /// Its name.
     pub name: String,
-    /// What it searches for, where it is one of ours.
+    /// What it searches for; `None` if another program made it.
     pub identity: Option<Value>,
     /// Its trials, by number.
     pub trials: Vec<Trial>,
 }
 
 impl Snapshot {
-    /// Of the study called `name` in the journal at `path`; without a name it is the only study there.
+    /// Reads the study called `name` from the journal at `path`; without a name, its only study.
     ///
     /// # Errors
-    /// [`Kind::Io`] if the journal cannot be read; [`Kind::Data`] if it is none, or the study minimises; [`Kind::Settings`] if there
-    /// is no such study, or several could be meant.
+    /// [`Kind::Io`] if the journal cannot be read; [`Kind::Data`] if it is not a journal, or the study minimises;
+    /// [`Kind::Settings`] if there is no such study, or there are several and no name is given.
     pub fn read(path: &Path, name: Option<&str>) -> Result<Self> {
-        let replay = look(path)?;
+        let replay = read(path)?;
         let Some((id, study)) = choose(&replay, name).map_err(|error| error.at(path.display()))? else {
             let names: Vec<&str> = replay.studies().map(|(_, study)| study.name.as_str()).collect();
             let problem = match name {
@@ -37,24 +37,25 @@ impl Snapshot {
             return Err(Error::new(Kind::Settings, problem).at(path.display()));
         };
         if study.directions != [MAXIMIZE] {
-            let problem = format!("expected one value, to be maximised (2), got directions {:?}", study.directions);
+            let problem =
+                format!("expected one value to maximise (direction 2), got directions {:?}", study.directions);
             return Err(Error::new(Kind::Data, problem).at(format!("{}: study '{}'", path.display(), study.name)));
         }
         let trials = replay.trials(id).into_iter().cloned().collect();
-        Ok(Snapshot { name: study.name.clone(), identity: study.user_attributes.get(OURS).cloned(), trials })
+        Ok(Snapshot { name: study.name.clone(), identity: study.user_attributes.get(USER_ATTRIBUTE).cloned(), trials })
     }
 
-    /// How many trials are in a state.
+    /// Number of trials in a state.
     pub fn count(&self, state: State) -> usize {
         self.trials.iter().filter(|trial| trial.state == state).count()
     }
 
-    /// Names of all parameters that a trial has.
+    /// Names of all parameters of all trials.
     pub fn parameters(&self) -> BTreeSet<&str> {
         self.trials.iter().flat_map(|trial| trial.distributions.keys().map(String::as_str)).collect()
     }
 
-    /// The best complete trial, the first of equals.
+    /// The best complete trial; of equal trials the first.
     pub fn best(&self) -> Option<&Trial> {
         let complete = self.trials.iter().filter(|trial| trial.state == State::Complete && trial.value.is_some());
         complete.reduce(|best, trial| if trial.value > best.value { trial } else { best })
@@ -74,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn a_study_is_read_as_it_stands_and_left_alone() {
+    fn a_study_is_read_without_changing_its_journal() {
         let study = |name: &str, direction: u64| json!({ "op_code": 0, "study_name": name, "directions": [direction] });
         let trial =
             |study: usize| json!({ "op_code": 4, "study_id": study, "datetime_start": "2026-11-23T17:07:30.6+00:00" });
@@ -102,7 +103,7 @@ mod tests {
         for (name, problem) in [
             (None, "expected one study in the journal, found 3: a, b, c"),
             (Some("x"), "expected a study called 'x', found a, b, c"),
-            (Some("b"), "study 'b': expected one value, to be maximised (2), got directions [1]"),
+            (Some("b"), "study 'b': expected one value to maximise (direction 2), got directions [1]"),
         ] {
             let error = Snapshot::read(file.path(), name).unwrap_err().to_string();
             assert!(error.contains(problem), "{error}");

@@ -1,4 +1,4 @@
-//! Which parameters are searched, and where.
+//! The search space: parameters and their ranges.
 
 use reslstm::error::{Error, Kind, Result};
 use reslstm::rng::RandomStream;
@@ -6,26 +6,26 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Where one parameter may lie. Serialised it is what Optuna's journal holds of it.
+/// Range of one parameter. It serialises as in Optuna's journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "name", content = "attributes")]
 pub enum Distribution {
     /// A real number from `low` to `high`.
     #[serde(rename = "FloatDistribution")]
     Float {
-        /// Distance between two values; `None` where every one between the ends is possible.
+        /// Distance between two values; `None` for a continuous range.
         step: Option<f64>,
         /// Smallest value.
         low: f64,
         /// Largest value.
         high: f64,
-        /// Whether its logarithm is searched.
+        /// Whether to search on a logarithmic scale.
         log: bool,
     },
     /// A whole number from `low` to `high`.
     #[serde(rename = "IntDistribution")]
     Int {
-        /// Whether its logarithm is searched.
+        /// Whether to search on a logarithmic scale.
         log: bool,
         /// Distance between two values.
         step: i64,
@@ -34,21 +34,21 @@ pub enum Distribution {
         /// Largest value.
         high: i64,
     },
-    /// One of several values without an order.
+    /// One of several unordered values.
     #[serde(rename = "CategoricalDistribution")]
     Categorical {
-        /// Numbers, texts, truth values or null.
+        /// Numbers, strings, booleans or null.
         choices: Vec<Value>,
     },
 }
 
 impl Distribution {
-    /// As the journal holds it: JSON in a string.
+    /// JSON in a string, as in the journal.
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).expect("plain values become JSON")
     }
 
-    /// The number that stands for a value: the number itself, or a choice's index. `None` if the value is foreign.
+    /// The internal number of a value: the number itself, or the index of a choice. `None` if the value cannot occur.
     pub fn to_number(&self, value: &Value) -> Option<f64> {
         let number = match self {
             Distribution::Categorical { choices } => {
@@ -59,7 +59,7 @@ impl Distribution {
         self.can_be_observed(number).then_some(number)
     }
 
-    /// The value that a number stands for.
+    /// The value of an internal number.
     pub fn to_value(&self, number: f64) -> Value {
         match self {
             Distribution::Float { .. } => number.into(),
@@ -68,7 +68,7 @@ impl Distribution {
         }
     }
 
-    /// Whether a kernel can stand around this number, inside the range or, from an earlier and wider search, outside.
+    /// Whether a kernel can be placed at this number. It may be outside the range, from an earlier and wider search.
     pub fn can_be_observed(&self, number: f64) -> bool {
         match self {
             Distribution::Categorical { choices } => (0.0..choices.len() as f64).contains(&number),
@@ -78,12 +78,12 @@ impl Distribution {
         }
     }
 
-    /// Whether the number lies within the range.
+    /// Whether the number is in the range, and on its steps.
     pub fn contains(&self, number: f64) -> bool {
         self.can_be_observed(number) && self.nearest(number) == number
     }
 
-    /// The value within the range, and on its steps, that is nearest.
+    /// The nearest number in the range, on its steps.
     pub fn nearest(&self, number: f64) -> f64 {
         let stepped = |low: f64, high: f64, step: f64| (low + ((number - low) / step).round() * step).clamp(low, high);
         match *self {
@@ -94,7 +94,7 @@ impl Distribution {
         }
     }
 
-    /// Whether there is but one value.
+    /// Whether the range has one value only.
     pub fn is_single(&self) -> bool {
         match self {
             Distribution::Float { low, high, .. } => low == high,
@@ -103,7 +103,7 @@ impl Distribution {
         }
     }
 
-    /// Whether trials of both can be trials of one study: Optuna's rule.
+    /// Whether one study may have trials with both ranges, by Optuna's rule.
     pub fn is_compatible(&self, other: &Distribution) -> bool {
         use Distribution::{Categorical, Float, Int};
         match (self, other) {
@@ -113,7 +113,7 @@ impl Distribution {
         }
     }
 
-    /// A number drawn evenly from the range, or from its logarithm.
+    /// Draws a number uniformly from the range, on its scale.
     pub fn draw(&self, stream: &mut RandomStream) -> f64 {
         let between = |low: f64, high: f64, log: bool, stream: &mut RandomStream| match log {
             true => stream.between(low.ln(), high.ln()).exp(),
@@ -133,7 +133,7 @@ impl Distribution {
         self.nearest(drawn)
     }
 
-    /// Values that bound all others: both ends, or every choice.
+    /// Both ends of the range, or every choice.
     pub fn extremes(&self) -> Vec<Value> {
         match self {
             Distribution::Float { low, high, .. } => vec![(*low).into(), (*high).into()],
@@ -143,7 +143,7 @@ impl Distribution {
     }
 }
 
-/// Equal as Python compares: 8 is 8.0.
+/// Equality as in Python: 8 equals 8.0.
 fn same_choice(a: &Value, b: &Value) -> bool {
     match (a.as_f64(), b.as_f64()) {
         (Some(a), Some(b)) => a == b,
@@ -151,7 +151,7 @@ fn same_choice(a: &Value, b: &Value) -> bool {
     }
 }
 
-/// A parameter as a person writes it.
+/// A parameter as written in a TOML file.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase", deny_unknown_fields)]
 enum Range {
@@ -173,7 +173,7 @@ enum Range {
 }
 
 impl Range {
-    /// Checked.
+    /// Checks the range.
     fn distribution(self) -> Result<Distribution> {
         let require = |holds: bool, problem: String| match holds {
             true => Ok(()),
@@ -195,7 +195,7 @@ impl Range {
                 require(!choices.is_empty(), "expected at least one choice, got none".into())?;
                 for (i, choice) in choices.iter().enumerate() {
                     let scalar = !(choice.is_array() || choice.is_object());
-                    require(scalar, format!("expected numbers or texts to choose from, got {choice}"))?;
+                    require(scalar, format!("expected numbers or strings as choices, got {choice}"))?;
                     let new = !choices[..i].iter().any(|earlier| same_choice(earlier, choice));
                     require(new, format!("expected every choice once, got {choice} twice"))?;
                 }
@@ -210,20 +210,20 @@ impl Range {
 pub struct Space(BTreeMap<String, Distribution>);
 
 impl Space {
-    /// Names of the spaces that need no file.
+    /// Names of the built-in spaces.
     pub const PRESETS: [&str; 2] = ["paper", "code"];
 
-    /// The search of the paper's text (`paper`), or the wider one of its code (`code`).
+    /// A built-in space: that of the paper's text (`paper`), or the wider one of its code (`code`).
     pub fn preset(name: &str) -> Option<Self> {
         let text = match name {
             "paper" => include_str!("spaces/paper.toml"),
             "code" => include_str!("spaces/code.toml"),
             _ => return None,
         };
-        Some(Self::from_toml(text).expect("the spaces that come along are valid"))
+        Some(Self::from_toml(text).expect("the built-in spaces are valid"))
     }
 
-    /// Reads a space.
+    /// Reads a space from TOML.
     ///
     /// ```
     /// let space = crate::tune::Space::from_toml(
@@ -238,7 +238,7 @@ impl Space {
     /// ```
     ///
     /// # Errors
-    /// [`Kind::Settings`] if it is no TOML, or a parameter is not described in full, naming it.
+    /// [`Kind::Settings`] if the text is not TOML, or a parameter is incomplete, naming it.
     pub fn from_toml(text: &str) -> Result<Self> {
         let advice = "a parameter is written as lr = { type = \"float\", low = 1e-5, high = 1e-2, log = true }, \
                       t0 = { type = \"int\", low = 1, high = 10 } or batch_size = { type = \"categorical\", choices = [8, 16] }";
@@ -265,7 +265,7 @@ impl Space {
         self.0.iter().map(|(name, distribution)| (name.as_str(), distribution))
     }
 
-    /// Where a parameter may lie.
+    /// The range of a parameter.
     pub fn get(&self, name: &str) -> Option<&Distribution> {
         self.0.get(name)
     }
@@ -277,7 +277,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_distribution_is_written_as_optuna_writes_it() {
+    fn distributions_are_written_as_optuna_writes_them() {
         let written = |distribution: &str| -> Distribution { serde_json::from_str(distribution).unwrap() };
         for text in [
             r#"{"name": "FloatDistribution", "attributes": {"step": null, "low": 3e-05, "high": 0.0002, "log": true}}"#,
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn the_presets_are_the_published_ranges() {
+    fn the_presets_have_the_published_ranges() {
         let [paper, code] = Space::PRESETS.map(|name| Space::preset(name).unwrap());
         assert_eq!(paper.get("lr"), Some(&Distribution::Float { step: None, low: 3e-5, high: 2e-4, log: true }));
         assert_eq!(code.get("dropout"), Some(&Distribution::Float { step: None, low: 0.02, high: 0.5, log: false }));
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn values_and_numbers_stand_for_each_other() {
+    fn values_convert_to_numbers_and_back() {
         let choices = Distribution::Categorical { choices: vec![json!(8), json!("b")] };
         assert_eq!(choices.to_number(&json!(8.0)), Some(0.0));
         assert_eq!(choices.to_number(&json!("b")), Some(1.0));
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn draws_are_even_over_values_and_logarithms() {
+    fn draws_are_uniform_on_the_scale_of_the_range() {
         let mut stream = RandomStream::new(4, "draws", 0);
         let mut share_below = |distribution: Distribution, middle: f64| {
             let draws =
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_space_is_named() {
+    fn an_invalid_space_is_refused_naming_the_parameter() {
         for (text, parts) in [
             ("lr = 3", ["lr: ", "type = \"float\""]),
             ("lr = { type = \"float\", low = 2, high = 1 }", ["lr: ", "expected low up to high, got 2 to 1"]),

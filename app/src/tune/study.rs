@@ -1,18 +1,18 @@
-//! A study that any number of workers share, in processes of ours and of Python's: asking for a trial, reporting on the way,
-//! telling how it ended.
+//! A study that any number of workers share, in processes of this program and of Optuna in Python: asking for a trial, reporting
+//! intermediate values, telling the result.
 //!
 //! ```text
 //! FILE              the journal: every trial, its parameters, its values
-//! FILE.trials/7/    what the trial of id 7 needs to be gone on with; gone once it is finished
+//! FILE.trials/7/    checkpoints of the trial with id 7; removed once it is finished
 //! ```
 //!
-//! A trial of ours whose process was killed is taken over by the next worker that asks, with its parameters. That its owner is
-//! dead shows in a lock on a file of its folder, which the system releases with the process. A trial of Python's has no such
-//! file and is left alone.
+//! If the process of a trial is killed, the next worker that asks takes the trial over, with its parameters. A locked file in
+//! the trial's folder shows whether its owner lives: the system releases the lock with the process. Trials of Optuna have no
+//! such file and are left alone.
 //!
-//! Random numbers of a trial derive from the study's seed and the trial's number. The journal's lock makes that number its
-//! worker's alone, on whatever machine, so no two workers try the same point; and a search that was killed goes on as it would
-//! have gone on.
+//! Random numbers of a trial derive from the study's seed and the trial's number. The journal's lock gives each number to one
+//! worker only, on whatever machine, so no two workers try the same point. A search that was killed continues exactly as it would
+//! have without.
 
 use super::journal::Journal;
 use super::replay::{MAXIMIZE, Replay, StudyRecord, create_trial_line, operation};
@@ -31,90 +31,91 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::SystemTime;
 
-/// User attribute of a study that says what it searches for, and of a trial that says it is ours.
-pub const OURS: &str = "reslstm";
+/// User attribute with the identity of a study of this program; it also marks this program's trials.
+pub const USER_ATTRIBUTE: &str = "reslstm";
 
-/// System attribute in which Python keeps the parameters of a trial that somebody wants tried.
+/// System attribute in which Optuna keeps the parameters of a queued trial.
 const FIXED_PARAMETERS: &str = "fixed_params";
 
-/// What to search.
+/// Settings of a search.
 #[derive(Clone, Debug)]
 pub struct Search {
-    /// Where.
+    /// The search space.
     pub space: Space,
-    /// Every random number comes from it.
+    /// Seed of all random numbers.
     pub seed: u64,
-    /// Trials wanted in all, those there are already included; failed ones do not count.
+    /// Total number of trials, including those in the journal; failed ones do not count.
     pub trials: usize,
 }
 
-/// A study, opened.
+/// An open study.
 #[derive(Debug)]
 pub struct Study {
     journal: Mutex<Journal>,
     search: Search,
     id: usize,
     name: String,
-    /// Holds a folder a trial.
+    /// Holds one folder per trial.
     folder: PathBuf,
 }
 
-/// A trial to work on; nobody else does while this exists.
+/// A trial to work on. While this exists, no other worker gets the trial.
 #[derive(Debug)]
 pub struct Claim {
-    /// Number of the trial.
+    /// The trial's number.
     pub number: usize,
-    /// Where it is tried.
+    /// The trial's parameters.
     pub parameters: BTreeMap<String, Value>,
-    /// For checkpoints. It exists, and holds what an earlier worker left of this trial.
+    /// Folder for checkpoints. It exists, and may hold those of an earlier worker.
     pub folder: PathBuf,
-    /// The last step reported, by an earlier worker.
+    /// The last step that an earlier worker reported.
     pub reported: Option<u64>,
     id: usize,
-    /// Locked.
+    /// The trial's lock file, locked.
     _held: File,
 }
 
-/// Whether to go on with a trial.
+/// Whether to continue a trial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// It does well enough.
-    GoOn,
-    /// It does worse than half of the others did.
-    GiveUp,
+    Continue,
+    /// It does worse than half of the others.
+    Prune,
 }
 
 /// How a trial ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Ending {
-    /// With this value.
+    /// Complete, with this value.
     Complete(f64),
-    /// Given up.
+    /// Stopped early.
     Pruned,
 }
 
-/// How far a study is.
+/// Progress of a study.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Progress {
-    /// Trials with a value.
+    /// Number of complete trials.
     pub complete: usize,
-    /// Trials given up.
+    /// Number of pruned trials.
     pub pruned: usize,
-    /// Trials that went wrong.
+    /// Number of failed trials.
     pub failed: usize,
-    /// Numbers of the trials under way.
+    /// Numbers of the running trials.
     pub running: Vec<usize>,
-    /// Number, value and parameters of the best complete trial, the first of equals.
+    /// Number, value and parameters of the best complete trial; of equal trials the first.
     pub best: Option<(usize, f64, BTreeMap<String, Value>)>,
 }
 
 impl Study {
-    /// Opens the study called `name` in a journal, or makes it; without a name it is the only study there, or a new one called
-    /// as the file. `identity` says what is searched for; `accept` sees what an earlier worker of ours said and may refuse.
+    /// Opens the study called `name` in a journal, or creates it. Without a name, it is the only study there, or a new one
+    /// named after the file. `identity` describes what is searched for. If an earlier worker stored another identity, `accept`
+    /// gets it and may refuse.
     ///
     /// # Errors
-    /// [`Kind::Settings`] if the study minimises, has its parameters elsewhere than `search`, or several could be meant;
-    /// those of `accept` and of reading and writing.
+    /// [`Kind::Settings`] if the study minimises, has other ranges than `search`, or there are several and no name is given;
+    /// those of `accept`, and of reading and writing.
     pub fn open(
         journal: Journal,
         name: Option<&str>,
@@ -131,9 +132,9 @@ impl Study {
             let mut lines = Vec::new();
             let (id, name) = match choose(replay, name)? {
                 Some((id, study)) => {
-                    match study.user_attributes.get(OURS) {
+                    match study.user_attributes.get(USER_ATTRIBUTE) {
                         Some(earlier) => accept(earlier)?,
-                        None => lines.push(describe_line(id, identity)),
+                        None => lines.push(identity_line(id, identity)),
                     }
                     check(replay, id, study, &search.space)?;
                     (id, study.name.clone())
@@ -143,7 +144,7 @@ impl Study {
                     lines.push(
                         json!({ "op_code": operation::CREATE_STUDY, "study_name": name, "directions": [MAXIMIZE] }),
                     );
-                    lines.push(describe_line(id, identity));
+                    lines.push(identity_line(id, identity));
                     (id, name)
                 }
             };
@@ -158,8 +159,8 @@ impl Study {
         &self.name
     }
 
-    /// The next trial to work on; `None` when as many as wanted are finished or under way. First comes what a killed worker of
-    /// ours left, then what somebody wants tried, then a new point.
+    /// The next trial to work on; `None` when enough trials are finished or running. First come trials of killed workers of this
+    /// program, then queued trials, then a new point.
     ///
     /// # Errors
     /// [`Kind::Io`] or [`Kind::Data`], from the journal or the trial's folder.
@@ -169,9 +170,9 @@ impl Study {
             let mut taken = trials.iter().filter(|trial| trial.is_observed()).count();
             let mut left = None;
             for trial in trials.iter().filter(|trial| trial.state == State::Running) {
-                let ours = trial.user_attributes.contains_key(OURS);
+                let ours = trial.user_attributes.contains_key(USER_ATTRIBUTE);
                 match if ours { self.try_hold(trial.id)? } else { None } {
-                    // One is enough to go on with; the others are left to whoever asks next.
+                    // Take over the first one only; the others are left to the next worker that asks.
                     Some(held) => left = left.or(Some((*trial, held))),
                     None => taken += 1,
                 }
@@ -187,7 +188,7 @@ impl Study {
                 return self.start_waiting(waiting, &trials).map(|(lines, claim)| (lines, Some(claim)));
             }
             let mut trial = Trial::new(trials.len(), replay.next_trial_id(), State::Running);
-            trial.user_attributes = mark();
+            trial.user_attributes = own_trial_attributes();
             trial.parameters = tpe::suggest(&self.search.space, &trials, &mut self.stream(trial.number));
             for (name, range) in self.search.space.iter() {
                 trial.distributions.insert(name.into(), range.clone());
@@ -199,7 +200,7 @@ impl Study {
         })
     }
 
-    /// Adds a value at a step, and what else is to be known about it, unless an earlier worker did; says whether to go on.
+    /// Reports the value of a step with a user attribute, unless an earlier worker did. Returns whether to continue the trial.
     ///
     /// # Errors
     /// [`Kind::Io`] or [`Kind::Data`], from the journal.
@@ -210,7 +211,7 @@ impl Study {
             let mut lines = Vec::new();
             if !trial.intermediate.contains_key(&step) {
                 let (name, content) = attribute;
-                // It may be there alone: a writer can be killed between two lines.
+                // The attribute may be there without the value: a worker can be killed between two lines.
                 if trial.user_attributes.get(name) != Some(&content) {
                     lines.push(attribute_line(claim.id, name, content));
                 }
@@ -218,14 +219,14 @@ impl Study {
                                    "step": step, "intermediate_value": value }));
             }
             let verdict = match pruner::should_prune(&trials, step, value) {
-                true => Verdict::GiveUp,
-                false => Verdict::GoOn,
+                true => Verdict::Prune,
+                false => Verdict::Continue,
             };
             Ok((lines, verdict))
         })
     }
 
-    /// Adds something to be known about a trial.
+    /// Sets a user attribute of a trial.
     ///
     /// # Errors
     /// [`Kind::Io`] or [`Kind::Data`], from the journal.
@@ -233,7 +234,7 @@ impl Study {
         self.journal().update(|_| Ok((vec![attribute_line(claim.id, name, content)], ())))
     }
 
-    /// Ends a trial and removes its folder.
+    /// Stores the result of a trial and removes its folder.
     ///
     /// # Errors
     /// [`Kind::Io`] or [`Kind::Data`], from the journal or the folder.
@@ -241,10 +242,10 @@ impl Study {
         self.journal().update(|replay| {
             let (state, value) = match ending {
                 Ending::Complete(value) => (State::Complete, Some(value)),
-                // As in Python, the last value on the way stands for the whole.
+                // As in Optuna, the last intermediate value becomes the trial's value.
                 Ending::Pruned => {
-                    let on_the_way = &replay.trials(self.id)[claim.number].intermediate;
-                    (State::Pruned, on_the_way.last_key_value().map(|(_, &value)| value))
+                    let intermediate = &replay.trials(self.id)[claim.number].intermediate;
+                    (State::Pruned, intermediate.last_key_value().map(|(_, &value)| value))
                 }
             };
             let line = json!({ "op_code": operation::SET_TRIAL_STATE_VALUES, "trial_id": claim.id, "state": state as u64,
@@ -256,7 +257,7 @@ impl Study {
         remove_folder(&folder)
     }
 
-    /// How far it is.
+    /// Counts the trials by state, and finds the best.
     ///
     /// # Errors
     /// [`Kind::Io`] or [`Kind::Data`], from the journal.
@@ -280,14 +281,14 @@ impl Study {
         Ok(progress)
     }
 
-    /// Removes what a worker left that was killed between telling an end and removing the trial's folder; then the folder of
-    /// all trials, unless somebody works on one.
+    /// Removes folders of finished trials, left by workers killed before they removed them; then the folder of all trials,
+    /// unless a trial is running.
     fn tidy(&self) -> Result<()> {
         self.journal().update(|replay| {
             for trial in replay.trials(self.id).into_iter().filter(|trial| trial.state.is_finished()) {
                 remove_folder(&self.trial_folder(trial.id))?;
             }
-            // It is not empty, or not there.
+            // Fails if it is not empty or does not exist.
             let _ = std::fs::remove_dir(&self.folder);
             Ok((Vec::new(), ()))
         })
@@ -301,13 +302,13 @@ impl Study {
         RandomStream::new(self.search.seed, "trial", number as u64)
     }
 
-    /// Starts a trial that somebody wants tried, with the parameters that are given and can be had; the others are chosen.
+    /// Starts a queued trial. Given parameters are used if they are in the search space; the sampler chooses the others.
     fn start_waiting(&self, waiting: &Trial, trials: &[&Trial]) -> Result<(Vec<Value>, Claim)> {
         let held = self.hold_empty(waiting.id)?;
         let mut trial = waiting.clone();
-        // Ours first: of a torn beginning there is nothing that only Python could go on with.
+        // The mark of this program comes first: if writing is cut off, one of its workers can still take the trial over.
         let mut lines = vec![
-            attribute_line(trial.id, OURS, mark()[OURS].clone()),
+            attribute_line(trial.id, USER_ATTRIBUTE, own_trial_attributes()[USER_ATTRIBUTE].clone()),
             json!({ "op_code": operation::SET_TRIAL_STATE_VALUES, "trial_id": trial.id, "state": State::Running as u64,
                     "values": null, "datetime_start": now() }),
         ];
@@ -317,7 +318,7 @@ impl Study {
         Ok((lines, claim))
     }
 
-    /// The claim on a trial, and the lines for parameters that it does not have yet.
+    /// The claim on a trial, and the journal lines for parameters that it lacks.
     fn claim(&self, trial: &Trial, trials: &[&Trial], held: File) -> (Vec<Value>, Claim) {
         let space = &self.search.space;
         let mut parameters = trial.values();
@@ -350,7 +351,7 @@ impl Study {
         self.folder.join(id.to_string())
     }
 
-    /// The lock on a trial's folder, which is made if there is none; `None` if somebody has it.
+    /// Locks a trial's folder, which is created if needed; `None` if another worker holds the lock.
     fn try_hold(&self, id: usize) -> Result<Option<File>> {
         let folder = self.trial_folder(id);
         let path = folder.join("lock");
@@ -363,17 +364,17 @@ impl Study {
         }
     }
 
-    /// The lock on the folder of a trial that nobody has begun: whatever is there is of another study.
+    /// Locks the folder of a new trial. Anything in it is left from another study and is removed.
     fn hold_empty(&self, id: usize) -> Result<File> {
         let folder = self.trial_folder(id);
         remove_folder(&folder)?;
-        let taken = || Error::new(Kind::Io, "expected a new trial, but somebody works on it already");
+        let taken = || Error::new(Kind::Io, "expected a new trial, but another process works on it already");
         self.try_hold(id)?.ok_or_else(|| taken().at(folder.display()).advice("start the command again"))
     }
 }
 
-/// Works on a study with as many workers until as many trials as wanted are finished or under way. When one fails, or `stop`
-/// asks to end, all end; trials not finished stay to be gone on with.
+/// Works on a study with `workers` threads until enough trials are finished or running. When one worker fails or `stop` is set,
+/// all stop; unfinished trials can be continued later.
 ///
 /// # Errors
 /// [`Kind::Interrupted`] when stopped; otherwise the first error of `work`, or of the study.
@@ -410,7 +411,7 @@ pub fn optimise(
     }
 }
 
-/// The study that is meant; `None` if it is yet to be made.
+/// The study called `name`, or the only one; `None` if it does not exist yet.
 pub(super) fn choose<'a>(replay: &'a Replay, name: Option<&str>) -> Result<Option<(usize, &'a StudyRecord)>> {
     let studies: Vec<(usize, &StudyRecord)> = replay.studies().collect();
     if let Some(name) = name {
@@ -419,23 +420,23 @@ pub(super) fn choose<'a>(replay: &'a Replay, name: Option<&str>) -> Result<Optio
     if studies.len() > 1 {
         let names: Vec<&str> = studies.iter().map(|(_, study)| study.name.as_str()).collect();
         let problem = format!("expected one study in the journal, found {}: {}", names.len(), names.join(", "));
-        return Err(Error::new(Kind::Settings, problem).advice("choose one by its name"));
+        return Err(Error::new(Kind::Settings, problem).advice("give the name of one"));
     }
     Ok(studies.into_iter().next())
 }
 
-/// Refuses a study whose trials cannot be continued by ours.
+/// Refuses a study to which this search cannot add trials.
 fn check(replay: &Replay, id: usize, study: &StudyRecord, space: &Space) -> Result<()> {
     let wrong = |problem: String| Err(Error::new(Kind::Settings, problem).at(format!("study '{}'", study.name)));
     if study.directions != [MAXIMIZE] {
-        return wrong(format!("expected one value, to be maximised (2), got directions {:?}", study.directions));
+        return wrong(format!("expected one value to maximise (direction 2), got directions {:?}", study.directions));
     }
     for trial in replay.trials(id) {
         for (name, range) in space.iter() {
             if let Some(earlier) = trial.distributions.get(name).filter(|earlier| !earlier.is_compatible(range)) {
                 let (earlier, now) = (earlier.to_json(), range.to_json());
                 return wrong(format!(
-                    "parameter '{name}' of trial {} is searched as {earlier}, now as {now}",
+                    "parameter '{name}' of trial {} has the range {earlier}, now {now}",
                     trial.number
                 ));
             }
@@ -444,7 +445,7 @@ fn check(replay: &Replay, id: usize, study: &StudyRecord, space: &Space) -> Resu
     Ok(())
 }
 
-/// Removes a folder and what is in it, if it is there.
+/// Removes a folder and its content, if it exists.
 fn remove_folder(folder: &Path) -> Result<()> {
     match std::fs::remove_dir_all(folder) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io(folder.display(), error)),
@@ -452,17 +453,17 @@ fn remove_folder(folder: &Path) -> Result<()> {
     }
 }
 
-fn describe_line(study: usize, identity: &Value) -> Value {
-    json!({ "op_code": operation::SET_STUDY_USER_ATTRIBUTE, "study_id": study, "user_attr": { OURS: identity } })
+fn identity_line(study: usize, identity: &Value) -> Value {
+    json!({ "op_code": operation::SET_STUDY_USER_ATTRIBUTE, "study_id": study, "user_attr": { USER_ATTRIBUTE: identity } })
 }
 
 fn attribute_line(trial: usize, name: &str, content: Value) -> Value {
     json!({ "op_code": operation::SET_TRIAL_USER_ATTRIBUTE, "trial_id": trial, "user_attr": { name: content } })
 }
 
-/// The user attribute of our trials.
-fn mark() -> Map<String, Value> {
-    Map::from_iter([(OURS.to_string(), env!("CARGO_PKG_VERSION").into())])
+/// User attributes of a trial of this program.
+fn own_trial_attributes() -> Map<String, Value> {
+    Map::from_iter([(USER_ATTRIBUTE.to_string(), env!("CARGO_PKG_VERSION").into())])
 }
 
 fn now() -> String {

@@ -1,8 +1,8 @@
-//! Which point to try next: the Tree-structured Parzen Estimator (Bergstra et al., 2011), as Optuna 5 runs it by default.
+//! The sampler: the Tree-structured Parzen Estimator (Bergstra et al., 2011), with the defaults of Optuna 5.
 //!
-//! Past trials are split into a few good ones and the rest. `l` is the density of the good, `g` of the others, both over all
-//! parameters at once; of 24 points drawn from `l` the one with the largest `l/g` is tried. Running trials count among the
-//! others, so that workers keep away from one another ("constant liar").
+//! Past trials are split into a few good ones and the rest. `l` is the density of the good ones, `g` that of the rest, both over
+//! all parameters at once. Of 24 points drawn from `l`, the one with the largest `l/g` is tried next. Running trials count as
+//! not good, so that workers do not try nearby points ("constant liar").
 
 use super::parzen::Parzen;
 use super::space::{Distribution, Space};
@@ -12,23 +12,23 @@ use serde_json::{Map, Value};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-/// Trials that are drawn evenly before any density is made.
+/// Number of random trials before the first density is fitted.
 pub const STARTUP_TRIALS: usize = 10;
 
-/// Points drawn to choose from.
+/// Number of candidate points.
 pub const CANDIDATES: usize = 24;
 
-/// System attribute in which the worker of a running trial tells others where it will be tried: JSON in parts, numbered.
+/// System attribute with the parameters of a running trial, for other workers: JSON in numbered parts.
 pub const RELATIVE_PARAMETERS: &str = "tpe:relative_params";
 
-/// How many of `observed` trials are good: a tenth, rounded up, at most 25.
+/// Number of good trials among `observed` ones: a tenth, rounded up, at most 25.
 pub fn good_count(observed: usize) -> usize {
     ((0.1 * observed as f64).ceil() as usize).min(25)
 }
 
-/// The `good` best trials and all others, each in the order of their numbers. Complete trials are better than pruned ones,
-/// the larger their value; pruned ones the further they came, then the larger their last value, NaN being the worst. Running
-/// trials are never good; those that failed or wait are left out.
+/// Splits trials into the `good` best ones and the rest, each sorted by number. Complete trials come before pruned ones, by
+/// value. Pruned trials are ranked by their last step, then by its value, NaN being the worst. Running trials are never good;
+/// failed and waiting ones are left out.
 pub fn split<'a>(trials: &[&'a Trial], good: usize) -> (Vec<&'a Trial>, Vec<&'a Trial>) {
     let in_state = |state: State| trials.iter().copied().filter(move |trial| trial.state == state);
     let mut complete: Vec<&Trial> = in_state(State::Complete).collect();
@@ -51,7 +51,7 @@ pub fn split<'a>(trials: &[&'a Trial], good: usize) -> (Vec<&'a Trial>, Vec<&'a 
     (below, above)
 }
 
-/// The density of `trials` over the parameters called `names`; trials that do not have them all are left out.
+/// The density of `trials` over the parameters `names`; trials that lack one of them are left out.
 pub fn density(space: &Space, names: &[&str], trials: &[&Trial]) -> Parzen {
     let distributions: Vec<&Distribution> = names.iter().filter_map(|name| space.get(name)).collect();
     let point = |trial: &&Trial| -> Option<Vec<f64>> {
@@ -66,19 +66,19 @@ pub fn density(space: &Space, names: &[&str], trials: &[&Trial]) -> Parzen {
     Parzen::fit(&distributions, &trials.iter().filter_map(point).collect::<Vec<_>>())
 }
 
-/// Where a running trial will be tried, as far as its worker has said so; nothing of it counts once the trial is finished.
+/// Parameters that the worker of a running trial has published; empty once the trial is finished.
 fn shared_parameters(trial: &Trial) -> Map<String, Value> {
     if trial.state.is_finished() {
         return Map::new();
     }
     let part = |i: usize| trial.system_attributes.get(&format!("{RELATIVE_PARAMETERS}:{i}"))?.as_str();
     let text: String = (0..).map_while(part).collect();
-    // Another worker may be half-way through writing the parts.
+    // The worker may still be writing the parts.
     serde_json::from_str(&text).unwrap_or_default()
 }
 
-/// The next point to try, after `trials`: all parameters that every observed trial has in the same range at once, any other
-/// on its own.
+/// The next point to try, given `trials`. Parameters that all observed trials have in the same range are sampled jointly, each
+/// other parameter by itself.
 pub fn suggest(space: &Space, trials: &[&Trial], stream: &mut RandomStream) -> BTreeMap<String, f64> {
     let observed: Vec<&Trial> = trials.iter().copied().filter(|trial| trial.is_observed()).collect();
     let (single, open): (Vec<_>, Vec<_>) = space.iter().partition(|(_, distribution)| distribution.is_single());
@@ -107,7 +107,7 @@ pub fn suggest(space: &Space, trials: &[&Trial], stream: &mut RandomStream) -> B
     point
 }
 
-/// Of points drawn from `l` the first with the largest `l/g`.
+/// Of candidates drawn from `l`, the first with the largest `l/g`.
 fn best_candidate(l: &Parzen, g: &Parzen, space: &Space, names: &[&str], stream: &mut RandomStream) -> Vec<f64> {
     let mut best: Option<(f64, Vec<f64>)> = None;
     for _ in 0..CANDIDATES {
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn the_better_trials_are_split_off_by_value_then_by_progress() {
+    fn trials_are_ranked_by_value_then_by_progress() {
         let trials = [
             trial(0, State::Complete, Some(0.3), &[]),
             trial(1, State::Pruned, None, &[(0, 0.9)]),
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_running_trial_shares_counts_until_it_is_finished() {
+    fn published_parameters_count_while_the_trial_runs() {
         let space = Space::preset("paper").unwrap();
         let mut running = trial(0, State::Running, None, &[]);
         let text = json!({ "lr": 1e-4, "batch_size": 16 }).to_string();
@@ -170,17 +170,17 @@ mod tests {
         running.parameters.insert("dropout".into(), 0.25);
         let names = ["batch_size", "dropout", "lr"];
         let density_at = |trial: &Trial, x| density(&space, &names, &[trial]).log_density(&[1.0, 0.25, x]);
-        let nobody = density(&space, &names, &[]).log_density(&[1.0, 0.25, 1e-4]);
-        assert!(density_at(&running, 1e-4) > density_at(&running, 3e-5).max(nobody));
+        let prior = density(&space, &names, &[]).log_density(&[1.0, 0.25, 1e-4]);
+        assert!(density_at(&running, 1e-4) > density_at(&running, 3e-5).max(prior));
         running.state = State::Failed;
-        assert_eq!(density_at(&running, 1e-4), nobody);
+        assert_eq!(density_at(&running, 1e-4), prior);
         running.state = State::Running;
         running.system_attributes.remove(&format!("{RELATIVE_PARAMETERS}:1"));
-        assert_eq!(density_at(&running, 1e-4), nobody, "half of it is nothing");
+        assert_eq!(density_at(&running, 1e-4), prior, "an incomplete attribute is ignored");
     }
 
     #[test]
-    fn it_finds_a_peak_that_random_points_rarely_meet() {
+    fn it_finds_a_peak_that_random_points_rarely_find() {
         let space = Space::from_toml(
             "x = { type = \"float\", low = -10, high = 10 }\ny = { type = \"float\", low = 1e-4, high = 1, log = true }\n\
              n = { type = \"int\", low = 1, high = 8 }\nc = { type = \"categorical\", choices = [\"a\", \"b\", \"c\"] }\n\

@@ -1,32 +1,32 @@
-//! One point of the space, and how it went.
+//! A trial: one point of the search space and its result.
 
 use super::space::Distribution;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
-/// What became of a trial; the numbers are those of the journal.
+/// State of a trial, with its number in the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// Somebody works on it, or died working.
+    /// A worker runs it, or was killed while running it.
     Running = 0,
-    /// It has a value.
+    /// Finished with a value.
     Complete = 1,
-    /// Given up before its end.
+    /// Stopped early.
     Pruned = 2,
-    /// It went wrong.
+    /// Failed.
     Failed = 3,
-    /// Somebody wants it tried.
+    /// Queued by a user, not started.
     Waiting = 4,
 }
 
 impl State {
-    /// Of its number.
-    pub fn of(number: u64) -> Option<Self> {
+    /// The state with this number in the journal.
+    pub fn from_number(number: u64) -> Option<Self> {
         use State::{Complete, Failed, Pruned, Running, Waiting};
         [Running, Complete, Pruned, Failed, Waiting].into_iter().find(|&state| state as u64 == number)
     }
 
-    /// Whether nothing about it changes any more.
+    /// Whether the trial has ended.
     pub fn is_finished(self) -> bool {
         matches!(self, State::Complete | State::Pruned | State::Failed)
     }
@@ -35,28 +35,28 @@ impl State {
 /// A trial of a study.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trial {
-    /// In the order of the study, from 0.
+    /// Position in its study, from 0.
     pub number: usize,
-    /// In the order of the journal, from 0, over all its studies.
+    /// Position in the journal over all studies, from 0.
     pub id: usize,
-    /// What became of it.
+    /// Its state.
     pub state: State,
-    /// Its value, when it is complete.
+    /// Its value, once it is complete.
     pub value: Option<f64>,
-    /// Where it is tried: numbers as they are, choices by their index.
+    /// Parameters by name: numbers as they are, choices by their index.
     pub parameters: BTreeMap<String, f64>,
-    /// Where each parameter came from.
+    /// The range of each parameter.
     pub distributions: BTreeMap<String, Distribution>,
-    /// Values on the way, by step; may be NaN.
+    /// Intermediate values by step; may be NaN.
     pub intermediate: BTreeMap<u64, f64>,
-    /// What its worker says about it.
+    /// User attributes, set by its worker.
     pub user_attributes: Map<String, Value>,
-    /// What its sampler says about it.
+    /// System attributes, set by its sampler.
     pub system_attributes: Map<String, Value>,
 }
 
 impl Trial {
-    /// A trial of which nothing is known yet.
+    /// A trial without parameters, values or attributes.
     pub fn new(number: usize, id: usize, state: State) -> Self {
         Trial {
             number,
@@ -71,14 +71,14 @@ impl Trial {
         }
     }
 
-    /// Where it is tried, choices as what they are.
+    /// Parameters by name, choices by their value.
     pub fn values(&self) -> BTreeMap<String, Value> {
         let value =
             |(name, &number): (&String, &f64)| Some((name.clone(), self.distributions.get(name)?.to_value(number)));
         self.parameters.iter().filter_map(value).collect()
     }
 
-    /// Whether the sampler learns from its result: it has one, or was given up.
+    /// Whether the sampler uses it: it is complete or pruned.
     pub fn is_observed(&self) -> bool {
         matches!(self.state, State::Complete | State::Pruned)
     }

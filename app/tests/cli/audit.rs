@@ -4,14 +4,14 @@ use crate::test_dir::{CLIP, TestDir, model};
 use serde_json::Value;
 
 #[test]
-fn an_audit_of_both_small_models_passes_and_counts_parameters() {
+fn small_models_pass_and_their_parameters_are_counted() {
     let dir = TestDir::new("audit-batch");
     let json: Value =
         serde_json::from_str(&dir.does("audit --arch lstm-sa-h3 --arch reslstm-sa-h2-2vectors --json")).unwrap();
     assert_eq!((&json["passes"], &json["bounds"]["dual"]), (&Value::from(true), &Value::from(1e-12)));
     let models = json["models"].as_array().unwrap();
     assert_eq!(models.len(), 2);
-    // 4·3·(46 + 3 + 2) + 3 + 2·3 + 8·(3 + 1); the audit's elements are these and the 9 frames of 46 inputs.
+    // 4·3·(46 + 3 + 2) + 3 + 2·3 + 8·(3 + 1); the audit also has 9 frames of 46 inputs.
     assert_eq!(models[0]["parameters"], 653);
     for model in models {
         let tensors = model["tensors"].as_array().unwrap();
@@ -26,7 +26,7 @@ fn an_audit_of_both_small_models_passes_and_counts_parameters() {
     }
     let table = dir.does("audit --arch lstm-sa-h1 --seed 3 --per direction");
     assert!(table.contains("lstm.weight_hh_l0") && table.contains("attention_vector"), "{table}");
-    assert_eq!(table.matches("  ok").count(), 11, "ten tensors, the input among them, and the total: {table}");
+    assert_eq!(table.matches("  ok").count(), 11, "ten tensors including the input, and the total: {table}");
 }
 
 #[test]
@@ -35,7 +35,7 @@ fn a_trained_model_is_audited_on_a_clip() {
     let line = format!("audit --model {} --audio {CLIP}", model());
     let predicted: Value = serde_json::from_str(&dir.does(&format!("{line} --json"))).unwrap();
     assert_eq!((predicted["passes"].as_bool(), predicted["models"].as_array().unwrap().len()), (Some(true), 1));
-    // The predicted class where none is given; another class is another loss.
+    // The default is the predicted class; another class gives another loss.
     let what = predicted["models"][0]["what"].as_str().unwrap().to_string();
     let other = if what.contains("as angry") { "calm" } else { "angry" };
     let json: Value = serde_json::from_str(&dir.does(&format!("{line} --label {other} --json"))).unwrap();
@@ -56,9 +56,9 @@ fn a_trained_model_is_audited_on_a_clip() {
 }
 
 #[test]
-fn what_exceeds_a_bound_is_named_and_the_exit_code_says_so() {
-    // A clip scored as the least likely class by weights with one enormous bias: the loss is 3e12, and differences of it lose all the
-    // digits of gradients of order 1. Dual numbers do not.
+fn an_exceeded_bound_is_reported_with_exit_code_1() {
+    // With one enormous bias, the loss of another class is 3e12: finite differences lose all digits of gradients of order 1, dual
+    // numbers do not.
     let dir = TestDir::new("audit-exceeds");
     let mut bytes = dir.read(model());
     let header = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
@@ -93,7 +93,7 @@ fn gradient_flow_is_printed_and_drawn() {
     {
         assert!(svg.contains(text), "{text}");
     }
-    // The name of the picture may be left out; LSTM-SA has one LSTM and nothing to cut.
+    // The picture has a default name; LSTM-SA has one LSTM and no residual connection.
     dir.does(&format!("audit --audio {CLIP} --arch lstm-sa-h3 --flow"));
     assert!(!String::from_utf8(dir.read("gradient-flow.svg")).unwrap().contains("LSTM2"));
     dir.refuses_saying(&format!("{} --flow flow.svg/x.svg", line.replace(" --flow flow.svg", "")), &["flow.svg/x.svg"]);

@@ -1,14 +1,14 @@
-//! Bad input: each with exit code 1 and a message that names the file, what was expected and what was found; nothing is
-//! lost, and nothing trained before it is noticed.
+//! Bad input: exit code 1, and a message with the file, what was expected and what was found. No file is lost, and no training
+//! starts before the check.
 
 use crate::test_dir::{CLIP, SMALL, TestDir, model, tone, wav};
 use reslstm::matrix::Matrix;
 use reslstm_cli::corpus::npy;
 
-/// Sixteen-bit stereo silence: data for files that are wrong in another way.
+/// Silence, as data for files with another fault.
 static SILENCE: [u8; 40_000] = [0; 40_000];
 
-/// Recordings that are none, by name, with what is said of them.
+/// Broken recordings: name, bytes, expected message.
 fn broken_recordings() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let good = wav(1, 1, 16_000, 16, &tone(16_000, 0.5));
     let mut floats = vec![0u8; 40_000];
@@ -29,7 +29,7 @@ fn broken_recordings() -> Vec<(&'static str, Vec<u8>, &'static str)> {
 }
 
 #[test]
-fn broken_recordings_are_each_named_with_their_fault() {
+fn each_broken_recording_is_named_with_its_fault() {
     let (dir, model) = (TestDir::new("broken-audio"), model());
     let broken = broken_recordings();
     for (name, bytes, _) in &broken {
@@ -46,21 +46,21 @@ fn broken_recordings_are_each_named_with_their_fault() {
     assert!(ran.stdout.lines().count() == 2 && ran.stdout.contains("\nin/good.wav,"), "{}", ran.stdout);
     dir.refuses_saying("features in -o out", &[&count]);
     assert_eq!(dir.list("out"), ["good.npy"]);
-    // A model is not trained on what is left of a corpus.
+    // No model is trained on the rest of a broken corpus.
     dir.write("corpus.csv", "path,label,speaker\nin/good.wav,a,x\nin/nan.wav,b,y\nin/text.wav,b,z\n");
     let train = format!("train corpus.csv -o m.safetensors --all {SMALL}");
-    dir.refuses_saying(&train, &["found 2 of 3 that cannot", "in/nan.wav: ", "in/text.wav: expected a WAV file"]);
+    dir.refuses_saying(&train, &["found 2 of 3 that are not", "in/nan.wav: ", "in/text.wav: expected a WAV file"]);
     assert!(!dir.path("m.safetensors").exists());
 }
 
 #[test]
-fn folders_that_are_no_corpus() {
+fn folders_that_are_not_a_corpus_are_refused() {
     let dir = TestDir::new("broken-folders");
     std::fs::create_dir(dir.path("empty")).unwrap();
     let clip = dir.read(CLIP);
     for (data, name, problem) in [
         ("emotion", "03-01-09-01-01-01-01.wav", "field `emotion`: expected 01 to 08"),
-        ("named", "take-1.wav", "describe any other corpus by a manifest .csv"),
+        ("named", "take-1.wav", "describe another corpus by a manifest .csv"),
     ] {
         dir.write(&format!("{data}/{name}"), &clip);
         dir.write(&format!("{data}/03-01-05-01-01-01-02.wav"), &clip);
@@ -76,7 +76,7 @@ fn folders_that_are_no_corpus() {
 }
 
 #[test]
-fn manifests_that_do_not_hold_what_they_must() {
+fn invalid_manifests_are_refused() {
     let dir = TestDir::new("broken-manifests");
     for n in 1..=4 {
         dir.write(&format!("{n}.wav"), wav(1, 1, 16_000, 16, &tone(16_000, 0.3 + 0.1 * f64::from(n))));
@@ -100,7 +100,7 @@ fn manifests_that_do_not_hold_what_they_must() {
         dir.refuses_saying(&format!("cv corpus.csv -o out {SMALL}"), &["error: corpus.csv: ", problem]);
     }
     assert!(!dir.path("out").exists());
-    // Enough speakers, but one clip to learn from.
+    // Enough speakers, but a single training clip.
     dir.write("corpus.csv", "path,label,speaker\n1.wav,a,x\n2.wav,b,y\n3.wav,b,z\n");
     let line = format!("cv corpus.csv -o out --folds loso {SMALL}");
     dir.refuses_saying(&line, &["expected at least two clips to train on, got 1"]);
@@ -111,7 +111,7 @@ fn manifests_that_do_not_hold_what_they_must() {
 }
 
 #[test]
-fn features_that_do_not_fit_the_model() {
+fn features_that_do_not_fit_the_model_are_refused() {
     let (dir, model) = (TestDir::new("broken-features"), model());
     let mut nan = Matrix::zeros(5, 46);
     nan[(2, 3)] = f32::NAN;
@@ -134,7 +134,7 @@ fn features_that_do_not_fit_the_model() {
 }
 
 #[test]
-fn model_files_that_are_none() {
+fn invalid_model_files_are_refused() {
     let (dir, model) = (TestDir::new("broken-models"), model());
     let good = dir.read(model);
     let mut not_finite = good.clone();
@@ -165,7 +165,7 @@ fn model_files_that_are_none() {
     for line in ["info none.safetensors", "predict --model none.safetensors x.wav", "eval none.safetensors ../speech"] {
         dir.refuses_saying(line, &["error: none.safetensors: No such file"]);
     }
-    // Whatever bit is wrong, an answer or a refusal.
+    // A damaged byte leads to an answer or an error, never to a crash.
     for at in (0..good.len()).step_by(good.len() / 40) {
         let mut damaged = good.clone();
         damaged[at] ^= 0x55;
@@ -175,7 +175,7 @@ fn model_files_that_are_none() {
 }
 
 #[test]
-fn a_model_is_scored_on_its_own_kind_of_data_alone() {
+fn eval_refuses_other_labels_and_sample_rates() {
     let (dir, model) = (TestDir::new("eval-refuses"), model());
     for n in 1..=2 {
         dir.write(&format!("{n}.wav"), wav(1, 1, 16_000, 16, &tone(16_000, 0.5)));
@@ -183,19 +183,22 @@ fn a_model_is_scored_on_its_own_kind_of_data_alone() {
     dir.write("corpus.csv", "path,label,speaker\n1.wav,a,x\n2.wav,b,y\n");
     dir.refuses_saying(&format!("eval {model} corpus.csv"), &["corpus.csv: expected the model's labels neutral, calm"]);
     dir.write("rate/03-01-05-01-01-01-02.wav", dir.read("1.wav"));
-    dir.refuses_saying(&format!("eval {model} rate"), &["rate: expected recordings at 48000 Hz", "got 16000 Hz"]);
+    dir.refuses_saying(
+        &format!("eval {model} rate"),
+        &["rate: expected recordings at the model's 48000 Hz", "got 16000 Hz"],
+    );
 }
 
-/// Every output is tried before its work: with a corpus that would fail later, the output is what is complained about.
+/// Outputs are checked before the work: with a corpus that would fail later, the error is about the output.
 #[test]
-fn outputs_that_cannot_be_written_are_noticed_before_the_work() {
+fn unwritable_outputs_are_refused_before_the_work() {
     let dir = TestDir::new("outputs");
     dir.write("file", "mine");
     dir.write("taken/notes.txt", "mine");
     dir.write("model.safetensors", "mine");
     dir.write("corpus.csv", "path,label,speaker\nbroken.wav,a,x\nbroken2.wav,b,y\nbroken3.wav,b,z\n");
     for name in ["broken.wav", "broken2.wav", "broken3.wav"] {
-        dir.write(name, "not read before the output is known to be good");
+        dir.write(name, "not read before the output is checked");
     }
     for (line, parts) in [
         ("train corpus.csv -o model.safetensors --all", ["model.safetensors: ", "the file exists already"]),

@@ -4,7 +4,7 @@ use crate::test_dir::{SMALL, TestDir};
 use serde_json::Value;
 
 #[test]
-fn eval_scores_speakers_the_model_has_not_heard() {
+fn eval_scores_speakers_that_are_new_to_the_model() {
     let dir = TestDir::new("eval");
     dir.does(&format!("cv ../speech -o cv --folds 1,3 {SMALL}"));
     for (at, fold) in [(0, 1), (1, 3)] {

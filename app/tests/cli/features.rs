@@ -4,7 +4,7 @@ use crate::test_dir::{CLIP, SPEECH_CLIPS, TestDir, tone, wav};
 use reslstm_cli::corpus::{find_audio, npy};
 
 #[test]
-fn features_keep_folders_and_csv_holds_the_numbers_of_npy() {
+fn features_keep_folders_and_csv_has_the_same_numbers_as_npy() {
     let dir = TestDir::new("features");
     dir.does("features ../speech -o npy");
     dir.does("features ../speech -o csv --format csv");
@@ -25,7 +25,7 @@ fn features_keep_folders_and_csv_holds_the_numbers_of_npy() {
 }
 
 #[test]
-fn features_are_written_over_only_when_asked() {
+fn feature_files_are_overwritten_only_with_force() {
     let dir = TestDir::new("features-force");
     dir.write("out/03-01-05-01-01-01-02.npy", "mine");
     let line = format!("features {CLIP} -o out");
@@ -36,7 +36,7 @@ fn features_are_written_over_only_when_asked() {
 }
 
 #[test]
-fn a_broken_recording_is_named_and_the_others_are_done() {
+fn a_broken_recording_is_reported_and_the_others_are_written() {
     let dir = TestDir::new("features-broken");
     for name in ["in/a.wav", "in/deep/c.wav"] {
         dir.write(name, wav(1, 1, 16_000, 16, &tone(16_000, 0.5)));
@@ -50,7 +50,7 @@ fn a_broken_recording_is_named_and_the_others_are_done() {
 }
 
 #[test]
-fn two_recordings_never_become_one_file() {
+fn two_recordings_are_never_written_to_one_file() {
     let dir = TestDir::new("features-clash");
     for name in ["x/a.wav", "y/a.wav"] {
         dir.write(name, wav(1, 1, 16_000, 16, &tone(16_000, 0.5)));

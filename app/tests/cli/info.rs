@@ -4,7 +4,7 @@ use crate::test_dir::{TestDir, model};
 use serde_json::Value;
 
 #[test]
-fn info_shows_what_a_file_holds() {
+fn info_shows_architecture_labels_metadata_and_tensors() {
     let (dir, model) = (TestDir::new("info"), model());
     let text = dir.does(&format!("info {model}"));
     assert!(text.starts_with("reslstm-sa-h4: ") && text.contains("labels: neutral, calm, happy"), "{text}");

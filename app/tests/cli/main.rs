@@ -1,5 +1,5 @@
-//! The command as its users meet it: run as a process, judged by its exit code, its output and the files it leaves. One file per
-//! command; `bad_input` and `resume` go through several.
+//! End-to-end tests of the command: exit code, output and files of a process. One file per command; `bad_input` and `resume` test
+//! several commands.
 
 mod audit;
 mod bad_input;
@@ -12,6 +12,7 @@ mod features;
 mod figure;
 mod help;
 mod info;
+mod man;
 mod nested;
 mod paper;
 mod predict;

@@ -9,7 +9,8 @@ use serde_json::Value;
 
 const RAVDESS: [&str; 8] = ["neutral", "calm", "happy", "sad", "angry", "fear", "disgust", "surprised"];
 
-/// One object a line, each checked: labels in class order, probabilities that add up to 1, the label of the largest.
+/// Parses one JSON object per line and checks it: labels in class order, probabilities sum to 1, the label is that of the
+/// largest.
 fn predictions(stdout: &str) -> Vec<Value> {
     let check = |line: &str| {
         let value: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"));
@@ -29,7 +30,7 @@ fn probabilities(prediction: &Value) -> Vec<f64> {
 }
 
 #[test]
-fn the_same_clip_is_the_same_emotion_however_it_is_given() {
+fn a_clip_its_features_and_stdin_give_the_same_prediction() {
     let (dir, model) = (TestDir::new("predict"), model());
     dir.does(&format!("features {CLIP} -o f"));
     let npy = "f/03-01-05-01-01-01-02.npy";
@@ -38,7 +39,7 @@ fn the_same_clip_is_the_same_emotion_however_it_is_given() {
     assert_eq!(all.len(), 2 + 15);
     assert_eq!((&all[0]["file"], &all[1]["file"]), (&CLIP.into(), &npy.into()));
     assert_eq!(all[0]["probabilities"], all[1]["probabilities"], "audio and its features");
-    let again = all[2..].iter().find(|prediction| prediction["file"] == CLIP).expect("as found in its folder");
+    let again = all[2..].iter().find(|prediction| prediction["file"] == CLIP).expect("the clip in its folder");
     assert_eq!(again, &all[0]);
 
     let mut piped = assert_cmd::Command::from_std(dir.command(&format!("predict --model {model} --json -")));
@@ -48,7 +49,7 @@ fn the_same_clip_is_the_same_emotion_however_it_is_given() {
 }
 
 #[test]
-fn text_and_csv_say_what_json_says() {
+fn text_and_csv_agree_with_json() {
     let (dir, model) = (TestDir::new("predict-formats"), model());
     let prediction = &predictions(&dir.does(&format!("predict --model {model} --json {CLIP}")))[0];
     let label = prediction["label"].as_str().unwrap();
@@ -65,7 +66,7 @@ fn text_and_csv_say_what_json_says() {
 }
 
 #[test]
-fn a_long_recording_is_labelled_over_time() {
+fn a_long_recording_is_predicted_in_windows() {
     let (dir, model) = (TestDir::new("predict-windows"), model());
     dir.write("long.wav", wav(1, 1, 48_000, 16, &tone(48_000, 4.5)));
     let windows = predictions(&dir.does(&format!("predict --model {model} --json --window 3 --step 1 long.wav")));
@@ -87,7 +88,7 @@ fn a_long_recording_is_labelled_over_time() {
 }
 
 #[test]
-fn another_sample_rate_is_resampled_and_said_so() {
+fn another_sample_rate_is_resampled_with_a_note() {
     let (dir, model) = (TestDir::new("predict-rates"), model());
     for (name, rate) in [("a.wav", 8_000), ("b.wav", 8_000), ("c.wav", 44_100)] {
         dir.write(name, wav(1, 1, rate, 16, &tone(rate, 1.0)));
@@ -101,7 +102,7 @@ fn another_sample_rate_is_resampled_and_said_so() {
 }
 
 #[test]
-fn the_bundled_weights_know_ravdesss_emotions_and_their_licence() {
+fn the_bundled_weights_have_ravdess_labels_and_licence() {
     let dir = TestDir::new("bundled");
     let predicted = predictions(&dir.does(&format!("predict --json {CLIP}")));
     assert_eq!(predicted[0]["file"], CLIP);
@@ -114,7 +115,7 @@ fn the_bundled_weights_know_ravdesss_emotions_and_their_licence() {
     assert_eq!((&info["arch"], &info["parameters"]), (&"reslstm-sa-h64".into(), &62_368.into()));
     assert_eq!(info["labels"], serde_json::json!(RAVDESS));
     assert!(info["metadata"]["temperature"].as_f64().unwrap() > 1.0, "its probabilities are calibrated");
-    // What it reads of a frame, as the help says, gives what the recording gives.
+    // Features of the model's feature set give the same prediction as the recording.
     dir.does(&format!("features {CLIP} --inputs pitch -o f"));
     let of_features = predictions(&dir.does("predict --json f/03-01-05-01-01-01-02.npy"));
     assert_eq!(of_features[0]["probabilities"], predicted[0]["probabilities"]);
@@ -128,7 +129,7 @@ fn the_bundled_weights_know_ravdesss_emotions_and_their_licence() {
 #[test]
 fn a_state_dict_from_pytorch_takes_features_and_refuses_audio() {
     let (dir, model) = (TestDir::new("state-dict"), model());
-    // What torch.save_file(model.state_dict()) leaves: the same tensors, batch norm's count of batches, no metadata.
+    // As torch.save_file(model.state_dict()) writes it: the same tensors, batch norm's count of batches, no metadata.
     let bytes = dir.read(model);
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
     let mut dict: Vec<_> = tensors.tensors();
@@ -160,7 +161,7 @@ fn a_state_dict_from_pytorch_takes_features_and_refuses_audio() {
 
 #[cfg(unix)]
 #[test]
-fn a_reader_that_has_seen_enough_is_no_error() {
+fn a_closed_pipe_is_not_an_error() {
     let (dir, model) = (TestDir::new("pipe"), model());
     let lines =
         [format!("predict --csv --model {model} ../speech"), format!("info {model}"), "completions bash".into()];

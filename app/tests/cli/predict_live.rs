@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
 
-/// A clip of the shared corpus as a recorder sends it.
+/// A clip of the shared corpus as raw samples from a recorder.
 fn raw(dir: &TestDir) -> Vec<u8> {
     let samples = Recording::from_wav(&dir.read(CLIP)).unwrap().samples;
     samples.iter().flat_map(|sample| ((sample * 32_768.0) as i16).to_le_bytes()).collect()
@@ -30,13 +30,13 @@ fn probabilities(line: &Value) -> Vec<f64> {
     line["probabilities"].as_object().unwrap().values().map(|p| p.as_f64().unwrap()).collect()
 }
 
-fn furthest(a: &Value, b: &Value) -> f64 {
+fn largest_difference(a: &Value, b: &Value) -> f64 {
     let pairs = probabilities(a).into_iter().zip(probabilities(b));
     pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
 }
 
 #[test]
-fn a_line_for_every_frame_the_last_as_the_whole_file() {
+fn each_frame_gives_a_line_and_the_last_agrees_with_the_whole_file() {
     let (dir, model) = (TestDir::new("live"), model());
     let bytes = raw(&dir);
     for (model, tolerance) in [(format!("--model {model}"), 0.05), (String::new(), 0.2)] {
@@ -48,10 +48,10 @@ fn a_line_for_every_frame_the_last_as_the_whole_file() {
         }
         let whole: Value = serde_json::from_str(&dir.does(&format!("predict {model} --json {CLIP}"))).unwrap();
         let last = live.last().unwrap();
-        let distance = furthest(last, &whole);
+        let distance = largest_difference(last, &whole);
         assert!(distance < tolerance, "off by {distance}: {last}, the whole file: {whole}");
     }
-    // It is the library's live predictor.
+    // The same numbers as from the library's live predictor.
     let mut library = LivePredictor::new(&ModelFile::from_bytes(&dir.read(model)).unwrap()).unwrap();
     library.push(&Recording::from_wav(&dir.read(CLIP)).unwrap().samples).unwrap();
     let expected = library.finish().unwrap().pop().unwrap().prediction;
@@ -63,7 +63,7 @@ fn a_line_for_every_frame_the_last_as_the_whole_file() {
 }
 
 #[test]
-fn a_line_every_step_and_one_at_the_end() {
+fn lines_come_once_per_step_and_at_the_end() {
     let (dir, model) = (TestDir::new("live-steps"), model());
     let sound = tone(48_000, 2.6);
     let line = format!("predict --model {model} --live --step 1");
@@ -83,7 +83,7 @@ fn a_line_every_step_and_one_at_the_end() {
 }
 
 #[test]
-fn half_a_sample_at_the_end_is_left_out() {
+fn half_a_sample_at_the_end_is_ignored() {
     let (dir, model) = (TestDir::new("live-odd"), model());
     let line = format!("predict --model {model} --live --json");
     let mut sound = tone(48_000, 0.5);
@@ -102,18 +102,18 @@ fn another_rate_is_resampled() {
     let live = lines(&piped(&dir, &format!("{line} --rate 16000"), tone(16_000, 2.0)));
     assert_eq!(live.len(), 1 + 2 * 48_000 / 2048);
     let whole: Value = serde_json::from_str(&dir.does(&format!("predict --model {model} --json tone.wav"))).unwrap();
-    assert!(furthest(live.last().unwrap(), &whole) < 0.02, "{live:?} {whole}");
+    assert!(largest_difference(live.last().unwrap(), &whole) < 0.02, "{live:?} {whole}");
     let same = piped(&dir, &format!("{line} --rate 48000"), tone(48_000, 1.0));
     assert_eq!(same.stdout, piped(&dir, &line, tone(48_000, 1.0)).stdout);
 }
 
 #[test]
-fn what_is_no_raw_sound_is_refused() {
+fn input_that_is_not_raw_sound_is_refused() {
     let (dir, model) = (TestDir::new("live-refusals"), model());
     let line = format!("predict --model {model} --live");
     for (bytes, problem) in [
-        (Vec::new(), "got an end after 0 bytes (pipe a recorder in"),
-        (dir.read(CLIP), "expected raw 16-bit samples, got a WAV file (take its header off"),
+        (Vec::new(), "but stdin ended after 0 bytes (pipe in a recorder"),
+        (dir.read(CLIP), "expected raw 16-bit samples, got a WAV file (remove its header"),
         (b"fLaC\0\0\0\x22 and so on".to_vec(), "got a FLAC file"),
     ] {
         let ran = piped(&dir, &line, bytes);
@@ -125,12 +125,12 @@ fn what_is_no_raw_sound_is_refused() {
     for line in [format!("{line} {CLIP}"), format!("{line} --window 1"), format!("predict --rate 16000 {CLIP}")] {
         assert_eq!(dir.run(&line).code, 2, "{line}");
     }
-    assert_eq!(dir.run(&format!("predict --step 1 {CLIP}")).code, 2, "a step of what?");
+    assert_eq!(dir.run(&format!("predict --step 1 {CLIP}")).code, 2, "--step needs --window or --live");
 }
 
 #[cfg(unix)]
 #[test]
-fn lines_come_while_sound_arrives_and_ctrl_c_ends_it() {
+fn lines_come_while_sound_arrives_and_ctrl_c_ends_the_command() {
     let (dir, model) = (TestDir::new("live-ctrl-c"), model());
     for signal in ["INT", "TERM"] {
         let line = format!("predict --model {model} --live");
@@ -148,7 +148,7 @@ fn lines_come_while_sound_arrives_and_ctrl_c_ends_it() {
         let sent = std::process::Command::new("kill").args([format!("-{signal}"), child.id().to_string()]).status();
         assert!(sent.unwrap().success());
         let rest: Vec<String> = out.map(Result::unwrap).collect();
-        assert!(rest.len() == 1 && rest[0].starts_with("   0.98 s: "), "the frame that was begun: {rest:?}");
+        assert!(rest.len() == 1 && rest[0].starts_with("   0.98 s: "), "the last, incomplete frame: {rest:?}");
         let ran = Ran::of(&line, child.wait_with_output().unwrap());
         assert_eq!((ran.code, ran.stderr.as_str()), (0, "\nstopped\n"));
         drop(stdin);
@@ -157,7 +157,7 @@ fn lines_come_while_sound_arrives_and_ctrl_c_ends_it() {
 
 #[cfg(unix)]
 #[test]
-fn a_reader_that_has_seen_enough_ends_it() {
+fn a_closed_pipe_ends_the_command() {
     let (dir, model) = (TestDir::new("live-pipe"), model());
     for format in ["", "--csv", "--json"] {
         let line = format!("predict --model {model} --live {format}");
@@ -165,7 +165,7 @@ fn a_reader_that_has_seen_enough_ends_it() {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         drop(child.stdout.take());
         let mut stdin = child.stdin.take().unwrap();
-        // Until nobody takes it any more.
+        // Until the command has ended.
         let sound = tone(48_000, 0.5);
         while stdin.write_all(&sound).is_ok() {}
         let ran = Ran::of(&line, child.wait_with_output().unwrap());
@@ -174,7 +174,7 @@ fn a_reader_that_has_seen_enough_ends_it() {
 }
 
 #[test]
-fn eval_scores_what_is_said_at_the_end() {
+fn eval_live_scores_the_last_prediction_of_each_recording() {
     let dir = TestDir::new("eval-live");
     dir.does(&format!("train ../speech -o m.safetensors --folds 1 {SMALL}"));
     let score = |line: &str| -> Value {
@@ -186,7 +186,7 @@ fn eval_scores_what_is_said_at_the_end() {
     let live = score("eval m.safetensors ../speech --json --live");
     assert_eq!((&whole["live"], &live["live"]), (&false.into(), &true.into()));
     assert_eq!((&whole["clips"], &whole["speakers"]), (&live["clips"], &live["speakers"]));
-    // Rows are the same clips; counted is what predict --live says of each of them.
+    // The counts are those of the last live prediction of each clip.
     let actor = live["speakers"][0].as_str().unwrap();
     let mut counts = vec![vec![0u64; 8]; 8];
     for speaker in live["speakers"].as_array().unwrap() {

@@ -4,7 +4,7 @@ use crate::test_dir::TestDir;
 use reslstm_cli::corpus::find_audio;
 
 #[test]
-fn a_synthetic_corpus_is_the_same_every_time_and_another_with_another_seed() {
+fn a_synthetic_corpus_depends_on_the_seed_alone() {
     let dir = TestDir::new("synth");
     let line = "--speakers 2 --statements 1 --repetitions 1";
     dir.does(&format!("synth a {line}"));
@@ -22,7 +22,7 @@ fn a_synthetic_corpus_is_the_same_every_time_and_another_with_another_seed() {
 }
 
 #[test]
-fn a_synthetic_corpus_is_not_mixed_with_anything() {
+fn a_synthetic_corpus_goes_into_an_empty_folder_only() {
     let dir = TestDir::new("synth-refuses");
     dir.write("full/mine.wav", "mine");
     dir.refuses_saying("synth full", &["full: expected a new or empty folder, but it holds files"]);

@@ -1,4 +1,4 @@
-//! A folder for each test, beside a synthetic corpus that all of them share, and the command run in it.
+//! One folder per test, next to a synthetic corpus that all tests share, and the command run in it.
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -6,13 +6,13 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-/// A model small enough to be trained in no time.
+/// Settings of a model that trains in moments.
 pub const SMALL: &str = "--arch reslstm-sa-h4 --epochs 3";
 
-/// `../speech` from every test directory: six speakers, fifteen clips each.
+/// Clips in `../speech`, seen from a test directory: six speakers, fifteen clips each.
 pub const SPEECH_CLIPS: usize = 90;
 
-/// Where a test works. Paths in its command lines are relative to it.
+/// The working directory of a test. Paths in command lines are relative to it.
 pub struct TestDir {
     folder: PathBuf,
 }
@@ -20,7 +20,7 @@ pub struct TestDir {
 impl TestDir {
     /// An empty folder of this name.
     pub fn new(name: &str) -> Self {
-        let folder = project_root().join(name);
+        let folder = test_dirs().join(name);
         std::fs::create_dir(&folder).unwrap();
         TestDir { folder }
     }
@@ -37,7 +37,7 @@ impl TestDir {
         serde_json::from_slice(&self.read(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
-    /// Writes a file, and the folders on the way to it.
+    /// Writes a file, and creates its parent folders.
     pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
         std::fs::create_dir_all(self.path(name).parent().unwrap()).unwrap();
         std::fs::write(self.path(name), bytes).unwrap();
@@ -58,7 +58,7 @@ impl TestDir {
         command
     }
 
-    /// Started and left running.
+    /// Starts the command without waiting for it.
     pub fn start(&self, line: &str) -> Child {
         self.command(line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
@@ -67,8 +67,9 @@ impl TestDir {
         Ran::of(line, self.command(line).output().unwrap())
     }
 
-    /// Starts `line` (told how often it was killed) and kills it, again and again, letting it live `longer` times as long every time, so that it
-    /// ends: at first before anything is written, at last in the midst of it. How often it was killed before it ended well.
+    /// Starts `line` (given the number of kills so far) and kills it, repeatedly, after a time that grows by the factor
+    /// `longer`, until it ends by itself. The first kills come before anything is written, later ones in the middle of the
+    /// work. Returns the number of kills.
     pub fn kill_until_it_ends(&self, longer: f64, line: impl Fn(usize) -> String) -> usize {
         let mut wait = Duration::from_millis(5);
         for kills in 0.. {
@@ -86,17 +87,17 @@ impl TestDir {
             }
             wait = wait.mul_f64(longer);
         }
-        unreachable!("it ends sooner than numbers do")
+        unreachable!("the time to run grows until the command ends")
     }
 
-    /// Runs what must succeed; its stdout.
+    /// Runs a command that must succeed; returns its stdout.
     pub fn does(&self, line: &str) -> String {
         let ran = self.run(line);
         assert_eq!(ran.code, 0, "{line}\n{}", ran.stderr);
         ran.stdout
     }
 
-    /// Runs what must be refused with exit code 1 and nothing on stdout; its stderr.
+    /// Runs a command that must fail with exit code 1 and an empty stdout; returns its stderr.
     pub fn refuses(&self, line: &str) -> String {
         let ran = self.run(line);
         assert_eq!((ran.code, ran.stdout.as_str()), (1, ""), "{line}\n{}", ran.stderr);
@@ -104,7 +105,7 @@ impl TestDir {
         ran.stderr
     }
 
-    /// [`refuses`](Self::refuses), and every one of `parts` must stand in what it says.
+    /// [`refuses`](Self::refuses), with every one of `parts` in the message.
     pub fn refuses_saying(&self, line: &str, parts: &[&str]) {
         let message = self.refuses(line);
         for part in parts {
@@ -113,7 +114,7 @@ impl TestDir {
     }
 }
 
-/// A process that ended.
+/// Output of a process that ended.
 #[derive(Debug)]
 pub struct Ran {
     pub code: i32,
@@ -122,7 +123,7 @@ pub struct Ran {
 }
 
 impl Ran {
-    /// Whatever the line, the program did not panic, and drew nothing for a terminal that is not there.
+    /// Checks what holds for every command line: no panic, and no control characters without a terminal.
     pub fn of(line: &str, output: Output) -> Self {
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         let code = output.status.code().unwrap_or_else(|| panic!("{line}: {}", output.status));
@@ -135,32 +136,32 @@ impl Ran {
 
 fn bare_command(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_reslstm"));
-    // The cache of whoever runs the tests is left alone, and does not hide what is computed.
-    command.current_dir(folder).env("XDG_CACHE_HOME", house_path().join("cache")).env_remove("HOME");
+    // A cache of its own: the user's cache is not touched, and does not replace computations.
+    command.current_dir(folder).env("XDG_CACHE_HOME", test_dirs_path().join("cache")).env_remove("HOME");
     command
 }
 
-fn house_path() -> PathBuf {
+fn test_dirs_path() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("cli")
 }
 
-/// The folder of all rooms, emptied of what an earlier run left, with the corpus in it.
-fn project_root() -> &'static Path {
-    static HOUSE: OnceLock<PathBuf> = OnceLock::new();
-    HOUSE.get_or_init(|| {
-        let house = house_path();
-        if house.exists() {
-            std::fs::remove_dir_all(&house).unwrap();
+/// The folder of all test directories with the shared corpus. Files of earlier runs are removed.
+fn test_dirs() -> &'static Path {
+    static TEST_DIRS: OnceLock<PathBuf> = OnceLock::new();
+    TEST_DIRS.get_or_init(|| {
+        let root = test_dirs_path();
+        if root.exists() {
+            std::fs::remove_dir_all(&root).unwrap();
         }
-        std::fs::create_dir_all(&house).unwrap();
+        std::fs::create_dir_all(&root).unwrap();
         let line = "synth speech --speakers 6 --statements 1 --repetitions 1";
-        let made = bare_command(&house).args(line.split(' ')).output().unwrap();
+        let made = bare_command(&root).args(line.split(' ')).output().unwrap();
         assert!(made.status.success(), "{made:?}");
-        house
+        root
     })
 }
 
-/// A small model of fold 0 of the shared corpus, trained once: its path from any test directory.
+/// Path, from any test directory, of a small model of fold 0 of the shared corpus; trained once.
 pub fn model() -> &'static str {
     static MODEL: OnceLock<()> = OnceLock::new();
     MODEL.get_or_init(|| {
@@ -173,7 +174,7 @@ pub fn model() -> &'static str {
 /// A clip of the shared corpus.
 pub const CLIP: &str = "../speech/Actor_02/03-01-05-01-01-01-02.wav";
 
-/// A WAV file: format tag (1 integers, 3 floats), channels, bits a sample, and the samples' bytes.
+/// A WAV file from its format tag (1 integers, 3 floats), channels, sample rate in Hz, bits per sample, and the samples' bytes.
 pub fn wav(tag: u16, channels: u16, rate: u32, bits: u16, data: &[u8]) -> Vec<u8> {
     let frame = channels * bits / 8;
     let mut bytes = b"RIFF".to_vec();

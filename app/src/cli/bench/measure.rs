@@ -1,4 +1,4 @@
-//! What takes how long.
+//! Time measurements of training and prediction.
 
 use crate::synth;
 use reslstm::audio::{FrontEnd, Recording, write_wav16};
@@ -15,14 +15,14 @@ use serde::Serialize;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-/// Features a frame, frames of a clip in the mean, and classes: RAVDESS's.
+/// Features per frame, mean frames per clip, and classes, as in RAVDESS.
 const INPUTS: usize = 46;
 const FRAMES: usize = 87;
 const CLASSES: usize = 8;
-/// How long a figure is measured.
+/// Time for each measurement.
 const BUDGET: Duration = Duration::from_millis(500);
 
-/// Seconds of the fastest of the calls of `work` that begin within `budget`, after one to warm up.
+/// Time of the fastest call of `work`, seconds. Calls are repeated for `budget`, after one to warm up.
 pub fn fastest(budget: Duration, mut work: impl FnMut()) -> f64 {
     let start = Instant::now();
     work();
@@ -35,28 +35,29 @@ pub fn fastest(budget: Duration, mut work: impl FnMut()) -> f64 {
     fastest
 }
 
-/// What some training took.
+/// Time of a training.
 pub struct Training {
     arch: Architecture,
-    /// Frames, and how long they took.
+    /// Number of frames.
     pub frames: usize,
+    /// Their training time, seconds.
     pub seconds: f64,
 }
 
 impl Training {
-    /// One step on a batch.
+    /// Measures one step on a batch.
     pub fn step(arch: Architecture, batch: usize) -> Self {
         let mut work = Work::new(arch, batch);
         let all: Vec<usize> = (0..batch).collect();
         Training { arch, frames: work.frames(), seconds: fastest(BUDGET, || work.train(&all, batch)) }
     }
 
-    /// One pass over `clips`, in a random order.
+    /// Measures one pass over `clips` clips, in random order.
     pub fn epoch(arch: Architecture, batch: usize, clips: usize) -> Self {
         let mut work = Work::new(arch, clips);
         let mut order: Vec<usize> = (0..clips).collect();
         rng::RandomStream::new(0, "order", 0).shuffle(&mut order);
-        // The memory is there after a few of the clips: no need to warm up on thousands.
+        // Memory is allocated after a few clips: no need to warm up on thousands.
         work.train(&order[..clips.min(100)], batch);
         let (frames, start) = (work.frames(), Instant::now());
         work.train(&order, batch);
@@ -69,15 +70,15 @@ impl Training {
         Training { arch, frames, seconds }
     }
 
-    /// Counted are the products of the LSTMs: a frame's multiply-adds forward and twice as many backward (for the weights,
-    /// and for what is below), two operations each. What else a step does takes time alone.
+    /// Speed of the LSTMs' products, GFLOP/s. Per frame these are the multiply-adds of the forward pass and twice as many
+    /// backward (for the weights and for the input), two operations each. Other work of a step counts as time only.
     pub fn gflops(&self) -> f64 {
         let forward = self.arch.multiply_adds(INPUTS);
         (3 * 2 * forward * self.frames) as f64 / self.seconds / 1e9
     }
 }
 
-/// A model of the paper's inputs before any training.
+/// An untrained model with the paper's inputs.
 fn untrained(arch: Architecture) -> Model<f32> {
     Model::init(arch, INPUTS, CLASSES, &mut rng::RandomStream::new(0, "init", 0))
 }
@@ -96,8 +97,7 @@ struct Work {
 impl Work {
     fn new(arch: Architecture, clips: usize) -> Self {
         let model = untrained(arch);
-        // As many clips in memory as there are to be, but the same few over and over: drawing them would take longer than
-        // training on them.
+        // The full number of clips in memory, but copies of a few: drawing them all would take longer than training on them.
         let few: Vec<_> = (0..clips.min(48)).map(|n| features(FRAMES - 12 + n % 24, n)).collect();
         Work {
             examples: (0..clips).map(|n| Example { frames: few[n % few.len()].clone(), label: n % CLASSES }).collect(),
@@ -123,33 +123,33 @@ impl Work {
     }
 }
 
-/// Random features `[frames,D]`, number `index`.
+/// Random features `[frames,D]`, seeded by `index`.
 fn features(frames: usize, index: usize) -> Matrix<f32> {
     let mut stream = rng::RandomStream::new(0, "features", index as u64);
     Matrix::from_vec(frames, INPUTS, (0..frames * INPUTS).map(|_| stream.normal() as f32).collect())
 }
 
-/// What a trained model takes in use.
+/// Time of predictions.
 #[derive(Clone, Debug, Serialize)]
 pub struct Inference {
-    /// Features of a clip to probabilities, µs.
+    /// From features of a clip to probabilities, µs.
     pub clip_us: f64,
-    /// Features of a frame to probabilities, µs.
+    /// From features of one frame to probabilities, µs.
     pub frame_us: f64,
-    /// Samples of a frame to probabilities, µs.
+    /// From samples of one frame to probabilities, µs.
     pub live_frame_us: f64,
-    /// Features of a second of sound, ms.
+    /// From one second of sound to features, ms.
     pub features_ms: f64,
-    /// How long the WAV sounds, s.
+    /// Duration of the WAV file, s.
     pub wav_seconds: f64,
-    /// Its bytes to probabilities, ms.
+    /// From its bytes to probabilities, ms.
     pub wav_ms: f64,
-    /// The same from the bytes of the model on, ms.
+    /// The same, reading the model from its bytes first, ms.
     pub load_ms: f64,
 }
 
 impl Inference {
-    /// Of features by a model of the paper's inputs, of sound by the model that is in `bundled`.
+    /// Measures prediction from features by an untrained model, and from sound by the model in `bundled`.
     pub fn measure(arch: Architecture, bundled: &[u8]) -> Result<Self> {
         let model = untrained(arch);
         let file = ModelFile::from_bytes(bundled)?;
@@ -161,7 +161,7 @@ impl Inference {
         let seconds = samples.len() as f64 / f64::from(synth::SAMPLE_RATE);
         let clip = features(FRAMES, 0);
 
-        // Checked once: what follows is the same again and again.
+        // Errors are handled here once: the measurements repeat the same calls.
         of_features.predict_features(&clip)?;
         predictor.predict_recording(&Recording::from_wav(&wav)?)?;
         let ok = "as before";

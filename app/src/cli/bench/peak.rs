@@ -1,4 +1,4 @@
-//! The peak of a core: multiply-adds that wait neither for memory nor for each other.
+//! Peak speed of a core: independent multiply-adds on registers.
 
 use super::measure::fastest;
 use reslstm::kernels::lanes::{LANES, Lanes};
@@ -6,15 +6,15 @@ use reslstm::kernels::{Level, simd};
 use std::hint::black_box;
 use std::time::Duration;
 
-/// Multiply-adds to each sum in a round, so many that beginning and end do not count.
+/// Multiply-adds per sum and round, enough for start and end not to matter.
 const DEPTH: usize = 100_000;
 
-/// GFLOP/s of `f32` on this thread, a multiply-add being two of them. Not by the product kernel, which has to load what it
-/// multiplies: by sums that stay in registers, as do the factors.
+/// Peak speed for `f32` on this thread, GFLOP/s; a multiply-add counts as two operations. Sums and factors stay in registers,
+/// unlike in the product kernel, which loads its factors.
 pub fn multiply_adds() -> f64 {
     let mut sums = 0;
     let seconds = fastest(Duration::from_millis(300), || {
-        // Twelve registers of sums, more than a core has multiply-adds under way.
+        // Twelve registers of sums, more than the multiply-adds that a core has in flight.
         sums = simd!(|level| match level {
             Level::Avx512 => round::<6, 2>(level),
             Level::Avx2 => round::<6, 1>(level),
@@ -24,7 +24,7 @@ pub fn multiply_adds() -> f64 {
     (2 * sums * LANES * DEPTH) as f64 / seconds / 1e9
 }
 
-/// Multiplies and adds `DEPTH` times to `R·V` vectors of sums, and says how many they are.
+/// Multiplies and adds `DEPTH` times to `R·V` vectors of sums; returns `R·V`.
 #[inline(always)]
 #[allow(clippy::needless_range_loop)] // the shape that the compiler keeps in registers
 fn round<const R: usize, const V: usize>(level: Level) -> usize {

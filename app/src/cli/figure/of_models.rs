@@ -1,12 +1,12 @@
 //! Figures of a model or a clip: `figure signal-flow`, `figure augmentation`, `figure pca`.
 
-use super::super::eval::{Acquaintance, check_fit, described};
+use super::super::eval::{SpeakerOverlap, check_fit, require_metadata};
 use super::super::options::{self, all_cores};
 use super::super::predict::{model_file, read_input};
 use super::super::source::{Found, Licensed};
 use super::super::{Done, Outcome, clip};
 use super::Output;
-use crate::corpus::condition::heard;
+use crate::corpus::condition::apply_condition;
 use crate::report::augmentation::{self, AugmentedClip};
 use crate::report::embeddings::{self, Embeddings};
 use crate::report::{Figure, signal_flow};
@@ -115,7 +115,7 @@ fn augmented_clips(recording: &Recording, augment: &Augment, seed: u64) -> Resul
     let speeds = augment.other_speeds();
     let ends = [speeds.first(), speeds.last()].into_iter().flatten().take(speeds.len());
     for &condition in ends.chain(&augment.conditions) {
-        let heard = heard(condition, recording.clone())?;
+        let heard = apply_condition(condition, recording.clone())?;
         let features = normaliser.apply(&front_end.features(&heard.samples)?)?;
         clips.push(AugmentedClip { name: condition.to_string(), features });
     }
@@ -168,7 +168,7 @@ impl Pca {
         self.output.check()?;
         let file = model_file(self.model.as_deref())?;
         let name = self.model.as_ref().map_or("the bundled weights".into(), |path| path.display().to_string());
-        let metadata = described(&file).map_err(|error| error.at(name))?;
+        let metadata = require_metadata(&file).map_err(|error| error.at(name))?;
         let data = Found::open(&self.data)?.load(metadata.features.clone(), self.cache.as_deref(), all_cores())?;
         check_fit(metadata, &data).map_err(|error| error.at(self.data.display()))?;
         let drawing = draw_embeddings(&file, metadata, &data).map_err(|error| error.at(self.data.display()))?;
@@ -179,14 +179,14 @@ impl Pca {
 
 /// Draws the clips of the model's test speakers, or all clips if it has none in the data.
 pub fn draw_embeddings(file: &ModelFile, metadata: &Metadata, data: &Licensed) -> Result<Figure> {
-    let acquaintance = Acquaintance::of(metadata, data);
-    let chosen = acquaintance.clips(metadata, data);
+    let overlap = SpeakerOverlap::between(metadata, data);
+    let chosen = overlap.clips(metadata, data);
     let clips: Vec<&Clip> = chosen.iter().map(|&clip| &data.dataset().clips()[clip]).collect();
-    let whose = match acquaintance {
-        Acquaintance::Fold(fold) => format!("of the test speakers of fold {fold}"),
-        Acquaintance::Everybody => "it was trained on".into(),
-        Acquaintance::Namesakes => "of speakers whose names it was trained on".into(),
-        Acquaintance::Strangers => "of speakers it was not trained on".into(),
+    let whose = match overlap {
+        SpeakerOverlap::Fold(fold) => format!("of the test speakers of fold {fold}"),
+        SpeakerOverlap::All => "it was trained on".into(),
+        SpeakerOverlap::SameNames => "of speakers whose names it was trained on".into(),
+        SpeakerOverlap::None => "of speakers it was not trained on".into(),
     };
     let title = format!("{}: {} clips {whose}", file.model().architecture(), clips.len());
     let normaliser = Normaliser::new(metadata.mean.clone(), metadata.std.clone())?;

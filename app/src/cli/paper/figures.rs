@@ -1,6 +1,6 @@
 //! The figures of a folder of cross-validations, in `DIR/figures`: the paper's Fig. 3 to 5 of every row, and more.
 
-use super::super::eval::described;
+use super::super::eval::require_metadata;
 use super::super::figure::of_models::{MOST_FRAMES, draw_embeddings, draw_signal_flow};
 use super::super::figure::of_results::{
     draw_confusion, draw_groups, draw_learning_curves, draw_parameters, draw_seeds,
@@ -46,7 +46,7 @@ pub fn draw_model(out: &Path, row: &str, split: &Split, data: &Licensed) -> Resu
     let file = model_path(&out.join(row), 0, split.fold());
     let draw = || {
         let model = ModelFile::from_bytes(&files::read(&file)?)?;
-        write(&path("pca")?, &draw_embeddings(&model, described(&model)?, data)?)?;
+        write(&path("pca")?, &draw_embeddings(&model, require_metadata(&model)?, data)?)?;
         let clips = data.dataset().clips();
         let mut tested = data.dataset().clips_of(split.test()).into_iter().map(|clip| &clips[clip]);
         match tested.find(|clip| clip.features.rows() <= MOST_FRAMES) {

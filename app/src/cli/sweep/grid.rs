@@ -1,6 +1,6 @@
 //! `GRID.toml`: the settings of `cv`, each with one value or a list of them.
 
-use crate::sweep::plan::MOST_JOBS;
+use crate::sweep::plan::MAX_JOBS;
 use anyhow::Context;
 use reslstm::data::folds::FoldPlan;
 use reslstm::error::{Error, Kind, Result};
@@ -79,8 +79,8 @@ impl File {
         cross(&mut rows, "seed", self.seed, |recipe, value| recipe.seed = value)?;
         let rows: Vec<Settings> = rows.into_iter().map(Recipe::check).collect::<Result<_>>()?;
         let runs = self.runs.unwrap_or(1);
-        if !(1..=MOST_JOBS / rows.len()).contains(&runs) {
-            let problem = format!("runs: expected 1 to {} for {} rows, got {runs}", MOST_JOBS / rows.len(), rows.len());
+        if !(1..=MAX_JOBS / rows.len()).contains(&runs) {
+            let problem = format!("runs: expected 1 to {} for {} rows, got {runs}", MAX_JOBS / rows.len(), rows.len());
             return Err(Error::new(Kind::Settings, problem));
         }
         let folds = self.folds.map_or(Ok(FoldPlan::all()), |Axis(values)| {
@@ -119,8 +119,8 @@ fn cross<T: Clone + PartialEq + Serialize>(
     if let Some(twice) = (1..values.len()).find(|&n| values[..n].contains(&values[n])) {
         return wrong(format!("{name}: expected every value once, got {} twice", serde_json::json!(values[twice])));
     }
-    if rows.len() * values.len() > MOST_JOBS {
-        return wrong(format!("{name}: expected at most {MOST_JOBS} rows, got {}", rows.len() * values.len()));
+    if rows.len() * values.len() > MAX_JOBS {
+        return wrong(format!("{name}: expected at most {MAX_JOBS} rows, got {}", rows.len() * values.len()));
     }
     let with = |row: &Recipe, value: &T| {
         let mut row = row.clone();

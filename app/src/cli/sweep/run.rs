@@ -51,7 +51,7 @@ impl Run {
         interrupt::stop_flag(); // before anything can be interrupted
         let threads = self.threads.map_or_else(all_cores, usize::from);
         let folder = Folder::<Identity>::open(&self.dir)?;
-        let jobs: Vec<&Training> = shard.of(&folder.plan().jobs).collect();
+        let jobs: Vec<&Training> = shard.select(&folder.plan().jobs).collect();
         let left = jobs.iter().filter(|job| !folder.result_path(job).exists()).count();
         let done = jobs.len() - left;
         let plan = folder.plan().fingerprint();

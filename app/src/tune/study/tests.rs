@@ -18,18 +18,18 @@ fn x(claim: &Claim) -> f64 {
     claim.parameters["x"].as_f64().unwrap()
 }
 
-/// Three folds, as a trial of ours reports them.
+/// A trial that reports three folds.
 fn work(study: &Study, claim: &Claim) -> Result<Ending> {
     for step in 0..3 {
         let value = -x(claim).abs() - step as f64;
-        if study.report(claim, step, value, ("fold", json!(step)))? == Verdict::GiveUp && step < 2 {
+        if study.report(claim, step, value, ("fold", json!(step)))? == Verdict::Prune && step < 2 {
             return Ok(Ending::Pruned);
         }
     }
     Ok(Ending::Complete(-x(claim).abs()))
 }
 
-/// Everything a journal says of its only study's trials, without who and when.
+/// The trials of a journal's only study, without worker ids and times.
 fn trials(path: &Path) -> Vec<Trial> {
     let mut journal = Journal::open(path, "reader").unwrap();
     journal.replay().unwrap().trials(0).into_iter().cloned().collect()
@@ -41,12 +41,12 @@ fn append(path: &Path, lines: &str) {
 }
 
 #[test]
-fn workers_of_several_processes_make_as_many_trials_as_wanted() {
+fn workers_of_several_processes_make_the_wanted_number_of_trials() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("study.journal");
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        // A study opened twice stands for two processes.
+        // A study opened twice simulates two processes.
         for workers in [1, 2] {
             let (path, stop) = (&path, &stop);
             scope.spawn(move || {
@@ -67,17 +67,17 @@ fn workers_of_several_processes_make_as_many_trials_as_wanted() {
     let (number, value, parameters) = progress.best.unwrap();
     assert_eq!(parameters["x"].as_f64().unwrap(), trials[number].parameters["x"]);
     assert!(trials.iter().filter(|t| t.state == State::Complete).all(|t| t.value.unwrap() <= value));
-    // As many as wanted are there.
+    // No more trials than wanted.
     assert!(open(&path, 40).unwrap().ask().unwrap().is_none());
     assert_eq!(open(&path, 41).unwrap().ask().unwrap().unwrap().number, 40);
 }
 
-/// The lines of a journal, without who and when.
+/// The lines of a journal, without worker ids and times.
 fn lines(path: &Path) -> Vec<Value> {
     let read = |line: &str| {
         let mut line: Value = serde_json::from_str(line).unwrap();
-        for who_and_when in ["worker_id", "datetime_start", "datetime_complete"] {
-            line.as_object_mut().unwrap().remove(who_and_when);
+        for key in ["worker_id", "datetime_start", "datetime_complete"] {
+            line.as_object_mut().unwrap().remove(key);
         }
         line
     };
@@ -85,7 +85,7 @@ fn lines(path: &Path) -> Vec<Value> {
 }
 
 #[test]
-fn cut_off_after_any_line_a_journal_is_written_to_the_same_end() {
+fn a_journal_cut_off_anywhere_is_completed_to_the_same_lines() {
     let folder = tempfile::tempdir().unwrap();
     let [whole, cut] = ["whole", "cut"].map(|name| folder.path().join(name).join("study.journal"));
     let finish = |path: &Path| {
@@ -106,12 +106,12 @@ fn cut_off_after_any_line_a_journal_is_written_to_the_same_end() {
 }
 
 #[test]
-fn a_search_stopped_anywhere_goes_on_as_it_would_have() {
+fn a_search_stopped_anywhere_ends_with_the_same_trials() {
     let folder = tempfile::tempdir().unwrap();
     let [whole, parts] = ["whole", "parts"].map(|name| folder.path().join(name).join("study.journal"));
     let study = open(&whole, 25).unwrap();
     optimise(&study, 1, &AtomicBool::new(false), |claim| work(&study, claim)).unwrap();
-    // Every worker dies after its third report, wherever that is: between two folds, or before the end is told.
+    // Every worker dies after its third report: between two folds, or before it tells the result.
     loop {
         let (study, reports) = (open(&parts, 25).unwrap(), AtomicUsize::new(0));
         let dying = |claim: &Claim| {
@@ -121,7 +121,7 @@ fn a_search_stopped_anywhere_goes_on_as_it_would_have() {
                 if reports.fetch_add(1, Ordering::Relaxed) == 2 {
                     return Err(Error::new(Kind::Io, "killed"));
                 }
-                if verdict == Verdict::GiveUp && step < 2 {
+                if verdict == Verdict::Prune && step < 2 {
                     return Ok(Ending::Pruned);
                 }
             }
@@ -133,7 +133,7 @@ fn a_search_stopped_anywhere_goes_on_as_it_would_have() {
         }
     }
     assert_eq!(trials(&parts), trials(&whole));
-    // Killed after the end was told, a worker leaves the trial's folder; whoever ends the search removes it.
+    // A worker killed after telling the result leaves the trial's folder; the worker that ends the search removes it.
     let left = parts.with_extension("journal.trials").join("3");
     std::fs::create_dir_all(left).unwrap();
     let study = open(&parts, 25).unwrap();
@@ -142,7 +142,7 @@ fn a_search_stopped_anywhere_goes_on_as_it_would_have() {
 }
 
 #[test]
-fn what_a_dead_worker_left_is_taken_over_and_nothing_else() {
+fn only_trials_of_dead_workers_are_taken_over() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("study.journal");
     let study = open(&path, 4).unwrap();
@@ -152,52 +152,52 @@ fn what_a_dead_worker_left_is_taken_over_and_nothing_else() {
     study.report(&first, 0, 0.5, ("fold", json!(0))).unwrap();
     let parameters = first.parameters.clone();
     drop(first);
-    // A trial of Python's is under way as well: it is not ours to take, and counts.
+    // A running trial of Optuna is not taken over, and counts.
     append(&path, "{\"op_code\":4,\"worker_id\":\"p\",\"study_id\":0,\"datetime_start\":null}\n");
     let other = open(&path, 4).unwrap();
     let again = other.ask().unwrap().unwrap();
     assert_eq!((again.number, &again.parameters, again.reported), (0, &parameters, Some(0)));
     assert_eq!(std::fs::read_to_string(again.folder.join("checkpoint")).unwrap(), "half");
     let new = other.ask().unwrap().unwrap();
-    assert_eq!(new.number, 3, "1 is held, 2 is Python's");
+    assert_eq!(new.number, 3, "1 is held, 2 belongs to Optuna");
     assert!(other.ask().unwrap().is_none());
     // A trial that failed does not count.
     append(&path, "{\"op_code\":6,\"worker_id\":\"p\",\"trial_id\":2,\"state\":3,\"values\":null}\n");
     let next = other.ask().unwrap().unwrap();
     assert_eq!(next.number, 4);
-    // Of two that are left the first is enough.
+    // Of two trials left behind, the first is taken.
     drop((again, new));
     assert_eq!(open(&path, 3).unwrap().ask().unwrap().unwrap().number, 0);
-    assert!(open(&path, 2).unwrap().ask().unwrap().is_none(), "1 and 4 are under way");
+    assert!(open(&path, 2).unwrap().ask().unwrap().is_none(), "1 and 4 are running");
 }
 
 #[test]
-fn what_somebody_wants_tried_comes_first() {
+fn queued_trials_come_first() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("study.journal");
     let study = open(&path, 9).unwrap();
-    let wish = |fixed: &str| {
+    let enqueue = |fixed: &str| {
         let line = "{\"op_code\":4,\"worker_id\":\"p\",\"study_id\":0,\"datetime_start\":null,\"state\":4,\"value\":null,\
                     \"values\":null,\"distributions\":{},\"params\":{},\"user_attrs\":{},\"system_attrs\":{\"fixed_params\":";
         append(&path, &format!("{line}{fixed}}},\"intermediate_values\":{{}}}}\n"));
     };
-    wish("{\"x\": 0.25}");
-    wish("{\"x\": 7.0, \"c\": 8}");
+    enqueue("{\"x\": 0.25}");
+    enqueue("{\"x\": 7.0, \"c\": 8}");
     let [first, second] = [0, 1].map(|_| study.ask().unwrap().unwrap());
     assert_eq!((first.number, x(&first)), (0, 0.25));
     assert_eq!((second.number, &second.parameters["c"]), (1, &json!(8)));
-    assert!((-1.0..=1.0).contains(&x(&second)), "7 cannot be had");
+    assert!((-1.0..=1.0).contains(&x(&second)), "7 is outside the range");
     let trials = trials(&path);
     assert_eq!(trials[0].state, State::Running);
     assert_eq!(trials[0].parameters["x"], 0.25);
     assert_eq!(trials[0].distributions.len(), 2);
-    // It is ours from now on.
+    // From now on it is a trial of this program.
     drop(first);
     assert_eq!(study.ask().unwrap().unwrap().number, 0);
 }
 
 #[test]
-fn a_study_that_cannot_be_gone_on_with_is_named() {
+fn a_study_that_cannot_be_continued_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("study.journal");
     let refused = |line: &str, part: &str| {
@@ -207,10 +207,7 @@ fn a_study_that_cannot_be_gone_on_with_is_named() {
         assert!(error.to_string().contains("study.journal: ") && error.to_string().contains(part), "{error}");
     };
     std::fs::write(&path, "").unwrap();
-    refused(
-        "{\"op_code\":0,\"study_name\":\"a\",\"directions\":[1]}\n",
-        "study 'a': expected one value, to be maximised",
-    );
+    refused("{\"op_code\":0,\"study_name\":\"a\",\"directions\":[1]}\n", "study 'a': expected one value to maximise");
     refused(
         "{\"op_code\":0,\"study_name\":\"b\",\"directions\":[2]}\n",
         "expected one study in the journal, found 2: a, b",
@@ -223,10 +220,11 @@ fn a_study_that_cannot_be_gone_on_with_is_named() {
     );
     let journal = || Journal::open(&path, "us").unwrap();
     let error = Study::open(journal(), Some("b"), search(1), &json!({}), |_| Ok(())).unwrap_err();
-    assert!(error.to_string().contains("study 'b': parameter 'c' of trial 0 is searched as"), "{error}");
-    // What an earlier command searched for is shown to the next one, in a study of its own.
+    assert!(error.to_string().contains("study 'b': parameter 'c' of trial 0 has the range"), "{error}");
+    // The identity that an earlier command stored is shown to the next one.
     let made =
-        Study::open(journal(), Some("c"), search(1), &json!({"seed": 1}), |_| panic!("nobody said anything")).unwrap();
+        Study::open(journal(), Some("c"), search(1), &json!({"seed": 1}), |_| panic!("no identity is stored yet"))
+            .unwrap();
     assert_eq!(made.name(), "c");
     let refuse = |earlier: &Value| Err(Error::new(Kind::Settings, earlier.to_string()));
     let error = Study::open(journal(), Some("c"), search(1), &json!({"seed": 2}), refuse).unwrap_err();
@@ -234,7 +232,7 @@ fn a_study_that_cannot_be_gone_on_with_is_named() {
 }
 
 #[test]
-fn an_error_of_one_worker_ends_all() {
+fn an_error_of_one_worker_stops_all() {
     let folder = tempfile::tempdir().unwrap();
     let study = open(&folder.path().join("study.journal"), 100).unwrap();
     let stop = AtomicBool::new(false);
@@ -244,6 +242,6 @@ fn an_error_of_one_worker_ends_all() {
     });
     assert_eq!(error.unwrap_err().to_string(), "disk full");
     assert!(study.progress().unwrap().running.contains(&3));
-    let error = optimise(&study, 2, &stop, |_| panic!("it was asked to end")).unwrap_err();
+    let error = optimise(&study, 2, &stop, |_| panic!("it was asked to stop")).unwrap_err();
     assert_eq!(error.kind(), Kind::Interrupted);
 }
