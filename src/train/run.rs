@@ -3,7 +3,7 @@
 use super::augment::Augment;
 use super::calibration::fit_temperature;
 use super::metrics::Confusion;
-use super::settings::{Settings, Weights};
+use super::settings::{CheckedSettings, Weights};
 use super::step::Step;
 use super::task::{Scratch, Task, count, evaluate, predict, predict_together, scores};
 use crate::data::batch::{Batch, Example, batches};
@@ -46,7 +46,7 @@ pub struct State {
     pub adam: Adam<f32>,
     /// The best epoch so far; `None` before the first, and where nobody validates.
     pub best: Option<Best>,
-    /// Weights to be averaged, of the epochs that [`Recipe::snapshots`](super::Recipe::snapshots) names.
+    /// Weights to be averaged, of the epochs that [`Settings::snapshots`](super::Settings::snapshots) names.
     pub snapshots: Vec<Model<f32>>,
     /// One record an epoch done.
     pub history: Vec<EpochRecord>,
@@ -54,7 +54,7 @@ pub struct State {
 
 /// A training in progress. Random numbers come from streams named by `seed` and epoch, so [`State`] is all there is to save.
 pub struct Training<'a> {
-    settings: &'a Settings,
+    settings: &'a CheckedSettings,
     task: &'a Task,
     seed: u64,
     state: State,
@@ -102,7 +102,7 @@ pub struct Other {
 
 impl<'a> Training<'a> {
     /// Before the first epoch: weights drawn from `seed`.
-    pub fn new(settings: &'a Settings, task: &'a Task, seed: u64) -> Self {
+    pub fn new(settings: &'a CheckedSettings, task: &'a Task, seed: u64) -> Self {
         let model = Model::init(settings.arch, task.inputs, task.classes, &mut Stream::new(seed, "init", 0));
         let adam = Adam::new(model.parameter_count(), settings.weight_decay);
         Self::resume(
@@ -114,7 +114,7 @@ impl<'a> Training<'a> {
     }
 
     /// Where an earlier one stopped.
-    pub fn resume(settings: &'a Settings, task: &'a Task, seed: u64, state: State) -> Self {
+    pub fn resume(settings: &'a CheckedSettings, task: &'a Task, seed: u64, state: State) -> Self {
         let step = Step::new(&state.model);
         let order = Vec::with_capacity(task.train.len());
         Training { settings, task, seed, state, step, scratch: Scratch::default(), order, heard: Heard::default() }
@@ -242,7 +242,7 @@ fn mean(models: &[Model<f32>]) -> Model<f32> {
 /// What the test clips are taken for by several models, or heard at several speeds, or both: by its name, with how many models
 /// it takes.
 fn together(
-    settings: &Settings,
+    settings: &CheckedSettings,
     task: &Task,
     mean: &Model<f32>,
     snapshots: &[Model<f32>],

@@ -1,7 +1,7 @@
 //! What one training learns from, and is judged by: normalised clips, and who stands on which side.
 
 use super::metrics::Confusion;
-use super::settings::{Protocol, Settings, Validation};
+use super::settings::{CheckedSettings, Protocol, Validation};
 use crate::data::batch::{Batch, Example, batches};
 use crate::data::condition::Condition;
 use crate::data::folds::Split;
@@ -44,7 +44,7 @@ impl Task {
     ///
     /// # Errors
     /// [`Kind::Data`] if a speaker is not in the data, or there are fewer than two clips to train on.
-    pub fn for_split(dataset: &Dataset, split: &Split, settings: &Settings) -> Result<Self> {
+    pub fn for_split(dataset: &Dataset, split: &Split, settings: &CheckedSettings) -> Result<Self> {
         split.check_speakers(&dataset.speakers())?;
         let (train, validation) = match settings.validation {
             Validation::Apart => (dataset.clips_of(split.train()), dataset.clips_of(split.validation())),
@@ -120,7 +120,7 @@ pub struct Scratch {
 /// the batches do not matter, in the published one they do, and have the training's size.
 pub fn scores(
     model: &Model<f32>,
-    settings: &Settings,
+    settings: &CheckedSettings,
     examples: &[Example<f32>],
     clips: &[usize],
     scratch: &mut Scratch,
@@ -147,7 +147,7 @@ pub fn scores(
 /// The class predicted for each of `clips` of `examples`: that of the largest of its [`scores`].
 pub fn predict(
     model: &Model<f32>,
-    settings: &Settings,
+    settings: &CheckedSettings,
     examples: &[Example<f32>],
     clips: &[usize],
     scratch: &mut Scratch,
@@ -184,7 +184,7 @@ pub fn count(predictions: &[usize], examples: &[Example<f32>], clips: &[usize], 
 /// Predicts `clips` of `examples` and counts.
 pub fn evaluate(
     model: &Model<f32>,
-    settings: &Settings,
+    settings: &CheckedSettings,
     examples: &[Example<f32>],
     clips: &[usize],
     scratch: &mut Scratch,

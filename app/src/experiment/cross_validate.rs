@@ -21,7 +21,7 @@ use reslstm::models::{Metadata, Model, ModelFile};
 use reslstm::params::Parameters;
 use reslstm::train::identity::{Identity, first_difference};
 use reslstm::train::run::{EpochRecord, Outcome};
-use reslstm::train::settings::Settings;
+use reslstm::train::settings::CheckedSettings;
 use reslstm::train::task::Task;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -38,7 +38,7 @@ pub struct Execution<'a> {
     /// Set to ask for an end.
     pub stop: &'a AtomicBool,
     /// Hears what happens, and in a training of which settings.
-    pub observe: &'a (dyn Fn(&Settings, Event<'_>) + Sync),
+    pub observe: &'a (dyn Fn(&CheckedSettings, Event<'_>) + Sync),
 }
 
 /// What happens in a cross-validation.
@@ -117,6 +117,16 @@ pub fn check_folder(out: &Path, plan: &Plan, resume: bool) -> Result<()> {
     }
     files::check_writable(&path, Existing::Replace)?;
     refuse_difference(out, |begun| first_difference("", &begun["plan"], &json!(plan)))
+}
+
+/// The plan that a folder was begun with, if it was.
+///
+/// # Errors
+/// [`Kind::Data`] if its `plan.json` cannot be understood; [`Kind::Io`] if it cannot be read.
+pub fn begun_plan(folder: &Path) -> Result<Option<Plan>> {
+    let path = plan_path(folder);
+    let begun = path.exists().then(|| read_json::<Begun>(&path)).transpose()?;
+    Ok(begun.map(|begun| begun.plan))
 }
 
 /// Refuses a folder that is in use.
@@ -282,7 +292,7 @@ pub fn fold_record(split: &Split, outcome: &Outcome) -> FoldRecord {
 /// [`Kind::Model`] if the training left weights that are not finite.
 pub fn model_file(
     source: &TrainingData<'_>,
-    settings: &Settings,
+    settings: &CheckedSettings,
     fold: Option<(usize, &FoldRecord)>,
     task: &Task,
     outcome: Outcome,

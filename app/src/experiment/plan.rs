@@ -3,7 +3,7 @@
 use reslstm::audio::FeatureSettings;
 use reslstm::data::Dataset;
 use reslstm::data::folds::FoldPlan;
-use reslstm::train::Settings;
+use reslstm::train::CheckedSettings;
 use serde::{Deserialize, Serialize};
 
 /// The data of a training, and what a model file says of it.
@@ -25,7 +25,7 @@ pub struct TrainingData<'a> {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     /// Each training.
-    pub settings: Settings,
+    pub settings: CheckedSettings,
     /// Seeds, each a run over all folds.
     pub runs: usize,
     /// Which folds.

@@ -5,7 +5,7 @@ use reslstm::data::folds::Split;
 use reslstm::models::Architecture;
 use reslstm::train::metrics::{Confusion, Spread};
 use reslstm::train::run::{EpochRecord, Other};
-use reslstm::train::settings::{Protocol, Settings};
+use reslstm::train::settings::{CheckedSettings, Protocol};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -71,7 +71,7 @@ pub struct RunResult {
     /// Number of the run, from 0.
     pub run: usize,
     /// What was trained and how.
-    pub settings: Settings,
+    pub settings: CheckedSettings,
     /// Class names in order.
     pub labels: Vec<String>,
     /// Fingerprint of the data.
@@ -109,7 +109,7 @@ impl RunResult {
     /// where every fold does so.
     pub fn pool(
         run: usize,
-        settings: &Settings,
+        settings: &CheckedSettings,
         labels: Vec<String>,
         data: &str,
         parameters: usize,
@@ -229,7 +229,7 @@ pub struct ModelSummary {
     /// Folds of a run, by number.
     pub folds: Vec<usize>,
     /// What was trained and how.
-    pub settings: Settings,
+    pub settings: CheckedSettings,
     /// Fingerprint of the data.
     pub data: String,
     /// Program and version.

@@ -9,7 +9,7 @@ use reslstm::error::{Error, Kind, Result};
 use crate::experiment::Plan;
 use crate::experiment::fit::fit;
 use crate::tune::{Claim, Ending, Space, Study, Verdict};
-use reslstm::train::{Confusion, EpochRecord, Identity, Outcome, Protocol, Recipe, Settings, Task};
+use reslstm::train::{CheckedSettings, Confusion, EpochRecord, Identity, Outcome, Protocol, Settings, Task};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -40,7 +40,7 @@ pub struct StudyIdentity {
 
 impl StudyIdentity {
     /// Of a search around `base`.
-    pub fn new(data: &str, folds: &FoldPlan, base: &Settings, space: &Space) -> Self {
+    pub fn new(data: &str, folds: &FoldPlan, base: &CheckedSettings, space: &Space) -> Self {
         let Value::Object(mut settings) = json!(base) else { unreachable!("settings are an object") };
         for option in space.names().filter_map(option_of) {
             settings.remove(option);
@@ -51,7 +51,7 @@ impl StudyIdentity {
     /// The cross-validation that a trial with these parameters is.
     pub fn plan(&self, parameters: &BTreeMap<String, Value>) -> Result<Plan> {
         let wrong = |error: serde_json::Error| Error::new(Kind::Data, error.to_string()).at("settings of the study");
-        let base: Recipe = serde_json::from_value(Value::Object(self.settings.clone())).map_err(wrong)?;
+        let base: Settings = serde_json::from_value(Value::Object(self.settings.clone())).map_err(wrong)?;
         Ok(Plan { settings: settings(&self.space, &base, parameters)?, runs: 1, folds: self.folds.clone() })
     }
 }
@@ -73,7 +73,7 @@ pub fn caution(protocol: Protocol) -> Option<&'static str> {
 }
 
 /// That every point of the space can be trained with.
-pub fn check_space(space: &Space, base: &Recipe) -> Result<()> {
+pub fn check_space(space: &Space, base: &Settings) -> Result<()> {
     for (name, range) in space.iter() {
         let known = SEARCHED.map(|(name, _)| name).join(", ");
         let unknown = || Error::new(Kind::Settings, format!("parameter '{name}': expected one of {known}"));
@@ -86,7 +86,7 @@ pub fn check_space(space: &Space, base: &Recipe) -> Result<()> {
 }
 
 /// What to train with: `base`, but for the parameters of the space that `parameters` holds.
-pub fn settings(space: &Space, base: &Recipe, parameters: &BTreeMap<String, Value>) -> Result<Settings> {
+pub fn settings(space: &Space, base: &Settings, parameters: &BTreeMap<String, Value>) -> Result<CheckedSettings> {
     let mut recipe = base.clone();
     for (name, value) in space.names().filter_map(|name| Some((name, parameters.get(name)?))) {
         let wrong = |expected: &str| {
@@ -184,7 +184,7 @@ pub struct Objective<'a> {
     /// The data.
     pub source: TrainingData<'a>,
     /// The settings that are not searched.
-    pub base: &'a Recipe,
+    pub base: &'a Settings,
     /// The folds of a trial, in their order.
     pub splits: &'a [Split],
     /// The parameters that are searched.
@@ -240,7 +240,7 @@ impl Objective<'_> {
     }
 
     /// One fold, unless an earlier worker did it.
-    fn fold(&self, claim: &Claim, settings: &Settings, split: &Split) -> Result<FoldResult> {
+    fn fold(&self, claim: &Claim, settings: &CheckedSettings, split: &Split) -> Result<FoldResult> {
         let (fold, trial) = (split.fold(), claim.number);
         let identity = Identity::new(settings, 0, Some(split), self.source.fingerprint);
         let saved = claim.folder.join(format!("fold{fold}.json"));

@@ -210,7 +210,7 @@ fn settings_facts(sheet: &mut Sheet, results: &Results, summary: &ModelSummary) 
         }
     };
     let heard = settings.augment.as_ref().map_or("as recorded".into(), |augment| {
-        let Augment { speeds, conditions, stretch, channel, noise } = augment;
+        let Augment { speeds, conditions, stretch, channel, noise, .. } = augment;
         let conditions: String = conditions.iter().map(|condition| format!("{condition}; ")).collect();
         format!("at speeds {speeds:?}; {conditions}stretched by up to {stretch}, channel {channel}, noise {noise}")
     });

@@ -87,8 +87,8 @@ pub struct Augmentation {
 impl Augmentation {
     pub fn run(self) -> Outcome {
         self.output.check()?;
-        let augment = options::augment(&self.augment)?;
-        augment.check()?;
+        let augment = options::augment(&self.augment).map_err(options::WrongCall)?;
+        augment.check().map_err(options::WrongCall)?;
         let name = self.audio.file_name().unwrap_or_default().to_string_lossy();
         let ways = read_input(&self.audio).and_then(|bytes| ways(&Recording::from_wav(&bytes)?, &augment, self.seed));
         let ways = ways.map_err(|error| error.at(self.audio.display()))?;
