@@ -1,4 +1,4 @@
-//! Commands for people to copy: what gives the same result again.
+//! Commands for people to copy, which repeat a result.
 
 use super::options::{BUILT_IN, PAPER, SETTINGS, all_values, built_in};
 use crate::experiment::Plan;

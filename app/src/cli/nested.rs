@@ -46,8 +46,8 @@ pub struct NestedCommand {
     candidates: PathBuf,
     /// Named settings: paper, voices, anywhere, or a TOML file [default: paper]
     ///
-    /// Named settings, which the candidates change: paper, voices, anywhere (reslstm recipes shows them), or a TOML file of the same
-    /// form [default: paper; with --resume what the candidate was begun with]
+    /// The candidates change them. `reslstm recipes` shows them; a file has the same form. With --resume the default is what a
+    /// candidate was begun with.
     #[arg(long, value_name = "NAME|FILE.toml")]
     recipe: Option<String>,
     /// Standard folds: all, or some as 0,3

@@ -55,8 +55,8 @@ impl ThreadOption {
 pub struct CacheOption {
     /// Folder of the feature cache [default: reslstm in the user's cache folder]
     ///
-    /// Folder of the feature cache [default: reslstm in the user's cache folder, or none where that cannot be written]
-    #[arg(long, value_name = "DIR", verbatim_doc_comment)]
+    /// Where the user's folder cannot be written, features are computed every time.
+    #[arg(long, value_name = "DIR")]
     pub cache: Option<PathBuf>,
 }
 

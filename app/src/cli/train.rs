@@ -31,14 +31,14 @@ pub struct Train {
     output: PathBuf,
     /// Train on all speakers, without a score
     ///
-    /// Train on all speakers, without a score. Weights that would be chosen by validation speakers are those of the last epoch.
+    /// Weights that validation speakers would choose are then those of the last epoch.
     #[arg(long, conflicts_with = "folds")]
     all: bool,
     /// Temperature of the probabilities, with --all
     ///
-    /// Temperature by which the scores are divided before they become probabilities. It is fitted on the validation speakers, and
-    /// with --all no validation speakers remain. `reslstm robustness` prints the mean of those that a cross-validation with the same
-    /// settings and --validation apart fitted.
+    /// Scores are divided by it before they become probabilities. It is fitted on the validation speakers, and with --all no
+    /// validation speakers remain. `reslstm robustness` prints the mean temperature that a cross-validation with the same settings
+    /// and --validation apart fitted.
     #[arg(long, value_name = "T", requires = "all", value_parser = temperature)]
     temperature: Option<f64>,
     /// Print scores and epochs as JSON

@@ -40,7 +40,7 @@ pub struct Tune {
     data: PathBuf,
     /// Journal, new or to be continued
     ///
-    /// Journal, new or to be continued. Unfinished trials are kept in FILE.trials.
+    /// Unfinished trials are kept in FILE.trials.
     #[arg(long, value_name = "FILE")]
     study: PathBuf,
     /// Number of trials in all, with those that exist

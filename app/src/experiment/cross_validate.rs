@@ -33,18 +33,18 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 pub struct Execution<'a> {
     /// Trainings at a time.
     pub threads: usize,
-    /// Go on with what is there.
+    /// Continue earlier work.
     pub resume: bool,
-    /// Set to ask for an end.
+    /// Set to stop.
     pub stop: &'a AtomicBool,
-    /// Hears what happens, and in a training of which settings.
+    /// Receives events, with the settings of their training.
     pub observe: &'a (dyn Fn(&CheckedSettings, Event<'_>) + Sync),
 }
 
-/// What happens in a cross-validation.
+/// An event of a cross-validation.
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
-    /// So many epochs were found done, and take no time.
+    /// This number of epochs was found done.
     Found(usize),
     /// An epoch is done, or read from a checkpoint.
     Epoch,
@@ -55,7 +55,7 @@ pub enum Event<'a> {
 /// Runs plans, each in a folder of its own, and returns the table, which has a row for each. A folder gets the same bytes
 /// as if its plan were run alone.
 ///
-/// Every plan's first run comes before any second one: what is there early says something of all of them.
+/// Every plan's first run comes before any second one, so that early results cover all plans.
 ///
 /// # Errors
 /// [`Kind::Settings`] if a folder holds something already and `resume` is off, or holds another plan; [`Kind::Data`] if the
@@ -148,7 +148,7 @@ fn is_in_use(folder: &Path) -> bool {
     entries.flatten().any(|entry| !files::is_half_written(&entry.path()))
 }
 
-/// Refuses to go on where what the folder was begun with differs; where nothing is begun there is nothing to differ from.
+/// Refuses to continue a folder that was begun differently; a folder that was not begun is accepted.
 fn refuse_difference(out: &Path, difference: impl Fn(&Value) -> Option<String>) -> Result<()> {
     let path = plan_path(out);
     let Some(difference) = path.exists().then(|| read_json(&path)).transpose()?.as_ref().and_then(difference) else {
@@ -269,7 +269,7 @@ impl<'a> Folder<'a> {
     }
 }
 
-/// What is worth keeping of a fold's training.
+/// The record of a fold's training.
 pub fn fold_record(split: &Split, outcome: &Outcome) -> FoldRecord {
     let epochs = Epochs::of(&outcome.history);
     FoldRecord {
@@ -285,8 +285,8 @@ pub fn fold_record(split: &Split, outcome: &Outcome) -> FoldRecord {
     }
 }
 
-/// A trained model with everything its file says. `fold` is the run and record of the fold it was trained on; `None` after
-/// everybody trained.
+/// A trained model with its metadata. `fold` is the run and record of the fold it was trained on; `None` after a training on all
+/// speakers.
 ///
 /// # Errors
 /// [`Kind::Model`] if the training left weights that are not finite.

@@ -1,4 +1,4 @@
-//! What to cross-validate, and on which data.
+//! A cross-validation: its settings, runs and folds, and its data.
 
 use reslstm::audio::FeatureSettings;
 use reslstm::data::Dataset;
@@ -6,7 +6,7 @@ use reslstm::data::folds::FoldPlan;
 use reslstm::train::CheckedSettings;
 use serde::{Deserialize, Serialize};
 
-/// The data of a training, and what a model file says of it.
+/// The data of a training, with what a model file records about it.
 #[derive(Clone, Copy, Debug)]
 pub struct TrainingData<'a> {
     /// Clips, labels, speakers.
@@ -21,12 +21,12 @@ pub struct TrainingData<'a> {
     pub licence: &'a str,
 }
 
-/// What to run.
+/// A cross-validation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
-    /// Each training.
+    /// Of each training.
     pub settings: CheckedSettings,
-    /// Seeds, each a run over all folds.
+    /// Runs over all folds, each with its own seed.
     pub runs: usize,
     /// Which folds.
     pub folds: FoldPlan,

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 /// A model small enough to be trained in no time.
-pub const SMALL: &str = "--arch reslstm-sa-h4 --epochs 3";
+pub const SMALL: &str = "--recipe paper --arch reslstm-sa-h4 --epochs 3";
 
 /// `../speech` from every test directory: six speakers, fifteen clips each.
 pub const SPEECH_CLIPS: usize = 90;
@@ -104,12 +104,23 @@ impl TestDir {
         ran.stderr
     }
 
-    /// [`refuses`](Self::refuses), and every one of `parts` must stand in what it says.
+    /// [`refuses`](Self::refuses), with every one of `parts` in its message.
     pub fn refuses_saying(&self, line: &str, parts: &[&str]) {
-        let message = self.refuses(line);
-        for part in parts {
-            assert!(message.contains(part), "{line}\nexpected `{part}` in: {message}");
-        }
+        assert_contains(line, &self.refuses(line), parts);
+    }
+
+    /// Runs a line whose options or settings are wrong: exit code 2, nothing on stdout, every one of `parts` in the message.
+    pub fn is_wrong_call(&self, line: &str, parts: &[&str]) {
+        let ran = self.run(line);
+        assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{line}\n{}", ran.stderr);
+        assert!(ran.stderr.lines().any(|line| line.starts_with("error: ")), "{line}\n{}", ran.stderr);
+        assert_contains(line, &ran.stderr, parts);
+    }
+}
+
+fn assert_contains(line: &str, message: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(message.contains(part), "{line}\nexpected `{part}` in: {message}");
     }
 }
 

@@ -106,9 +106,9 @@ pub static SETTINGS: [Row; 13] = [
     ),
     row("augment", "NAME|TABLE|FILE", Values::Augment, "Random augmentation: none, voices, anywhere, or a table")
         .more(
-            "Random augmentation of the training clips: none, voices (speeds, stretch and noise), anywhere (voices, plus telephone, \
-             small loudspeaker and white noise), a table such as '{ speeds = [0.9, 1, 1.1], noise = 0.5 }', or a TOML file with the \
-             same fields: speeds, conditions, stretch, channel, noise. A table changes the fields that it has; a name replaces all.",
+            "voices has speeds, stretch and noise; anywhere has these, a telephone, a small loudspeaker and white noise. A table is \
+             written '{ speeds = [0.9, 1, 1.1], noise = 0.5 }' or in a TOML file; its fields are speeds, conditions, stretch, channel \
+             and noise. It changes the fields that it has; a name replaces all.",
         )
         .decides_features(),
     row("seed", "S", Values::Whole, "Seed of all random numbers"),
@@ -118,8 +118,8 @@ pub static SETTINGS: [Row; 13] = [
 pub static PLAN: [Row; 2] = [
     row("folds", "FOLDS", Values::Text(|folds| folds.parse::<FoldPlan>().map(drop)), "Folds: all, 0,3, k=5, loso")
         .more(
-            "Folds: all, some as 0,3, k=5 for other divisions, loso (leave one speaker out), or within=0:4 (the speakers that fold 0 \
-             does not test, in 4 folds).",
+            "All standard folds, some of them, k other divisions, leave one speaker out, or within=0:4: the speakers that fold 0 does \
+             not test, in 4 folds.",
         ),
     row("runs", "N", Values::Whole, "Runs over all folds, each with its own seed"),
 ];
@@ -134,8 +134,8 @@ impl Row {
     pub fn arg(&'static self, default: String, heading: String) -> Arg {
         let arg = Arg::new(self.name).long(self.name).value_name(self.value_name).help(self.help);
         let arg =
-            arg.default_value(default).help_heading(heading).value_parser(self.parser()).allow_hyphen_values(true);
-        if self.more.is_empty() { arg } else { arg.long_help(self.more) }
+            arg.default_value(default).help_heading(heading).value_parser(self.parser()).allow_negative_numbers(true);
+        if self.more.is_empty() { arg } else { arg.long_help(format!("{}\n\n{}", self.help, self.more)) }
     }
 
     fn parser(&'static self) -> ValueParser {

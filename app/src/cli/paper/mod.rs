@@ -62,8 +62,8 @@ pub struct Paper {
     folds: FoldPlan,
     /// Hyper-parameters of each family and protocol [default: those found for this program]
     ///
-    /// TOML file with lr, weight-decay, dropout, t0 and batch in [lstm-sa.strict], [lstm-sa.published], [reslstm-sa.strict] and
-    /// [reslstm-sa.published] [default: app/data/hyperparameters.toml of the sources]
+    /// The file has lr, weight-decay, dropout, t0 and batch in [lstm-sa.strict], [lstm-sa.published], [reslstm-sa.strict] and
+    /// [reslstm-sa.published], as app/data/hyperparameters.toml of the sources.
     #[arg(long, value_name = "FILE.toml")]
     hyperparameters: Option<PathBuf>,
     #[command(flatten)]
