@@ -1,6 +1,6 @@
 //! `nested DATA -o DIR --candidates FILE.toml`
 
-use super::options::{Layers, PAPER, Recipe, WorkOptions, Written, WrongCall, all_values, built_in, wrong_call};
+use super::options::{Begun, Layers, PAPER, Recipe, WorkOptions, Written, WrongCall, built_in, wrong_call};
 use super::source::Found;
 use super::{Done, Outcome, cv, interrupt, progress};
 use crate::experiment::Plan;
@@ -128,27 +128,26 @@ impl NestedCommand {
             return Err(WrongCall(error.advice("for example: [candidates] plain = {}")).into());
         }
         let recipe = self.recipe.as_deref().map_or_else(|| Ok(built_in(PAPER)), Recipe::read).map_err(WrongCall)?;
-        let mut read = Vec::new();
-        let mut new_and_other = (None, false);
+        let (mut read, mut new, mut other_recipe) = (Vec::new(), None, false);
         for (name, own) in candidates {
-            let settings =
-                |base: Layers| candidate_settings(base, &all, own.clone(), &format!("{path}: candidate {name}"));
-            let mut of_recipe = settings(recipe.layers.clone()).map_err(WrongCall)?;
+            let place = format!("{path}: candidate {name}");
+            let over = |base: Layers| candidate_settings(base, &all, &own, &place).map_err(WrongCall);
+            let mut settings = over(recipe.layers.clone())?;
             if self.work.resume && self.recipe.is_none() {
                 match begun_settings(&self.output, folds, &name)? {
                     Some(begun) => {
-                        let mut base = Layers::default();
-                        base.lay(&all_values(&begun)).map_err(WrongCall)?;
-                        let begun = settings(base).map_err(WrongCall)?;
-                        new_and_other.1 |= begun != of_recipe;
-                        of_recipe = begun;
+                        let (begun, mut base) = (Begun::new(self.output.display(), &begun, None), Layers::default());
+                        base.set_all(begun.settings, &|_| begun.place.clone()).map_err(WrongCall)?;
+                        let begun = over(base)?;
+                        other_recipe |= begun != settings;
+                        settings = begun;
                     }
-                    None => new_and_other.0 = Some(name.clone()),
+                    None => new = Some(name.clone()),
                 }
             }
-            read.push(Candidate::new(&name, of_recipe).map_err(|error| WrongCall(error.at(&path)))?);
+            read.push(Candidate::new(&name, settings).map_err(|error| WrongCall(error.at(&path)))?);
         }
-        if let (Some(new), true) = new_and_other {
+        if let Some(new) = new.filter(|_| other_recipe) {
             let problem = format!("candidate {new} is new, and the others were begun with another recipe than {PAPER}");
             return Err(wrong_call(problem, "name their recipe with --recipe").into());
         }
@@ -222,11 +221,11 @@ fn table(nested: &Nested, choices: &[Choice]) -> String {
 }
 
 /// A recipe's settings under those of all candidates, under one's own.
-fn candidate_settings(mut base: Layers, all: &Map<String, Value>, own: Value, place: &str) -> Result<CheckedSettings> {
+fn candidate_settings(mut base: Layers, all: &Map<String, Value>, own: &Value, place: &str) -> Result<CheckedSettings> {
     let Value::Object(own) = own else {
         return Err(Error::new(Kind::Settings, format!("expected a table, got {own}")).at(place));
     };
     base.set_all(all.clone(), &|_| place.into())?;
-    base.set_all(own, &|_| place.into())?;
+    base.set_all(own.clone(), &|_| place.into())?;
     base.settings()
 }

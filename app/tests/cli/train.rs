@@ -123,7 +123,10 @@ fn without_a_recipe_it_trains_by_anywhere_and_says_so_first() {
         "train ../speech -o m.safetensors --resume --dropout 0.3",
         &["settings.dropout was 0.2, now 0.3"],
     );
-    dir.refuses_saying("train ../speech -o m.safetensors --resume --recipe paper", &["settings.arch was "]);
+    dir.refuses_saying(
+        "train ../speech -o m.safetensors --resume --recipe paper",
+        &["a model trained with other settings or data: "],
+    );
     // Settings of a flag that do not go with those of the recipe.
     dir.is_wrong_call(
         "train ../speech -o x.safetensors --weights best",

@@ -205,7 +205,7 @@ fn what_cannot_be_searched_is_refused_before_any_work() {
     dir.is_wrong_call(&line("--trials 1 --runs 2"), &["runs: expected one, got 2"]);
     dir.is_wrong_call(&line("--trials 1 --lr 0.1"), &["--lr: expected no value, as it is searched"]);
     dir.is_wrong_call(
-        &line("--trials 1 --recipe voices"),
+        &line("--trials 1 --recipe voices --t0 1"),
         &["validation: expected apart, got train", "--validation apart"],
     );
     assert!(!dir.path("s.journal").exists());
