@@ -13,7 +13,7 @@ use reslstm::optim::Adam;
 use reslstm::packed::{Packed, Padding};
 use reslstm::params::Parameters;
 use reslstm::rng::RandomStream;
-use reslstm::train::{Recipe, Step, Task, Training};
+use reslstm::train::{Settings, Step, Task, Training};
 use std::hint::black_box;
 use std::time::Duration;
 
@@ -131,7 +131,7 @@ fn epoch(c: &mut Criterion) {
     let multiply_adds = 4 * INPUTS * (INPUTS + INPUTS) + 4 * 64 * (INPUTS + 64);
     group.throughput(Throughput::Elements((3 * 2 * multiply_adds * (0..240).map(frames).sum::<usize>()) as u64));
     for batch in [8, 16, 64] {
-        let settings = Recipe { batch, ..Recipe::default() }.check().expect("valid settings");
+        let settings = Settings::default().with(|it| it.batch = batch).check().expect("valid settings");
         let mut training = Training::new(&settings, &task, 0);
         group.bench_function(BenchmarkId::new("batch", batch), |b| b.iter(|| training.epoch(&|| 0.0).unwrap().loss));
     }

@@ -10,7 +10,7 @@ use reslstm::audio::{FeatureSettings, FrontEnd, Recording};
 use reslstm::data::{Clip, Dataset};
 use reslstm::labels::Labels;
 use reslstm::models::Predictor;
-use reslstm::train::{Recipe, Trainer};
+use reslstm::train::{Settings, Trainer};
 
 const RATE: u32 = 16_000;
 
@@ -46,7 +46,10 @@ fn main() -> reslstm::error::Result<()> {
     }
     let dataset = Dataset::new(Labels::new(vec!["calm".into(), "excited".into()])?, clips)?;
 
-    let settings = Recipe { arch: "reslstm-sa-h8".parse()?, epochs: 20, batch: 4, ..Recipe::default() }.check()?;
+    let mut settings = Settings::default();
+    settings.arch = "reslstm-sa-h8".parse()?;
+    (settings.epochs, settings.batch) = (20, 4);
+    let settings = settings.check()?;
     let model = Trainer::new(&dataset, RATE, &features, &settings)
         .on_epoch(|epoch, record| println!("epoch {:2}: loss {:.3}", epoch + 1, record.loss))
         .train()?;

@@ -70,7 +70,7 @@
 //! use reslstm::audio::{FeatureSettings, FrontEnd};
 //! use reslstm::data::{Clip, Dataset};
 //! use reslstm::labels::Labels;
-//! use reslstm::train::{Recipe, Trainer};
+//! use reslstm::train::{Settings, Trainer};
 //!
 //! # fn main() -> reslstm::error::Result<()> {
 //! # let tone = |step: f32| -> Vec<f32> { (0..8000).map(|n| (step * n as f32).sin()).collect() };
@@ -83,7 +83,7 @@
 //!     clips.push(Clip { name: "a clip".into(), label: *label, speaker: speaker.to_string(), features });
 //! }
 //! let dataset = Dataset::new(Labels::new(vec!["calm".into(), "angry".into()])?, clips)?;
-//! let settings = Recipe { epochs: 2, ..Recipe::default() }.check()?;
+//! let settings = Settings::default().with(|settings| settings.epochs = 2).check()?;
 //! let model = Trainer::new(&dataset, 16_000, &features, &settings).train()?;
 //! let bytes = model.to_bytes(); // a .safetensors file
 //! # assert!(bytes.len() > 100_000);

@@ -1,33 +1,33 @@
-//! How a recording may be heard: as it was made, or as a telephone, a small loudspeaker, noise or another voice would have it. What
-//! each does to samples is with the feature `cli`, in `corpus::condition`.
+//! Recording conditions: as recorded, over a telephone, from a small loudspeaker, in noise, at another speed. The application
+//! applies them to samples, in its `corpus::condition`.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// One way to hear a recording.
+/// The condition in which a recording reaches the model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Condition {
-    /// As it was made.
+    /// Unchanged.
     #[default]
     AsRecorded,
-    /// Played so many times as fast: pitch, formants and tempo together, as if somebody else spoke.
+    /// Played faster (above 1) or slower: pitch, formants and tempo change together, as with another speaker.
     Speed(f64),
-    /// With white noise. It is `snr` decibels below the mean power of the whole recording, pauses included.
+    /// With white noise, `snr` decibels below the mean power of the whole recording, pauses included.
     Noise {
         /// Signal-to-noise ratio, dB.
         snr: f64,
     },
-    /// Sampled 8,000 times a second, so that nothing above 4 kHz is left, and without what is below 300 Hz.
+    /// Band from 300 Hz to 4 kHz, sampled at 8,000 Hz.
     Telephone,
-    /// From a small loudspeaker: what is below 500 Hz falls by 24 dB an octave, what is above 8 kHz by 12 dB.
+    /// From a small loudspeaker: falls by 24 dB per octave below 500 Hz and by 12 dB per octave above 8 kHz.
     SmallSpeaker,
     /// Recorded too loud by 12 dB: cut off at a quarter of its loudest sample.
     Clipped,
 }
 
 impl Condition {
-    /// Those that `reslstm robustness` reports.
+    /// The conditions that `reslstm robustness` reports.
     pub const REPORTED: [Condition; 11] = [
         Condition::AsRecorded,
         Condition::Noise { snr: 20.0 },

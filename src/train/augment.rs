@@ -1,12 +1,12 @@
-//! Augmentation: every epoch hears every clip a little differently, so that what is learned holds for voices never heard.
+//! Random augmentation: in every epoch each training clip is changed a little, so that what is learned holds for other voices.
 //!
-//! | kind    | what is drawn, clip by clip and epoch by epoch                        | what it stands for                    |
-//! |---------|-----------------------------------------------------------------------|---------------------------------------|
-//! | speed   | one of a few playing speeds of the recording, its features made anew   | another speaker: pitch, formants and tempo move together |
-//! | condition | instead of a speed, one of a few other [ways to hear it](Condition)  | a telephone, a small loudspeaker, a noisy room |
-//! | stretch | a factor by which the sequence of frames is made longer or shorter     | the same voice, speaking slower or faster |
-//! | channel | a normal number for every normalised feature, added all through the clip | another vocal tract, another microphone: a filter multiplies spectra, and so adds to MFCC |
-//! | noise   | a random number added to every normalised feature of every frame        | another room, another day              |
+//! | kind      | drawn per clip and epoch                                              | what it imitates                      |
+//! |-----------|-----------------------------------------------------------------------|---------------------------------------|
+//! | speed     | one of a few playing speeds of the recording, its features recomputed  | another speaker: pitch, formants and tempo move together |
+//! | condition | instead of a speed, one of a few other [recording conditions](Condition) | a telephone, a small loudspeaker, a noisy room |
+//! | stretch   | a factor by which the sequence of frames is made longer or shorter     | the same voice, speaking slower or faster |
+//! | channel   | a normal number per normalised feature, added to all frames of the clip | another vocal tract, another microphone: a filter multiplies spectra, and so adds to MFCC |
+//! | noise     | a random number added to every normalised feature of every frame       | another room, another day              |
 //!
 //! Every draw comes from a stream named by seed, epoch and clip: nothing has to be saved, and neither the order of the
 //! clips nor the number of threads changes a draw.
@@ -17,25 +17,26 @@ use crate::matrix::Matrix;
 use crate::rng::RandomStream;
 use serde::{Deserialize, Serialize};
 
-/// What is drawn; the default draws nothing.
+/// What is drawn per clip and epoch; the default changes nothing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[non_exhaustive]
 pub struct Augment {
-    /// Playing speeds, each as likely as the others; 1 is the recording as it is.
+    /// Playing speeds, all equally likely; 1 is the recording as it is.
     pub speeds: Vec<f64>,
-    /// Other conditions, each as likely as a speed; the recording is then played at its own.
+    /// Other recording conditions, each as likely as a speed; the speed is then 1.
     #[serde(skip_serializing_if = "is_default")]
     pub conditions: Vec<Condition>,
     /// The sequence is stretched by a factor between `1 − stretch` and `1 + stretch`.
     pub stretch: f64,
-    /// Standard deviation of what is added to a feature all through a clip, in standard deviations of the feature.
+    /// Standard deviation of the shift of a feature over a whole clip, in standard deviations of the feature.
     #[serde(skip_serializing_if = "is_default")]
     pub channel: f64,
     /// Standard deviation of the noise, in standard deviations of a feature.
     pub noise: f64,
 }
 
-/// Whether a setting may stay unwritten.
+/// Whether a setting has its default value, and is left out of files.
 pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
@@ -50,8 +51,8 @@ impl Augment {
     /// Names of the presets.
     pub const PRESETS: [&'static str; 2] = ["voices", "anywhere"];
 
-    /// A preset by name. `voices`: five speeds from 0.84 to 1.19, stretch 0.2, noise 0.5. `anywhere`: the same, and over a telephone,
-    /// from a small loudspeaker, and in white noise at 20 and 10 dB.
+    /// A preset by name. `voices`: five speeds from 0.84 to 1.19, stretch 0.2, noise 0.5. `anywhere`: the same, plus telephone,
+    /// small loudspeaker, and white noise at 20 and 10 dB.
     pub fn preset(name: &str) -> Option<Self> {
         let voices =
             Augment { speeds: vec![0.84, 0.92, 1.0, 1.09, 1.19], stretch: 0.2, noise: 0.5, ..Augment::default() };
@@ -65,7 +66,7 @@ impl Augment {
         }
     }
 
-    /// Whether every value is in its range.
+    /// Checks that every value is in its range.
     ///
     /// # Errors
     /// [`Kind::Settings`], naming the first that is not.
@@ -97,7 +98,7 @@ impl Augment {
         Ok(())
     }
 
-    /// The speeds other than 1, from the slowest on.
+    /// The speeds other than 1, slowest first.
     pub fn other_speeds(&self) -> Vec<Condition> {
         let mut speeds: Vec<f64> = self.speeds.iter().copied().filter(|&speed| speed != 1.0).collect();
         speeds.sort_by(f64::total_cmp);
@@ -110,15 +111,15 @@ impl Augment {
         [self.other_speeds(), self.conditions.clone()].concat()
     }
 
-    /// One clip as this epoch hears it, into `out`: `heard` gives its normalised features in a condition, `stream` the draws.
+    /// Writes one augmented clip to `out`: `features_in` gives the clip's normalised features in a condition, `stream` the draws.
     pub fn vary<'a>(
         &self,
-        heard: impl FnOnce(Condition) -> &'a Matrix<f32>,
+        features_in: impl FnOnce(Condition) -> &'a Matrix<f32>,
         stream: &mut RandomStream,
         out: &mut Matrix<f32>,
     ) {
         let drawn = stream.below(self.speeds.len() + self.conditions.len());
-        let frames = heard(match self.speeds.get(drawn) {
+        let frames = features_in(match self.speeds.get(drawn) {
             Some(1.0) => Condition::AsRecorded,
             Some(&speed) => Condition::Speed(speed),
             None => self.conditions[drawn - self.speeds.len()],
@@ -206,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn noise_has_the_strength_asked_for() {
+    fn noise_has_the_given_strength() {
         let mut x = Matrix::from_vec(500, 46, vec![3.0; 500 * 46]);
         add_noise(0.5, &mut RandomStream::new(1, "noise", 0), &mut x);
         let n = x.as_slice().len() as f64;
@@ -217,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_channel_is_one_shift_a_column_all_through_the_clip() {
+    fn a_channel_shifts_each_column_by_one_amount_in_all_frames() {
         let frames = Matrix::from_vec(3, 2000, (0..6000).map(|n| (n % 7) as f32).collect());
         let mut x = frames.clone();
         change_channel(0.4, &mut RandomStream::new(1, "channel", 0), &mut x);

@@ -61,15 +61,8 @@ pub fn to_bytes(identity: &Identity, state: &State) -> Vec<u8> {
 /// [`Kind::Model`] if the bytes are not a usable checkpoint; [`Kind::Settings`] if it belongs to another training, naming the
 /// first difference.
 pub fn from_bytes(bytes: &[u8], identity: &Identity, inputs: usize, classes: usize) -> Result<State> {
-    let broken = |problem: String| {
-        Error::new(Kind::Model, format!("not a usable checkpoint: {problem}"))
-            .advice("delete it to start this training again")
-    };
     let tensors = SafeTensors::deserialize(bytes).map_err(|e| broken(e.to_string()))?;
-    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| broken(e.to_string()))?;
-    let header = metadata.metadata().as_ref().and_then(|map| map.get(HEADER));
-    let header = header.ok_or_else(|| broken(format!("its metadata has no '{HEADER}'")))?;
-    let header: Header = serde_json::from_str(header).map_err(|e| broken(e.to_string()))?;
+    let header = header(bytes)?;
     if let Some(difference) = identity.difference(&header.identity) {
         let problem = format!("this checkpoint is from a training with other settings or data: {difference}");
         let advice = "use the settings it was started with, or delete it to start again";
@@ -112,6 +105,26 @@ pub fn from_bytes(bytes: &[u8], identity: &Identity, inputs: usize, classes: usi
     Ok(State { model: current, adam, best, snapshots, history: header.history })
 }
 
+/// The training that a checkpoint is of.
+///
+/// # Errors
+/// [`Kind::Model`] if the bytes are no checkpoint.
+pub fn identity(bytes: &[u8]) -> Result<Identity> {
+    header(bytes).map(|header| header.identity)
+}
+
+fn header(bytes: &[u8]) -> Result<Header> {
+    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| broken(e.to_string()))?;
+    let header = metadata.metadata().as_ref().and_then(|map| map.get(HEADER));
+    let header = header.ok_or_else(|| broken(format!("its metadata has no '{HEADER}'")))?;
+    serde_json::from_str(header).map_err(|e| broken(e.to_string()))
+}
+
+fn broken(problem: String) -> Error {
+    Error::new(Kind::Model, format!("not a usable checkpoint: {problem}"))
+        .advice("delete it to start this training again")
+}
+
 fn le_bytes(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|value| value.to_le_bytes()).collect()
 }
@@ -123,7 +136,7 @@ mod tests {
     use crate::labels::Labels;
     use crate::matrix::Matrix;
     use crate::rng::RandomStream;
-    use crate::train::{Augment, Recipe, Settings, Task, Training, Weights};
+    use crate::train::{Augment, CheckedSettings, Settings, Task, Training, Weights};
 
     /// Four speakers, three classes that differ in the mean of one column.
     fn task() -> Task {
@@ -138,25 +151,25 @@ mod tests {
         let labels = Labels::new(["a", "b", "c"].map(String::from).to_vec()).unwrap();
         let speakers = |names: &[&str]| names.iter().map(ToString::to_string).collect();
         let split = Split::new(0, speakers(&["0", "1"]), speakers(&["2"]), speakers(&["3"])).unwrap();
-        Task::for_split(&Dataset::new(labels, clips).unwrap(), &split, &Recipe::default().check().unwrap()).unwrap()
+        Task::for_split(&Dataset::new(labels, clips).unwrap(), &split, &Settings::default().check().unwrap()).unwrap()
     }
 
-    fn identity(settings: &Settings, run: usize) -> Identity {
+    fn identity(settings: &CheckedSettings, run: usize) -> Identity {
         Identity::new(settings, run, None, "of these clips")
     }
 
     #[test]
     fn a_resumed_training_ends_with_the_same_bits() {
         let arch = "reslstm-sa-h5".parse().unwrap();
-        let plain = Recipe { arch, epochs: 9, batch: 4, t0: 2, ..Recipe::default() };
+        let plain = Settings { arch, epochs: 9, batch: 4, t0: 2, ..Settings::default() };
         let augment = Some(Augment { stretch: 0.2, noise: 0.3, ..Augment::default() });
-        let averaged = Recipe { weights: Weights::Average, augment, ..plain.clone() };
+        let averaged = Settings { weights: Weights::Average, augment, ..plain.clone() };
         for recipe in [plain, averaged] {
             resumed_after_every_epoch(&recipe.check().unwrap());
         }
     }
 
-    fn resumed_after_every_epoch(settings: &Settings) {
+    fn resumed_after_every_epoch(settings: &CheckedSettings) {
         let (task, identity) = (task(), identity(settings, 3));
         let mut whole = Training::new(settings, &task, 3);
         let mut parts = Training::new(settings, &task, 3);
@@ -175,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_foreign_or_broken_checkpoint_is_refused() {
-        let settings = Recipe { arch: "lstm-sa-h2".parse().unwrap(), ..Recipe::default() }.check().unwrap();
+        let settings = Settings { arch: "lstm-sa-h2".parse().unwrap(), ..Settings::default() }.check().unwrap();
         let task = task();
         let (this, other) = (identity(&settings, 3), identity(&settings, 4));
         let bytes = to_bytes(&this, Training::new(&settings, &task, 3).state());

@@ -1,6 +1,6 @@
-//! What a training is of: two of one identity end with the same bytes.
+//! Everything that decides the result of a training: two trainings of one identity end with the same bytes.
 
-use super::settings::Settings;
+use super::settings::CheckedSettings;
 use crate::data::folds::Split;
 use crate::models::Metadata;
 use crate::rng::derive_seed;
@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Identity {
     /// What is trained and how.
-    pub settings: Settings,
+    pub settings: CheckedSettings,
     /// Which of several runs that differ in their random numbers alone, from 0.
     pub run: usize,
     /// Who trains, validates and tests; `None` where everybody trains.
@@ -23,7 +23,7 @@ pub struct Identity {
 
 impl Identity {
     /// Of run number `run` on a fold, or on all speakers.
-    pub fn new(settings: &Settings, run: usize, split: Option<&Split>, data: &str) -> Self {
+    pub fn new(settings: &CheckedSettings, run: usize, split: Option<&Split>, data: &str) -> Self {
         Identity { settings: settings.clone(), run, split: split.cloned(), data: data.into() }
     }
 
@@ -35,7 +35,7 @@ impl Identity {
 
     /// Of the training that left a model; `None` if its file does not say.
     pub fn of_model(metadata: &Metadata) -> Option<Self> {
-        let settings = Settings::of_model(metadata).ok()?;
+        let settings = CheckedSettings::of_model(metadata).ok()?;
         let split = match metadata.fold {
             Some(fold) => {
                 let sides = [&metadata.train_speakers, &metadata.validation_speakers, &metadata.test_speakers];
@@ -69,7 +69,7 @@ pub fn first_difference(path: &str, before: &Value, now: &Value) -> Option<Strin
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::Recipe;
+    use crate::train::Settings;
 
     fn split(test: &str) -> Split {
         let names = |names: &[&str]| names.iter().map(ToString::to_string).collect();
@@ -78,10 +78,10 @@ mod tests {
 
     #[test]
     fn every_part_of_it_counts_and_the_first_is_named() {
-        let settings = Recipe::default().check().unwrap();
+        let settings = Settings::default().check().unwrap();
         let identity = Identity::new(&settings, 0, Some(&split("d")), "0123");
         assert_eq!(identity.difference(&identity.clone()), None);
-        let more = Recipe { epochs: 101, ..Recipe::default() }.check().unwrap();
+        let more = Settings { epochs: 101, ..Settings::default() }.check().unwrap();
         for (earlier, difference) in [
             (Identity::new(&more, 0, Some(&split("d")), "0123"), "settings.epochs was 101, now 100"),
             (Identity::new(&settings, 1, Some(&split("d")), "0123"), "run was 1, now 0"),

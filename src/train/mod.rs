@@ -1,11 +1,11 @@
-//! Training: from a dataset and a recipe to models and scores.
+//! Training: from a dataset and settings to models and scores.
 //!
 //! | file               | what                                                                     |
 //! |--------------------|--------------------------------------------------------------------------|
-//! | [`settings`]       | what a person chooses, checked once                                       |
-//! | [`augment`]        | clips heard differently every epoch                                       |
+//! | [`settings`]       | what to train and how, checked once                                       |
+//! | [`augment`]        | random augmentation of the training clips                                 |
 //! | [`task`]           | one division of the data, normalised; evaluation                          |
-//! | [`identity`]       | what a training is of, compared before it is resumed                      |
+//! | [`identity`]       | everything that decides a training's result, compared before resuming                      |
 //! | [`step`]           | one step: forward, loss, backward, Adam                                    |
 //! | [`run`]            | one training, epoch after epoch                                           |
 //! | [`trainer`]        | one training from data to model file                                      |
@@ -28,7 +28,7 @@ pub use augment::Augment;
 pub use identity::Identity;
 pub use metrics::{Confusion, Spread};
 pub use run::{EpochRecord, Outcome, State, Training};
-pub use settings::{Inputs, Protocol, Recipe, Settings, Validation, Weights};
+pub use settings::{CheckedSettings, Inputs, Protocol, Settings, Validation, Weights};
 pub use step::Step;
 pub use task::{Task, evaluate};
 pub use trainer::{Trainer, TrainingData, model_file};

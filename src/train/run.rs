@@ -3,7 +3,7 @@
 use super::augment::Augment;
 use super::calibration::fit_temperature;
 use super::metrics::Confusion;
-use super::settings::{Settings, Weights};
+use super::settings::{CheckedSettings, Weights};
 use super::step::Step;
 use super::task::{Scratch, Task, count, evaluate, predict, predict_ensemble, scores};
 use crate::data::batch::{Batch, Example, batches};
@@ -47,7 +47,7 @@ pub struct State {
     pub adam: Adam<f32>,
     /// The best epoch so far; `None` before the first epoch and without validation speakers.
     pub best: Option<Best>,
-    /// Weights to be averaged, from the epochs that [`Recipe::snapshots`](super::Recipe::snapshots) names.
+    /// Weights to be averaged, from the epochs that [`Settings::snapshots`](super::Settings::snapshots) names.
     pub snapshots: Vec<Model<f32>>,
     /// One record per finished epoch.
     pub history: Vec<EpochRecord>,
@@ -55,7 +55,7 @@ pub struct State {
 
 /// A training in progress. Random streams are named by `seed` and epoch, so [`State`] is all that must be saved.
 pub struct Training<'a> {
-    settings: &'a Settings,
+    settings: &'a CheckedSettings,
     task: &'a Task,
     seed: u64,
     state: State,
@@ -104,7 +104,7 @@ pub struct PredictorVariant {
 
 impl<'a> Training<'a> {
     /// A new training with weights drawn from `seed`.
-    pub fn new(settings: &'a Settings, task: &'a Task, seed: u64) -> Self {
+    pub fn new(settings: &'a CheckedSettings, task: &'a Task, seed: u64) -> Self {
         let model = Model::init(settings.arch, task.inputs, task.classes, &mut RandomStream::new(seed, "init", 0));
         let adam = Adam::new(model.parameter_count(), settings.weight_decay);
         Self::resume(
@@ -116,7 +116,7 @@ impl<'a> Training<'a> {
     }
 
     /// A training that continues from a saved state.
-    pub fn resume(settings: &'a Settings, task: &'a Task, seed: u64, state: State) -> Self {
+    pub fn resume(settings: &'a CheckedSettings, task: &'a Task, seed: u64, state: State) -> Self {
         let step = Step::new(&state.model);
         let order = Vec::with_capacity(task.train.len());
         let augmented = AugmentedBatch::default();
@@ -257,7 +257,7 @@ fn mean(models: &[Model<f32>]) -> Model<f32> {
 /// Predictions of ensembles: several models, several playback speeds of each clip, or both. Returns each ensemble's name, number
 /// of models and predicted classes.
 fn predict_ensembles(
-    settings: &Settings,
+    settings: &CheckedSettings,
     task: &Task,
     mean: &Model<f32>,
     snapshots: &[Model<f32>],

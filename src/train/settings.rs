@@ -1,4 +1,16 @@
-//! What to train and how: checked once, before any work.
+//! What to train and how: [`Settings`] as a person writes them, [`CheckedSettings`] once every value is within its range.
+//!
+//! ```
+//! use reslstm::train::{Inputs, Settings};
+//!
+//! let settings = Settings::default().with(|settings| {
+//!     settings.epochs = 30;
+//!     settings.inputs = Inputs::Pitch;
+//! });
+//! let checked = settings.check()?;
+//! assert_eq!(checked.epochs, 30);
+//! # Ok::<(), reslstm::error::Error>(())
+//! ```
 
 use super::augment::{Augment, is_default};
 use crate::audio::FeatureSettings;
@@ -11,7 +23,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::str::FromStr;
 
-/// A choice that is written and read by the names in its `ALL`.
+/// Display and `FromStr` of a choice by the names in its `ALL`.
 macro_rules! named {
     ($type:ident, $what:literal) => {
         impl fmt::Display for $type {
@@ -36,20 +48,21 @@ macro_rules! named {
     };
 }
 
-/// How honest a score is.
+/// How training and test speakers are kept apart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
     /// Statistics from the training speakers alone, padding ignored everywhere.
     #[default]
     Strict,
-    /// As the published code: mean and standard deviation of all speakers, padded frames in batch norm and attention, test
-    /// clips in batches of the training size. To compare like with like.
+    /// As in the published code: mean and standard deviation over all speakers, padded frames in batch norm and attention, test
+    /// clips in batches of the training size. For comparisons with published scores.
     Published,
 }
 
 impl Protocol {
-    const ALL: [(&'static str, Protocol); 2] = [("strict", Protocol::Strict), ("published", Protocol::Published)];
+    /// Every choice, with its name.
+    pub const ALL: [(&'static str, Protocol); 2] = [("strict", Protocol::Strict), ("published", Protocol::Published)];
 
     /// Whether padded frames count.
     pub fn padding(self) -> Padding {
@@ -62,7 +75,7 @@ impl Protocol {
 
 named!(Protocol, "protocol");
 
-/// What a model reads of a frame.
+/// The feature set: what a model reads per frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Inputs {
@@ -80,7 +93,8 @@ pub enum Inputs {
 }
 
 impl Inputs {
-    const ALL: [(&'static str, Inputs); 5] = [
+    /// Every choice, with its name.
+    pub const ALL: [(&'static str, Inputs); 5] = [
         ("paper", Inputs::Paper),
         ("deltas", Inputs::Deltas),
         ("all", Inputs::All),
@@ -88,7 +102,7 @@ impl Inputs {
         ("voice", Inputs::Voice),
     ];
 
-    /// What the front end is to compute.
+    /// The settings of the front end that compute them.
     pub fn features(self) -> FeatureSettings {
         let paper = FeatureSettings::default();
         match self {
@@ -112,43 +126,45 @@ pub enum Weights {
     Best,
     /// Those of the last epoch.
     Last,
-    /// The mean of those at the end of each cosine cycle in the second half of the training, running statistics too: a
-    /// model of the same size that needs nobody to choose an epoch (Izmailov and others, 2018; at restarts as Huang and
-    /// others, 2017).
+    /// The mean of those at the end of each cosine cycle in the second half of the training, running statistics included: a
+    /// model of the same size, without choosing an epoch (Izmailov and others, 2018; at restarts as Huang and others, 2017).
     Average,
 }
 
 impl Weights {
-    const ALL: [(&'static str, Weights); 3] =
+    /// Every choice, with its name.
+    pub const ALL: [(&'static str, Weights); 3] =
         [("best", Weights::Best), ("last", Weights::Last), ("average", Weights::Average)];
 }
 
 named!(Weights, "weights");
 
-/// What a fold's validation speakers do.
+/// How the validation speakers of a fold are used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Validation {
-    /// They stand apart and judge: they choose the epoch, and fit the temperature.
+    /// They are not trained on: they choose the epoch and fit the temperature.
     #[default]
     Apart,
-    /// They are learned from like the training speakers, where nobody is needed to choose an epoch.
+    /// They are trained on like the training speakers. Needs weights that are not chosen by them.
     Train,
 }
 
 impl Validation {
-    const ALL: [(&'static str, Validation); 2] = [("apart", Validation::Apart), ("train", Validation::Train)];
+    /// Every choice, with its name.
+    pub const ALL: [(&'static str, Validation); 2] = [("apart", Validation::Apart), ("train", Validation::Train)];
 }
 
 named!(Validation, "validation");
 
-/// The settings of a training, as a person writes them; [`Recipe::check`] makes [`Settings`] of them.
+/// The settings of a training, as a person writes them; [`Settings::check`] makes [`CheckedSettings`] of them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Recipe {
+#[non_exhaustive]
+pub struct Settings {
     /// The model.
     pub arch: Architecture,
-    /// How honest the score is.
+    /// How training and test speakers are kept apart.
     pub protocol: Protocol,
     /// Passes over the training clips.
     pub epochs: usize,
@@ -156,31 +172,31 @@ pub struct Recipe {
     pub batch: usize,
     /// Learning rate at the start of each cosine cycle.
     pub lr: f64,
-    /// L2 penalty's factor.
+    /// Factor of the L2 penalty.
     pub weight_decay: f64,
-    /// Probability that a feature is switched off before the last layer.
+    /// Dropout before the last layer, as a probability.
     pub dropout: f64,
-    /// Epochs of a cosine cycle.
+    /// Epochs per cosine cycle.
     pub t0: usize,
-    /// Every random number comes from it.
+    /// Seed of all random numbers.
     pub seed: u64,
-    /// What the model reads.
+    /// The feature set.
     #[serde(skip_serializing_if = "is_default")]
     pub inputs: Inputs,
     /// Which weights are kept.
     #[serde(skip_serializing_if = "is_default")]
     pub weights: Weights,
-    /// What the validation speakers do.
+    /// How the validation speakers are used.
     #[serde(skip_serializing_if = "is_default")]
     pub validation: Validation,
-    /// How every epoch hears the clips.
+    /// Random augmentation of the training clips.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub augment: Option<Augment>,
 }
 
-impl Default for Recipe {
+impl Default for Settings {
     fn default() -> Self {
-        Recipe {
+        Settings {
             arch: "reslstm-sa-h64".parse().expect("a valid name"),
             protocol: Protocol::Strict,
             epochs: 100,
@@ -198,9 +214,15 @@ impl Default for Recipe {
     }
 }
 
-impl Recipe {
-    /// The epochs, from 0, whose weights are averaged: the last of every cosine cycle that ends in the second half. None where it
-    /// is not the average that is kept.
+impl Settings {
+    /// These settings, changed.
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+
+    /// The epochs, from 0, whose weights are averaged: the last of every cosine cycle that ends in the second half. Empty unless
+    /// the average is kept.
     pub fn snapshots(&self) -> impl Iterator<Item = usize> {
         let (epochs, t0, average) = (self.epochs, self.t0, self.weights == Weights::Average);
         (1..=epochs / t0).map(move |cycle| cycle * t0 - 1).filter(move |epoch| average && 2 * (epoch + 1) > epochs)
@@ -211,8 +233,11 @@ impl Recipe {
         self.augment.as_ref().map(Augment::other_conditions).unwrap_or_default()
     }
 
-    /// Every value within its range.
-    pub fn check(self) -> Result<Settings> {
+    /// Checks every value and every combination.
+    ///
+    /// # Errors
+    /// [`Kind::Settings`]; the message begins with the name of the setting, as it is written in files.
+    pub fn check(self) -> Result<CheckedSettings> {
         let require = |holds: bool, name: &str, expected: &str, got: &dyn fmt::Display| {
             if holds {
                 return Ok(());
@@ -226,52 +251,56 @@ impl Recipe {
         require((0.0..=10.0).contains(&self.weight_decay), "weight-decay", "0 to 10", &self.weight_decay)?;
         require((0.0..1.0).contains(&self.dropout), "dropout", "at least 0 and below 1", &self.dropout)?;
         require((1..=1_000_000).contains(&self.t0), "t0", "1 to 1,000,000 epochs", &self.t0)?;
+        let wrong = |problem: String, advice: &str| Err(Error::new(Kind::Settings, problem).advice(advice));
         if let Some(augment) = &self.augment {
             augment.check()?;
-            let problem = "augment: expected none under published, which repeats what the paper did, got some";
-            require_that(self.protocol == Protocol::Strict, problem)?;
+            if self.protocol == Protocol::Published {
+                let problem = "augment: expected none under the published protocol, got some";
+                return wrong(problem.into(), "protocol strict allows it");
+            }
         }
-        let problem = "validation: expected apart, as the best epoch on the validation speakers is kept, got train";
-        require_that(self.validation == Validation::Apart || self.weights != Weights::Best, problem)?;
-        let cycles = self.weights != Weights::Average || self.snapshots().next().is_some();
-        require_that(
-            cycles,
-            "weights: expected a cycle to end in the second half of the training to average, got none",
-        )?;
-        Ok(Settings(self))
+        if self.validation == Validation::Train && self.weights == Weights::Best {
+            let problem = "validation: expected apart, as the best epoch on the validation speakers is kept, got train";
+            return wrong(problem.into(), "validation apart, or weights average or last");
+        }
+        if self.weights == Weights::Average && self.snapshots().next().is_none() {
+            let problem = format!(
+                "weights: expected a cycle to end in the second half of the training, as its weights are averaged, got cycles of {} \
+                 epochs in {}",
+                self.t0, self.epochs
+            );
+            return wrong(problem, "a smaller t0, more epochs, or weights last");
+        }
+        Ok(CheckedSettings(self))
     }
 }
 
-fn require_that(holds: bool, problem: &str) -> Result<()> {
-    if holds { Ok(()) } else { Err(Error::new(Kind::Settings, problem)) }
-}
-
-/// A [`Recipe`] that cannot be wrong.
+/// [`Settings`] whose values are all within their range and fit together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Recipe")]
-pub struct Settings(Recipe);
+#[serde(try_from = "Settings")]
+pub struct CheckedSettings(Settings);
 
-impl Settings {
-    /// Those that a model was trained with, as its file says.
+impl CheckedSettings {
+    /// The settings in the metadata of a model.
     ///
     /// # Errors
-    /// [`Kind::Model`] if it does not say, or what cannot be.
+    /// [`Kind::Model`] if there are none, or they are not valid.
     pub fn of_model(metadata: &Metadata) -> Result<Self> {
         serde_json::from_value(metadata.settings.clone())
             .map_err(|error| Error::new(Kind::Model, format!("settings in the metadata: {error}")))
     }
 }
 
-impl TryFrom<Recipe> for Settings {
+impl TryFrom<Settings> for CheckedSettings {
     type Error = Error;
-    fn try_from(recipe: Recipe) -> Result<Self> {
-        recipe.check()
+    fn try_from(settings: Settings) -> Result<Self> {
+        settings.check()
     }
 }
 
-impl Deref for Settings {
-    type Target = Recipe;
-    fn deref(&self) -> &Recipe {
+impl Deref for CheckedSettings {
+    type Target = Settings;
+    fn deref(&self) -> &Settings {
         &self.0
     }
 }
@@ -293,23 +322,26 @@ mod tests {
 
     #[test]
     fn each_setting_is_checked() {
-        let refused = |change: fn(&mut Recipe), name: &str| {
-            let mut recipe = Recipe::default();
-            change(&mut recipe);
-            let error = recipe.check().unwrap_err();
+        let refused = |change: fn(&mut Settings), name: &str| {
+            let error = Settings::default().with(change).check().unwrap_err();
             assert_eq!(error.kind(), Kind::Settings);
             assert!(error.to_string().starts_with(name), "{error}");
         };
-        assert!(Recipe::default().check().is_ok());
-        refused(|r| r.epochs = 0, "epochs");
-        refused(|r| r.batch = 1, "batch");
-        refused(|r| r.lr = 0.0, "lr");
-        refused(|r| r.lr = f64::NAN, "lr");
-        refused(|r| r.weight_decay = -1.0, "weight-decay");
-        refused(|r| r.dropout = 1.0, "dropout");
-        refused(|r| r.t0 = 0, "t0");
-        refused(|r| r.validation = Validation::Train, "validation");
-        let last = Recipe { validation: Validation::Train, weights: Weights::Last, ..Recipe::default() };
+        assert!(Settings::default().check().is_ok());
+        refused(|settings| settings.epochs = 0, "epochs");
+        refused(|settings| settings.batch = 1, "batch");
+        refused(|settings| settings.lr = 0.0, "lr");
+        refused(|settings| settings.lr = f64::NAN, "lr");
+        refused(|settings| settings.weight_decay = -1.0, "weight-decay");
+        refused(|settings| settings.dropout = 1.0, "dropout");
+        refused(|settings| settings.t0 = 0, "t0");
+        refused(|settings| settings.validation = Validation::Train, "validation");
+        refused(|settings| (settings.weights, settings.t0) = (Weights::Average, 80), "weights");
+        let published = |settings: &mut Settings| {
+            (settings.protocol, settings.augment) = (Protocol::Published, Augment::preset("voices"));
+        };
+        refused(published, "augment");
+        let last = Settings { validation: Validation::Train, weights: Weights::Last, ..Settings::default() };
         assert!(last.check().is_ok());
     }
 }

@@ -1,7 +1,7 @@
 //! The data of one training: normalised clips, split into training, validation and test.
 
 use super::metrics::Confusion;
-use super::settings::{Protocol, Settings, Validation};
+use super::settings::{CheckedSettings, Protocol, Validation};
 use crate::data::batch::{Batch, Example, batches};
 use crate::data::condition::Condition;
 use crate::data::folds::Split;
@@ -44,7 +44,7 @@ impl Task {
     ///
     /// # Errors
     /// [`Kind::Data`] if a speaker is not in the data, or there are fewer than two clips to train on.
-    pub fn for_split(dataset: &Dataset, split: &Split, settings: &Settings) -> Result<Self> {
+    pub fn for_split(dataset: &Dataset, split: &Split, settings: &CheckedSettings) -> Result<Self> {
         split.check_speakers(&dataset.speakers())?;
         let (train, validation) = match settings.validation {
             Validation::Apart => (dataset.clips_of(split.train()), dataset.clips_of(split.validation())),
@@ -121,7 +121,7 @@ pub struct Scratch {
 /// The published protocol pads batches, so there the scores depend on the batch size, which is the training's.
 pub fn scores(
     model: &Model<f32>,
-    settings: &Settings,
+    settings: &CheckedSettings,
     examples: &[Example<f32>],
     clips: &[usize],
     scratch: &mut Scratch,
@@ -148,7 +148,7 @@ pub fn scores(
 /// The predicted class of each of `clips`, `[N]`: that of the largest of its [`scores`].
 pub fn predict(
     model: &Model<f32>,
-    settings: &Settings,
+    settings: &CheckedSettings,
     examples: &[Example<f32>],
     clips: &[usize],
     scratch: &mut Scratch,
@@ -185,7 +185,7 @@ pub fn count(predictions: &[usize], examples: &[Example<f32>], clips: &[usize], 
 /// Predicts `clips` and returns their confusion matrix.
 pub fn evaluate(
     model: &Model<f32>,
-    settings: &Settings,
+    settings: &CheckedSettings,
     examples: &[Example<f32>],
     clips: &[usize],
     scratch: &mut Scratch,

@@ -5,7 +5,7 @@
 
 use super::identity::Identity;
 use super::run::{EpochRecord, Outcome, Training};
-use super::settings::Settings;
+use super::settings::CheckedSettings;
 use super::task::Task;
 use crate::audio::FeatureSettings;
 use crate::data::Dataset;
@@ -31,14 +31,19 @@ pub struct TrainingData<'a> {
 /// Trains one model: of the training speakers of a [`split`](Self::split), or of every speaker.
 pub struct Trainer<'a> {
     data: TrainingData<'a>,
-    settings: &'a Settings,
+    settings: &'a CheckedSettings,
     split: Option<&'a Split>,
     observer: Box<dyn FnMut(usize, &EpochRecord) + 'a>,
 }
 
 impl<'a> Trainer<'a> {
     /// Trains on every clip of `dataset`, whose `features` were made of recordings at `sample_rate` Hz.
-    pub fn new(dataset: &'a Dataset, sample_rate: u32, features: &'a FeatureSettings, settings: &'a Settings) -> Self {
+    pub fn new(
+        dataset: &'a Dataset,
+        sample_rate: u32,
+        features: &'a FeatureSettings,
+        settings: &'a CheckedSettings,
+    ) -> Self {
         let data = TrainingData { dataset, sample_rate, features, fingerprint: "", licence: "" };
         Trainer { data, settings, split: None, observer: Box::new(|_, _| {}) }
     }
@@ -88,7 +93,7 @@ impl<'a> Trainer<'a> {
 /// [`Kind::Model`](crate::error::Kind::Model) if the training left weights that are not finite.
 pub fn model_file(
     data: &TrainingData<'_>,
-    settings: &Settings,
+    settings: &CheckedSettings,
     run: usize,
     split: Option<&Split>,
     task: &Task,
@@ -130,7 +135,7 @@ mod tests {
     use crate::matrix::Matrix;
     use crate::models::Predictor;
     use crate::params::{Parameters, Path};
-    use crate::train::Recipe;
+    use crate::train::Settings;
 
     /// Two classes that differ in the sign of every column; four speakers with two clips of each.
     fn dataset() -> Dataset {
@@ -144,8 +149,8 @@ mod tests {
         Dataset::new(Labels::new(vec!["up".into(), "down".into()]).unwrap(), (0..16).map(clip).collect()).unwrap()
     }
 
-    fn settings() -> Settings {
-        Recipe { arch: "lstm-sa-h4".parse().unwrap(), epochs: 8, batch: 4, ..Recipe::default() }.check().unwrap()
+    fn settings() -> CheckedSettings {
+        Settings { arch: "lstm-sa-h4".parse().unwrap(), epochs: 8, batch: 4, ..Settings::default() }.check().unwrap()
     }
 
     #[test]

@@ -1,23 +1,24 @@
 //! `cv DATA -o DIR`
 
-use super::options::TrainingOptions;
+use super::options::{Begun, CV, TrainingOptions};
 use super::source::{Found, Licensed};
 use super::{Done, Outcome, interrupt, print_line, progress, table};
 use crate::experiment::Plan;
-use crate::experiment::cross_validate::{Event, Execution, check_folder, cross_validate};
+use crate::experiment::cross_validate::{Event, Execution, begun_plan, check_folder, cross_validate};
 use crate::experiment::results::Summary;
 use clap::Args;
 use reslstm::error::Result;
-use reslstm::train::Settings;
+use reslstm::train::CheckedSettings;
 use std::path::{Path, PathBuf};
 
-/// Cross-validate: train and test on every fold, once a seed, and print the table.
+/// Cross-validate: train and test on every fold, once per seed, and print the table.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Writes DIR/runs/runN.json, DIR/models/runN-foldM.safetensors, DIR/clips.json and DIR/summary.json. Killed at any moment, the \
-                  same command with --resume goes on and ends with the same bytes.
+    after_help = "Example: reslstm cv ravdess -o results --recipe anywhere --runs 3",
+    after_long_help = "Writes DIR/runs/runN.json, DIR/models/runN-foldM.safetensors, DIR/clips.json and DIR/summary.json. Killed at any \
+                       moment, the same command with --resume continues and ends with the same bytes.
 
-Example: reslstm cv ravdess -o cv-h64 --arch reslstm-sa-h64 --runs 3"
+Example: reslstm cv ravdess -o results --recipe anywhere --runs 3"
 )]
 pub struct Cv {
     /// A RAVDESS folder, or a manifest .csv with the columns path,label,speaker
@@ -29,18 +30,22 @@ pub struct Cv {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    options: TrainingOptions,
+    options: TrainingOptions<CV>,
 }
 
 impl Cv {
     pub fn run(self) -> Outcome {
-        let options = self.options.with_config()?;
-        let (plan, threads) = (options.plan("all")?, options.threads()?);
-        let corpus = Found::open(&self.data)?;
+        let request = self.options.with_config()?;
+        let corpus = Found::find(&self.data)?;
+        let begun = if request.work.resume { begun_plan(&self.output)? } else { None };
+        let begun = begun.map(|plan| Begun::new(self.output.display(), &plan.settings, Some(&plan)));
+        let plan = request.plan(begun, || corpus.holds_features_only())?;
+        corpus.note_skipped();
         corpus.splits(&plan.folds)?;
-        check_folder(&self.output, &plan, options.resume)?;
-        let data = corpus.load_for(&plan.settings, options.cache.as_deref(), threads).map_err(interrupt::resumable)?;
-        let summary = run_plan(&data, &plan, &self.output, threads, options.resume).map_err(interrupt::resumable)?;
+        let (threads, resume) = (request.work.threads(), request.work.resume);
+        check_folder(&self.output, &plan, resume)?;
+        let data = corpus.load_for(&plan.settings, request.work.cache(), threads).map_err(interrupt::resumable)?;
+        let summary = run_plan(&data, &plan, &self.output, threads, resume).map_err(interrupt::resumable)?;
         print(&summary, self.json)?;
         Ok(Done::Everything)
     }
@@ -50,7 +55,7 @@ impl Cv {
 pub fn run_plan(data: &Licensed, plan: &Plan, out: &Path, threads: usize, resume: bool) -> Result<Summary> {
     let folds = plan.folds.splits(&data.dataset().speakers())?.len();
     let bar = progress::bar((plan.runs * folds * plan.settings.epochs) as u64, &plan.settings.arch.to_string());
-    let observe = |_: &Settings, event: Event<'_>| progress::epochs(&bar, 1, &event);
+    let observe = |_: &CheckedSettings, event: Event<'_>| progress::epochs(&bar, 1, &event);
     let execution = Execution { threads, resume, stop: interrupt::stop_flag(), observe: &observe };
     let summary = cross_validate(&data.source(), &[(plan.clone(), out.to_path_buf())], &execution);
     bar.finish_and_clear();

@@ -1,7 +1,7 @@
 //! `demo`
 
 use super::cv::run_plan;
-use super::options::all_cores;
+use super::options::{PAPER, all_cores, built_in};
 use super::source::Found;
 use super::{Done, Outcome, interrupt, print_line, synth, table};
 use crate::experiment::Plan;
@@ -9,10 +9,10 @@ use crate::experiment::results::Summary;
 use crate::synth as speech;
 use clap::Args;
 use reslstm::audio::FeatureSettings;
-use reslstm::train::Recipe;
+use reslstm::train::Settings;
 use std::path::PathBuf;
 
-/// Show everything once: make speech, cross-validate both models, print the table. Under a minute.
+/// Run the whole pipeline on synthetic speech: make it, cross-validate both models, print the table.
 #[derive(Debug, Args)]
 #[command(after_help = "Example: reslstm demo")]
 pub struct Demo {
@@ -46,12 +46,13 @@ fn show(root: &std::path::Path, threads: usize) -> anyhow::Result<()> {
     eprintln!("1. {} clips of synthetic speech: {SPEAKERS} speakers, 8 emotions", plan.len());
     let (corpus, cache) = (root.join("speech"), root.join("cache"));
     synth::write_corpus(&corpus, 0, &plan)?;
-    eprintln!("2. features: 34 MFCC and 12 chroma a frame");
+    eprintln!("2. features: 34 MFCC and 12 chroma per frame");
     let data = Found::open(&corpus)?.load(FeatureSettings::default(), Some(&cache), threads)?;
     let mut summary = Summary::default();
     for (step, arch) in ["lstm-sa-h64", "reslstm-sa-h64"].into_iter().enumerate() {
-        eprintln!("{}. {arch}: 5 folds, no speaker in training and test, {EPOCHS} epochs", step + 3);
-        let settings = Recipe { arch: arch.parse()?, epochs: EPOCHS, ..Recipe::default() }.check()?;
+        eprintln!("{}. {arch}, recipe {PAPER}: 5 folds, no speaker in training and test, {EPOCHS} epochs", step + 3);
+        let (paper, model) = (built_in(PAPER).layers.settings()?, arch.parse()?);
+        let settings = Settings::clone(&paper).with(|it| (it.arch, it.epochs) = (model, EPOCHS)).check()?;
         let plan = Plan { settings, runs: 1, folds: "k=5".parse()? };
         summary.models.extend(run_plan(&data, &plan, &root.join(arch), threads, false)?.models);
     }
@@ -60,9 +61,9 @@ fn show(root: &std::path::Path, threads: usize) -> anyhow::Result<()> {
     print_line(format_args!("Confusion of {}, per cent of each true class (rows):\n", last.arch))?;
     print_line(table::confusion(&last.confusion, &last.labels))?;
     print_line(
-        "This speech is SYNTHETIC: the scores say that the program works, nothing about people.\n\
+        "This speech is SYNTHETIC: the scores show that the program works, and say nothing about people.\n\
          With real speech: get RAVDESS (see data/README.md), then\n  \
-         reslstm cv RAVDESS_FOLDER -o results        the paper's experiment\n  \
-         reslstm predict YOUR_RECORDING.wav          the bundled model, trained on RAVDESS",
+         reslstm cv RAVDESS -o results --recipe paper    the paper's experiment\n  \
+         reslstm predict RECORDING.wav                   the bundled model, trained on RAVDESS",
     )
 }

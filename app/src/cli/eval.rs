@@ -14,7 +14,7 @@ use reslstm::error::{Error, Kind, Result};
 use reslstm::models::{LivePredictor, Metadata, ModelFile};
 use reslstm::normalise::Normaliser;
 use reslstm::train::task::{Scratch, evaluate};
-use reslstm::train::{Confusion, Protocol, Settings};
+use reslstm::train::{CheckedSettings, Confusion, Protocol};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -46,7 +46,7 @@ impl Eval {
     pub fn run(self) -> Outcome {
         let file = ModelFile::from_bytes(&files::read(&self.model)?).map_err(|error| error.at(self.model.display()))?;
         let metadata = require_metadata(&file).map_err(|error| error.at(self.model.display()))?;
-        let settings = Settings::of_model(metadata).map_err(|error| error.at(self.model.display()))?;
+        let settings = CheckedSettings::of_model(metadata).map_err(|error| error.at(self.model.display()))?;
         let data = Found::open(&self.data)?.load(metadata.features.clone(), self.cache.as_deref(), all_cores())?;
         check_fit(metadata, &data).map_err(|error| error.at(self.data.display()))?;
         let clips = self.clips_to_score(metadata, &data);
@@ -136,7 +136,7 @@ impl SpeakerOverlap {
 fn confusion_of_clips(
     file: &ModelFile,
     metadata: &Metadata,
-    settings: &Settings,
+    settings: &CheckedSettings,
     data: &Licensed,
     clips: &[usize],
 ) -> Result<Confusion> {

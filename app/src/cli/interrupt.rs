@@ -1,4 +1,4 @@
-//! Ctrl-C: the first asks to save and end, the second ends at once.
+//! Ctrl-C: the first one saves and ends, the second ends at once.
 
 use reslstm::error::{Error, Kind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,10 +7,10 @@ static STOP: AtomicBool = AtomicBool::new(false);
 
 /// The flag that Ctrl-C (or a termination signal) sets from now on. Long work looks at it, saves and returns.
 pub fn stop_flag() -> &'static AtomicBool {
-    stop_flag_saying("\nsaving what is done; once more to end at once")
+    stop_flag_saying("\nsaving what is done; press again to end at once")
 }
 
-/// [`stop_flag`], for work that has something else to say, or nothing.
+/// [`stop_flag`] with another message.
 pub fn stop_flag_saying(message: &'static str) -> &'static AtomicBool {
     let handler = move || {
         if STOP.swap(true, Ordering::SeqCst) {
@@ -23,15 +23,15 @@ pub fn stop_flag_saying(message: &'static str) -> &'static AtomicBool {
     &STOP
 }
 
-/// Says with an interruption how to go on after it, where `--resume` does.
+/// Adds to an interruption that `--resume` continues.
 pub fn resumable(error: Error) -> Error {
     match error.kind() {
-        Kind::Interrupted => error.advice("the same command with --resume goes on from here"),
+        Kind::Interrupted => error.advice("the same command with --resume continues"),
         _ => error,
     }
 }
 
-/// Whether the user asked to end.
+/// Whether Ctrl-C was pressed.
 pub fn stopped() -> bool {
     STOP.load(Ordering::Relaxed)
 }

@@ -1,7 +1,8 @@
-//! The command line: one file a subcommand, and what they share.
+//! The command line: one file per subcommand, and what they share.
 //!
-//! Text for people goes to stderr, data to stdout. Exit codes: 0 done, 1 something went wrong, 2 the call was not understood, 75
-//! stopped on request with everything saved.
+//! Text for people goes to stderr, data to stdout. Exit codes: 0 done; 1 something went wrong; 2 the call is wrong: its options, or
+//! the settings in a file that it names (`--config`, a recipe, a grid, candidates, a search space); 75 stopped on request with
+//! everything saved. Files that are in the way, bad data, and other settings than earlier work was begun with are 1.
 
 mod audit;
 mod bench;
@@ -25,6 +26,7 @@ mod options;
 mod paper;
 mod predict;
 mod progress;
+mod recipes;
 mod report;
 mod robustness;
 mod rows;
@@ -47,10 +49,12 @@ use std::process::ExitCode;
     max_term_width = 110,
     arg_required_else_help = true,
     after_help = "\
-Example: a corpus to play with, a model, a prediction
+Example: synthetic speech, a model, a prediction
   reslstm synth speech
-  reslstm train speech -o model.safetensors --epochs 30
-  reslstm predict --model model.safetensors speech/Actor_02"
+  reslstm train speech -o model.safetensors --recipe paper --epochs 30
+  reslstm predict --model model.safetensors speech/Actor_02
+
+Exit codes: 0 done, 1 something failed, 2 wrong option or setting, 75 stopped on request with everything saved"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -69,6 +73,7 @@ enum Command {
     Compare(compare::Compare),
     Robustness(robustness::RobustnessCommand),
     Nested(nested::NestedCommand),
+    Recipes(recipes::Recipes),
     Paper(paper::Paper),
     Eval(eval::Eval),
     Predict(predict::Predict),
@@ -82,7 +87,7 @@ enum Command {
     Man(man::Man),
 }
 
-/// What a subcommand returns: whether everything asked for was done.
+/// What a subcommand returns: whether everything was done.
 type Outcome = anyhow::Result<Done>;
 
 /// How a subcommand ended when nothing stopped it.
@@ -97,7 +102,7 @@ enum Done {
 /// Runs the command of this process.
 pub fn run() -> ExitCode {
     if let Err(error) = limit_instruction_set() {
-        return complain(&error);
+        return report_error(&error);
     }
     let outcome = match Cli::parse().command {
         Command::Demo(command) => command.run(),
@@ -110,6 +115,7 @@ pub fn run() -> ExitCode {
         Command::Compare(command) => command.run(),
         Command::Robustness(command) => command.run(),
         Command::Nested(command) => command.run(),
+        Command::Recipes(command) => command.run(),
         Command::Paper(command) => command.run(),
         Command::Eval(command) => command.run(),
         Command::Predict(command) => command.run(),
@@ -125,7 +131,7 @@ pub fn run() -> ExitCode {
     match outcome {
         Ok(Done::Everything) => ExitCode::SUCCESS,
         Ok(Done::SomeFailed) => ExitCode::FAILURE,
-        Err(error) => complain(&error),
+        Err(error) => report_error(&error),
     }
 }
 
@@ -146,14 +152,17 @@ fn print_line(line: impl std::fmt::Display) -> anyhow::Result<()> {
     Ok(writeln!(std::io::stdout(), "{line}")?)
 }
 
-fn complain(error: &anyhow::Error) -> ExitCode {
+fn report_error(error: &anyhow::Error) -> ExitCode {
     if closed_pipe(error) {
-        return ExitCode::SUCCESS; // whoever read our output has seen enough
+        return ExitCode::SUCCESS; // the reader of our output has seen enough
     }
     // An error of the library tells its cause itself.
     let ours = error.chain().position(|cause| cause.is::<Error>()).unwrap_or(usize::MAX);
     let parts: Vec<String> = error.chain().take(ours.saturating_add(1)).map(ToString::to_string).collect();
     eprintln!("error: {}", parts.join(": "));
+    if error.is::<options::WrongCall>() {
+        return ExitCode::from(2);
+    }
     match error.downcast_ref::<Error>().map(Error::kind) {
         Some(Kind::Interrupted) => ExitCode::from(75),
         _ => ExitCode::FAILURE,

@@ -1,38 +1,39 @@
 //! `nested DATA -o DIR --candidates FILE.toml`
 
-use super::options::WorkOptions;
+use super::options::{Begun, Layers, PAPER, Recipe, WorkOptions, Written, WrongCall, built_in, wrong_call};
 use super::source::Found;
 use super::{Done, Outcome, cv, interrupt, progress};
 use crate::experiment::Plan;
 use crate::experiment::cross_validate::{Event, Execution, check_folder, check_new, cross_validate};
-use crate::experiment::nested::{Candidate, Choice, Nested, choices_path, earlier_choices, join};
+use crate::experiment::nested::{Candidate, Choice, Nested, begun_settings, choices_path, earlier_choices, join};
 use crate::files;
-use anyhow::Context;
 use clap::Args;
 use reslstm::data::folds::FoldPlan;
 use reslstm::error::{Error, Kind, Result};
+use reslstm::train::CheckedSettings;
 use reslstm::train::identity::first_difference;
-use reslstm::train::{Recipe, Settings};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-/// Choose a recipe for every fold without its test speakers, then test it on them once.
+/// Choose settings for each fold without its test speakers, then score them on these speakers once.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "The candidates, each the settings of cv that differ from [all] (an augment is a table, as --augment FILE.toml has it):
-  all = { weights = 'average', t0 = 10, augment = { speeds = [0.9, 1.0, 1.1], stretch = 0.2, noise = 0.5 } }
+    after_help = "Example: reslstm nested ravdess -o nested --candidates candidates.toml --recipe voices --choose-only
+         reslstm nested ravdess -o nested --candidates candidates.toml --recipe voices --resume --runs 10",
+    after_long_help = "FILE.toml has settings of all candidates, and for each candidate those that differ; both win over the recipe:
+  all = { weights = 'average', t0 = 10, augment = 'voices' }
   [candidates]
   plain = {}
   deltas = { inputs = 'deltas' }
   louder = { augment = { noise = 0.8 } }
 
-For every fold each candidate is cross-validated among the speakers that the fold does not test; the best is trained on the fold with
-new seeds, and only then do its test speakers come in. DIR/tested is a folder as cv leaves, of all folds together. Killed at any
-moment, the same command with --resume goes on. Until the test speakers come in, candidates may be added.
+For every fold each candidate is cross-validated among the speakers that the fold does not test. The best one is trained on the fold
+with new seeds, and only then is it scored on the test speakers. DIR/tested is a folder as cv makes it, of all folds together. Killed
+at any moment, the same command with --resume continues. Until the test speakers are scored, candidates may be added.
 
-Example: reslstm nested ravdess -o nested --candidates candidates.toml --choose-only
-         reslstm nested ravdess -o nested --candidates candidates.toml --resume --runs 10"
+Example: reslstm nested ravdess -o nested --candidates candidates.toml --recipe voices --choose-only
+         reslstm nested ravdess -o nested --candidates candidates.toml --recipe voices --resume --runs 10"
 )]
 pub struct NestedCommand {
     /// A RAVDESS folder, or a manifest .csv with the columns path,label,speaker
@@ -40,25 +41,31 @@ pub struct NestedCommand {
     /// Folder for results
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
-    /// The recipes to choose among
+    /// Candidates to choose from
     #[arg(long, value_name = "FILE.toml")]
     candidates: PathBuf,
+    /// Named settings: paper, voices, anywhere, or a TOML file [default: paper]
+    ///
+    /// The candidates change them. `reslstm recipes` shows them; a file has the same form. With --resume the default is what a
+    /// candidate was begun with.
+    #[arg(long, value_name = "NAME|FILE.toml")]
+    recipe: Option<String>,
     /// Standard folds: all, or some as 0,3
     #[arg(long, value_name = "FOLDS", default_value = "all")]
     folds: FoldPlan,
     /// Folds of the speakers that a fold does not test
     #[arg(long, value_name = "K", default_value_t = 4)]
     inner: usize,
-    /// Seeds that a candidate is judged by
+    /// Runs of each candidate in a choice, each with its own seed
     #[arg(long, value_name = "N", default_value_t = 1)]
     inner_runs: usize,
-    /// Seeds of the final runs, each over all folds
+    /// Final runs over all folds, each with its own seed
     #[arg(long, value_name = "N", default_value_t = 10)]
     runs: usize,
-    /// The final runs' random numbers come from it
+    /// Seed of the final runs
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
-    /// Stop when every fold has chosen, before any test speaker comes in
+    /// Stop after the choices, before any test speaker is scored
     #[arg(long)]
     choose_only: bool,
     #[command(flatten)]
@@ -94,47 +101,93 @@ impl NestedCommand {
 
     fn plan(&self) -> anyhow::Result<Nested> {
         let FoldPlan::Standard(folds) = &self.folds else {
-            let problem = format!("folds: expected all or some as 0,3, got {}", self.folds);
-            return Err(Error::new(Kind::Settings, problem).into());
+            return Err(
+                wrong_call(format!("folds: expected all or some as 0,3, got {}", self.folds), "see --folds").into()
+            );
         };
-        let candidates = candidates(&self.candidates).with_context(|| self.candidates.display().to_string())?;
+        let candidates = self.read_candidates(folds)?;
         Ok(Nested { candidates, folds: folds.clone(), inner: self.inner, inner_runs: self.inner_runs })
     }
 
-    /// Writes the choices down. Once test speakers have come in, they are what they are.
+    /// The candidates of the file, by name: the recipe, or what a candidate was begun with, under `all`, under its own.
+    fn read_candidates(&self, folds: &[usize]) -> anyhow::Result<Vec<Candidate>> {
+        let path = self.candidates.display();
+        let mut file = Written::read(&self.candidates).map_err(WrongCall)?;
+        let wrong = |problem: String| WrongCall(Error::new(Kind::Settings, problem).at(&path));
+        let mut table = |name: &str| match file.table.remove(name) {
+            None => Ok(Map::new()),
+            Some(Value::Object(table)) => Ok(table),
+            Some(other) => Err(wrong(format!("{name}: expected a table, got {other}"))),
+        };
+        let (all, candidates) = (table("all")?, table("candidates")?);
+        if let Some(unknown) = file.table.keys().next() {
+            return Err(wrong(format!("expected all and candidates, got {unknown}")).into());
+        }
+        if candidates.is_empty() {
+            let error = Error::new(Kind::Settings, "expected a table of candidates, found none").at(&path);
+            return Err(WrongCall(error.advice("for example: [candidates] plain = {}")).into());
+        }
+        let recipe = self.recipe.as_deref().map_or_else(|| Ok(built_in(PAPER)), Recipe::read).map_err(WrongCall)?;
+        let (mut read, mut new, mut other_recipe) = (Vec::new(), None, false);
+        for (name, own) in candidates {
+            let place = format!("{path}: candidate {name}");
+            let over = |base: Layers| candidate_settings(base, &all, &own, &place).map_err(WrongCall);
+            let mut settings = over(recipe.layers.clone())?;
+            if self.work.resume && self.recipe.is_none() {
+                match begun_settings(&self.output, folds, &name)? {
+                    Some(begun) => {
+                        let (begun, mut base) = (Begun::new(self.output.display(), &begun, None), Layers::default());
+                        base.set_all(begun.settings, &|_| begun.place.clone()).map_err(WrongCall)?;
+                        let begun = over(base)?;
+                        other_recipe |= begun != settings;
+                        settings = begun;
+                    }
+                    None => new = Some(name.clone()),
+                }
+            }
+            read.push(Candidate::new(&name, settings).map_err(|error| WrongCall(error.at(&path)))?);
+        }
+        if let Some(new) = new.filter(|_| other_recipe) {
+            let problem = format!("candidate {new} is new, and the others were begun with another recipe than {PAPER}");
+            return Err(wrong_call(problem, "name their recipe with --recipe").into());
+        }
+        Ok(read)
+    }
+
+    /// Writes the choices. Once test speakers have been scored, they cannot change.
     fn keep(&self, choices: &[Choice]) -> Result<()> {
         let earlier = earlier_choices(&self.output)?;
         let tested = self.output.join("final").exists();
         let difference = earlier.and_then(|earlier| first_difference("choices", &json!(earlier), &json!(choices)));
         if let Some(difference) = difference.filter(|_| tested) {
-            let problem = format!("the test speakers came in after another choice: {difference}");
-            let advice = "a new choice needs a new folder, and is no longer made without a look at the test speakers";
+            let problem = format!("the test speakers were scored after another choice: {difference}");
+            let advice = "a new choice needs a new folder, and is no longer independent of the test speakers";
             return Err(Error::new(Kind::Settings, problem).at(self.output.display()).advice(advice));
         }
         files::write_json(&choices_path(&self.output), &choices)
     }
 
-    /// Cross-validates, those that read the same of a clip together, with one bar whose steps are multiply-adds.
+    /// Cross-validates, plans with the same features together, with one bar whose steps are multiply-adds.
     fn train(&self, corpus: &Found, plans: &[(&Candidate, Plan, PathBuf)], what: &str) -> Result<()> {
         let threads = self.work.threads();
         plans.iter().try_for_each(|(_, plan, folder)| check_folder(folder, plan, self.work.resume))?;
-        let reads = |settings: &Settings| (settings.inputs.features(), settings.other_conditions());
-        let width = |settings: &Settings| settings.inputs.features().width();
-        let epoch = |settings: &Settings| settings.arch.multiply_adds(width(settings)) as u64;
+        let reads = |settings: &CheckedSettings| (settings.inputs.features(), settings.other_conditions());
+        let width = |settings: &CheckedSettings| settings.inputs.features().width();
+        let epoch = |settings: &CheckedSettings| settings.arch.multiply_adds(width(settings)) as u64;
         let mut total = 0;
         for (_, plan, _) in plans {
             let trainings = plan.runs * corpus.splits(&plan.folds)?.len();
             total += (trainings * plan.settings.epochs) as u64 * epoch(&plan.settings);
         }
         let bar = progress::share_bar(total, what);
-        let observe = |settings: &Settings, event: Event<'_>| progress::epochs(&bar, epoch(settings), &event);
+        let observe = |settings: &CheckedSettings, event: Event<'_>| progress::epochs(&bar, epoch(settings), &event);
         let mut left: Vec<&(&Candidate, Plan, PathBuf)> = plans.iter().collect();
         while let Some((_, first, _)) = left.first() {
             let same = |(_, plan, _): &&&(&Candidate, Plan, PathBuf)| reads(&plan.settings) == reads(&first.settings);
             let now: Vec<(Plan, PathBuf)> =
                 left.iter().filter(same).map(|(_, plan, folder)| (plan.clone(), folder.clone())).collect();
             let later = left.iter().filter(|plan| !same(plan)).copied().collect();
-            let data = corpus.clone().load_for(&first.settings, self.work.cache.as_deref(), threads);
+            let data = corpus.clone().load_for(&first.settings, self.work.cache(), threads);
             let data = data.map_err(interrupt::resumable)?;
             let execution =
                 Execution { threads, resume: self.work.resume, stop: interrupt::stop_flag(), observe: &observe };
@@ -146,50 +199,8 @@ impl NestedCommand {
     }
 }
 
-/// The candidates of a file, by name.
-fn candidates(path: &Path) -> anyhow::Result<Vec<Candidate>> {
-    let mut file: toml::Table = std::fs::read_to_string(path)?.parse()?;
-    let mut table = |name: &str| match file.remove(name) {
-        None => Ok(toml::Table::new()),
-        Some(toml::Value::Table(table)) => Ok(table),
-        Some(other) => {
-            let problem = format!("{name}: expected a table, got {}", other.type_str());
-            Err(Error::new(Kind::Settings, problem))
-        }
-    };
-    let (all, candidates) = (table("all")?, table("candidates")?);
-    if let Some(unknown) = file.keys().next() {
-        anyhow::bail!(Error::new(Kind::Settings, format!("expected all and candidates, got {unknown}")));
-    }
-    if candidates.is_empty() {
-        let error = Error::new(Kind::Settings, "expected a table of candidates, found none");
-        anyhow::bail!(error.advice("for example: [candidates] plain = {}"));
-    }
-    let candidate = |(name, own): (String, toml::Value)| {
-        let recipe: Recipe = merged(toml::Value::Table(all.clone()), own).try_into().context(name.clone())?;
-        anyhow::Ok(Candidate::new(&name, recipe)?)
-    };
-    candidates.into_iter().map(candidate).collect()
-}
-
-/// `own` over `all`, table by table.
-fn merged(all: toml::Value, own: toml::Value) -> toml::Value {
-    match (all, own) {
-        (toml::Value::Table(mut all), toml::Value::Table(own)) => {
-            for (name, value) in own {
-                let value = match all.remove(&name) {
-                    Some(before) => merged(before, value),
-                    None => value,
-                };
-                all.insert(name, value);
-            }
-            toml::Value::Table(all)
-        }
-        (_, own) => own,
-    }
-}
-
-/// A line a candidate, a column a fold: its mean UAR among the fold's training and validation speakers, with a star where it was chosen.
+/// One line per candidate, one column per fold: mean UAR among the fold's training and validation speakers, with a star where it was
+/// chosen.
 fn table(nested: &Nested, choices: &[Choice]) -> String {
     let width = nested.candidates.iter().map(|candidate| candidate.name.len()).max().unwrap_or(0).max(9);
     let mut text = format!("{:width$}", "candidate");
@@ -207,4 +218,14 @@ fn table(nested: &Nested, choices: &[Choice]) -> String {
         writeln!(text, "  {:.4}", total / choices.len() as f64).expect("writing to a string");
     }
     text
+}
+
+/// A recipe's settings under those of all candidates, under one's own.
+fn candidate_settings(mut base: Layers, all: &Map<String, Value>, own: &Value, place: &str) -> Result<CheckedSettings> {
+    let Value::Object(own) = own else {
+        return Err(Error::new(Kind::Settings, format!("expected a table, got {own}")).at(place));
+    };
+    base.set_all(all.clone(), &|_| place.into())?;
+    base.set_all(own.clone(), &|_| place.into())?;
+    base.settings()
 }

@@ -1,186 +1,353 @@
-//! What every training command takes: flags, or a TOML file of the same names; flags win.
+//! Options that several commands have, and the one way from them to the settings of a training: defaults, then the recipe, then the
+//! file that `--config` names, then flags.
+
+mod layers;
+mod recipe;
+mod table;
+
+pub use layers::{Layers, Written, all_values, unknown};
+pub use recipe::{ANYWHERE, BUILT_IN, PAPER, Recipe, built_in, text_of};
+pub use table::{Row, SETTINGS, augment, setting};
 
 use crate::experiment::Plan;
-use anyhow::Context;
-use clap::Args;
-use reslstm::data::folds::FoldPlan;
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, ValueHint, parser::ValueSource};
 use reslstm::error::{Error, Kind, Result};
-use reslstm::train::{Augment, Recipe};
-use serde::Deserialize;
+use reslstm::train::{CheckedSettings, Protocol};
+use serde_json::{Map, Value};
+use std::fmt;
 use std::path::PathBuf;
+use table::PLAN;
 
-/// The settings of a training; what is not said has the default in brackets.
-#[derive(Args, Clone, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct TrainingOptions {
-    /// The model: lstm-sa-hH, reslstm-sa-hH or lstm-sa-hH-2vectors, H being its hidden units [reslstm-sa-h64]
-    #[arg(long, value_name = "NAME")]
-    arch: Option<String>,
-    /// strict (honest) or published (as the paper's code) [strict]
-    #[arg(long, value_name = "NAME")]
-    protocol: Option<String>,
-    /// all, some as 0,3, k=5 for other divisions, loso (leave one speaker out), or within=0:4 (the speakers fold 0 does not test,
-    /// in 4 folds) [cv: all, train: 0]
-    #[arg(long, value_name = "FOLDS")]
-    folds: Option<String>,
-    /// Seeds, each a run over all folds [1]
-    #[arg(long, value_name = "N")]
-    runs: Option<usize>,
-    /// Every random number comes from it [0]
-    #[arg(long, value_name = "S")]
-    seed: Option<u64>,
-    /// Passes over the training clips [100]
-    #[arg(long, value_name = "E")]
-    epochs: Option<usize>,
-    /// Clips in a batch [8]
-    #[arg(long, value_name = "B")]
-    batch: Option<usize>,
-    /// Learning rate at the start of each cosine cycle [0.01]
-    #[arg(long, value_name = "RATE")]
-    lr: Option<f64>,
-    /// Factor of the L2 penalty [0.0016]
-    #[arg(long, value_name = "FACTOR")]
-    weight_decay: Option<f64>,
-    /// Probability that a feature is switched off before the last layer [0.4]
-    #[arg(long, value_name = "P")]
-    dropout: Option<f64>,
-    /// Epochs of a cosine cycle [5]
-    #[arg(long, value_name = "EPOCHS")]
-    t0: Option<usize>,
-    /// What the model reads of a frame: paper (34 MFCC, 12 chroma), deltas (34 MFCC, 12 deltas), all
-    /// (these three), pitch (these, voicing and pitch) or voice (the same without chroma) [paper]
-    #[arg(long, value_name = "NAME")]
-    inputs: Option<String>,
-    /// Which weights are kept: best (on the validation speakers), last, or average (over the restarts of the second half) [best]
-    #[arg(long, value_name = "NAME")]
-    weights: Option<String>,
-    /// What a fold's validation speakers do: apart (they judge the epochs), or train as well, with last or average weights [apart]
-    #[arg(long, value_name = "NAME")]
-    validation: Option<String>,
-    /// Clips heard differently every epoch: voices, anywhere (these, over a telephone and in noise too), or a TOML file with speeds,
-    /// conditions, stretch, channel and noise [none]
-    #[arg(long, value_name = "NAME|FILE.toml")]
-    augment: Option<String>,
-    /// Trainings at a time [all cores]
-    #[arg(long, value_name = "N")]
-    threads: Option<usize>,
-    /// A TOML file with these names, e.g. weight-decay = 0.001; flags win over it
-    #[arg(long, value_name = "FILE")]
-    #[serde(skip)]
-    config: Option<PathBuf>,
-    /// Go on with earlier work, or start where there is none
-    #[arg(long)]
-    pub resume: bool,
-    /// Folder of the feature cache [reslstm in the user's cache folder, or none where that cannot be written]
-    #[arg(long, value_name = "DIR")]
-    pub cache: Option<PathBuf>,
-}
+/// An error in how the settings of this call are written, on the command line or in a file: exit code 2.
+#[derive(Debug)]
+pub struct WrongCall(pub Error);
 
-impl TrainingOptions {
-    /// These flags, over what the file named by `--config` says.
-    pub fn with_config(self) -> anyhow::Result<Self> {
-        let Some(path) = &self.config else { return Ok(self) };
-        let read = || anyhow::Ok(toml::from_str::<TrainingOptions>(&std::fs::read_to_string(path)?)?);
-        let file = read().with_context(|| path.display().to_string())?;
-        Ok(TrainingOptions {
-            arch: self.arch.or(file.arch),
-            protocol: self.protocol.or(file.protocol),
-            folds: self.folds.or(file.folds),
-            runs: self.runs.or(file.runs),
-            seed: self.seed.or(file.seed),
-            epochs: self.epochs.or(file.epochs),
-            batch: self.batch.or(file.batch),
-            lr: self.lr.or(file.lr),
-            weight_decay: self.weight_decay.or(file.weight_decay),
-            dropout: self.dropout.or(file.dropout),
-            t0: self.t0.or(file.t0),
-            inputs: self.inputs.or(file.inputs),
-            weights: self.weights.or(file.weights),
-            validation: self.validation.or(file.validation),
-            augment: self.augment.or(file.augment),
-            threads: self.threads.or(file.threads),
-            config: None,
-            resume: self.resume || file.resume,
-            cache: self.cache.or(file.cache),
-        })
-    }
-
-    /// What to run, checked: what is not said has its default, and `folds` where nothing names any.
-    pub fn plan(&self, folds: &str) -> Result<Plan> {
-        let default = Recipe::default();
-        let recipe = Recipe {
-            arch: self.arch.as_ref().map_or(Ok(default.arch), |name| name.parse())?,
-            protocol: self.protocol.as_ref().map_or(Ok(default.protocol), |name| name.parse())?,
-            epochs: self.epochs.unwrap_or(default.epochs),
-            batch: self.batch.unwrap_or(default.batch),
-            lr: self.lr.unwrap_or(default.lr),
-            weight_decay: self.weight_decay.unwrap_or(default.weight_decay),
-            dropout: self.dropout.unwrap_or(default.dropout),
-            t0: self.t0.unwrap_or(default.t0),
-            seed: self.seed.unwrap_or(default.seed),
-            inputs: self.inputs.as_ref().map_or(Ok(default.inputs), |name| name.parse())?,
-            weights: self.weights.as_ref().map_or(Ok(default.weights), |name| name.parse())?,
-            validation: self.validation.as_ref().map_or(Ok(default.validation), |name| name.parse())?,
-            augment: self.augment.as_deref().map(augment).transpose()?,
-        };
-        let folds: FoldPlan = self.folds.as_deref().unwrap_or(folds).parse()?;
-        Ok(Plan { settings: recipe.check()?, runs: self.runs.unwrap_or(1), folds })
-    }
-
-    /// Those of the settings a search chooses that are given a value.
-    pub fn given(&self) -> impl Iterator<Item = &'static str> {
-        let given = [
-            ("lr", self.lr.is_some()),
-            ("weight-decay", self.weight_decay.is_some()),
-            ("dropout", self.dropout.is_some()),
-            ("t0", self.t0.is_some()),
-            ("batch", self.batch.is_some()),
-        ];
-        given.into_iter().filter_map(|(name, given)| given.then_some(name))
-    }
-
-    /// Trainings at a time.
-    pub fn threads(&self) -> Result<usize> {
-        match self.threads.unwrap_or_else(all_cores) {
-            threads @ 1..=1024 => Ok(threads),
-            other => Err(Error::new(Kind::Settings, format!("threads: expected 1 to 1024, got {other}"))),
-        }
+impl fmt::Display for WrongCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 
-/// How long work that consists of many trainings is done; nothing here changes a result.
-#[derive(Args, Clone, Debug)]
-pub struct WorkOptions {
-    /// Trainings at a time [all cores]
+impl std::error::Error for WrongCall {}
+
+/// A [`WrongCall`] with this problem.
+pub fn wrong_call(problem: impl Into<String>, advice: &str) -> WrongCall {
+    WrongCall(Error::new(Kind::Settings, problem).advice(advice))
+}
+
+/// Trainings at a time.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct ThreadOption {
+    /// Trainings at a time [default: all cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
-    /// Go on with earlier work, or start where there is none
-    #[arg(long)]
-    pub resume: bool,
-    /// Folder of the feature cache [reslstm in the user's cache folder, or none where that cannot be written]
+}
+
+impl ThreadOption {
+    /// Trainings at a time.
+    pub fn count(self) -> usize {
+        self.threads.map_or_else(all_cores, usize::from)
+    }
+}
+
+/// Where features are kept.
+#[derive(Args, Clone, Debug, Default)]
+pub struct CacheOption {
+    /// Folder of the feature cache [default: reslstm in the user's cache folder]
+    ///
+    /// Where the user's folder cannot be written, features are computed every time.
     #[arg(long, value_name = "DIR")]
     pub cache: Option<PathBuf>,
+}
+
+/// How work that consists of many trainings is done; nothing here changes a result.
+#[derive(Args, Clone, Debug, Default)]
+pub struct WorkOptions {
+    #[command(flatten)]
+    pub threads: ThreadOption,
+    /// Continue earlier work, or start where there is none
+    #[arg(long)]
+    pub resume: bool,
+    #[command(flatten)]
+    pub cache: CacheOption,
 }
 
 impl WorkOptions {
     /// Trainings at a time.
     pub fn threads(&self) -> usize {
-        self.threads.map_or_else(all_cores, usize::from)
+        self.threads.count()
+    }
+
+    /// Folder of the feature cache, if one is named.
+    pub fn cache(&self) -> Option<&std::path::Path> {
+        self.cache.cache.as_deref()
+    }
+
+    /// The names of these options in a file.
+    const NAMES: [&str; 3] = ["threads", "resume", "cache"];
+
+    /// Takes what flags leave open from a file, out of its table.
+    fn fill(&mut self, file: &mut Written) -> Result<()> {
+        for name in Self::NAMES {
+            let Some(value) = file.table.remove(name) else { continue };
+            let wrong = |expected: &str| {
+                let problem = format!("{name}: expected {expected}, got {value}");
+                Error::new(Kind::Settings, problem).at(file.place(name))
+            };
+            match name {
+                "threads" => {
+                    let threads = value.as_u64().filter(|threads| (1..=1024).contains(threads));
+                    let threads = threads.ok_or_else(|| wrong("1 to 1024"))? as u16;
+                    self.threads.threads.get_or_insert(threads);
+                }
+                "resume" => self.resume |= value.as_bool().ok_or_else(|| wrong("true or false"))?,
+                _ => {
+                    let folder = value.as_str().ok_or_else(|| wrong("a folder"))?;
+                    self.cache.cache.get_or_insert_with(|| folder.into());
+                }
+            }
+        }
+        Ok(())
     }
 }
 
-/// A preset, or what a TOML file says.
-pub fn augment(name: &str) -> Result<Augment> {
-    if let Some(preset) = Augment::preset(name) {
-        return Ok(preset);
+/// What a training command takes where nothing is given.
+#[derive(Debug)]
+struct Defaults {
+    recipe: &'static str,
+    folds: &'static str,
+}
+
+/// `train`, as the parameter of [`TrainingOptions`].
+pub const TRAIN: usize = 0;
+/// `cv`
+pub const CV: usize = 1;
+/// `tune`
+pub const TUNE: usize = 2;
+
+static DEFAULTS: [Defaults; 3] = [
+    Defaults { recipe: ANYWHERE, folds: "0" },
+    Defaults { recipe: ANYWHERE, folds: "all" },
+    Defaults { recipe: PAPER, folds: "all" },
+];
+
+/// The options of a training command.
+#[derive(Clone, Debug)]
+pub struct TrainingOptions<const COMMAND: usize> {
+    recipe: Option<String>,
+    config: Option<PathBuf>,
+    flags: Vec<(&'static Row, Value)>,
+    /// How the work is done, as the command line says it.
+    pub work: WorkOptions,
+}
+
+impl<const COMMAND: usize> Args for TrainingOptions<COMMAND> {
+    fn augment_args(command: Command) -> Command {
+        let Defaults { recipe, folds } = DEFAULTS[COMMAND];
+        let command = command
+            .arg(
+                Arg::new("recipe")
+                    .long("recipe")
+                    .value_name("NAME|FILE.toml")
+                    .help("Named settings: paper, voices, anywhere, or a TOML file")
+                    .long_help(
+                        "Named settings, which --config and flags change: paper, voices, anywhere (reslstm recipes shows them), or a \
+                         TOML file of the same form. With --resume the default is what the work was begun with; under the published \
+                         protocol, and for data without recordings, it is paper.",
+                    )
+                    .default_value(recipe)
+                    .value_hint(ValueHint::FilePath),
+            )
+            .arg(
+                Arg::new("config")
+                    .long("config")
+                    .value_name("FILE")
+                    .help("TOML file with options, e.g. weight-decay = 0.001")
+                    .value_parser(clap::value_parser!(PathBuf)),
+            );
+        let command = WorkOptions::augment_args(command);
+        let values = &built_in(recipe).layers;
+        let heading = format!("Settings (defaults of the recipe {recipe})");
+        let settings = SETTINGS.iter().map(|row| {
+            let default = values.get(row.name).map(|value| row.text(value)).expect("our own recipes are complete");
+            row.arg(default, heading.clone())
+        });
+        let plan = PLAN.iter().map(|row| {
+            let default = if row.name == "folds" { folds } else { "1" };
+            row.arg(default.into(), heading.clone())
+        });
+        command.args(settings.chain(plan))
     }
-    let wrong = |problem: String| {
-        let advice =
-            format!("name a preset ({}), or a TOML file such as: speeds = [0.9, 1, 1.1]", Augment::PRESETS.join(", "));
-        Error::new(Kind::Settings, problem).at(format!("augment: {name}")).advice(advice)
-    };
-    let text = std::fs::read_to_string(name).map_err(|error| wrong(error.to_string()))?;
-    toml::from_str(&text).map_err(|error| wrong(error.message().to_string()))
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl<const COMMAND: usize> FromArgMatches for TrainingOptions<COMMAND> {
+    fn from_arg_matches(matches: &ArgMatches) -> std::result::Result<Self, clap::Error> {
+        let given = |name: &str| matches.value_source(name) == Some(ValueSource::CommandLine);
+        let flags = SETTINGS.iter().chain(&PLAN).filter(|row| given(row.name));
+        let value = |row: &'static Row| (row, matches.get_one::<Value>(row.name).expect("it is given").clone());
+        Ok(TrainingOptions {
+            recipe: matches.get_one::<String>("recipe").filter(|_| given("recipe")).cloned(),
+            config: matches.get_one::<PathBuf>("config").cloned(),
+            flags: flags.map(value).collect(),
+            work: WorkOptions::from_arg_matches(matches)?,
+        })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> std::result::Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+/// What earlier work was begun with.
+#[derive(Debug)]
+pub struct Begun {
+    /// What holds it: a folder, a model, a study.
+    pub place: String,
+    /// Its settings, as files have them.
+    pub settings: Map<String, Value>,
+    /// Its runs and folds, where it is a cross-validation.
+    pub plan: Option<(usize, String)>,
+}
+
+impl Begun {
+    /// Of settings, and of the plan they are part of, if any.
+    pub fn new(place: impl fmt::Display, settings: &CheckedSettings, plan: Option<&Plan>) -> Self {
+        let Ok(Value::Object(settings)) = serde_json::to_value(settings) else { unreachable!("a struct is an object") };
+        let plan = plan.map(|plan| (plan.runs, plan.folds.to_string()));
+        Begun { place: place.to_string(), settings, plan }
+    }
+}
+
+/// Options together with the file that `--config` names.
+#[derive(Debug)]
+pub struct Request {
+    defaults: &'static Defaults,
+    recipe: Option<String>,
+    /// What file and flags say, which wins over any recipe.
+    given: Layers,
+    runs: Option<usize>,
+    folds: Option<String>,
+    /// How the work is done.
+    pub work: WorkOptions,
+}
+
+impl<const COMMAND: usize> TrainingOptions<COMMAND> {
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// [`WrongCall`] if it cannot be read, or says what is no option.
+    pub fn with_config(&self) -> std::result::Result<Request, WrongCall> {
+        self.read().map_err(WrongCall)
+    }
+
+    fn read(&self) -> Result<Request> {
+        let mut request = Request {
+            defaults: &DEFAULTS[COMMAND],
+            recipe: self.recipe.clone(),
+            given: Layers::default(),
+            runs: None,
+            folds: None,
+            work: self.work.clone(),
+        };
+        if let Some(path) = &self.config {
+            let mut file = Written::read(path)?;
+            request.work.fill(&mut file)?;
+            for (name, value) in std::mem::take(&mut file.table) {
+                let place = file.place(&name);
+                let row = setting(&name).or_else(|| PLAN.iter().find(|row| row.name == name)).ok_or_else(|| {
+                    let others = PLAN.iter().map(|row| row.name).chain(WorkOptions::NAMES).collect::<Vec<_>>();
+                    unknown(&name, &others).at(&place)
+                })?;
+                request.set(row, value, &place)?;
+            }
+        }
+        for (row, value) in &self.flags {
+            // It is checked; `none` is the one value whose checked form is not what is written.
+            let value = if value.is_null() { row.text(value).into() } else { value.clone() };
+            request.set(row, value, "command line")?;
+        }
+        Ok(request)
+    }
+}
+
+impl Request {
+    fn set(&mut self, row: &'static Row, value: Value, place: &str) -> Result<()> {
+        if setting(row.name).is_some() {
+            return self.given.set(row, value, place);
+        }
+        let value = row.check(value).map_err(|error| error.at(row.name).at(place))?;
+        match value {
+            Value::String(folds) => self.folds = Some(folds),
+            value => self.runs = value.as_u64().map(|runs| runs as usize),
+        }
+        Ok(())
+    }
+
+    /// What to train, checked. Without `--recipe` it is based on what the work was begun with; where it is new, on the recipe that
+    /// the command has as its default, which is said on stderr where there is a choice.
+    ///
+    /// # Errors
+    /// [`WrongCall`] if there is no such recipe, or values are out of their range or do not go together.
+    pub fn plan(
+        &self,
+        begun: Option<Begun>,
+        features_only: impl FnOnce() -> bool,
+    ) -> std::result::Result<Plan, WrongCall> {
+        self.planned(begun, features_only).map_err(WrongCall)
+    }
+
+    fn planned(&self, begun: Option<Begun>, features_only: impl FnOnce() -> bool) -> Result<Plan> {
+        let (mut layers, mut earlier) = (Layers::default(), None);
+        match (&self.recipe, begun) {
+            (Some(name), _) => layers = Recipe::read(name)?.layers,
+            (None, Some(begun)) => {
+                eprintln!("settings: those that {} was begun with", begun.place);
+                layers.set_all(begun.settings, &|_| begun.place.clone())?;
+                earlier = begun.plan;
+            }
+            (None, None) => layers = self.default_recipe(features_only).layers,
+        }
+        layers.lay(&self.given)?;
+        let (runs, folds) = earlier.unwrap_or_else(|| (1, self.defaults.folds.into()));
+        Ok(Plan {
+            settings: layers.settings()?,
+            runs: self.runs.unwrap_or(runs),
+            folds: self.folds.clone().unwrap_or(folds).parse()?,
+        })
+    }
+
+    /// The default recipe; where that depends on the call, it is named.
+    fn default_recipe(&self, features_only: impl FnOnce() -> bool) -> Recipe {
+        if self.defaults.recipe == PAPER {
+            return built_in(PAPER);
+        }
+        let published = self.given.get("protocol").is_some_and(|name| *name == Protocol::Published.to_string());
+        let recipe = built_in(if published || features_only() { PAPER } else { self.defaults.recipe });
+        let Recipe { name, description, .. } = &recipe;
+        match (published, name == PAPER) {
+            (true, _) => eprintln!("recipe: paper ({description}), as the published protocol repeats the paper"),
+            (_, true) => {
+                eprintln!("recipe: paper ({description}), as others need recordings and these data are features")
+            }
+            _ => eprintln!("recipe: {name} ({description}); --recipe paper for the paper's settings"),
+        }
+        recipe
+    }
+
+    /// Whether file or flags give a setting a value.
+    pub fn gives(&self, name: &str) -> bool {
+        self.given.get(name).is_some()
+    }
+
+    /// Whether the recipe is the command's default.
+    pub fn names_no_recipe(&self) -> bool {
+        self.recipe.is_none()
+    }
 }
 
 /// As many threads as the machine has for this process.
@@ -191,51 +358,92 @@ pub fn all_cores() -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
+    use clap::{CommandFactory, Parser};
 
-    #[derive(clap::Parser)]
-    struct Command {
+    #[derive(Debug, Parser)]
+    struct Cv {
         #[command(flatten)]
-        options: TrainingOptions,
+        options: TrainingOptions<CV>,
+    }
+
+    #[derive(Debug, Parser)]
+    struct Tune {
+        #[command(flatten)]
+        options: TrainingOptions<TUNE>,
+    }
+
+    fn request(line: &str) -> Request {
+        Cv::try_parse_from(line.split(' ')).unwrap().options.with_config().unwrap()
+    }
+
+    fn plan(line: &str) -> Plan {
+        request(line).plan(None, || false).unwrap()
     }
 
     #[test]
-    fn the_help_names_the_defaults_there_are() {
-        let Recipe {
-            arch,
-            protocol,
-            epochs,
-            batch,
-            lr,
-            weight_decay,
-            dropout,
-            t0,
-            seed,
-            inputs,
-            weights,
-            validation,
-            augment,
-        } = Recipe::default();
-        assert_eq!(augment, None);
-        let defaults = [
-            ("arch", arch.to_string()),
-            ("protocol", protocol.to_string()),
-            ("epochs", epochs.to_string()),
-            ("batch", batch.to_string()),
-            ("lr", lr.to_string()),
-            ("weight_decay", weight_decay.to_string()),
-            ("dropout", dropout.to_string()),
-            ("t0", t0.to_string()),
-            ("seed", seed.to_string()),
-            ("inputs", inputs.to_string()),
-            ("weights", weights.to_string()),
-            ("validation", validation.to_string()),
-            ("augment", "none".to_string()),
-        ];
-        for (name, default) in defaults {
-            let command = Command::command();
-            let help = command.get_arguments().find(|option| option.get_id() == name).unwrap().get_help().unwrap();
-            assert!(help.to_string().ends_with(&format!("[{default}]")), "{name}: {help}");
+    fn flags_win_over_the_file_and_the_file_over_the_recipe() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path.to_str().unwrap().to_string()
+        };
+        let recipe = file("recipe.toml", "epochs = 7\nlr = 0.1\ndropout = 0.1\naugment = 'voices'\n");
+        let config = file("config.toml", "lr = 0.2\ndropout = 0.2\nruns = 3\nfolds = 'k=4'\nthreads = 2\n");
+        let line = format!("cv --recipe {recipe} --config {config} --dropout 0.3 --augment none");
+        let found = request(&line);
+        assert_eq!(found.work.threads(), 2);
+        let Plan { settings, runs, folds } = found.plan(None, || false).unwrap();
+        assert_eq!((settings.epochs, settings.lr, settings.dropout, &settings.augment), (7, 0.2, 0.3, &None));
+        assert_eq!((runs, folds.to_string()), (3, "k=4".into()));
+        assert_eq!(plan(&format!("{line} --runs 5 --folds 0")).runs, 5);
+    }
+
+    #[test]
+    fn the_default_recipe_is_the_commands_or_fits_protocol_and_data() {
+        let settings = |name: &str| built_in(name).layers.settings().unwrap();
+        assert_eq!(plan("cv").settings, settings(ANYWHERE));
+        assert_eq!(request("cv").plan(None, || true).unwrap().settings, settings(PAPER));
+        assert_eq!(plan("cv --recipe voices").settings, settings("voices"));
+        assert_eq!(plan("cv --protocol published").settings.weight_decay, settings(PAPER).weight_decay);
+        let tune = Tune::try_parse_from(["tune"]).unwrap().options.with_config().unwrap();
+        assert_eq!(tune.plan(None, || false).unwrap().settings, settings(PAPER));
+    }
+
+    #[test]
+    fn begun_work_goes_on_with_its_own_settings() {
+        let begun = || {
+            let Value::Object(settings) = serde_json::json!({ "epochs": 9, "batch": 4 }) else { unreachable!() };
+            Some(Begun { place: "out".into(), settings, plan: Some((2, "k=3".into())) })
+        };
+        let Plan { settings, runs, folds } = request("cv --lr 0.5").plan(begun(), || false).unwrap();
+        assert_eq!((settings.epochs, settings.batch, settings.lr, settings.weight_decay), (9, 4, 0.5, 1.6e-3));
+        assert_eq!((runs, folds.to_string()), (2, "k=3".into()));
+        let Plan { settings, runs, .. } = request("cv --recipe paper").plan(begun(), || false).unwrap();
+        assert_eq!((settings.epochs, runs), (100, 1));
+    }
+
+    #[test]
+    fn help_shows_values_and_the_defaults_of_the_recipe() {
+        let help = |mut command: Command| {
+            let help = command.render_help().to_string();
+            help.split_whitespace().collect::<Vec<_>>().join(" ")
+        };
+        let cv = help(Cv::command());
+        for text in ["[default: pitch]", "[possible values: paper, deltas, all, pitch, voice]", "[default: 0.0008]"] {
+            assert!(cv.contains(text), "{text}: {cv}");
+        }
+        let tune = help(Tune::command());
+        assert!(tune.contains("[default: 0.0016]") && tune.contains("recipe paper"), "{tune}");
+    }
+
+    #[test]
+    fn completions_know_the_values() {
+        let mut script = Vec::new();
+        clap_complete::generate(clap_complete::Shell::Bash, &mut Cv::command(), "cv", &mut script);
+        let script = String::from_utf8(script).unwrap();
+        for values in ["strict published", "paper deltas all pitch voice", "best last average", "apart train"] {
+            assert!(script.contains(values), "{values}");
         }
     }
 }

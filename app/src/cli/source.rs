@@ -8,7 +8,7 @@ use reslstm::data::folds::{FoldPlan, Split};
 use reslstm::data::{ConditionedClips, Dataset};
 use reslstm::error::{Error, Kind, Result};
 use reslstm::matrix::Matrix;
-use reslstm::train::{Recipe, TrainingData};
+use reslstm::train::{Settings, TrainingData};
 use std::path::{Path, PathBuf};
 
 /// A loaded corpus, and what models trained on it must say.
@@ -66,13 +66,29 @@ pub struct Found {
 }
 
 impl Found {
-    /// Finds the clips of a folder or a manifest.
+    /// Finds the clips of a folder or a manifest, and notes on stderr which are left out.
     pub fn open(data: &Path) -> Result<Self> {
-        let corpus = Corpus::open(data)?;
-        if corpus.skipped() > 0 {
-            eprintln!("note: {} songs and videos of RAVDESS are left out", corpus.skipped());
+        let found = Self::find(data)?;
+        found.note_skipped();
+        Ok(found)
+    }
+
+    /// [`open`](Self::open) without the note.
+    pub fn find(data: &Path) -> Result<Self> {
+        Ok(Found { corpus: Corpus::open(data)?, path: data.to_path_buf() })
+    }
+
+    /// Notes on stderr which clips are left out.
+    pub fn note_skipped(&self) {
+        if self.corpus.skipped() > 0 {
+            eprintln!("note: {} songs and videos of RAVDESS are left out", self.corpus.skipped());
         }
-        Ok(Found { corpus, path: data.to_path_buf() })
+    }
+
+    /// Whether every clip is a matrix of features, without a recording that could be played faster or through a telephone.
+    pub fn holds_features_only(&self) -> bool {
+        let is_matrix = |path: &Path| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("npy"));
+        self.corpus.entries().iter().all(|entry| is_matrix(&entry.path))
     }
 
     /// The folds of its speakers.
@@ -86,9 +102,9 @@ impl Found {
         self.load_at(features, &[], cache, threads)
     }
 
-    /// [`load`](Self::load) of what a recipe trains with: its inputs, in all its conditions.
-    pub fn load_for(self, recipe: &Recipe, cache: Option<&Path>, threads: usize) -> Result<Licensed> {
-        self.load_at(recipe.inputs.features(), &recipe.other_conditions(), cache, threads)
+    /// [`load`](Self::load) of what these settings train with: their feature set, in all their conditions.
+    pub fn load_for(self, settings: &Settings, cache: Option<&Path>, threads: usize) -> Result<Licensed> {
+        self.load_at(settings.inputs.features(), &settings.other_conditions(), cache, threads)
     }
 
     fn load_at(
@@ -124,10 +140,10 @@ impl Found {
     }
 }
 
-/// The cache in the folder that was asked for. Nobody asked for the user's own: where that cannot be, as on a system that
-/// may only be read, there is none, and features are computed every time.
-fn open_cache(asked: Option<&Path>) -> Result<Option<Cache>> {
-    if let Some(folder) = asked {
+/// The cache in the given folder, or the user's own. Where that cannot be written, as on a read-only system, there is none, and
+/// features are computed every time.
+fn open_cache(given: Option<&Path>) -> Result<Option<Cache>> {
+    if let Some(folder) = given {
         return Cache::open(folder).map(Some);
     }
     let opened = Cache::default_folder().map(|folder| Cache::open(&folder)).transpose();

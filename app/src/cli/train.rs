@@ -1,6 +1,6 @@
 //! `train DATA -o MODEL.safetensors`
 
-use super::options::TrainingOptions;
+use super::options::{Begun, TRAIN, TrainingOptions, wrong_call};
 use super::source::Found;
 use super::{Done, Outcome, interrupt, print_line, progress};
 use crate::experiment::fit::fit;
@@ -9,54 +9,62 @@ use clap::Args;
 use reslstm::data::folds::{FoldPlan, Split};
 use reslstm::error::{Error, Kind, Result};
 use reslstm::models::{Metadata, ModelFile};
-use reslstm::train::{EpochRecord, Identity, Task, model_file};
+use reslstm::train::{CheckedSettings, EpochRecord, Identity, Task, checkpoint, model_file};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
-/// Train one model, of one fold or of every speaker.
+/// Train one model, on one fold or on all speakers.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Without --folds this is fold 0, whose test speakers stay unseen. Killed at any moment, the same command with \
-                  --resume goes on and ends with the same bytes; where the model is finished, there is nothing to do.
+    after_help = "Example: reslstm train ravdess -o emotions.safetensors --recipe anywhere",
+    after_long_help = "Without --folds this is fold 0, whose test speakers stay unseen. Killed at any moment, the same command with \
+                       --resume continues and ends with the same bytes; where the model is finished, there is nothing to do.
 
-Example: reslstm train ravdess -o angry-or-sad.safetensors --folds 2"
+Example: reslstm train ravdess -o emotions.safetensors --recipe anywhere --folds 2"
 )]
 pub struct Train {
     /// A RAVDESS folder, or a manifest .csv with the columns path,label,speaker
     data: PathBuf,
-    /// The model file
+    /// Model file to write
     #[arg(short, long, value_name = "MODEL.safetensors")]
     output: PathBuf,
-    /// Train on every speaker and keep the last epoch: for use, not for scores
+    /// Train on all speakers, without a score
+    ///
+    /// Weights that validation speakers would choose are then those of the last epoch.
     #[arg(long, conflicts_with = "folds")]
     all: bool,
-    /// Divide the scores by this, so that probabilities hold: with --all nobody is left to fit it on. `reslstm robustness` prints the
-    /// mean of those that a cross-validation with the same settings fitted on its validation speakers
+    /// Temperature of the probabilities, with --all
+    ///
+    /// Scores are divided by it before they become probabilities. It is fitted on the validation speakers, and with --all no
+    /// validation speakers remain. `reslstm robustness` prints the mean temperature that a cross-validation with the same settings
+    /// and --validation apart fitted.
     #[arg(long, value_name = "T", requires = "all", value_parser = temperature)]
     temperature: Option<f64>,
     /// Print scores and epochs as JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    options: TrainingOptions,
+    options: TrainingOptions<TRAIN>,
 }
 
 impl Train {
-    pub fn run(mut self) -> Outcome {
-        let options = std::mem::take(&mut self.options).with_config()?;
-        let (plan, threads) = (options.plan("0")?, options.threads()?);
-        if plan.runs != 1 {
-            let problem = format!("runs: expected one, got {}", plan.runs);
-            return Err(Error::new(Kind::Settings, problem).advice("cv runs several").into());
-        }
-        let settings = &plan.settings;
-        let corpus = Found::open(&self.data)?;
-        let split = if self.all { None } else { Some(only_split(&corpus, &plan.folds)?) };
+    pub fn run(self) -> Outcome {
+        let request = self.options.with_config()?;
         let mut checkpoint = self.output.clone().into_os_string();
         checkpoint.push(".checkpoint");
         let checkpoint = PathBuf::from(checkpoint);
-        self.check_output(&checkpoint, options.resume)?;
-        let data = corpus.load_for(settings, options.cache.as_deref(), threads).map_err(interrupt::resumable)?;
+        let corpus = Found::find(&self.data)?;
+        let begun = if request.work.resume { begun(&self.output, &checkpoint) } else { None };
+        let plan = request.plan(begun, || corpus.holds_features_only())?;
+        if plan.runs != 1 {
+            return Err(wrong_call(format!("runs: expected one, got {}", plan.runs), "cv runs several").into());
+        }
+        let settings = &plan.settings;
+        corpus.note_skipped();
+        let split = if self.all { None } else { Some(only_split(&corpus, &plan.folds)?) };
+        let (threads, cache) = (request.work.threads(), request.work.cache());
+        self.check_output(&checkpoint, request.work.resume)?;
+        let data = corpus.load_for(settings, cache, threads).map_err(interrupt::resumable)?;
         let identity = Identity::new(settings, 0, split.as_ref(), data.fingerprint());
         if self.output.is_file() {
             let metadata =
@@ -89,18 +97,18 @@ impl Train {
         self.report(model.metadata().expect("a model trained here has metadata"), &epochs)
     }
 
-    /// Refuses what is there already, unless it is to be gone on with; proves that the model can be written.
+    /// Refuses files that exist, unless their training is to be continued; checks that the model can be written.
     fn check_output(&self, checkpoint: &Path, resume: bool) -> Result<()> {
         files::check_writable(&self.output, if resume { Existing::Replace } else { Existing::Refuse })?;
         if checkpoint.exists() && !resume {
             let problem = "an earlier training was not finished";
-            let advice = "go on with --resume, or delete the file to start again";
+            let advice = "continue it with --resume, or delete the file to start again";
             return Err(Error::new(Kind::Settings, problem).at(checkpoint.display()).advice(advice));
         }
         Ok(())
     }
 
-    /// Scores for people, or with every epoch for programs. `epochs` is empty where nothing had to be trained.
+    /// Prints scores for people, or scores and epochs as JSON. `epochs` is empty where nothing had to be trained.
     fn report(&self, metadata: &Metadata, epochs: &[EpochRecord]) -> Outcome {
         let Metadata { best_epoch, scores, test_speakers, .. } = metadata;
         match (best_epoch, scores.get("validation_uar"), scores.get("test_uar")) {
@@ -119,24 +127,35 @@ impl Train {
 }
 
 /// The one fold that the plan names.
-fn only_split(corpus: &Found, folds: &FoldPlan) -> Result<Split> {
+fn only_split(corpus: &Found, folds: &FoldPlan) -> anyhow::Result<Split> {
     let mut splits = corpus.splits(folds)?;
     if splits.len() != 1 {
         let problem = format!("folds `{folds}`: expected one fold, got {}", splits.len());
-        return Err(Error::new(Kind::Settings, problem).advice("name one as in --folds 0, or use cv"));
+        return Err(wrong_call(problem, "name one as in --folds 0, or use cv").into());
     }
     Ok(splits.remove(0))
 }
 
-/// What the model file of this very training says; any other is not written over.
+/// The settings of the finished model, or of the checkpoint. What cannot be read is refused later, with its reason.
+fn begun(model: &Path, checkpoint: &Path) -> Option<Begun> {
+    let of_model = || {
+        let file = ModelFile::from_bytes(&files::read(model).ok()?).ok()?;
+        CheckedSettings::of_model(file.metadata()?).ok()
+    };
+    let of_checkpoint = || Some(checkpoint::identity(&files::read(checkpoint).ok()?).ok()?.settings);
+    let (place, settings) = of_model().map(|it| (model, it)).or_else(|| of_checkpoint().map(|it| (checkpoint, it)))?;
+    Some(Begun::new(place.display(), &settings, None))
+}
+
+/// The metadata of the model that this training has written; a model of another training is not overwritten.
 fn finished(path: &Path, identity: &Identity, temperature: Option<f64>) -> Result<Metadata> {
     let (_, metadata) = ModelFile::from_bytes(&files::read(path)?)?.into_parts();
     let earlier = metadata.as_ref().and_then(Identity::of_model);
     let same = |metadata: &Metadata| temperature.is_none() || temperature == metadata.temperature;
     let difference = match &earlier {
-        Some(_) if !metadata.as_ref().is_some_and(same) => Some("its temperature is not the one asked for".into()),
+        Some(_) if !metadata.as_ref().is_some_and(same) => Some("its temperature is not the given one".into()),
         Some(earlier) => identity.difference(earlier),
-        None => Some("it does not say with which".into()),
+        None => Some("its file does not name them".into()),
     };
     match (metadata, difference) {
         (Some(metadata), None) => Ok(metadata),

@@ -1,6 +1,6 @@
 //! `tune DATA --study FILE --trials N`
 
-use super::options::TrainingOptions;
+use super::options::{Begun, PAPER, Request, TUNE, TrainingOptions, WrongCall, wrong_call};
 use super::source::Found;
 use super::{Done, Outcome, commands, interrupt, print_line, progress};
 use crate::experiment::Plan;
@@ -10,7 +10,7 @@ use crate::experiment::trial::{
 };
 use crate::files;
 use crate::tune::study::Progress;
-use crate::tune::{Claim, Ending, Journal, Search, Space, Study, optimise};
+use crate::tune::{Claim, Ending, Journal, Search, Snapshot, Space, Study, optimise};
 use clap::Args;
 use indicatif::ProgressBar;
 use reslstm::error::{Error, Kind, Result};
@@ -21,61 +21,54 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
 
-/// Search learning rate, weight decay, dropout, cycle and batch size: cross-validate one choice after another.
+/// Search learning rate, weight decay, dropout, cycle length and batch size by cross-validation.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "FILE is an Optuna journal: optuna-dashboard shows it, Python workers and any number of these commands may work \
-                  on it at the same time. Killed at any moment, the same command goes on; --trials counts what is there already.
+    after_help = "Example: reslstm tune ravdess --study study.journal --trials 50 --recipe paper --space code",
+    after_long_help = "FILE is an Optuna journal: optuna-dashboard shows it, and Python workers and any number of these commands may \
+                       work on it at the same time. Killed at any moment, the same command continues; --trials counts the trials that \
+                       exist.
 
-A space of one's own: lr = { type = \"float\", low = 1e-4, high = 1e-2, log = true }
-                      t0 = { type = \"int\", low = 1, high = 10 }
-                      batch_size = { type = \"categorical\", choices = [8, 16] }
+SPACE.toml: lr = { type = \"float\", low = 1e-4, high = 1e-2, log = true }
+            t0 = { type = \"int\", low = 1, high = 10 }
+            batch_size = { type = \"categorical\", choices = [8, 16] }
 
-Example: reslstm tune ravdess --study study.journal --trials 50 --space code"
+Example: reslstm tune ravdess --study study.journal --trials 50 --recipe paper --space code"
 )]
 pub struct Tune {
     /// A RAVDESS folder, or a manifest .csv with the columns path,label,speaker
     data: PathBuf,
-    /// The journal, new or to be gone on with; unfinished trials lie beside it in FILE.trials
+    /// Journal, new or to be continued
+    ///
+    /// Unfinished trials are kept in FILE.trials.
     #[arg(long, value_name = "FILE")]
     study: PathBuf,
-    /// Trials wanted in all, those there are already included
+    /// Number of trials in all, with those that exist
     #[arg(long, value_name = "N")]
     trials: usize,
-    /// Where to search: paper, code (the wider space of the paper's code) or a TOML file
+    /// Search space: paper, code (wider, of the paper's code) or a TOML file
     #[arg(long, value_name = "paper|code|FILE.toml", default_value = "paper")]
     space: String,
-    /// Which study of the journal [the only one, or one called as the file]
+    /// Study of the journal [default: the only one, or named as the file]
     #[arg(long, value_name = "NAME")]
     study_name: Option<String>,
-    /// Print events and the result as JSON, a line each
+    /// Print events and the result as JSON, one per line
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    options: TrainingOptions,
+    options: TrainingOptions<TUNE>,
 }
 
 impl Tune {
-    pub fn run(mut self) -> Outcome {
-        let options = std::mem::take(&mut self.options).with_config()?;
-        let (plan, threads) = (options.plan("all")?, options.threads()?);
-        let space = read_space(&self.space)?;
-        let wrong = |problem: String, advice: &str| Err(Error::new(Kind::Settings, problem).advice(advice));
-        if self.trials == 0 {
-            return Ok(wrong("trials: expected at least 1, got 0".into(), "it is the total wanted")?);
-        }
-        if plan.runs != 1 {
-            return Ok(wrong(format!("runs: expected one, got {}", plan.runs), "a trial is one run over the folds")?);
-        }
-        if plan.settings.validation != Validation::Apart {
-            let problem = "validation: expected apart, got train".to_string();
-            return Ok(wrong(problem, "a search needs validation speakers who judge")?);
-        }
-        if let Some(option) = options.given().find(|option| space.names().any(|name| option_of(name) == Some(option))) {
-            let advice = "leave it away, or search a space without it";
-            return Ok(wrong(format!("--{option}: expected no value, as it is searched"), advice)?);
-        }
-        check_space(&space, &plan.settings)?;
+    pub fn run(self) -> Outcome {
+        let request = self.options.with_config()?;
+        let begun = if request.work.resume { self.begun() } else { None };
+        let is_new = begun.is_none();
+        let plan = request.plan(begun, || false)?;
+        let space = read_space(&self.space).map_err(WrongCall)?;
+        self.check(&request, &plan, &space)?;
+        let threads = request.work.threads();
+        let repeat = |trials| repeat_command(trials, is_new && request.names_no_recipe());
         let corpus = Found::open(&self.data)?;
         let splits = corpus.splits(&plan.folds)?;
         if self.study.is_dir() {
@@ -87,7 +80,11 @@ impl Tune {
         if let Some(caution) = caution(plan.settings.protocol) {
             eprintln!("warning: {caution}");
         }
-        let data = corpus.load_for(&plan.settings, options.cache.as_deref(), threads).map_err(|e| self.resumable(e))?;
+        let resumable = |error: Error| match error.kind() {
+            Kind::Interrupted => error.advice(format!("continue with: {}", repeat(self.trials))),
+            _ => error,
+        };
+        let data = corpus.load_for(&plan.settings, request.work.cache(), threads).map_err(resumable)?;
 
         let identity = json!(StudyIdentity::new(data.fingerprint(), &plan.folds, &plan.settings, &space));
         let accept = |earlier: &Value| match first_difference("", earlier, &identity) {
@@ -113,20 +110,40 @@ impl Tune {
         };
         let outcome = optimise(&study, threads, interrupt::stop_flag(), |claim| objective.run(claim));
         monitor.bar.finish_and_clear();
-        outcome.map_err(|error| self.resumable(error))?;
-        self.report(&study, &space, &plan)
+        outcome.map_err(resumable)?;
+        self.report(&study, &space, &plan, &repeat(self.trials * 2))
     }
 
-    /// Says with an interruption how to go on after it.
-    fn resumable(&self, error: Error) -> Error {
-        match error.kind() {
-            Kind::Interrupted => error.advice(format!("go on with: {}", repeat_command(self.trials))),
-            _ => error,
+    /// Refuses settings that a search cannot have.
+    fn check(&self, request: &Request, plan: &Plan, space: &Space) -> std::result::Result<(), WrongCall> {
+        if self.trials == 0 {
+            return Err(wrong_call("trials: expected at least 1, got 0", "it is the number of trials in all"));
         }
+        if plan.runs != 1 {
+            let problem = format!("runs: expected one, got {}", plan.runs);
+            return Err(wrong_call(problem, "a trial is one run over the folds"));
+        }
+        if plan.settings.validation != Validation::Apart {
+            let advice = "a search scores its trials on the validation speakers: --validation apart";
+            return Err(wrong_call("validation: expected apart, got train", advice));
+        }
+        let mut searched = space.names().filter_map(option_of);
+        if let Some(option) = searched.find(|option| request.gives(option)) {
+            let problem = format!("--{option}: expected no value, as it is searched");
+            return Err(wrong_call(problem, "leave it out, or search a space without it"));
+        }
+        check_space(space, &plan.settings).map_err(WrongCall)
     }
 
-    /// The best trial, and what to do with it.
-    fn report(&self, study: &Study, space: &Space, plan: &Plan) -> Outcome {
+    /// The settings of the study, if there is one. What cannot be read is refused later, with its reason.
+    fn begun(&self) -> Option<Begun> {
+        let identity = Snapshot::read(&self.study, self.study_name.as_deref()).ok()?.identity?;
+        let StudyIdentity { settings, folds, .. } = serde_json::from_value(identity).ok()?;
+        Some(Begun { place: self.study.display().to_string(), settings, plan: Some((1, folds.to_string())) })
+    }
+
+    /// Prints the best trial, and what to do with it; `more` is the command that searches on.
+    fn report(&self, study: &Study, space: &Space, plan: &Plan, more: &str) -> Outcome {
         let Progress { complete, pruned, failed, running, best } = study.progress()?;
         if self.json {
             let best = best
@@ -145,7 +162,7 @@ impl Tune {
             for name in space.names() {
                 print_line(format!("  {name:<12} {}", parameters.get(name).unwrap_or(&Value::Null)))?;
             }
-            eprintln!("to search on:     {}", repeat_command(self.trials * 2));
+            eprintln!("to search on:     {}", more);
             let settings = settings(space, &plan.settings, parameters)?;
             let trial = Plan { settings, ..plan.clone() };
             eprintln!("to train with it: {}", commands::cv(&self.data.display().to_string(), &trial));
@@ -161,7 +178,7 @@ impl Tune {
 }
 
 /// A preset, or a file.
-fn read_space(name: &str) -> anyhow::Result<Space> {
+fn read_space(name: &str) -> Result<Space> {
     if let Some(space) = Space::preset(name) {
         return Ok(space);
     }
@@ -169,11 +186,11 @@ fn read_space(name: &str) -> anyhow::Result<Space> {
     let bytes = files::read(path)
         .map_err(|error| error.advice(format!("expected {} or a TOML file", Space::PRESETS.join(", "))))?;
     let text = String::from_utf8_lossy(&bytes);
-    Ok(Space::from_toml(&text).map_err(|error| error.at(path.display()))?)
+    Space::from_toml(&text).map_err(|error| error.at(path.display()))
 }
 
-/// The command of this process, with this many trials.
-fn repeat_command(trials: usize) -> String {
+/// The command of this process, with this many trials, and with the name of its recipe where it names none.
+fn repeat_command(trials: usize, name_recipe: bool) -> String {
     let mut words = vec!["reslstm".to_string()];
     let mut value_follows = false;
     for word in std::env::args().skip(1) {
@@ -183,6 +200,9 @@ fn repeat_command(trials: usize) -> String {
             _ => commands::quote(&word),
         });
         value_follows = word == "--trials" && !value_follows;
+    }
+    if name_recipe {
+        words.extend(["--recipe", PAPER].map(String::from));
     }
     words.join(" ")
 }

@@ -21,7 +21,7 @@ use reslstm::models::Model;
 use reslstm::params::Parameters;
 use reslstm::train::identity::{Identity, first_difference};
 use reslstm::train::run::{EpochRecord, Outcome};
-use reslstm::train::settings::Settings;
+use reslstm::train::settings::CheckedSettings;
 use reslstm::train::task::Task;
 use reslstm::train::trainer::{TrainingData, model_file};
 use serde_json::{Value, json};
@@ -34,18 +34,18 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 pub struct Execution<'a> {
     /// Trainings at a time.
     pub threads: usize,
-    /// Go on with what is there.
+    /// Continue earlier work.
     pub resume: bool,
-    /// Set to ask for an end.
+    /// Set to stop.
     pub stop: &'a AtomicBool,
-    /// Hears what happens, and in a training of which settings.
-    pub observe: &'a (dyn Fn(&Settings, Event<'_>) + Sync),
+    /// Receives events, with the settings of their training.
+    pub observe: &'a (dyn Fn(&CheckedSettings, Event<'_>) + Sync),
 }
 
-/// What happens in a cross-validation.
+/// An event of a cross-validation.
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
-    /// So many epochs were found done, and take no time.
+    /// This number of epochs was found done.
     Found(usize),
     /// An epoch is done, or read from a checkpoint.
     Epoch,
@@ -56,7 +56,7 @@ pub enum Event<'a> {
 /// Runs plans, each in a folder of its own, and returns the table, which has a row for each. A folder gets the same bytes
 /// as if its plan were run alone.
 ///
-/// Every plan's first run comes before any second one: what is there early says something of all of them.
+/// Every plan's first run comes before any second one, so that early results cover all plans.
 ///
 /// # Errors
 /// [`Kind::Settings`] if a folder holds something already and `resume` is off, or holds another plan; [`Kind::Data`] if the
@@ -120,6 +120,16 @@ pub fn check_folder(out: &Path, plan: &Plan, resume: bool) -> Result<()> {
     refuse_difference(out, |begun| first_difference("", &begun["plan"], &json!(plan)))
 }
 
+/// The plan that a folder was begun with, if it was.
+///
+/// # Errors
+/// [`Kind::Data`] if its `plan.json` cannot be understood; [`Kind::Io`] if it cannot be read.
+pub fn begun_plan(folder: &Path) -> Result<Option<Plan>> {
+    let path = plan_path(folder);
+    let begun = path.exists().then(|| read_json::<Begun>(&path)).transpose()?;
+    Ok(begun.map(|begun| begun.plan))
+}
+
 /// Refuses a folder that is in use.
 ///
 /// # Errors
@@ -139,7 +149,7 @@ fn is_in_use(folder: &Path) -> bool {
     entries.flatten().any(|entry| !files::is_half_written(&entry.path()))
 }
 
-/// Refuses to go on where what the folder was begun with differs; where nothing is begun there is nothing to differ from.
+/// Refuses to continue a folder that was begun differently; a folder that was not begun is accepted.
 fn refuse_difference(out: &Path, difference: impl Fn(&Value) -> Option<String>) -> Result<()> {
     let path = plan_path(out);
     let Some(difference) = path.exists().then(|| read_json(&path)).transpose()?.as_ref().and_then(difference) else {
@@ -260,7 +270,7 @@ impl<'a> Folder<'a> {
     }
 }
 
-/// What is worth keeping of a fold's training.
+/// The record of a fold's training.
 pub fn fold_record(split: &Split, outcome: &Outcome) -> FoldRecord {
     let epochs = Epochs::of(&outcome.history);
     FoldRecord {

@@ -1,4 +1,4 @@
-//! One training from start to end, saved on the way: killed at any moment, it goes on from its last checkpoint.
+//! One training from start to end with checkpoints: killed at any moment, it continues from the last one.
 
 use crate::files;
 use reslstm::error::{Error, Kind, Result};
@@ -10,11 +10,11 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// How much work a sudden end may cost.
+/// The most work that a kill can lose.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(5);
 
-/// Trains to the last epoch. The state is saved at `path` every few seconds and when `stop` asks to end; what is saved
-/// there already is where this begins. `observe` sees every epoch, those of an earlier session too.
+/// Trains to the last epoch, from the checkpoint at `path` if there is one. The state is saved there every few seconds, and when
+/// `stop` is set. `observe` receives every epoch, those of an earlier session too.
 ///
 /// # Errors
 /// [`Kind::Interrupted`] when stopped, after saving; [`Kind::Diverged`] if the loss is no number any more;

@@ -222,7 +222,7 @@ mod tests {
     use reslstm::labels::Labels;
     use reslstm::matrix::Matrix;
     use reslstm::rng::RandomStream;
-    use reslstm::train::Recipe;
+    use reslstm::train::Settings;
     use reslstm::train::TrainingData;
     use serde_json::{Value, json};
     use std::sync::atomic::AtomicBool;
@@ -242,8 +242,8 @@ mod tests {
 
     /// Two runs of two folds.
     fn cross_validated(folder: &Path) -> Plan {
-        let recipe = Recipe { arch: "lstm-sa-h2".parse().unwrap(), epochs: 2, ..Recipe::default() };
-        let plan = Plan { settings: recipe.check().unwrap(), runs: 2, folds: "k=2".parse().unwrap() };
+        let settings = Settings::default().with(|it| (it.arch, it.epochs) = ("lstm-sa-h2".parse().unwrap(), 2));
+        let plan = Plan { settings: settings.check().unwrap(), runs: 2, folds: "k=2".parse().unwrap() };
         let (dataset, features) = (dataset(), FeatureSettings::default());
         let source =
             TrainingData { dataset: &dataset, sample_rate: 8000, features: &features, fingerprint: "f", licence: "" };

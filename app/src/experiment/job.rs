@@ -7,7 +7,7 @@ use crate::sweep::{Copies, Job, Plan};
 use reslstm::data::folds::Split;
 use reslstm::error::{Error, Kind, Result};
 use reslstm::params::Parameters;
-use reslstm::train::{EpochRecord, Identity, Settings, Task, TrainingData};
+use reslstm::train::{CheckedSettings, EpochRecord, Identity, Task, TrainingData};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -17,7 +17,7 @@ pub type Training = Job<Identity>;
 
 /// The plan of a grid: rows × `runs` × folds, in this order. `place` is where the data are, `fingerprint` what they are.
 pub fn plan(
-    rows: &[Settings],
+    rows: &[CheckedSettings],
     runs: usize,
     splits: &[Split],
     place: &str,

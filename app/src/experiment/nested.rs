@@ -1,5 +1,5 @@
-//! Nested cross-validation: what a fold is trained with is chosen among its own training and validation speakers, and only then do
-//! its test speakers come in.
+//! Nested cross-validation: the settings of a fold are chosen by its own training and validation speakers; only then are its test
+//! speakers scored.
 //!
 //! ```text
 //! OUT/choosing/fold0/NAME/    every candidate, cross-validated among the speakers that fold 0 does not test
@@ -9,38 +9,38 @@
 //! ```
 //! Varma and Simon, *Bias in error estimation when using cross-validation for model selection*, 2006.
 
+use super::cross_validate::begun_plan;
 use super::folder::{Begun, CLIPS, Results, plan_path, run_path};
 use super::plan::Plan;
 use super::results::{FoldRecord, ModelSummary, RunResult, Summary};
 use crate::files::{self, read_json, write_json};
 use reslstm::data::folds::FoldPlan;
 use reslstm::error::{Error, Kind, Result};
-use reslstm::train::settings::{Recipe, Settings};
+use reslstm::train::{CheckedSettings, Settings};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// A recipe that stands for election.
+/// A set of settings to choose from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Candidate {
-    /// What results call it; a folder's name.
+    /// Its name in results; also the name of its folder.
     pub name: String,
     /// Its settings.
-    pub settings: Settings,
+    pub settings: CheckedSettings,
 }
 
 impl Candidate {
     /// `name` must be of letters, digits, `-`, `_` and `.`, and begin with a letter or digit.
     ///
     /// # Errors
-    /// [`Kind::Settings`] if it is not, or a setting is out of range; the message names the candidate.
-    pub fn new(name: &str, recipe: Recipe) -> Result<Self> {
+    /// [`Kind::Settings`] if it is not.
+    pub fn new(name: &str, settings: CheckedSettings) -> Result<Self> {
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
         if !name.chars().all(plain) || !name.starts_with(|c: char| c.is_ascii_alphanumeric()) {
             let problem = format!("expected a name of letters, digits, '-', '_' and '.', got '{name}'");
             return Err(Error::new(Kind::Settings, problem).at("candidates"));
         }
-        let settings = recipe.check().map_err(|error| error.at(format!("candidate {name}")))?;
         Ok(Candidate { name: name.into(), settings })
     }
 }
@@ -48,7 +48,7 @@ impl Candidate {
 /// A nested cross-validation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Nested {
-    /// Whom to choose among, at least one, each name once.
+    /// At least one, each name once.
     pub candidates: Vec<Candidate>,
     /// The standard folds that choose and are tested.
     pub folds: Vec<usize>,
@@ -65,18 +65,18 @@ pub struct Choice {
     pub fold: usize,
     /// Name of the candidate with the largest mean; the first of equals.
     pub chosen: String,
-    /// UAR of every candidate among the fold's training and validation speakers, pooled over the inner folds, a value a seed.
+    /// UAR of every candidate among the fold's training and validation speakers, pooled over the inner folds, one value per seed.
     pub uar: BTreeMap<String, Vec<f64>>,
 }
 
 impl Nested {
-    /// What is to be cross-validated before anything is chosen: every candidate for every fold, each in a folder of its own.
+    /// The cross-validations before anything is chosen: every candidate for every fold, each in a folder of its own.
     pub fn choosing(&self, root: &Path) -> Vec<(&Candidate, Plan, PathBuf)> {
         let of_fold = |&fold: &usize| {
             self.candidates.iter().map(move |candidate| {
                 let folds = FoldPlan::Within { fold, folds: self.inner };
                 let plan = Plan { settings: candidate.settings.clone(), runs: self.inner_runs, folds };
-                (candidate, plan, choosing_folder(root, fold, candidate))
+                (candidate, plan, choosing_folder(root, fold, &candidate.name))
             })
         };
         self.folds.iter().flat_map(of_fold).collect()
@@ -93,7 +93,7 @@ impl Nested {
     fn choice(&self, root: &Path, fold: usize) -> Result<Choice> {
         let mut choice = Choice { fold, chosen: String::new(), uar: BTreeMap::new() };
         for candidate in &self.candidates {
-            let results = Results::read(&choosing_folder(root, fold, candidate))?;
+            let results = Results::read(&choosing_folder(root, fold, &candidate.name))?;
             let uar = results.runs.iter().map(|run| run.scores.uar).collect();
             choice.uar.insert(candidate.name.clone(), uar);
             if choice.chosen.is_empty() || choice.mean(&candidate.name) > choice.mean(&choice.chosen) {
@@ -103,7 +103,7 @@ impl Nested {
         Ok(choice)
     }
 
-    /// What is to be cross-validated after the choice: every chosen candidate on the folds that chose it, with `runs` seeds that
+    /// The cross-validations after the choice: every chosen candidate on the folds that chose it, with `runs` seeds that
     /// come from `seed`.
     pub fn finals(&self, choices: &[Choice], runs: usize, seed: u64, root: &Path) -> Vec<(&Candidate, Plan, PathBuf)> {
         let mut finals = Vec::new();
@@ -111,8 +111,8 @@ impl Nested {
             let chose = choices.iter().filter(|choice| choice.chosen == candidate.name);
             let folds: Vec<usize> = chose.map(|choice| choice.fold).collect();
             if !folds.is_empty() {
-                let recipe = Recipe { seed, ..Recipe::clone(&candidate.settings) };
-                let settings = recipe.check().expect("another seed is as good");
+                let settings = Settings::clone(&candidate.settings).with(|it| it.seed = seed);
+                let settings = settings.check().expect("another seed is as good");
                 let plan = Plan { settings, runs, folds: FoldPlan::Standard(folds) };
                 finals.push((candidate, plan, root.join("final").join(&candidate.name)));
             }
@@ -132,8 +132,21 @@ impl Choice {
     }
 }
 
-fn choosing_folder(root: &Path, fold: usize, candidate: &Candidate) -> PathBuf {
-    root.join(format!("choosing/fold{fold}")).join(&candidate.name)
+fn choosing_folder(root: &Path, fold: usize, candidate: &str) -> PathBuf {
+    root.join(format!("choosing/fold{fold}")).join(candidate)
+}
+
+/// The settings that a candidate of this name was begun with, for any of the folds.
+///
+/// # Errors
+/// Those of [`begun_plan`].
+pub fn begun_settings(root: &Path, folds: &[usize], candidate: &str) -> Result<Option<CheckedSettings>> {
+    for &fold in folds {
+        if let Some(plan) = begun_plan(&choosing_folder(root, fold, candidate))? {
+            return Ok(Some(plan.settings));
+        }
+    }
+    Ok(None)
 }
 
 /// Puts cross-validations of different folds together, into a folder as `cv` leaves. Its settings are those that most folds were

@@ -1,15 +1,15 @@
-//! What to cross-validate.
+//! A cross-validation: its settings, runs and folds.
 
 use reslstm::data::folds::FoldPlan;
-use reslstm::train::Settings;
+use reslstm::train::CheckedSettings;
 use serde::{Deserialize, Serialize};
 
-/// What to run.
+/// A cross-validation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
-    /// Each training.
-    pub settings: Settings,
-    /// Seeds, each a run over all folds.
+    /// Of each training.
+    pub settings: CheckedSettings,
+    /// Runs over all folds, each with its own seed.
     pub runs: usize,
     /// Which folds.
     pub folds: FoldPlan,

@@ -5,7 +5,7 @@ use reslstm::data::folds::Split;
 use reslstm::models::Architecture;
 use reslstm::train::metrics::{Confusion, Spread};
 use reslstm::train::run::{EpochRecord, PredictorVariant};
-use reslstm::train::settings::{Protocol, Settings};
+use reslstm::train::settings::{CheckedSettings, Protocol};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -71,7 +71,7 @@ pub struct RunResult {
     /// Number of the run, from 0.
     pub run: usize,
     /// Model and training settings.
-    pub settings: Settings,
+    pub settings: CheckedSettings,
     /// Class names in order.
     pub labels: Vec<String>,
     /// Fingerprint of the data.
@@ -109,7 +109,7 @@ impl RunResult {
     /// every fold has it.
     pub fn pool(
         run: usize,
-        settings: &Settings,
+        settings: &CheckedSettings,
         labels: Vec<String>,
         data: &str,
         parameters: usize,
@@ -227,7 +227,7 @@ pub struct ModelSummary {
     /// Numbers of the folds of a run.
     pub folds: Vec<usize>,
     /// Model and training settings.
-    pub settings: Settings,
+    pub settings: CheckedSettings,
     /// Fingerprint of the data.
     pub data: String,
     /// Program and version.

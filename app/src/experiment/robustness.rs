@@ -12,7 +12,7 @@ use reslstm::models::{Metadata, ModelFile};
 use reslstm::normalise::Normaliser;
 use reslstm::train::calibration::Reliability;
 use reslstm::train::metrics::{Confusion, Spread};
-use reslstm::train::settings::Settings;
+use reslstm::train::settings::CheckedSettings;
 use reslstm::train::task::{Scratch, scores};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -25,7 +25,7 @@ pub struct FoldModel {
     /// Number of the fold.
     pub fold: usize,
     file: ModelFile,
-    settings: Settings,
+    settings: CheckedSettings,
     normaliser: Normaliser,
     /// The clips of its test speakers.
     test: Vec<usize>,
@@ -59,7 +59,7 @@ impl FoldModel {
         Ok(FoldModel {
             run: metadata.run,
             fold,
-            settings: Settings::of_model(metadata)?,
+            settings: CheckedSettings::of_model(metadata)?,
             normaliser: Normaliser::new(metadata.mean.clone(), metadata.std.clone())?,
             test: dataset.clips_of(&metadata.test_speakers),
             file,

@@ -1,21 +1,23 @@
-//! The work of a trial: a training a fold, one after the other, each reported, until the last one or until the search gives
-//! the trial up.
+//! The work of a trial: one training per fold, one after the other, each reported, until the last one or until the search
+//! prunes the trial.
 
-use crate::files;
 use reslstm::data::folds::{FoldPlan, Split};
 use reslstm::error::{Error, Kind, Result};
 
 use crate::experiment::Plan;
 use crate::experiment::fit::fit;
+use crate::files;
 use crate::tune::{Claim, Ending, Space, Study, Verdict};
-use reslstm::train::{Confusion, EpochRecord, Identity, Outcome, Protocol, Recipe, Settings, Task, TrainingData};
+use reslstm::train::{
+    CheckedSettings, Confusion, EpochRecord, Identity, Outcome, Protocol, Settings, Task, TrainingData,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-/// What can be searched, and the option of the same meaning.
+/// The parameters of a search, each with the option of the same meaning.
 pub const SEARCHED: [(&str, &str); 5] =
     [("lr", "lr"), ("weight_decay", "weight-decay"), ("dropout", "dropout"), ("t0", "t0"), ("batch_size", "batch")];
 
@@ -24,7 +26,7 @@ pub fn option_of(parameter: &str) -> Option<&'static str> {
     SEARCHED.into_iter().find_map(|(name, option)| (name == parameter).then_some(option))
 }
 
-/// What a study searches for, as it says itself: two that differ in it cannot share their trials.
+/// What a study searches for, as its journal has it: studies that differ in it cannot share their trials.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct StudyIdentity {
     /// Fingerprint of the data.
@@ -33,13 +35,13 @@ pub struct StudyIdentity {
     pub folds: FoldPlan,
     /// The settings that are not searched, by the names of their options.
     pub settings: Map<String, Value>,
-    /// Where the others are searched.
+    /// The search space of the others.
     pub space: Space,
 }
 
 impl StudyIdentity {
     /// Of a search around `base`.
-    pub fn new(data: &str, folds: &FoldPlan, base: &Settings, space: &Space) -> Self {
+    pub fn new(data: &str, folds: &FoldPlan, base: &CheckedSettings, space: &Space) -> Self {
         let Value::Object(mut settings) = json!(base) else { unreachable!("settings are an object") };
         for option in space.names().filter_map(option_of) {
             settings.remove(option);
@@ -47,15 +49,15 @@ impl StudyIdentity {
         StudyIdentity { data: data.into(), folds: folds.clone(), settings, space: space.clone() }
     }
 
-    /// The cross-validation that a trial with these parameters is.
+    /// The cross-validation of a trial with these parameters.
     pub fn plan(&self, parameters: &BTreeMap<String, Value>) -> Result<Plan> {
         let wrong = |error: serde_json::Error| Error::new(Kind::Data, error.to_string()).at("settings of the study");
-        let base: Recipe = serde_json::from_value(Value::Object(self.settings.clone())).map_err(wrong)?;
+        let base: Settings = serde_json::from_value(Value::Object(self.settings.clone())).map_err(wrong)?;
         Ok(Plan { settings: settings(&self.space, &base, parameters)?, runs: 1, folds: self.folds.clone() })
     }
 }
 
-/// What a search under a protocol maximises.
+/// The value that a search under a protocol maximises.
 pub fn maximised(protocol: Protocol) -> &'static str {
     match protocol {
         Protocol::Strict => "mean validation UAR",
@@ -63,16 +65,16 @@ pub fn maximised(protocol: Protocol) -> &'static str {
     }
 }
 
-/// What must be said of the values of a search under a protocol, if anything.
+/// A warning about the values of a search under a protocol, if they need one.
 pub fn caution(protocol: Protocol) -> Option<&'static str> {
     (protocol == Protocol::Published).then_some(
-        "published scores trials on the test speakers, so the best value is tuned on them and says too much of itself; strict \
-         searches on the validation speakers",
+        "published scores trials on the test speakers, so the best value is tuned on them and too high; strict searches on the \
+         validation speakers",
     )
 }
 
-/// That every point of the space can be trained with.
-pub fn check_space(space: &Space, base: &Recipe) -> Result<()> {
+/// Checks that every point of the space can be trained with.
+pub fn check_space(space: &Space, base: &Settings) -> Result<()> {
     for (name, range) in space.iter() {
         let known = SEARCHED.map(|(name, _)| name).join(", ");
         let unknown = || Error::new(Kind::Settings, format!("parameter '{name}': expected one of {known}"));
@@ -85,8 +87,8 @@ pub fn check_space(space: &Space, base: &Recipe) -> Result<()> {
 }
 
 /// What to train with: `base`, but for the parameters of the space that `parameters` holds.
-pub fn settings(space: &Space, base: &Recipe, parameters: &BTreeMap<String, Value>) -> Result<Settings> {
-    let mut recipe = base.clone();
+pub fn settings(space: &Space, base: &Settings, parameters: &BTreeMap<String, Value>) -> Result<CheckedSettings> {
+    let mut settings = base.clone();
     for (name, value) in space.names().filter_map(|name| Some((name, parameters.get(name)?))) {
         let wrong = |expected: &str| {
             Error::new(Kind::Settings, format!("parameter '{name}': expected {expected}, got {value}"))
@@ -94,15 +96,15 @@ pub fn settings(space: &Space, base: &Recipe, parameters: &BTreeMap<String, Valu
         let real = || value.as_f64().ok_or_else(|| wrong("a number"));
         let whole = || value.as_u64().map(|n| n as usize).ok_or_else(|| wrong("a whole number"));
         match name {
-            "lr" => recipe.lr = real()?,
-            "weight_decay" => recipe.weight_decay = real()?,
-            "dropout" => recipe.dropout = real()?,
-            "t0" => recipe.t0 = whole()?,
-            "batch_size" => recipe.batch = whole()?,
+            "lr" => settings.lr = real()?,
+            "weight_decay" => settings.weight_decay = real()?,
+            "dropout" => settings.dropout = real()?,
+            "t0" => settings.t0 = whole()?,
+            "batch_size" => settings.batch = whole()?,
             _ => return Err(wrong("the name of a setting")),
         }
     }
-    recipe.check().map_err(|error| error.at("search space"))
+    settings.check().map_err(|error| error.at("search space"))
 }
 
 /// A fold of a trial, done.
@@ -119,7 +121,7 @@ struct FoldResult {
     seconds: f64,
 }
 
-/// As it lies in the trial's folder until the trial is finished.
+/// A fold in the trial's folder, until the trial is finished.
 #[derive(Serialize, Deserialize)]
 struct SavedFold {
     identity: Identity,
@@ -129,7 +131,7 @@ struct SavedFold {
 impl FoldResult {
     fn of(outcome: &Outcome) -> Self {
         let last = outcome.history.last().and_then(|epoch| epoch.validation_uar);
-        let apart = "a search's validation speakers stand apart";
+        let apart = "a search has validation speakers";
         FoldResult {
             best_epoch: outcome.epoch,
             validation_uar: outcome.validation_uar.expect(apart),
@@ -141,7 +143,7 @@ impl FoldResult {
     }
 }
 
-/// The folds of a trial that are done, together.
+/// The finished folds of a trial, pooled.
 struct Folds {
     done: usize,
     validation_sum: f64,
@@ -157,7 +159,7 @@ impl Folds {
         self.last_test.add(&fold.last_confusion);
     }
 
-    /// What the search maximises: the mean over folds of the best validation UAR, or the pooled test UAR.
+    /// The value of the trial: the mean over folds of the best validation UAR, or the pooled test UAR.
     fn value(&self, protocol: Protocol) -> f64 {
         match protocol {
             Protocol::Strict => self.validation_sum / self.done as f64,
@@ -166,33 +168,33 @@ impl Folds {
     }
 }
 
-/// Sees what happens.
+/// Receives the events of a search.
 pub trait Observer: Sync {
-    /// A trial begins, or is gone on with.
+    /// A trial begins, or continues.
     fn begin(&self, claim: &Claim) -> Result<()>;
     /// An epoch of a fold, from 0 both.
     fn epoch(&self, trial: usize, fold: usize, epoch: usize, record: &EpochRecord);
-    /// A fold is done, here or by an earlier worker: how many are, the value over these, and what is written down beside it.
+    /// A fold is done, here or by an earlier worker: how many are, the value over these, and the details that are recorded.
     fn fold(&self, trial: usize, fold: usize, done: usize, value: f64, detail: &Value) -> Result<()>;
     /// A trial is over.
     fn end(&self, trial: usize, ending: Ending) -> Result<()>;
 }
 
-/// What every trial trains on, and how.
+/// The data and settings of every trial.
 pub struct Objective<'a> {
     /// The data.
     pub source: TrainingData<'a>,
     /// The settings that are not searched.
-    pub base: &'a Recipe,
+    pub base: &'a Settings,
     /// The folds of a trial, in their order.
     pub splits: &'a [Split],
     /// The parameters that are searched.
     pub space: &'a Space,
     /// Where trials are recorded.
     pub study: &'a Study,
-    /// Is told of every epoch, fold and trial.
+    /// Receives every epoch, fold and trial.
     pub observer: &'a dyn Observer,
-    /// Set to ask for an end.
+    /// Set to stop.
     pub stop: &'a AtomicBool,
 }
 
@@ -238,8 +240,8 @@ impl Objective<'_> {
         end(Ending::Complete(folds.value(settings.protocol)))
     }
 
-    /// One fold, unless an earlier worker did it.
-    fn fold(&self, claim: &Claim, settings: &Settings, split: &Split) -> Result<FoldResult> {
+    /// Trains one fold, unless an earlier worker did.
+    fn fold(&self, claim: &Claim, settings: &CheckedSettings, split: &Split) -> Result<FoldResult> {
         let (fold, trial) = (split.fold(), claim.number);
         let identity = Identity::new(settings, 0, Some(split), self.source.fingerprint);
         let saved = claim.folder.join(format!("fold{fold}.json"));

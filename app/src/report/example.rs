@@ -5,7 +5,7 @@ use crate::experiment::results::{Epochs, FoldRecord, Made, RunResult};
 use crate::experiment::{ClipRecord, Results};
 use reslstm::data::folds::Split;
 use reslstm::labels::Labels;
-use reslstm::train::{Confusion, Recipe};
+use reslstm::train::{Confusion, Settings};
 
 /// Eight clips, all of them neutral, happy or angry, by four actors of whom fold 0 tests 1 and 2 and fold 2 tests 3 and 4. Run 0
 /// recognises all but the strong clip of actor 1; run 3 takes everything for angry.
@@ -21,8 +21,7 @@ pub fn results() -> Results {
         "03-01-05-02-01-01-04",
     ];
     let clips: Vec<ClipRecord> = names.into_iter().map(clip).collect();
-    let recipe = Recipe { arch: "reslstm-sa-h64".parse().unwrap(), epochs: 4, t0: 2, lr: 0.5, ..Recipe::default() };
-    let settings = recipe.check().unwrap();
+    let settings = Settings::default().with(|it| (it.epochs, it.t0, it.lr) = (4, 2, 0.5)).check().unwrap();
     let run = |number: usize, predict: &dyn Fn(usize) -> usize| {
         let fold = |fold: usize, test: [&str; 2], train: [&str; 2]| {
             let [train, validation] = train.map(|name| vec![name.to_string()]);

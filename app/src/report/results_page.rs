@@ -226,7 +226,7 @@ fn settings_facts(sheet: &mut Sheet, results: &Results, summary: &ModelSummary) 
         }
     };
     let augmentation = settings.augment.as_ref().map_or("none".into(), |augment| {
-        let Augment { speeds, conditions, stretch, channel, noise } = augment;
+        let Augment { speeds, conditions, stretch, channel, noise, .. } = augment;
         let conditions: String = conditions.iter().map(|condition| format!("{condition}; ")).collect();
         format!("speeds {speeds:?}; {conditions}stretch up to {stretch}, channel {channel}, noise {noise}")
     });

@@ -9,7 +9,7 @@ use crate::experiment::statistics::{Interval, bootstrap, compare_over_seeds, com
 use reslstm::error::{Error, Kind, Result};
 use reslstm::models::{Architecture, Family};
 use reslstm::train::identity::first_difference;
-use reslstm::train::{Confusion, Protocol, Settings};
+use reslstm::train::{CheckedSettings, Confusion, Protocol};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -225,7 +225,7 @@ pub fn difference(results: &Results, plan: &Plan, data: &str) -> Option<String> 
 }
 
 /// The name of a row, and of its folder.
-pub fn name(settings: &Settings) -> String {
+pub fn name(settings: &CheckedSettings) -> String {
     format!("{}-{}", settings.arch, settings.protocol)
 }
 
@@ -286,7 +286,7 @@ mod tests {
     use crate::experiment::ClipRecord;
     use crate::experiment::results::{Epochs, FoldRecord, Made};
     use reslstm::data::folds::Split;
-    use reslstm::train::Recipe;
+    use reslstm::train::Settings;
 
     /// Two classes, four clips of each of four speakers; two folds, which test two speakers each. `wrong` has, for each run,
     /// how many of the clips of speakers a, b, c, d are mistaken, class 0 first.
@@ -294,7 +294,8 @@ mod tests {
         let speakers = ["a", "b", "c", "d"];
         let clip = |n: usize| ClipRecord { name: n.to_string(), label: n / 8, speaker: speakers[n % 4].into() };
         let clips: Vec<ClipRecord> = (0..16).map(clip).collect();
-        let settings = Recipe { arch: arch.parse().unwrap(), protocol, ..Recipe::default() }.check().unwrap();
+        let settings =
+            Settings::default().with(|it| (it.arch, it.protocol) = (arch.parse().unwrap(), protocol)).check().unwrap();
         let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
         let run = |(number, wrong): (usize, &[usize; 4])| {
             let fold = |fold: usize| {
@@ -391,7 +392,7 @@ mod tests {
             &[row("lstm-sa-h4"), row("lstm-sa-h4")],
             "lstm-sa-h4-strict: expected one folder of this model and protocol, got two",
         );
-        let longer = |recipe: Recipe| Recipe { epochs: 7, ..recipe }.check().unwrap();
+        let longer = |settings: Settings| settings.with(|it| it.epochs = 7).check().unwrap();
         let mut other = row("lstm-sa-h5");
         other.plan.settings = longer((*other.plan.settings).clone());
         let expected = "lstm-sa-h5-strict: not of one table with lstm-sa-h4-strict: epochs was 100, now 7";

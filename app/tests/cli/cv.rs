@@ -14,7 +14,7 @@ fn total(confusion: &Value) -> u64 {
 #[test]
 fn voices_are_varied_and_weights_averaged_the_same_on_any_number_of_threads() {
     let dir = TestDir::new("augment");
-    let line = "cv ../speech --folds k=3 --arch reslstm-sa-h4 --epochs 6 --t0 2 --augment voices --weights average";
+    let line = "cv ../speech --folds k=3 --recipe paper --arch reslstm-sa-h4 --epochs 6 --t0 2 --augment voices --weights average";
     let table = dir.does(&format!("{line} -o one --threads 1"));
     dir.does(&format!("{line} -o two --threads 2"));
     assert_eq!(dir.read("one/summary.json"), dir.read("two/summary.json"));
@@ -38,12 +38,23 @@ fn voices_are_varied_and_weights_averaged_the_same_on_any_number_of_threads() {
     dir.does(&format!("{} -o plain", line.replace("--augment voices", "")));
     assert_ne!(dir.read("plain/models/run0-fold2.safetensors"), dir.read("one/models/run0-fold2.safetensors"));
 
-    // A file says the same as the preset.
-    dir.write("mine.toml", "speeds = [0.84, 0.92, 1.0, 1.09, 1.19]\nstretch = 0.2\nnoise = 0.5\n");
+    // A file, a table and a config give the same as the preset.
+    let table = "speeds = [0.84, 0.92, 1.0, 1.09, 1.19]\nstretch = 0.2\nnoise = 0.5\n";
+    dir.write("mine.toml", table);
     dir.does(&format!("{} -o mine", line.replace("voices", "mine.toml")));
     assert_eq!(dir.read("mine/summary.json"), dir.read("one/summary.json"));
+    dir.write("config.toml", format!("[augment]\n{table}"));
+    let config = line.replace("--augment voices", "--config config.toml");
+    let inline = format!("{{{}}}", table.trim_end().replace('\n', ", "));
+    let planned = |out: &str, augment: &[&str]| {
+        let mut command = dir.command(&format!("{config} -o {out}"));
+        assert!(command.args(augment).output().unwrap().status.success());
+        dir.read(&format!("{out}/summary.json"))
+    };
+    assert_eq!(planned("config", &[]), dir.read("one/summary.json"));
+    assert_eq!(planned("inline", &["--augment", &inline]), dir.read("one/summary.json"));
 
-    // Where no speed is asked for, there are no rows that average over them.
+    // Where no other speed is drawn, there are no rows that average over them.
     dir.write("phone.toml", "conditions = ['telephone', { noise = { snr = 20 } }]\n");
     dir.does(&format!("{} -o phone", line.replace("voices", "phone.toml")));
     let rows =
@@ -51,7 +62,9 @@ fn voices_are_varied_and_weights_averaged_the_same_on_any_number_of_threads() {
     assert_eq!((rows("phone"), rows("plain"), rows("one")), (2, 2, 4));
     assert_ne!(dir.read("phone/models/run0-fold0.safetensors"), dir.read("plain/models/run0-fold0.safetensors"));
 
-    dir.does("train ../speech -o all.safetensors --all --arch lstm-sa-h4 --epochs 4 --t0 2 --weights average");
+    dir.does(
+        "train ../speech -o all.safetensors --all --recipe paper --arch lstm-sa-h4 --epochs 4 --t0 2 --weights average",
+    );
 
     // With the validation speakers in training nobody judges the epochs, and other weights come out.
     dir.does(&format!("{line} -o more --validation train"));
@@ -68,14 +81,14 @@ fn voices_are_varied_and_weights_averaged_the_same_on_any_number_of_threads() {
     for (change, message) in [
         ("--augment bad.toml", "augment.speeds: expected at least one, each from 0.5 to 2, got [3.0]"),
         ("--augment faster.toml", "augment.conditions: expected telephone, small-speaker, clipped, or noise"),
-        ("--augment odd.toml", "augment: odd.toml: unknown field `pitch`"),
-        ("--augment none.toml", "augment: none.toml: No such file"),
+        ("--augment odd.toml", "odd.toml: unknown field `pitch`"),
+        ("--augment nowhere.toml", "nowhere.toml: No such file"),
         ("--augment voices --protocol published", "augment: expected none under published"),
         ("--validation train", "validation: expected apart, as the best epoch"),
-        ("--weights mean", "expected weights best, last or average, got 'mean'"),
+        ("--weights mean", "possible values: best, last, average"),
         ("--weights average --t0 50", "weights: expected a cycle to end in the second half"),
     ] {
-        dir.refuses_saying(&format!("cv ../speech -o bad --epochs 5 {change}"), &[message]);
+        dir.is_wrong_call(&format!("cv ../speech -o bad --recipe paper --epochs 5 {change}"), &[message]);
     }
 }
 
@@ -150,7 +163,7 @@ fn the_published_protocol_and_every_family_run() {
         ("plain", "--arch lstm-sa-h4"),
         ("two", "--arch lstm-sa-h4-2vectors --protocol published"),
     ] {
-        let table = dir.does(&format!("cv ../speech -o {out} --folds 0,2 --epochs 2 {line}"));
+        let table = dir.does(&format!("cv ../speech -o {out} --recipe paper --folds 0,2 --epochs 2 {line}"));
         assert!(table.contains("UAR mean ± std") && table.contains("surprised"), "{table}");
         assert_eq!(dir.json(&format!("{out}/summary.json"))["models"][0]["folds"], serde_json::json!([0, 2]));
     }
@@ -188,17 +201,25 @@ fn a_manifest_brings_its_own_labels_and_speakers() {
 fn a_config_file_says_what_flags_say_and_flags_win() {
     let dir = TestDir::new("config");
     let config = "arch = 'lstm-sa-h4'\nepochs = 2\nweight-decay = 0.5\nfolds = '0'\nthreads = 1\ncache = 'cache'\nresume = true\n";
-    dir.write("recipe.toml", config);
-    dir.does("cv ../speech -o out --config recipe.toml --epochs 1");
+    dir.write("config.toml", config);
+    dir.does("cv ../speech -o out --recipe paper --config config.toml --epochs 1");
     let run = dir.json("out/runs/run0.json");
     let settings = &run["settings"];
     assert_eq!((&settings["arch"], &settings["epochs"]), (&"lstm-sa-h4".into(), &1.into()));
     assert_eq!((&settings["weight-decay"], &run["made"]["threads"]), (&0.5.into(), &1.into()));
     assert_eq!((dir.list("out/models").len(), dir.list("cache").len()), (1, SPEECH_CLIPS));
-    dir.does("cv ../speech -o out --config recipe.toml --epochs 1");
+    dir.does("cv ../speech -o out --recipe paper --config config.toml --epochs 1");
     dir.write("typo.toml", "epoch = 2\n");
-    dir.refuses_saying("cv ../speech -o typo --config typo.toml", &["typo.toml", "unknown field `epoch`", "`epochs`"]);
-    dir.refuses_saying("cv ../speech -o typo --config none.toml", &["none.toml"]);
+    dir.is_wrong_call(
+        "cv ../speech -o typo --config typo.toml",
+        &["typo.toml, line 1: unknown setting `epoch`", "epochs"],
+    );
+    dir.write("type.toml", "epochs = 2\nlr = 'high'\n");
+    dir.is_wrong_call(
+        "cv ../speech -o typo --config type.toml",
+        &["type.toml, line 2: lr: expected a number, got \"high\""],
+    );
+    dir.is_wrong_call("cv ../speech -o typo --config none.toml", &["none.toml"]);
     assert!(!dir.path("typo").exists());
 }
 

@@ -82,7 +82,7 @@ fn every_fold_chooses_among_its_own_speakers_and_is_tested_with_its_choice() {
         "candidates.toml",
         CANDIDATES.replace("idle = { lr = 1e-9 }", "idle = { lr = 1e-9 }\nother = { lr = 0.01 }"),
     );
-    dir.refuses_saying(&format!("{line} --resume --runs 2"), &["the test speakers came in after another choice"]);
+    dir.refuses_saying(&format!("{line} --resume --runs 2"), &["the test speakers were scored after another choice"]);
 }
 
 #[test]
@@ -90,18 +90,40 @@ fn candidates_that_cannot_be_are_named() {
     let dir = TestDir::new("candidates");
     for (file, message) in [
         ("", "expected a table of candidates, found none"),
-        ("[candidates]\na = { rate = 1 }", "unknown field `rate`"),
+        ("[candidates]\na = { rate = 1 }", "candidate a: unknown setting `rate`"),
         ("[candidates]\na = { lr = -1.0 }", "candidate a: lr: expected above 0"),
         ("[candidates]\n'../a' = {}", "expected a name of letters, digits"),
         ("lr = 1\n[candidates]\na = {}", "expected all and candidates, got lr"),
-        ("all = 3\n[candidates]\na = {}", "all: expected a table, got integer"),
+        ("all = 3\n[candidates]\na = {}", "all: expected a table, got 3"),
     ] {
         dir.write("candidates.toml", file);
-        dir.refuses_saying("nested ../speech -o out --candidates candidates.toml", &["candidates.toml", message]);
+        dir.is_wrong_call("nested ../speech -o out --candidates candidates.toml", &["candidates.toml", message]);
     }
     dir.write("candidates.toml", "[candidates]\na = {}");
-    dir.refuses_saying(
+    dir.is_wrong_call(
         "nested ../speech -o out --candidates candidates.toml --folds k=3",
         &["folds: expected all or some as 0,3, got k=3"],
     );
+}
+
+#[test]
+fn candidates_lie_over_a_recipe_and_are_resumed_with_what_they_were_begun_with() {
+    let dir = TestDir::new("nested-recipe");
+    let candidates = "all = { arch = 'lstm-sa-h4', epochs = 4, t0 = 2, augment = 'none' }\n[candidates]\na = {}\n";
+    dir.write("candidates.toml", candidates);
+    let line = "nested ../speech -o out --candidates candidates.toml --inner 2 --folds 0 --choose-only";
+    dir.does(&format!("{line} --recipe voices"));
+    let plan = "out/choosing/fold0/a/plan.json";
+    let begun = dir.json(plan);
+    assert_eq!(
+        (&begun["plan"]["settings"]["inputs"], &begun["plan"]["settings"]["weights"]),
+        (&json!("pitch"), &json!("average"))
+    );
+    dir.does(&format!("{line} --resume"));
+    assert_eq!(dir.json(plan), begun);
+    dir.refuses_saying(&format!("{line} --resume --recipe paper"), &["settings.dropout was 0.2, now 0.4"]);
+    dir.write("candidates.toml", format!("{candidates}b = {{ lr = 0.1 }}\n"));
+    dir.is_wrong_call(&format!("{line} --resume"), &["candidate b is new", "name their recipe with --recipe"]);
+    dir.does(&format!("{line} --resume --recipe voices"));
+    assert_eq!(dir.json("out/choosing/fold0/b/plan.json")["plan"]["settings"]["inputs"], "pitch");
 }

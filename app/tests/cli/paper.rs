@@ -133,7 +133,7 @@ fn the_tables_say_what_the_runs_say() {
 
     // A row is what cv makes of the same settings.
     dir.does(
-        "cv ../speech -o cv --arch reslstm-sa-h4 --protocol published --runs 2 --epochs 2 --folds k=3 --lr 0.04 \
+        "cv ../speech -o cv --recipe paper --arch reslstm-sa-h4 --protocol published --runs 2 --epochs 2 --folds k=3 --lr 0.04 \
          --weight-decay 0.004 --dropout 0.4 --t0 5 --batch 11",
     );
     for file in ["summary.json", "plan.json", "models/run1-fold2.safetensors"] {
@@ -196,7 +196,7 @@ fn asked_to_stop_it_saves_and_says_how_to_go_on() {
     dir.write("mine.toml", CHOICES);
     let ran = stop(&dir, &format!("{} --resume", line("out", 3000)), "INT", "out/lstm-sa-h4-strict/plan.json");
     assert_eq!((ran.code, ran.stdout.as_str()), (75, ""), "{}", ran.stderr);
-    assert!(ran.stderr.contains("the same command with --resume goes on from here"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("the same command with --resume continues"), "{}", ran.stderr);
 }
 
 #[test]
@@ -214,12 +214,12 @@ fn what_cannot_be_is_refused_before_the_work() {
         ("family", ("[reslstm-sa.strict]", "[lstm.strict]"), ["family.toml", "unknown field `lstm`"]),
     ] {
         dir.write(&format!("{name}.toml"), CHOICES.replace(change.0, change.1));
-        dir.refuses_saying(&line("out", 2).replace("mine.toml", &format!("{name}.toml")), &parts);
+        dir.is_wrong_call(&line("out", 2).replace("mine.toml", &format!("{name}.toml")), &parts);
     }
     dir.write("half.toml", CHOICES.split("[reslstm-sa.strict]").next().unwrap());
     let half = line("out", 2).replace("mine.toml", "half.toml");
-    dir.refuses_saying(&half, &["expected hyper-parameters for [reslstm-sa.strict], found none", "--arch"]);
-    dir.refuses_saying(&line("out", 2).replace("mine.toml", "none.toml"), &["none.toml"]);
+    dir.is_wrong_call(&half, &["expected hyper-parameters for [reslstm-sa.strict], found none", "--arch"]);
+    dir.is_wrong_call(&line("out", 2).replace("mine.toml", "none.toml"), &["none.toml"]);
     assert!(!dir.path("out").exists());
     // Names that there are not.
     for bad in ["--arch gru-h4", "--protocol lax", "--tables", "--folds k=1"] {

@@ -46,7 +46,7 @@ fn commands(dir: &TestDir, page: &str) -> Vec<String> {
 #[test]
 fn a_cross_validation_has_its_page_and_the_command_there_repeats_it() {
     let dir = TestDir::new("report-cv");
-    dir.does(&format!("cv ../speech -o cv --arch lstm-sa-h4 --runs 2 --dropout 0.25 --seed 7 {QUICK}"));
+    dir.does(&format!("cv ../speech -o cv --recipe paper --arch lstm-sa-h4 --runs 2 --dropout 0.25 --seed 7 {QUICK}"));
     let said = dir.run("report cv -o pages/report.html");
     assert_eq!((said.code, said.stdout.as_str()), (0, ""), "{}", said.stderr);
     dir.write("report.html", dir.read("pages/report.html"));

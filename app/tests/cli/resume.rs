@@ -4,7 +4,7 @@ use crate::test_dir::{CLIP, Ran, SMALL, TestDir};
 use std::time::Duration;
 
 /// A cross-validation of a second or more, with the end still open.
-const LONG: &str = "--arch lstm-sa-h8 --folds k=3 --runs 2 --epochs";
+const LONG: &str = "--recipe paper --arch lstm-sa-h8 --folds k=3 --runs 2 --epochs";
 
 fn assert_same(dir: &TestDir, a: &str, b: &str) {
     let models = dir.list(&format!("{a}/models"));
@@ -50,13 +50,14 @@ fn killed_again_and_again_it_ends_with_the_same_bytes() {
 #[test]
 fn asked_to_stop_it_saves_and_says_how_to_go_on() {
     let dir = TestDir::new("stopped");
-    let line = |out: &str| format!("train ../speech -o {out}.safetensors --arch lstm-sa-h8 --epochs 1200");
+    let line =
+        |out: &str| format!("train ../speech -o {out}.safetensors --recipe paper --arch lstm-sa-h8 --epochs 1200");
     dir.does(&line("whole"));
     for name in ["INT", "TERM"] {
         let checkpoint = format!("{name}.safetensors.checkpoint");
         let ran = stop(&dir, &line(name), name, &checkpoint);
         assert_eq!(ran.code, 75, "{name}: {}", ran.stderr);
-        assert!(ran.stderr.contains("the same command with --resume goes on from here"), "{}", ran.stderr);
+        assert!(ran.stderr.contains("the same command with --resume continues"), "{}", ran.stderr);
         assert!(!dir.path(&format!("{name}.safetensors")).exists());
         let before = dir.read(&checkpoint);
         dir.refuses_saying(&line(name), &[&checkpoint, "an earlier training was not finished", "--resume"]);
@@ -65,7 +66,8 @@ fn asked_to_stop_it_saves_and_says_how_to_go_on() {
             dir.refuses_saying(&format!("{} --resume {flag}", line(name)), &[&checkpoint, difference]);
         }
         assert!(dir.read(&checkpoint) == before, "nothing is lost");
-        dir.does(&format!("{} --resume", line(name)));
+        // Without a recipe the settings of the checkpoint hold.
+        dir.does(&format!("train ../speech -o {name}.safetensors --resume"));
         assert!(dir.read(&format!("{name}.safetensors")) == dir.read("whole.safetensors"));
         assert!(!dir.path(&checkpoint).exists());
     }
@@ -79,7 +81,7 @@ fn a_cross_validation_asked_to_stop_goes_on_too() {
     // Of six trainings the first are begun, as the folder shows.
     let ran = stop(&dir, &format!("cv ../speech -o parts --resume {LONG} 300"), "INT", "parts/plan.json");
     assert_eq!((ran.code, ran.stdout.as_str()), (75, ""), "{}", ran.stderr);
-    assert!(ran.stderr.contains("--resume goes on from here"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("--resume continues"), "{}", ran.stderr);
     dir.does(&format!("cv ../speech -o parts --resume {LONG} 300"));
     assert_same(&dir, "whole", "parts");
 }
@@ -102,6 +104,10 @@ fn what_was_begun_is_not_gone_on_with_otherwise() {
     let other = format!("cv ../speech -o out --resume --folds 1 {SMALL}");
     dir.refuses_saying(&other, &["folds was \"0\", now \"1\""]);
     dir.does(&format!("{line} --resume --threads 1"));
+    // Without a recipe the settings, runs and folds of the folder hold.
+    let ran = dir.run("cv ../speech -o out --resume");
+    assert!(ran.code == 0 && ran.stderr.starts_with("settings: those that out was begun with"), "{}", ran.stderr);
+    dir.refuses_saying("cv ../speech -o out --resume --seed 3", &["settings.seed was 0, now 3"]);
     assert!(dir.read("out/summary.json") == before);
     dir.write("mine/notes.txt", "mine");
     let mine = format!("cv ../speech -o mine --resume {SMALL}");

@@ -48,7 +48,9 @@ fn the_table_is_that_of_cv_whoever_did_which_jobs() {
 
     // What cv says of each row, to the byte.
     let models = ["lstm-sa-h4", "reslstm-sa-h4"].map(|arch| {
-        dir.does(&format!("cv ../speech -o cv-{arch} --arch {arch} --runs 2 --folds k=3 --epochs 3 --seed 5"));
+        dir.does(&format!(
+            "cv ../speech -o cv-{arch} --recipe paper --arch {arch} --runs 2 --folds k=3 --epochs 3 --seed 5"
+        ));
         dir.json(&format!("cv-{arch}/summary.json"))["models"][0].clone()
     });
     assert_eq!(dir.json("summary.json"), serde_json::json!({ "models": models }));
@@ -179,7 +181,7 @@ fn asked_to_stop_it_saves_and_says_how_to_go_on() {
         if dir.list("sweep/unfinished").iter().any(checkpoint) {
             let ran = Ran::of(line, output);
             assert_eq!(ran.code, 75, "{}", ran.stderr);
-            assert!(ran.stderr.contains("the same command goes on from here"), "{}", ran.stderr);
+            assert!(ran.stderr.contains("the same command continues"), "{}", ran.stderr);
             stopped = true;
             break;
         }
@@ -321,7 +323,7 @@ fn with_program(dir: &TestDir, name: &str, script: &str) -> String {
 fn what_is_no_sweep_is_refused_before_any_work() {
     let dir = planned("sweep-refuses", "arch = 'lstm-sa-h4'\nfolds = [0]\nepochs = 1\n");
     for (grid, problem) in [
-        ("epoch = 3\n", "unknown field `epoch`"),
+        ("epoch = 3\n", "unknown setting `epoch`"),
         ("lr = [", "TOML parse error"),
         ("", "expected a grid, found no setting"),
         ("lr = []\n", "expected at least one value, got an empty list"),
@@ -329,11 +331,12 @@ fn what_is_no_sweep_is_refused_before_any_work() {
         ("dropout = 1\n", "dropout: expected at least 0 and below 1, got 1"),
     ] {
         dir.write("bad.toml", grid);
-        dir.refuses_saying("sweep plan bad.toml ../speech -o bad", &["error: bad.toml: ", problem]);
+        dir.is_wrong_call("sweep plan bad.toml ../speech -o bad", &["error: bad.toml", problem]);
     }
     dir.write("bad.toml", "folds = 'k=9'\n");
     dir.refuses_saying("sweep plan bad.toml ../speech -o bad", &["../speech", "as many speakers as folds, 9"]);
-    dir.refuses_saying("sweep plan none.toml ../speech -o bad", &["none.toml: No such file"]);
+    dir.is_wrong_call("sweep plan none.toml ../speech -o bad", &["none.toml: No such file"]);
+    dir.is_wrong_call("sweep plan grid.toml ../speech -o bad --recipe best", &["recipe: expected paper, voices"]);
     dir.refuses_saying("sweep plan grid.toml nowhere -o bad", &["nowhere: "]);
     dir.write("mine/notes.txt", "mine");
     dir.refuses_saying("sweep plan grid.toml ../speech -o mine", &["mine: expected a new or empty folder"]);

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 /// Settings of a model that trains in moments.
-pub const SMALL: &str = "--arch reslstm-sa-h4 --epochs 3";
+pub const SMALL: &str = "--recipe paper --arch reslstm-sa-h4 --epochs 3";
 
 /// Clips in `../speech`, seen from a test directory: six speakers, fifteen clips each.
 pub const SPEECH_CLIPS: usize = 90;
@@ -107,10 +107,21 @@ impl TestDir {
 
     /// [`refuses`](Self::refuses), with every one of `parts` in the message.
     pub fn refuses_saying(&self, line: &str, parts: &[&str]) {
-        let message = self.refuses(line);
-        for part in parts {
-            assert!(message.contains(part), "{line}\nexpected `{part}` in: {message}");
-        }
+        assert_contains(line, &self.refuses(line), parts);
+    }
+
+    /// Runs a line whose options or settings are wrong: exit code 2, nothing on stdout, every one of `parts` in the message.
+    pub fn is_wrong_call(&self, line: &str, parts: &[&str]) {
+        let ran = self.run(line);
+        assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{line}\n{}", ran.stderr);
+        assert!(ran.stderr.lines().any(|line| line.starts_with("error: ")), "{line}\n{}", ran.stderr);
+        assert_contains(line, &ran.stderr, parts);
+    }
+}
+
+fn assert_contains(line: &str, message: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(message.contains(part), "{line}\nexpected `{part}` in: {message}");
     }
 }
 

@@ -31,7 +31,7 @@ fn train_says_its_scores_and_keeps_its_hands_off_other_files() {
     assert_eq!(soft["label"], sharp["label"]);
     assert_ne!(soft["probabilities"], sharp["probabilities"]);
     let resumed = format!("train ../speech -o all.safetensors --all --temperature 2 --resume {SMALL}");
-    dir.refuses_saying(&resumed, &["all.safetensors", "its temperature is not the one asked for"]);
+    dir.refuses_saying(&resumed, &["all.safetensors", "its temperature is not the given one"]);
     let without_all = dir.run("train ../speech -o x.safetensors --temperature 2");
     assert!(without_all.code == 2 && without_all.stderr.contains("--all"), "{}", without_all.stderr);
     for name in ["all", "plain"] {
@@ -58,23 +58,29 @@ fn train_says_its_scores_and_keeps_its_hands_off_other_files() {
 fn train_is_one_training_and_cv_is_of_folds() {
     let dir = TestDir::new("train-one");
     let train = format!("train ../speech -o m.safetensors {SMALL}");
-    dir.refuses_saying(&format!("{train} --folds 0,1"), &["expected one fold, got 2", "use cv"]);
-    dir.refuses_saying(&format!("{train} --runs 2"), &["runs: expected one, got 2"]);
+    dir.is_wrong_call(&format!("{train} --folds 0,1"), &["expected one fold, got 2", "use cv"]);
+    dir.is_wrong_call(&format!("{train} --runs 2"), &["runs: expected one, got 2"]);
     assert_eq!(dir.run(&format!("{train} --all --folds 0")).code, 2);
     assert_eq!(dir.run(&format!("cv ../speech -o out --all {SMALL}")).code, 2);
     for (flag, expected) in [
         ("--arch gru-h4", "gru-h4"),
-        ("--protocol lenient", "expected protocol strict or published, got 'lenient'"),
+        ("--protocol lenient", "possible values: strict, published"),
+        ("--inputs mfcc", "possible values: paper, deltas, all, pitch, voice"),
+        ("--epochs many", "expected a whole number, got \"many\""),
+        ("--lr nan", "expected a number, got \"nan\""),
+        (
+            "--recipe best",
+            "recipe: expected paper, voices or anywhere, or a TOML file, got 'best' (reslstm recipes lists them)",
+        ),
         ("--folds 7", "expected folds from 0 to 4, got 7"),
-        ("--batch 1", "batch: expected 2 to 65,536"),
+        ("--batch 1", "command line: batch: expected 2 to 65,536"),
         ("--lr 0", "lr: expected above 0"),
         ("--dropout 1", "dropout: expected at least 0 and below 1, got 1"),
-        ("--threads 0", "threads: expected 1 to 1024, got 0"),
+        ("--threads 0", "0 is not in 1..=1024"),
         ("--epochs 0", "epochs: expected 1 to"),
     ] {
-        dir.refuses_saying(&format!("cv ../speech -o out {flag}"), &[expected]);
+        dir.is_wrong_call(&format!("cv ../speech -o out {flag}"), &[expected]);
     }
-    assert_eq!(dir.run("cv ../speech -o out --epochs many").code, 2);
     assert_eq!(dir.list("."), [""; 0]);
 }
 
@@ -82,6 +88,60 @@ fn train_is_one_training_and_cv_is_of_folds() {
 fn a_training_that_diverges_says_so() {
     let dir = TestDir::new("diverges");
     // Whether these settings diverge is the training's business; that nothing panics is ours.
-    let ran = dir.run("train ../speech -o m.safetensors --all --arch lstm-sa-h4 --epochs 3 --lr 10 --weight-decay 10");
+    let ran = dir.run(
+        "train ../speech -o m.safetensors --all --recipe paper --arch lstm-sa-h4 --epochs 3 --lr 10 --weight-decay 10",
+    );
     assert!(ran.code == 0 || ran.stderr.contains("diverged"), "{}", ran.stderr);
+}
+
+#[test]
+fn without_a_recipe_it_trains_by_anywhere_and_says_so_first() {
+    let dir = TestDir::new("train-recipe");
+    let line = "train ../speech -o m.safetensors --arch lstm-sa-h4 --epochs 4 --t0 2";
+    let ran = dir.run(line);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let first = ran.stderr.lines().next().unwrap();
+    assert!(
+        first.starts_with("recipe: anywhere (") && first.ends_with("; --recipe paper for the paper's settings"),
+        "{first}"
+    );
+    let info: Value = serde_json::from_str(&dir.does("info m.safetensors --json")).unwrap();
+    let settings = &info["metadata"]["settings"];
+    assert_eq!((&settings["inputs"], &settings["validation"]), (&"pitch".into(), &"train".into()));
+    assert_eq!(settings["augment"]["conditions"].as_array().unwrap().len(), 4);
+    // Named, it gives the same bytes; resumed, the model's own settings hold.
+    dir.does(&line.replace("m.safetensors", "named.safetensors --recipe anywhere"));
+    assert!(dir.read("named.safetensors") == dir.read("m.safetensors"));
+    let ran = dir.run("train ../speech -o m.safetensors --resume");
+    assert!(
+        ran.code == 0 && ran.stderr.contains("settings: those that m.safetensors was begun with"),
+        "{}",
+        ran.stderr
+    );
+    assert!(ran.stderr.contains("finished already"), "{}", ran.stderr);
+    dir.refuses_saying(
+        "train ../speech -o m.safetensors --resume --dropout 0.3",
+        &["settings.dropout was 0.2, now 0.3"],
+    );
+    dir.refuses_saying(
+        "train ../speech -o m.safetensors --resume --recipe paper",
+        &["a model trained with other settings or data: "],
+    );
+    // Settings of a flag that do not go with those of the recipe.
+    dir.is_wrong_call(
+        "train ../speech -o x.safetensors --weights best",
+        &["recipe anywhere, line 15: validation: expected apart", "validation apart, or weights average or last"],
+    );
+    dir.is_wrong_call(
+        "train ../speech -o x.safetensors --epochs 3",
+        &["recipe anywhere, line 14: weights: expected a cycle"],
+    );
+    // The paper's protocol has the paper's settings.
+    let ran = dir.run("train ../speech -o p.safetensors --protocol published --arch lstm-sa-h4 --epochs 1");
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(
+        ran.stderr.starts_with("recipe: paper (") && ran.stderr.contains("as the published protocol"),
+        "{}",
+        ran.stderr
+    );
 }

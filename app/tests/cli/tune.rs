@@ -40,7 +40,11 @@ fn a_search_says_what_it_found_and_cv_finds_the_same() {
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert!(ran.stderr.contains("warning: published scores trials on the test speakers"), "{}", ran.stderr);
     assert!(ran.stdout.contains("pooled test UAR") && ran.stdout.contains("weight_decay"), "{}", ran.stdout);
-    assert!(ran.stderr.contains("to search on:     reslstm tune ../speech --study studies/s.journal --trials 14 "));
+    let more = ran.stderr.lines().find_map(|line| line.strip_prefix("to search on:     reslstm ")).unwrap();
+    assert!(
+        more.starts_with("tune ../speech --study studies/s.journal --trials 14 ") && more.ends_with(" --recipe paper"),
+        "{more}"
+    );
     assert_eq!(dir.list("studies"), ["s.journal"], "nothing else is left");
 
     let lines = journal(&dir, "studies/s.journal");
@@ -51,6 +55,7 @@ fn a_search_says_what_it_found_and_cv_finds_the_same() {
     assert!(ran.stdout.contains(&format!("{best:.4}")), "{}", ran.stdout);
     // The command that is recommended gives the same score.
     let command = ran.stderr.lines().find_map(|line| line.strip_prefix("to train with it: reslstm ")).unwrap();
+    assert!(command.contains(" --recipe paper "), "{command}");
     dir.does(&command.replace("DIR", "cv"));
     assert_eq!(dir.json("cv/summary.json")["models"][0]["uar"]["mean"].as_f64(), Some(best));
 
@@ -118,7 +123,7 @@ fn asked_to_stop_it_says_how_to_go_on_and_does() {
         let line = format!("{line} {signal}.journal");
         let ran = stop(&dir, &line, signal, &format!("{signal}.journal.trials/0/fold0.checkpoint"));
         assert_eq!((ran.code, ran.stdout.as_str()), (75, ""), "{}", ran.stderr);
-        assert!(ran.stderr.contains(&format!("(go on with: reslstm {line})")), "{}", ran.stderr);
+        assert!(ran.stderr.contains(&format!("(continue with: reslstm {line} --recipe paper)")), "{}", ran.stderr);
         dir.does(&line);
         assert_eq!(journal(&dir, &format!("{signal}.journal")), journal(&dir, "whole.journal"));
     }
@@ -190,15 +195,19 @@ fn what_cannot_be_searched_is_refused_before_any_work() {
     ];
     for (name, text, problem) in spaces {
         dir.write(name, text);
-        dir.refuses_saying(&line(&format!("--trials 1 --space {name}")), &[problem]);
+        dir.is_wrong_call(&line(&format!("--trials 1 --space {name}")), &[problem]);
     }
-    dir.refuses_saying(
+    dir.is_wrong_call(
         &line("--trials 1 --space nowhere.toml"),
         &["nowhere.toml: ", "expected paper, code or a TOML file"],
     );
-    dir.refuses_saying(&line("--trials 0"), &["trials: expected at least 1, got 0"]);
-    dir.refuses_saying(&line("--trials 1 --runs 2"), &["runs: expected one, got 2"]);
-    dir.refuses_saying(&line("--trials 1 --lr 0.1"), &["--lr: expected no value, as it is searched"]);
+    dir.is_wrong_call(&line("--trials 0"), &["trials: expected at least 1, got 0"]);
+    dir.is_wrong_call(&line("--trials 1 --runs 2"), &["runs: expected one, got 2"]);
+    dir.is_wrong_call(&line("--trials 1 --lr 0.1"), &["--lr: expected no value, as it is searched"]);
+    dir.is_wrong_call(
+        &line("--trials 1 --recipe voices --t0 1"),
+        &["validation: expected apart, got train", "--validation apart"],
+    );
     assert!(!dir.path("s.journal").exists());
     let study = |path: &str| format!("tune ../speech --study {path} {QUICK} --trials 1");
     dir.write("wav/clip.wav", "RIFF\nWAVE");
@@ -229,6 +238,9 @@ fn a_study_is_of_its_data_and_settings() {
     assert!(dir.read("s.journal") == before);
     // Another study may live in the same journal, and is chosen by its name.
     dir.does(&line("../speech", "--seed 3 --study-name other"));
+    // Resumed without a recipe, its own settings hold.
+    let ran = dir.run("tune ../speech --study s.journal --study-name other --trials 1 --threads 1 --resume");
+    assert!(ran.code == 0 && ran.stderr.contains("settings: those that s.journal was begun with"), "{}", ran.stderr);
     dir.refuses_saying(&line("../speech", ""), &["expected one study in the journal, found 2: s, other"]);
     dir.does(&line("../speech", "--study-name s"));
     // One parameter alone can be searched; the others have their values.

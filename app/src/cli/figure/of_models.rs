@@ -87,8 +87,8 @@ pub struct Augmentation {
 impl Augmentation {
     pub fn run(self) -> Outcome {
         self.output.check()?;
-        let augment = options::augment(&self.augment)?;
-        augment.check()?;
+        let augment = options::augment(&self.augment).map_err(options::WrongCall)?;
+        augment.check().map_err(options::WrongCall)?;
         let name = self.audio.file_name().unwrap_or_default().to_string_lossy();
         let clips = read_input(&self.audio)
             .and_then(|bytes| augmented_clips(&Recording::from_wav(&bytes)?, &augment, self.seed));

@@ -1,10 +1,9 @@
 //! `hyperparameters.toml`: what each family of models is trained with under each protocol, and which search found it.
 
 use crate::files;
-use anyhow::Context;
 use reslstm::error::{Error, Kind, Result};
 use reslstm::models::{Architecture, architecture::Family};
-use reslstm::train::{Protocol, Recipe, Settings};
+use reslstm::train::{CheckedSettings, Protocol, Settings};
 use serde::Deserialize;
 use std::fmt;
 use std::path::Path;
@@ -54,12 +53,16 @@ struct Search {
 }
 
 impl Hyperparameters {
-    /// Of a file of one's own, or the project's.
-    pub fn read(path: Option<&Path>) -> anyhow::Result<Self> {
+    /// Reads the given file, or the one of this program.
+    ///
+    /// # Errors
+    /// [`Kind::Settings`] if it is not TOML of this form; [`Kind::Io`] if it cannot be read.
+    pub fn read(path: Option<&Path>) -> Result<Self> {
         let Some(path) = path else { return Ok(toml::from_str(OURS).expect("our own file is checked by a test")) };
         let text = files::read(path)?;
-        let parse = || anyhow::Ok(toml::from_str(std::str::from_utf8(&text)?)?);
-        parse().with_context(|| path.display().to_string())
+        let wrong = |problem: String| Error::new(Kind::Settings, problem.trim_end()).at(path.display());
+        let text = std::str::from_utf8(&text).map_err(|error| wrong(error.to_string()))?;
+        toml::from_str(text).map_err(|error| wrong(error.to_string()))
     }
 
     /// What a model is trained with.
@@ -81,10 +84,13 @@ impl Hyperparameters {
 
 impl Choice {
     /// Checked, for a model of the family.
-    pub fn settings(&self, arch: Architecture, protocol: Protocol, epochs: usize) -> Result<Settings> {
+    pub fn settings(&self, arch: Architecture, protocol: Protocol, epochs: usize) -> Result<CheckedSettings> {
         let Choice { lr, weight_decay, dropout, t0, batch, .. } = *self;
-        let recipe = Recipe { arch, protocol, epochs, batch, lr, weight_decay, dropout, t0, ..Recipe::default() };
-        recipe.check().map_err(|error| error.at(format!("hyper-parameters of {arch}, {protocol}")))
+        let settings = Settings::default().with(|it| {
+            (it.arch, it.protocol, it.epochs, it.batch) = (arch, protocol, epochs, batch);
+            (it.lr, it.weight_decay, it.dropout, it.t0) = (lr, weight_decay, dropout, t0);
+        });
+        settings.check().map_err(|error| error.at(format!("hyper-parameters of {arch}, {protocol}")))
     }
 }
 
@@ -162,17 +168,10 @@ mod tests {
         let plain = mine.choice(Family::LstmSa, Protocol::Strict).unwrap();
         assert_eq!(plain.to_string(), "lr 0.001, weight decay 0.002, dropout 0.3, T0 4, batch 5");
         let settings = plain.settings("lstm-sa-h4".parse().unwrap(), Protocol::Strict, 6).unwrap();
-        let expected = Recipe {
-            arch: "lstm-sa-h4".parse().unwrap(),
-            protocol: Protocol::Strict,
-            epochs: 6,
-            batch: 5,
-            lr: 0.001,
-            weight_decay: 0.002,
-            dropout: 0.3,
-            t0: 4,
-            ..Recipe::default()
-        };
+        let expected = Settings::default().with(|it| {
+            (it.arch, it.protocol, it.epochs) = ("lstm-sa-h4".parse().unwrap(), Protocol::Strict, 6);
+            (it.batch, it.lr, it.weight_decay, it.dropout, it.t0) = (5, 0.001, 0.002, 0.3, 4);
+        });
         assert_eq!(*settings, expected);
         let residual = mine.choice(Family::ResLstmSa, Protocol::Published).unwrap();
         assert!(residual.to_string().ends_with("batch 10; s.journal, trial 11, 0.1200"), "{residual}");

@@ -4,7 +4,7 @@ mod figures;
 mod hyperparameters;
 mod tables;
 
-use super::options::WorkOptions;
+use super::options::{WorkOptions, WrongCall};
 use super::source::{Found, Licensed};
 use super::{Done, Outcome, interrupt, print_line, progress};
 use crate::experiment::Plan;
@@ -18,19 +18,19 @@ use reslstm::audio::FeatureSettings;
 use reslstm::data::folds::FoldPlan;
 use reslstm::error::{Error, Kind, Result};
 use reslstm::models::Architecture;
-use reslstm::train::{Protocol, Settings};
+use reslstm::train::{CheckedSettings, Protocol};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use tables::Tables;
 
-/// Train the paper's models under both protocols, and make its tables and figures of them.
+/// Train the paper's models under both protocols, and make its tables and figures.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Each model and protocol is a cross-validation in DIR/MODEL-PROTOCOL, as cv makes it, all with the same seeds. Run 0 of \
-                  every one comes first, then run 1; with each finished run the tables in DIR are made again of what there is; figures \
-                  come last, in DIR/figures. Killed at any moment, the same command with --resume goes on and ends with the same bytes.
+    after_help = "Each model and protocol is a cross-validation in DIR/MODEL-PROTOCOL, as cv --recipe paper makes it, all with the same \
+                  seeds. Run 0 of every one comes first, then run 1. After each run the tables in DIR are updated; figures come last, in \
+                  DIR/figures. Killed at any moment, the same command with --resume continues and ends with the same bytes.
 
-Example: the whole of Table I, 700 trainings; and its tables and figures again, without the corpus
+Example: all of Table I, 700 trainings; and its tables and figures again, without the corpus
   reslstm paper ravdess -o paper
   reslstm paper --tables -o paper"
 )]
@@ -41,27 +41,29 @@ pub struct Paper {
     /// Folder for results, tables and figures
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
-    /// Train nothing: make tables and figures again of the runs that DIR holds
+    /// Only make tables and figures again, from the runs in DIR
     #[arg(long, conflicts_with_all = ["data", "arch", "protocol", "runs", "epochs", "folds", "hyperparameters", "threads", "resume",
                                       "cache"])]
     tables: bool,
-    /// Models, with commas or more than once [the seven of Table I]
+    /// Models, separated by commas [default: the seven of Table I]
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     arch: Vec<Architecture>,
     /// Protocols
     #[arg(long, value_name = "NAME", default_value = "both")]
     protocol: Protocols,
-    /// Seeds of each model and protocol, each a run over all folds
+    /// Runs over all folds of each model and protocol, each with its own seed
     #[arg(long, value_name = "N", default_value_t = 10)]
     runs: usize,
     /// Passes over the training clips
     #[arg(long, value_name = "E", default_value_t = 100)]
     epochs: usize,
-    /// all, some as 0,3, k=5 for other divisions, or loso (leave one speaker out)
+    /// Folds: all, some as 0,3, k=5 for other divisions, or loso (leave one speaker out)
     #[arg(long, value_name = "FOLDS", default_value = "all")]
     folds: FoldPlan,
-    /// Learning rate, weight decay, dropout, T0 and batch of [lstm-sa.strict], [lstm-sa.published], [reslstm-sa.strict] and
-    /// [reslstm-sa.published] [data/hyperparameters.toml of the sources]
+    /// Hyper-parameters of each family and protocol [default: those found for this program]
+    ///
+    /// The file has lr, weight-decay, dropout, t0 and batch in [lstm-sa.strict], [lstm-sa.published], [reslstm-sa.strict] and
+    /// [reslstm-sa.published], as app/data/hyperparameters.toml of the sources.
     #[arg(long, value_name = "FILE.toml")]
     hyperparameters: Option<PathBuf>,
     #[command(flatten)]
@@ -102,7 +104,7 @@ impl Paper {
     }
 
     fn train(&self, data: &Path) -> anyhow::Result<()> {
-        let plans = self.plans()?;
+        let plans = self.plans().map_err(WrongCall)?;
         let threads = self.work.threads();
         let corpus = Found::open(data)?;
         let splits = corpus.splits(&self.folds)?;
@@ -111,12 +113,12 @@ impl Paper {
         }
         plans.iter().try_for_each(|(plan, folder)| check_folder(folder, plan, self.work.resume))?;
         Tables::check_writable(&self.output)?;
-        let data = corpus.load(FeatureSettings::default(), self.work.cache.as_deref(), threads);
+        let data = corpus.load(FeatureSettings::default(), self.work.cache(), threads);
         let data = data.map_err(interrupt::resumable)?;
         for there in Results::read_all(&self.output)? {
             if let Some(difference) = difference(&there, &plans[0].0, data.fingerprint()) {
                 let row = name(&there.plan.settings);
-                let problem = format!("{row} would not be of one table with what is asked for: {difference}");
+                let problem = format!("{row} would not be of one table with these settings: {difference}");
                 let error = Error::new(Kind::Settings, problem).at(self.output.display());
                 return Err(error.advice("repeat what the folder was begun with, or choose another one").into());
             }
@@ -129,7 +131,7 @@ impl Paper {
     }
 
     /// Every row of the table, and its folder.
-    fn plans(&self) -> anyhow::Result<Vec<(Plan, PathBuf)>> {
+    fn plans(&self) -> Result<Vec<(Plan, PathBuf)>> {
         let hyperparameters = Hyperparameters::read(self.hyperparameters.as_deref())?;
         let models = if self.arch.is_empty() {
             MODELS.map(|name| name.parse().expect("a valid name")).to_vec()
@@ -154,11 +156,11 @@ impl Paper {
 
     /// Trains, with one bar over everything whose steps are multiply-adds of a frame, so that time left is honest.
     fn cross_validate(&self, data: &Licensed, plans: &[(Plan, PathBuf)], folds: usize, threads: usize) -> Result<()> {
-        let epoch = |settings: &Settings| settings.arch.multiply_adds(data.dataset().width()) as u64;
+        let epoch = |settings: &CheckedSettings| settings.arch.multiply_adds(data.dataset().width()) as u64;
         let all = |plan: &Plan| (plan.runs * folds * plan.settings.epochs) as u64 * epoch(&plan.settings);
         let bar = progress::share_bar(plans.iter().map(|(plan, _)| all(plan)).sum(), "paper");
         let writing = Mutex::new(());
-        let observe = |settings: &Settings, event: Event<'_>| {
+        let observe = |settings: &CheckedSettings, event: Event<'_>| {
             progress::epochs(&bar, epoch(settings), &event);
             let Event::Run(result) = event else { return };
             let (arch, protocol, run, uar) = (settings.arch, settings.protocol, result.run, result.scores.uar);

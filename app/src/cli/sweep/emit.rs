@@ -18,11 +18,11 @@ pub struct Emit {
 
 #[derive(Debug, Subcommand)]
 enum Scheduler {
-    /// An array job for `sbatch`, which requeues what its time limit interrupts
+    /// An array job for `sbatch`, requeued when its time limit interrupts it
     Slurm(Script),
     /// An Indexed Job for `kubectl apply`
     K8s(Kubernetes),
-    /// A shell script for GNU parallel on this machine, which goes on when run again
+    /// A shell script for GNU parallel on this machine, which continues when run again
     Parallel(Script),
 }
 
@@ -30,7 +30,7 @@ enum Scheduler {
 struct Script {
     /// The folder of the plan
     dir: PathBuf,
-    /// Tasks that share the jobs [16, or as many as there are jobs]
+    /// Tasks that share the jobs [default: 16, or the number of jobs]
     #[arg(long, value_name = "N")]
     shards: Option<NonZeroUsize>,
     /// Trainings at a time in each task
@@ -89,7 +89,7 @@ impl Facts {
     }
 }
 
-/// A path that is there, from the root on, as text that plans and scripts can hold.
+/// The absolute path of what exists, as text for plans and scripts.
 pub fn absolute(path: &Path) -> Result<String> {
     text(&std::fs::canonicalize(path).map_err(|error| Error::io(path.display(), error))?)
 }

@@ -1,188 +1,167 @@
 //! `GRID.toml`: the settings of `cv`, each with one value or a list of them.
 
+use super::super::options::{Layers, Recipe, Row, SETTINGS, Written, setting, unknown};
 use crate::sweep::plan::MAX_JOBS;
-use anyhow::Context;
 use reslstm::data::folds::FoldPlan;
 use reslstm::error::{Error, Kind, Result};
-use reslstm::models::Architecture;
-use reslstm::train::{Augment, Inputs, Protocol, Recipe, Settings, Validation, Weights};
-use serde::de::{Deserializer, Error as _, IntoDeserializer, SeqAccess, Visitor};
-use serde::{Deserialize, Serialize};
-use std::fmt;
-use std::marker::PhantomData;
+use reslstm::train::CheckedSettings;
+use serde_json::Value;
 use std::path::Path;
 
 /// What to sweep over: every combination of the values.
 #[derive(Debug)]
 pub struct Grid {
     /// Each a row of the table, in order.
-    pub rows: Vec<Settings>,
+    pub rows: Vec<CheckedSettings>,
     /// Runs of each row: seeds derived from the row's own, as `cv --runs`.
     pub runs: usize,
     /// Folds of each run.
     pub folds: FoldPlan,
 }
 
-/// The file.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-struct File {
-    arch: Option<Axis<Architecture>>,
-    model: Option<Axis<String>>,
-    hidden: Option<Axis<usize>>,
-    protocol: Option<Axis<Protocol>>,
-    folds: Option<Axis<toml::Value>>,
-    runs: Option<usize>,
-    seed: Option<Axis<u64>>,
-    epochs: Option<Axis<usize>>,
-    batch: Option<Axis<usize>>,
-    lr: Option<Axis<f64>>,
-    weight_decay: Option<Axis<f64>>,
-    dropout: Option<Axis<f64>>,
-    t0: Option<Axis<usize>>,
-    weights: Option<Axis<Weights>>,
-    validation: Option<Axis<Validation>>,
-    // What is read of a clip is the same for all rows, as the data are loaded once.
-    inputs: Inputs,
-    augment: Option<Augment>,
+/// A setting and the values that it takes in turn.
+struct Axis {
+    row: &'static Row,
+    values: Vec<Value>,
+    place: String,
 }
+
+/// What a grid holds besides settings.
+const OTHERS: [&str; 4] = ["model", "hidden", "folds", "runs"];
 
 impl Grid {
-    /// Reads and checks a file.
-    pub fn read(path: &Path) -> anyhow::Result<Self> {
-        let read = || {
-            let text = std::fs::read_to_string(path)?;
-            if text.parse::<toml::Table>()?.is_empty() {
-                let error = Error::new(Kind::Settings, "expected a grid, found no setting");
-                anyhow::bail!(error.advice("for example: arch = ['lstm-sa-h64', 'reslstm-sa-h64']"));
-            }
-            anyhow::Ok(toml::from_str::<File>(&text)?.check()?)
-        };
-        read().with_context(|| path.display().to_string())
-    }
-}
-
-impl File {
-    fn check(self) -> Result<Grid> {
-        let mut rows = vec![Recipe { inputs: self.inputs, augment: self.augment.clone(), ..Recipe::default() }];
-        let archs = self.architectures()?;
-        cross(&mut rows, "arch", archs, |recipe, value| recipe.arch = value)?;
-        cross(&mut rows, "protocol", self.protocol, |recipe, value| recipe.protocol = value)?;
-        cross(&mut rows, "epochs", self.epochs, |recipe, value| recipe.epochs = value)?;
-        cross(&mut rows, "batch", self.batch, |recipe, value| recipe.batch = value)?;
-        cross(&mut rows, "lr", self.lr, |recipe, value| recipe.lr = value)?;
-        cross(&mut rows, "weight-decay", self.weight_decay, |recipe, value| recipe.weight_decay = value)?;
-        cross(&mut rows, "dropout", self.dropout, |recipe, value| recipe.dropout = value)?;
-        cross(&mut rows, "t0", self.t0, |recipe, value| recipe.t0 = value)?;
-        cross(&mut rows, "weights", self.weights, |recipe, value| recipe.weights = value)?;
-        cross(&mut rows, "validation", self.validation, |recipe, value| recipe.validation = value)?;
-        cross(&mut rows, "seed", self.seed, |recipe, value| recipe.seed = value)?;
-        let rows: Vec<Settings> = rows.into_iter().map(Recipe::check).collect::<Result<_>>()?;
-        let runs = self.runs.unwrap_or(1);
-        if !(1..=MAX_JOBS / rows.len()).contains(&runs) {
-            let problem = format!("runs: expected 1 to {} for {} rows, got {runs}", MAX_JOBS / rows.len(), rows.len());
-            return Err(Error::new(Kind::Settings, problem));
+    /// Reads and checks a file. What it leaves out comes from the recipe.
+    ///
+    /// # Errors
+    /// [`Kind::Settings`], naming the file and, where there is one, the line.
+    pub fn read(path: &Path, recipe: &Recipe) -> Result<Self> {
+        let mut file = Written::read(path)?;
+        if file.table.is_empty() {
+            let error = Error::new(Kind::Settings, "expected a grid, found no setting").at(path.display());
+            return Err(error.advice("for example: arch = ['lstm-sa-h64', 'reslstm-sa-h64']"));
         }
-        let folds = self.folds.map_or(Ok(FoldPlan::all()), |Axis(values)| {
-            let name = |value: toml::Value| value.as_str().map_or_else(|| value.to_string(), str::to_string);
-            values.into_iter().map(name).collect::<Vec<_>>().join(",").parse()
-        })?;
+        let (runs, folds) = (file.table.remove("runs"), file.table.remove("folds"));
+        let folds =
+            folds.map_or(Ok(FoldPlan::all()), |folds| fold_plan(&folds).map_err(|e| e.at(file.place("folds"))))?;
+        architectures(&mut file)?;
+        let mut axes = Vec::new();
+        for row in &SETTINGS {
+            let Some(value) = file.table.remove(row.name) else { continue };
+            axes.push(Axis::new(row, value, file.place(row.name))?);
+        }
+        if let Some(name) = file.table.keys().next() {
+            return Err(unknown(name, &OTHERS).at(file.place(name)));
+        }
+        let rows = product(&recipe.layers, &axes)?;
+        let most = MAX_JOBS / rows.len();
+        let runs = match runs {
+            None => 1,
+            Some(runs) => match runs.as_u64().map(|runs| runs as usize).filter(|runs| (1..=most).contains(runs)) {
+                Some(runs) => runs,
+                None => {
+                    let problem = format!("runs: expected 1 to {most} for {} rows, got {runs}", rows.len());
+                    return Err(Error::new(Kind::Settings, problem).at(file.place("runs")));
+                }
+            },
+        };
         Ok(Grid { rows, runs, folds })
     }
+}
 
-    /// `arch`, or `model` × `hidden`.
-    fn architectures(&self) -> Result<Option<Axis<Architecture>>> {
-        let File { arch, model, hidden, .. } = self;
-        if model.is_none() && hidden.is_none() {
-            return Ok(arch.clone());
+impl Axis {
+    fn new(row: &'static Row, value: Value, place: String) -> Result<Self> {
+        let wrong = |problem: String| Err(Error::new(Kind::Settings, format!("{}: {problem}", row.name)).at(&place));
+        let values = match value {
+            Value::Array(values) if values.is_empty() => {
+                return wrong("expected at least one value, got an empty list".into());
+            }
+            Value::Array(values) if row.decides_features && values.len() > 1 => {
+                return wrong(format!(
+                    "expected one value for all rows, as every clip is read once, got {}",
+                    values.len()
+                ));
+            }
+            Value::Array(values) => values,
+            value => vec![value],
+        };
+        // Compared in the type of the setting, as 1 and 1.0 are one learning rate; `none` is a name as it is written.
+        let checked = values.iter().map(|value| row.check(value.clone())).collect::<Result<Vec<_>>>();
+        let checked = checked.map_err(|error| error.at(row.name).at(&place))?;
+        if let Some(twice) = (1..checked.len()).find(|&n| checked[..n].contains(&checked[n])) {
+            return wrong(format!("expected every value once, got {} twice", checked[twice]));
         }
-        if arch.is_some() {
-            let problem = "expected arch, or model and hidden, got both";
-            return Err(Error::new(Kind::Settings, problem).advice("lstm-sa-h64 is model lstm-sa with hidden 64"));
-        }
-        let models = model.clone().unwrap_or(Axis(vec!["reslstm-sa".into()])).0;
-        let hidden = hidden.clone().unwrap_or(Axis(vec![64])).0;
-        let names = models.iter().flat_map(|model| hidden.iter().map(move |hidden| format!("{model}-h{hidden}")));
-        names.map(|name| name.parse()).collect::<Result<_>>().map(|archs| Some(Axis(archs)))
+        Ok(Axis { row, values, place })
     }
 }
 
-/// Every row with every value in turn. Where the file does not say, the rows stay as they are.
-fn cross<T: Clone + PartialEq + Serialize>(
-    rows: &mut Vec<Recipe>,
-    name: &str,
-    values: Option<Axis<T>>,
-    set: impl Fn(&mut Recipe, T),
-) -> Result<()> {
-    let Some(Axis(values)) = values else { return Ok(()) };
-    let wrong = |problem: String| Err(Error::new(Kind::Settings, problem));
-    if let Some(twice) = (1..values.len()).find(|&n| values[..n].contains(&values[n])) {
-        return wrong(format!("{name}: expected every value once, got {} twice", serde_json::json!(values[twice])));
+/// Every combination, the last axis fastest.
+fn product(recipe: &Layers, axes: &[Axis]) -> Result<Vec<CheckedSettings>> {
+    let mut total = 1;
+    for axis in axes {
+        total *= axis.values.len();
+        if total > MAX_JOBS {
+            let problem = format!("{}: expected at most {MAX_JOBS} rows, got {total}", axis.row.name);
+            return Err(Error::new(Kind::Settings, problem).at(&axis.place));
+        }
     }
-    if rows.len() * values.len() > MAX_JOBS {
-        return wrong(format!("{name}: expected at most {MAX_JOBS} rows, got {}", rows.len() * values.len()));
-    }
-    let with = |row: &Recipe, value: &T| {
-        let mut row = row.clone();
-        set(&mut row, value.clone());
-        row
+    let row = |number: usize| {
+        let (mut layers, mut rest) = (recipe.clone(), number);
+        for Axis { row, values, place } in axes.iter().rev() {
+            layers.set(row, values[rest % values.len()].clone(), place)?;
+            rest /= values.len();
+        }
+        layers.settings()
     };
-    *rows = rows.iter().flat_map(|row| values.iter().map(move |value| with(row, value))).collect();
+    (0..total).map(row).collect()
+}
+
+/// Makes `arch` of `model` × `hidden`.
+fn architectures(file: &mut Written) -> Result<()> {
+    let (model, hidden) = (file.table.remove("model"), file.table.remove("hidden"));
+    if model.is_none() && hidden.is_none() {
+        return Ok(());
+    }
+    if file.table.contains_key("arch") {
+        let problem = "expected arch, or model and hidden, got both";
+        let advice = "lstm-sa-h64 is model lstm-sa with hidden 64";
+        return Err(Error::new(Kind::Settings, problem).at(file.place("arch")).advice(advice));
+    }
+    let place = file.place(if model.is_some() { "model" } else { "hidden" });
+    let list = |value: Option<Value>, default: Value| match value.unwrap_or(default) {
+        Value::Array(values) => values,
+        value => vec![value],
+    };
+    let (models, hidden) = (list(model, "reslstm-sa".into()), list(hidden, 64.into()));
+    let mut archs = Vec::new();
+    for model in &models {
+        let name = model.as_str().map_or_else(|| model.to_string(), str::to_string);
+        archs.extend(hidden.iter().map(|hidden| Value::String(format!("{name}-h{hidden}"))));
+    }
+    let arch = setting("arch").expect("it has a row");
+    archs.iter().try_for_each(|name| arch.check(name.clone()).map(drop)).map_err(|error| error.at(place))?;
+    file.table.insert("arch".into(), archs.into());
     Ok(())
 }
 
-/// One value, or a list of at least one.
-#[derive(Clone, Debug)]
-struct Axis<T>(Vec<T>);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Axis<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        deserializer.deserialize_any(AxisVisitor(PhantomData))
-    }
-}
-
-struct AxisVisitor<T>(PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for AxisVisitor<T> {
-    type Value = Axis<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value or a list of values")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> std::result::Result<Axis<T>, A::Error> {
-        let mut values = Vec::new();
-        while let Some(value) = list.next_element()? {
-            values.push(value);
-        }
-        if values.is_empty() {
-            Err(A::Error::custom("expected at least one value, got an empty list"))
-        } else {
-            Ok(Axis(values))
-        }
-    }
-
-    fn visit_i64<E: serde::de::Error>(self, value: i64) -> std::result::Result<Axis<T>, E> {
-        Ok(Axis(vec![T::deserialize(value.into_deserializer())?]))
-    }
-
-    fn visit_f64<E: serde::de::Error>(self, value: f64) -> std::result::Result<Axis<T>, E> {
-        Ok(Axis(vec![T::deserialize(value.into_deserializer())?]))
-    }
-
-    fn visit_str<E: serde::de::Error>(self, value: &str) -> std::result::Result<Axis<T>, E> {
-        Ok(Axis(vec![T::deserialize(value.into_deserializer())?]))
+/// `folds`, as text or as a list of numbers.
+fn fold_plan(folds: &Value) -> Result<FoldPlan> {
+    let name = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_string);
+    match folds {
+        Value::Array(values) => values.iter().map(name).collect::<Vec<_>>().join(",").parse(),
+        value => name(value).parse(),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::options::{ANYWHERE, PAPER, built_in};
     use super::*;
+    use reslstm::train::{Augment, Inputs, Settings, Validation, Weights};
 
-    fn grid(text: &str) -> anyhow::Result<Grid> {
+    fn grid(text: &str) -> Result<Grid> {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), text).unwrap();
-        Grid::read(file.path())
+        Grid::read(file.path(), &built_in(PAPER))
     }
 
     #[test]
@@ -191,9 +170,9 @@ mod tests {
         let Grid { rows, runs, folds } = grid(text).unwrap();
         assert_eq!((rows.len(), runs, folds.to_string()), (8, 3, "0,3".into()));
         let row = |n: usize| (rows[n].arch.to_string(), rows[n].lr, rows[n].dropout, rows[n].epochs);
-        assert_eq!(row(0), ("lstm-sa-h32".into(), 1e-3, 0.0, Recipe::default().epochs));
-        assert_eq!(row(3), ("lstm-sa-h64".into(), 1.0, 0.0, Recipe::default().epochs));
-        assert_eq!(row(7), ("reslstm-sa-h64".into(), 1.0, 0.0, Recipe::default().epochs));
+        assert_eq!(row(0), ("lstm-sa-h32".into(), 1e-3, 0.0, Settings::default().epochs));
+        assert_eq!(row(3), ("lstm-sa-h64".into(), 1.0, 0.0, Settings::default().epochs));
+        assert_eq!(row(7), ("reslstm-sa-h64".into(), 1.0, 0.0, Settings::default().epochs));
         let plain = grid("arch = 'lstm-sa-h128-2vectors'\nprotocol = ['strict', 'published']\nfolds = 'k=4'").unwrap();
         assert_eq!((plain.rows.len(), plain.runs, plain.folds), (2, 1, "k=4".parse().unwrap()));
         let voices = "weights = ['last', 'average']\nvalidation = 'train'\ninputs = 'pitch'\naugment = { noise = 0.5 }";
@@ -204,29 +183,29 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_grid_is_said_with_its_line() {
+    fn a_wrong_grid_is_named_with_its_line() {
         for (text, problem) in [
             ("", "expected a grid, found no setting"),
             ("# nothing\n", "expected a grid, found no setting"),
-            ("epoch = 3", "unknown field `epoch`, expected one of"),
-            ("epochs = 3\nlr = []", "line 2, column 6"),
+            ("epoch = 3", "line 1: unknown setting `epoch`: expected one of arch, protocol, epochs"),
+            ("epochs = 3\nlr = []", "line 2: lr: expected at least one value"),
             ("lr = []", "expected at least one value, got an empty list"),
-            ("lr = 'high'", "expected f64"),
+            ("lr = 'high'", "lr: expected a number, got \"high\""),
             ("lr = [0.1, 0.2, 0.1]", "lr: expected every value once, got 0.1 twice"),
             ("lr = [0.1, -1]", "lr: expected above 0"),
             ("arch = 'gru-h64'", "expected an architecture like reslstm-sa-h64, got 'gru-h64'"),
             ("model = 'gru'", "got 'gru-h64'"),
             ("arch = 'lstm-sa-h4'\nhidden = 4", "expected arch, or model and hidden, got both"),
-            ("protocol = 'lenient'", "unknown variant `lenient`"),
-            ("weights = ['best', 'mean']", "unknown variant `mean`"),
+            ("protocol = 'lenient'", "protocol: expected strict or published, got \"lenient\""),
+            ("weights = ['best', 'mean']", "weights: expected best, last or average, got \"mean\""),
             ("validation = 'train'", "validation: expected apart"),
-            ("inputs = ['paper', 'all']", "inputs"),
+            ("inputs = ['paper', 'all']", "inputs: expected one value for all rows, as every clip is read once, got 2"),
             ("augment = { noise = -1.0 }", "augment.noise: expected 0 to 10"),
             ("runs = 0", "runs: expected 1 to 100000 for 1 rows, got 0"),
             ("folds = [7]", "expected folds from 0 to 4, got 7"),
             ("lr = [0.1", "TOML parse error"),
         ] {
-            let error = format!("{:#}", grid(text).unwrap_err());
+            let error = grid(text).unwrap_err().to_string();
             assert!(error.contains(problem), "{text}: expected `{problem}` in: {error}");
         }
     }
@@ -235,7 +214,19 @@ mod tests {
     fn too_large_a_product_is_refused_before_it_is_made() {
         let many: Vec<String> = (1..=400).map(|n| n.to_string()).collect();
         let many = many.join(",");
-        let error = format!("{:#}", grid(&format!("epochs = [{many}]\nt0 = [{many}]\nseed = [{many}]")).unwrap_err());
+        let error = grid(&format!("epochs = [{many}]\nt0 = [{many}]\nseed = [{many}]")).unwrap_err().to_string();
         assert!(error.contains("t0: expected at most 100000 rows, got 160000"), "{error}");
+    }
+
+    #[test]
+    fn a_grid_lies_over_its_recipe() {
+        let read = |text: &str| {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), text).unwrap();
+            Grid::read(file.path(), &built_in(ANYWHERE)).unwrap().rows
+        };
+        let rows = read("lr = [0.1, 0.2]\naugment = 'voices'");
+        assert_eq!((rows[1].lr, rows[1].inputs, &rows[1].augment), (0.2, Inputs::Pitch, &Augment::preset("voices")));
+        assert_eq!(read("augment = 'none'")[0].augment, None);
     }
 }

@@ -1,9 +1,10 @@
-//! `sweep plan|run|status|collect|emit`: many trainings, on as many processes and machines as there are.
+//! `sweep plan|run|status|collect|emit`: many trainings, on any number of processes and machines.
 
 mod emit;
 mod grid;
 mod run;
 
+use super::options::{CacheOption, PAPER, Recipe, WrongCall};
 use super::source::Found;
 use super::{Done, Outcome, cv, print_line};
 use crate::experiment::job::{self, Trained};
@@ -17,7 +18,7 @@ use reslstm::train::Identity;
 use serde_json::json;
 use std::path::PathBuf;
 
-/// Train a whole grid of settings, on as many processes and machines as there are.
+/// Train every combination of a grid of settings, on any number of processes and machines.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 GRID.toml holds the settings of cv, each with a value or a list; every combination is a row of the table:
@@ -26,10 +27,10 @@ GRID.toml holds the settings of cv, each with a value or a list; every combinati
   protocol = ['strict', 'published']
   runs = 3                              # seeds of each row, derived from `seed`
   folds = 'all'
-inputs and augment = { speeds = [0.9, 1.0, 1.1], noise = 0.5 } have one value for all rows, as every clip is read once.
+What it leaves out comes from --recipe. inputs and augment have one value for all rows, as every clip is read once.
 
-Example: planned, trained by two processes at once, and the table
-  reslstm sweep plan grid.toml ravdess -o sweep
+Example: a plan, two processes that train it, and the table
+  reslstm sweep plan grid.toml ravdess -o sweep --recipe paper
   reslstm sweep run sweep --shard 1/2 & reslstm sweep run sweep --shard 2/2; wait
   reslstm sweep collect sweep -o summary.json")]
 pub struct Sweep {
@@ -60,11 +61,9 @@ impl Sweep {
 
 /// Make a folder with the jobs of a grid.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "A job's name is a function of its settings and data alone: a grid that grows keeps the results it has.
+#[command(after_help = "A job is named by its settings and data alone: a grid that grows keeps the results it has.
 
-Example: reslstm sweep plan grid.toml ravdess -o sweep"
-)]
+Example: reslstm sweep plan grid.toml ravdess -o sweep --recipe paper")]
 struct Plan {
     /// The grid
     #[arg(value_name = "GRID.toml")]
@@ -74,12 +73,14 @@ struct Plan {
     /// Folder of the plan, its jobs and their results
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
-    /// Give this plan to a folder that has another: jobs in both keep their results
+    /// Named settings: paper, voices, anywhere, or a TOML file
+    #[arg(long, value_name = "NAME|FILE.toml", default_value = PAPER)]
+    recipe: String,
+    /// Replace the folder's plan; jobs in both keep their results
     #[arg(long)]
     replace: bool,
-    /// Folder of the feature cache [reslstm in the user's cache folder, or none where that cannot be written]
-    #[arg(long, value_name = "DIR")]
-    cache: Option<PathBuf>,
+    #[command(flatten)]
+    cache: CacheOption,
     /// Print the plan as JSON
     #[arg(long)]
     json: bool,
@@ -87,12 +88,13 @@ struct Plan {
 
 impl Plan {
     fn run(self) -> Outcome {
-        let grid = Grid::read(&self.grid)?;
+        let recipe = Recipe::read(&self.recipe).map_err(WrongCall)?;
+        let grid = Grid::read(&self.grid, &recipe).map_err(WrongCall)?;
         let corpus = Found::open(&self.data)?;
         let splits = corpus.splits(&grid.folds)?;
         Folder::<Identity>::check(&self.output)?;
         let threads = super::options::all_cores();
-        let data = corpus.load_for(&grid.rows[0], self.cache.as_deref(), threads).map_err(resumable)?;
+        let data = corpus.load_for(&grid.rows[0], self.cache.cache.as_deref(), threads).map_err(resumable)?;
         let place = emit::absolute(&self.data)?;
         let plan = job::plan(&grid.rows, grid.runs, &splits, &place, data.fingerprint());
         let plan = plan.with_context(|| self.grid.display().to_string())?;
@@ -110,7 +112,7 @@ impl Plan {
     }
 }
 
-/// Say how far a plan is.
+/// Show how much of a plan is done.
 #[derive(Debug, Args)]
 #[command(after_help = "Example: reslstm sweep status sweep")]
 struct Status {
@@ -164,11 +166,9 @@ impl Status {
 
 /// Make the table of the results, as cv does.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "The same bytes however the jobs were shared out. Folders of several machines complete each other.
+#[command(after_help = "The same bytes however the jobs were divided. Folders of several machines complete each other.
 
-Example: reslstm sweep collect sweep copy-of-node-2/sweep -o summary.json"
-)]
+Example: reslstm sweep collect sweep copy-of-node-2/sweep -o summary.json")]
 struct Collect {
     /// The folder of the plan, or copies of it from several machines
     #[arg(required = true)]
@@ -215,10 +215,10 @@ impl Collect {
     }
 }
 
-/// Says with an interruption how to go on after it.
+/// Adds to an interruption how to continue.
 fn resumable(error: Error) -> Error {
     match error.kind() {
-        Kind::Interrupted => error.advice("the same command goes on from here"),
+        Kind::Interrupted => error.advice("the same command continues"),
         _ => error,
     }
 }

@@ -1,6 +1,6 @@
 //! `sweep run DIR`
 
-use super::super::options::all_cores;
+use super::super::options::{CacheOption, ThreadOption};
 use super::super::source::{Found, Licensed};
 use super::super::{Done, Outcome, interrupt, print_line, progress};
 use super::resumable;
@@ -14,10 +14,10 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Do a share of the jobs, or all of them.
+/// Train the jobs of a plan, or a share of them.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Safe to run twice, and by two processes at once: each job is done once. Killed at any moment, the same command goes on; asked \
+Safe to run twice, and by two processes at once: each job is done once. Killed at any moment, the same command continues; asked \
 to stop (Ctrl-C, SIGTERM), it saves and ends with code 75. Without --shard, a task of a Slurm array or of a Kubernetes Indexed \
 Job finds its share in the environment.
 
@@ -25,22 +25,20 @@ Example: reslstm sweep run sweep --shard 2/3")]
 pub struct Run {
     /// The folder of the plan
     dir: PathBuf,
-    /// Which share, e.g. 2/3 [what the scheduler says, or 1/1]
+    /// Which share, e.g. 2/3 [default: of the scheduler, or 1/1]
     #[arg(long, value_name = "I/N", conflicts_with = "shards")]
     shard: Option<Shard>,
-    /// Number of shares, of which the scheduler says which [the length of Slurm's array]
+    /// Number of shares; the scheduler says which [default: length of Slurm's array]
     #[arg(long, value_name = "N")]
     shards: Option<usize>,
-    /// Trainings at a time [all cores]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    threads: Option<u16>,
-    /// Where the data are, if not where the plan was made
+    #[command(flatten)]
+    threads: ThreadOption,
+    /// Folder or manifest of the data, if not where the plan was made
     #[arg(long)]
     data: Option<PathBuf>,
-    /// Folder of the feature cache [reslstm in the user's cache folder, or none where that cannot be written]
-    #[arg(long, value_name = "DIR")]
-    cache: Option<PathBuf>,
-    /// Print events, one JSON object a line
+    #[command(flatten)]
+    cache: CacheOption,
+    /// Print events as JSON, one per line
     #[arg(long)]
     json: bool,
 }
@@ -49,7 +47,7 @@ impl Run {
     pub fn run(self) -> Outcome {
         let shard = self.shard()?;
         interrupt::stop_flag(); // before anything can be interrupted
-        let threads = self.threads.map_or_else(all_cores, usize::from);
+        let threads = self.threads.count();
         let folder = Folder::<Identity>::open(&self.dir)?;
         let jobs: Vec<&Training> = shard.select(&folder.plan().jobs).collect();
         let left = jobs.iter().filter(|job| !folder.result_path(job).exists()).count();
@@ -69,7 +67,7 @@ impl Run {
         Ok(Done::Everything)
     }
 
-    /// As asked for, or as the scheduler says.
+    /// The given share, or the one of the scheduler.
     fn shard(&self) -> Result<Shard> {
         if let Some(shard) = self.shard {
             return Ok(shard);
@@ -113,7 +111,7 @@ impl Run {
         let advice = "--data names their folder on this machine";
         let found =
             Found::open(&path).map_err(|error| if self.data.is_none() { error.advice(advice) } else { error })?;
-        let data = found.load_for(&folder.plan().jobs[0].work.settings, self.cache.as_deref(), threads)?;
+        let data = found.load_for(&folder.plan().jobs[0].work.settings, self.cache.cache.as_deref(), threads)?;
         let (expected, got) = (&folder.plan().jobs[0].work.data, data.fingerprint());
         if expected != got {
             let plan = self.dir.display();

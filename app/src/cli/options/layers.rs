@@ -1,0 +1,232 @@
+//! Settings laid over each other: defaults, a recipe, a file, the command line. What is laid later wins.
+
+use super::table::{Row, SETTINGS, all_fields, setting};
+use reslstm::error::{Error, Kind, Result};
+use reslstm::train::{CheckedSettings, Settings};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::rc::Rc;
+
+/// Settings, each with the place that it comes from.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Layers {
+    values: BTreeMap<&'static str, Given>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Given {
+    value: Value,
+    /// For errors: a file and its line, a recipe, the command line.
+    place: Rc<str>,
+}
+
+impl Layers {
+    /// Sets a value from `place`, over what there is.
+    ///
+    /// # Errors
+    /// [`Kind::Settings`] if it is not of the setting's type, naming place and setting.
+    pub fn set(&mut self, row: &'static Row, value: Value, place: &str) -> Result<()> {
+        let value = row.check(value).map_err(|error| error.at(row.name).at(place))?;
+        let value = row.lay(value, self.get(row.name));
+        self.values.insert(row.name, Given { value, place: place.into() });
+        Ok(())
+    }
+
+    /// Sets all values of a table.
+    ///
+    /// # Errors
+    /// [`Kind::Settings`] as [`set`](Self::set), and if a key is no setting.
+    pub fn set_all(&mut self, table: Map<String, Value>, place: &dyn Fn(&str) -> String) -> Result<()> {
+        for (name, value) in table {
+            let row = setting(&name).ok_or_else(|| unknown(&name, &[]).at(place(&name)))?;
+            self.set(row, value, &place(&name))?;
+        }
+        Ok(())
+    }
+
+    /// The value of a setting, if one is given.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.values.get(name).map(|given| &given.value)
+    }
+
+    /// Sets the values of another, which is of one place.
+    ///
+    /// # Errors
+    /// None for values that are checked.
+    pub fn lay(&mut self, over: &Layers) -> Result<()> {
+        for (name, Given { value, place }) in &over.values {
+            let row = setting(name).expect("only settings are set");
+            let value = match value {
+                Value::Null => row.text(value).into(),
+                value => value.clone(),
+            };
+            self.set(row, value, place)?;
+        }
+        Ok(())
+    }
+
+    /// The settings, checked; what is not given has its default.
+    ///
+    /// # Errors
+    /// [`Kind::Settings`], naming the place of the setting that is wrong.
+    pub fn settings(&self) -> Result<CheckedSettings> {
+        let values: Map<String, Value> =
+            self.values.iter().map(|(name, given)| (name.to_string(), given.value.clone())).collect();
+        let settings: std::result::Result<Settings, _> = serde_json::from_value(values.into());
+        let settings = settings.map_err(|error| Error::new(Kind::Settings, error.to_string()))?;
+        settings.check().map_err(|error| match self.place(&error.to_string()) {
+            Some(place) => error.at(place),
+            None => error,
+        })
+    }
+
+    /// Where the setting comes from that a message of [`Settings::check`] begins with.
+    fn place(&self, message: &str) -> Option<&str> {
+        let name = message.split([':', '.']).next()?;
+        self.values.get(name).map(|given| &*given.place)
+    }
+}
+
+/// Every setting of a training, those that have their default too.
+pub fn all_values(settings: &Settings) -> Layers {
+    let mut all = super::recipe::built_in(super::recipe::PAPER).layers;
+    let Ok(Value::Object(mut given)) = serde_json::to_value(settings) else { unreachable!("a struct is an object") };
+    if let Some(augment) = &settings.augment {
+        given.insert("augment".into(), Value::Object(all_fields(augment)));
+    }
+    all.set_all(given, &|_| String::new()).expect("settings are of their types");
+    all
+}
+
+/// That a key is none of the settings, nor of `others`.
+pub fn unknown(name: &str, others: &[&str]) -> Error {
+    let known: Vec<&str> = SETTINGS.iter().map(|row| row.name).chain(others.iter().copied()).collect();
+    Error::new(Kind::Settings, format!("unknown setting `{name}`: expected one of {}", known.join(", ")))
+}
+
+/// A TOML file as it was written.
+pub struct Written {
+    /// Its keys and values.
+    pub table: Map<String, Value>,
+    path: String,
+    lines: BTreeMap<String, usize>,
+}
+
+impl Written {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// [`Kind::Settings`] if it cannot be read or is not TOML, naming it.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path);
+        let text = text.map_err(|error| Error::new(Kind::Settings, error.to_string()).at(path.display()))?;
+        Self::parse(&text, &path.display().to_string())
+    }
+
+    /// Reads the text of the file at `path`.
+    ///
+    /// # Errors
+    /// [`Kind::Settings`] if it is not TOML.
+    pub fn parse(text: &str, path: &str) -> Result<Self> {
+        let wrong = |error: toml::de::Error| Error::new(Kind::Settings, error.to_string().trim_end()).at(path);
+        let table: toml::Table = text.parse().map_err(wrong)?;
+        let line = |at: usize| text[..at].lines().count().max(1) + usize::from(text[..at].ends_with('\n'));
+        let spans = toml::de::DeTable::parse(text).map_err(wrong)?;
+        let lines = spans.get_ref().keys().map(|key| (key.get_ref().to_string(), line(key.span().start))).collect();
+        let table = table.into_iter().map(|(name, value)| (name, json(value))).collect();
+        Ok(Written { table, path: path.into(), lines })
+    }
+
+    /// Where a key of the file is written.
+    pub fn place(&self, name: &str) -> String {
+        match self.lines.get(name) {
+            Some(line) => format!("{}, line {line}", self.path),
+            None => self.path.clone(),
+        }
+    }
+}
+
+/// A TOML value as JSON. What JSON has no number for (`nan`, `inf`), and dates, become texts, which no setting takes for a number.
+pub fn json(value: toml::Value) -> Value {
+    match value {
+        toml::Value::String(text) => text.into(),
+        toml::Value::Integer(number) => number.into(),
+        toml::Value::Float(number) => {
+            serde_json::Number::from_f64(number).map_or_else(|| Value::String(number.to_string()), Value::Number)
+        }
+        toml::Value::Boolean(value) => value.into(),
+        toml::Value::Datetime(date) => date.to_string().into(),
+        toml::Value::Array(values) => values.into_iter().map(json).collect(),
+        toml::Value::Table(table) => {
+            Value::Object(table.into_iter().map(|(name, value)| (name, json(value))).collect())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use reslstm::train::Augment;
+    use serde_json::json;
+
+    fn layers(text: &str, place: &str) -> Result<Layers> {
+        let written = Written::parse(text, place)?;
+        let mut layers = Layers::default();
+        layers.set_all(written.table.clone(), &|name| written.place(name))?;
+        Ok(layers)
+    }
+
+    #[test]
+    fn what_is_laid_later_wins() {
+        let mut all = layers("epochs = 7\nlr = 1\ndropout = 0.1\n", "recipe").unwrap();
+        all.lay(&layers("lr = 0.5\ndropout = 0.2\n", "file").unwrap()).unwrap();
+        all.set(setting("dropout").unwrap(), json!(0.3), "command line").unwrap();
+        let settings = all.settings().unwrap();
+        assert_eq!((settings.epochs, settings.lr, settings.dropout), (7, 0.5, 0.3));
+        assert_eq!(settings.batch, Settings::default().batch);
+    }
+
+    #[test]
+    fn a_table_changes_its_fields_and_a_name_replaces_all() {
+        let mut all = layers("augment = 'anywhere'", "recipe").unwrap();
+        let anywhere = Augment::preset("anywhere");
+        assert_eq!(all.settings().unwrap().augment, anywhere);
+        all.lay(&layers("augment = { noise = 0.8 }", "file").unwrap()).unwrap();
+        let louder = all.settings().unwrap().augment.clone().unwrap();
+        assert_eq!((louder.noise, louder.conditions), (0.8, anywhere.unwrap().conditions));
+        let mut named = all.clone();
+        named.lay(&layers("augment = 'voices'", "file").unwrap()).unwrap();
+        assert_eq!(named.settings().unwrap().augment, Augment::preset("voices"));
+        all.lay(&layers("augment = 'none'", "file").unwrap()).unwrap();
+        assert_eq!(all.settings().unwrap().augment, None);
+        all.lay(&layers("augment = { noise = 0.5 }", "file").unwrap()).unwrap();
+        assert_eq!(all.settings().unwrap().augment.clone().unwrap().speeds, [1.0]);
+    }
+
+    #[test]
+    fn a_wrong_setting_is_named_with_its_place() {
+        let problem =
+            |text: &str| layers(text, "mine.toml").and_then(|layers| layers.settings()).unwrap_err().to_string();
+        for (text, expected) in [
+            ("\nepoch = 3", "mine.toml, line 2: unknown setting `epoch`: expected one of arch, protocol, epochs"),
+            ("epochs = 3\nlr = 'high'", "mine.toml, line 2: lr: expected a number, got \"high\""),
+            ("lr = nan", "mine.toml, line 1: lr: expected a number, got \"NaN\""),
+            ("lr = -1", "mine.toml, line 1: lr: expected above 0 and at most 10, got -1"),
+            ("augment = { noise = -1 }", "mine.toml, line 1: augment.noise: expected 0 to 10, got -1.0"),
+            ("validation = 'train'", "mine.toml, line 1: validation: expected apart"),
+            ("lr = ", "mine.toml: TOML parse error"),
+        ] {
+            assert!(problem(text).starts_with(expected), "{text}: {}", problem(text));
+        }
+        let missing = Written::read(Path::new("nowhere.toml")).err().unwrap();
+        assert!(missing.kind() == Kind::Settings && missing.to_string().starts_with("nowhere.toml: "), "{missing}");
+    }
+
+    #[test]
+    fn all_values_are_the_settings_again() {
+        let settings = layers("augment = { noise = 0.5 }\nseed = 3\nweights = 'last'", "").unwrap().settings().unwrap();
+        assert_eq!(all_values(&settings).settings().unwrap(), settings);
+        assert_eq!(all_values(&settings).values.len(), SETTINGS.len());
+    }
+}

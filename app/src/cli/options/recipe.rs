@@ -1,0 +1,137 @@
+//! Recipes: named sets of settings, those of the program and those in files of one's own.
+
+use super::layers::{Layers, Written};
+use super::table::either;
+use reslstm::error::{Error, Kind, Result};
+use serde_json::Value;
+use std::path::Path;
+
+/// The recipes of the program, each with the text of its file.
+pub const BUILT_IN: [(&str, &str); 3] = [
+    (PAPER, include_str!("../../../data/recipes/paper.toml")),
+    ("voices", include_str!("../../../data/recipes/voices.toml")),
+    (ANYWHERE, include_str!("../../../data/recipes/anywhere.toml")),
+];
+
+/// The defaults of every setting.
+pub const PAPER: &str = "paper";
+/// The recipe for recordings of one's own.
+pub const ANYWHERE: &str = "anywhere";
+
+/// A named set of settings.
+#[derive(Clone, Debug)]
+pub struct Recipe {
+    /// Its name, or the path of its file.
+    pub name: String,
+    /// One line; empty where a file has none.
+    pub description: String,
+    /// Its settings.
+    pub layers: Layers,
+}
+
+impl Recipe {
+    /// The recipe of this name, or in this file.
+    ///
+    /// # Errors
+    /// [`Kind::Settings`] if there is none, or a setting in it is not one.
+    pub fn read(name: &str) -> Result<Self> {
+        if BUILT_IN.iter().any(|(known, _)| *known == name) {
+            return Ok(built_in(name));
+        }
+        if !Path::new(name).exists() {
+            let names = BUILT_IN.iter().map(|(name, _)| *name);
+            let problem = format!("recipe: expected {}, or a TOML file, got '{name}'", either(names));
+            return Err(Error::new(Kind::Settings, problem).advice("reslstm recipes lists them"));
+        }
+        Self::of(name, Written::read(Path::new(name))?)
+    }
+
+    fn of(name: &str, mut written: Written) -> Result<Self> {
+        let description = match written.table.remove("description") {
+            None => String::new(),
+            Some(Value::String(text)) => text,
+            Some(other) => {
+                let problem = format!("description: expected text, got {other}");
+                return Err(Error::new(Kind::Settings, problem).at(written.place("description")));
+            }
+        };
+        let mut layers = Layers::default();
+        layers.set_all(written.table.clone(), &|name| written.place(name))?;
+        Ok(Recipe { name: name.into(), description, layers })
+    }
+}
+
+/// The file of a recipe of the program.
+///
+/// # Panics
+/// If there is none of this name.
+pub fn text_of(name: &str) -> &'static str {
+    BUILT_IN.iter().find(|(known, _)| *known == name).expect("a recipe of the program").1
+}
+
+/// A recipe of the program.
+///
+/// # Panics
+/// If there is none of this name.
+pub fn built_in(name: &str) -> Recipe {
+    let written = Written::parse(text_of(name), &format!("recipe {name}")).expect("our own recipes are TOML");
+    Recipe::of(name, written).expect("our own recipes are checked by a test")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use reslstm::train::{CheckedSettings, Settings};
+
+    fn settings(name: &str) -> CheckedSettings {
+        built_in(name).layers.settings().unwrap()
+    }
+
+    /// The settings in a kept plan, but for their seed.
+    fn recorded(plan: &str) -> CheckedSettings {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/results/beyond").join(plan).join("plan.json");
+        let begun: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        let settings: Settings = serde_json::from_value(begun["plan"]["settings"].clone()).unwrap();
+        settings.with(|settings| settings.seed = 0).check().unwrap()
+    }
+
+    #[test]
+    fn recipes_are_the_settings_of_the_recorded_results() {
+        assert_eq!(*settings("paper"), Settings::default());
+        for plan in ["ablation/base", "leave-one-out"] {
+            assert_eq!(settings("voices"), recorded(plan), "{plan}");
+        }
+        assert_eq!(settings("anywhere"), recorded("anywhere"));
+        let apart = settings("voices").clone();
+        let apart = Settings::clone(&apart).with(|it| it.validation = reslstm::train::Validation::Apart);
+        assert_eq!(apart.check().unwrap(), recorded("validation-apart"));
+    }
+
+    #[test]
+    fn every_recipe_is_complete_and_described() {
+        for (name, _) in BUILT_IN {
+            let recipe = built_in(name);
+            assert!(!recipe.description.is_empty(), "{name}");
+            for row in &super::super::table::SETTINGS {
+                assert!(recipe.layers.get(row.name).is_some(), "{name}: {}", row.name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_recipe_can_be_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mine.toml");
+        std::fs::write(&path, "description = 'mine'\nepochs = 3\n").unwrap();
+        let mine = Recipe::read(path.to_str().unwrap()).unwrap();
+        assert_eq!((mine.description.as_str(), mine.layers.settings().unwrap().epochs), ("mine", 3));
+        std::fs::write(&path, "runs = 3\n").unwrap();
+        let error = Recipe::read(path.to_str().unwrap()).unwrap_err().to_string();
+        assert!(error.contains("mine.toml, line 1: unknown setting `runs`"), "{error}");
+        let error = Recipe::read("nowhere").unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "recipe: expected paper, voices or anywhere, or a TOML file, got 'nowhere' (reslstm recipes lists them)"
+        );
+    }
+}

@@ -1,0 +1,361 @@
+//! One row per setting: its name, its values, its help. Flags, `--config` files, recipes, grids and candidates are all read by it.
+//!
+//! A new setting needs a row here, and a field of the same name in [`reslstm::train::Settings`].
+
+use clap::Arg;
+use clap::builder::{PossibleValue, PossibleValuesParser, StringValueParser, TypedValueParser, ValueParser};
+use reslstm::data::folds::FoldPlan;
+use reslstm::error::{Error, Kind, Result};
+use reslstm::models::Architecture;
+use reslstm::train::Augment;
+use serde_json::{Map, Number, Value};
+
+/// A setting.
+#[derive(Debug)]
+pub struct Row {
+    /// `weight-decay` in files, `--weight-decay` on the command line.
+    pub name: &'static str,
+    value_name: &'static str,
+    values: Values,
+    help: &'static str,
+    /// What `--help` adds to `-h`; may be empty.
+    more: &'static str,
+    /// Whether it decides which features are computed: a grid has one value of it, as its clips are read once.
+    pub decides_features: bool,
+}
+
+/// The values of a setting.
+#[derive(Debug)]
+enum Values {
+    /// A whole number, 0 or more.
+    Whole,
+    /// A real number.
+    Real,
+    /// One of a few names, each with what it means.
+    Names(&'static [(&'static str, &'static str)]),
+    /// Text that a type of the engine reads.
+    Text(fn(&str) -> Result<()>),
+    /// A preset's name or a table; on the command line also a file.
+    Augment,
+}
+
+const fn row(name: &'static str, value_name: &'static str, values: Values, help: &'static str) -> Row {
+    Row { name, value_name, values, help, more: "", decides_features: false }
+}
+
+impl Row {
+    const fn more(self, more: &'static str) -> Self {
+        Row { more, ..self }
+    }
+
+    const fn decides_features(self) -> Self {
+        Row { decides_features: true, ..self }
+    }
+}
+
+/// The settings of a training, in the order in which a grid varies them: the last one fastest.
+pub static SETTINGS: [Row; 13] = [
+    row("arch", "NAME", Values::Text(|name| name.parse::<Architecture>().map(drop)), "Model and its hidden units")
+        .more("reslstm-sa-hH, lstm-sa-hH or lstm-sa-hH-2vectors, where H is the number of hidden units."),
+    row(
+        "protocol",
+        "NAME",
+        Values::Names(&[
+            ("strict", "Statistics of the training speakers only, padding ignored"),
+            ("published", "As the paper's code: statistics of all speakers, padded frames counted"),
+        ]),
+        "Evaluation protocol",
+    ),
+    row("epochs", "E", Values::Whole, "Passes over the training clips"),
+    row("batch", "B", Values::Whole, "Clips per batch, at least 2"),
+    row("lr", "RATE", Values::Real, "Learning rate at the start of each cosine cycle"),
+    row("weight-decay", "FACTOR", Values::Real, "Factor of the L2 penalty"),
+    row("dropout", "P", Values::Real, "Dropout before the last layer"),
+    row("t0", "EPOCHS", Values::Whole, "Epochs per cosine cycle"),
+    row(
+        "inputs",
+        "NAME",
+        Values::Names(&[
+            ("paper", "34 MFCC and 12 chroma: 46 features per frame"),
+            ("deltas", "34 MFCC and 12 deltas: 46"),
+            ("all", "34 MFCC, 12 chroma and 12 deltas: 58"),
+            ("pitch", "34 MFCC, 12 chroma, voicing, pitch and 12 deltas: 60"),
+            ("voice", "As pitch, without chroma: 48"),
+        ]),
+        "Feature set",
+    )
+    .decides_features(),
+    row(
+        "weights",
+        "NAME",
+        Values::Names(&[
+            ("best", "Of the epoch with the best UAR on the validation speakers"),
+            ("last", "Of the last epoch"),
+            ("average", "Mean over the ends of the cosine cycles in the second half of the training"),
+        ]),
+        "Weights to keep",
+    ),
+    row(
+        "validation",
+        "NAME",
+        Values::Names(&[
+            ("apart", "They choose the epoch and fit the temperature"),
+            ("train", "They are trained on; needs last or average weights"),
+        ]),
+        "How validation speakers are used",
+    ),
+    row("augment", "NAME|TABLE|FILE", Values::Augment, "Random augmentation: none, voices, anywhere, or a table")
+        .more(
+            "voices has speeds, stretch and noise; anywhere has these, a telephone, a small loudspeaker and white noise. A table is \
+             written '{ speeds = [0.9, 1, 1.1], noise = 0.5 }' or in a TOML file; its fields are speeds, conditions, stretch, channel \
+             and noise. It changes the fields that it has; a name replaces all.",
+        )
+        .decides_features(),
+    row("seed", "S", Values::Whole, "Seed of all random numbers"),
+];
+
+/// Settings of a cross-validation, which a file named by `--config` may hold too.
+pub static PLAN: [Row; 2] = [
+    row("folds", "FOLDS", Values::Text(|folds| folds.parse::<FoldPlan>().map(drop)), "Folds: all, 0,3, k=5, loso")
+        .more(
+            "All standard folds, some of them, k other divisions, leave one speaker out, or within=0:4: the speakers that fold 0 does \
+             not test, in 4 folds.",
+        ),
+    row("runs", "N", Values::Whole, "Runs over all folds, each with its own seed"),
+];
+
+/// The setting of this name.
+pub fn setting(name: &str) -> Option<&'static Row> {
+    SETTINGS.iter().find(|row| row.name == name)
+}
+
+impl Row {
+    /// The option of a command, which shows `default`.
+    pub fn arg(&'static self, default: String, heading: String) -> Arg {
+        let arg = Arg::new(self.name).long(self.name).value_name(self.value_name).help(self.help);
+        let arg =
+            arg.default_value(default).help_heading(heading).value_parser(self.parser()).allow_negative_numbers(true);
+        if self.more.is_empty() { arg } else { arg.long_help(format!("{}\n\n{}", self.help, self.more)) }
+    }
+
+    fn parser(&'static self) -> ValueParser {
+        match self.values {
+            Values::Names(names) => {
+                let values = names.iter().map(|(name, meaning)| PossibleValue::new(name).help(meaning));
+                ValueParser::new(PossibleValuesParser::new(values).map(Value::String))
+            }
+            _ => ValueParser::new(StringValueParser::new().try_map(|text| self.parse(&text))),
+        }
+    }
+
+    /// A word of the command line.
+    fn parse(&self, text: &str) -> Result<Value> {
+        let value = match self.values {
+            Values::Whole => text.parse().ok().map(|number: u64| number.into()),
+            Values::Real => text.parse().ok().and_then(Number::from_f64).map(Value::Number),
+            Values::Augment => Some(augment_argument(text)?),
+            Values::Names(_) | Values::Text(_) => None,
+        };
+        self.check(value.unwrap_or_else(|| text.into()))
+    }
+
+    /// The value, in the type of the setting.
+    ///
+    /// # Errors
+    /// [`Kind::Settings`], saying what was expected.
+    pub fn check(&self, value: Value) -> Result<Value> {
+        let wrong = |expected: &str| Err(Error::new(Kind::Settings, format!("expected {expected}, got {value}")));
+        match (&self.values, &value) {
+            (Values::Whole, value) if value.is_u64() => Ok(value.clone()),
+            (Values::Whole, _) => wrong("a whole number"),
+            (Values::Real, value) => value.as_f64().map_or_else(|| wrong("a number"), |number| Ok(number.into())),
+            (Values::Names(names), Value::String(name)) if names.iter().any(|(known, _)| known == name) => Ok(value),
+            (Values::Names(names), _) => wrong(&either(names.iter().map(|(name, _)| *name))),
+            (Values::Text(read), Value::String(text)) => read(text).map(|()| value),
+            (Values::Text(_), _) => wrong("text"),
+            (Values::Augment, Value::String(name)) => named_augment(name),
+            (Values::Augment, Value::Object(_)) => match serde_json::from_value::<Augment>(value.clone()) {
+                Ok(_) => Ok(value),
+                Err(error) => Err(Error::new(Kind::Settings, error.to_string())),
+            },
+            (Values::Augment, _) => wrong("a name or a table"),
+        }
+    }
+
+    /// A checked value, laid over the one below: fields of a table one by one, everything else as a whole.
+    pub fn lay(&self, value: Value, below: Option<&Value>) -> Value {
+        let Value::Object(fields) = value else { return value };
+        let mut table = below.and_then(Value::as_object).cloned().unwrap_or_default();
+        // A preset has every field, and so leaves nothing of what is below.
+        table.extend(fields);
+        Value::Object(table)
+    }
+
+    /// A value as the command line takes it.
+    pub fn text(&self, value: &Value) -> String {
+        match value {
+            Value::String(text) => text.clone(),
+            Value::Null => NO_AUGMENT.into(),
+            Value::Object(_) => {
+                let augment: Augment = serde_json::from_value(value.clone()).expect("a checked table");
+                match Augment::PRESETS.into_iter().find(|name| Augment::preset(name).as_ref() == Some(&augment)) {
+                    Some(name) => name.into(),
+                    None => {
+                        toml::Value::try_from(all_fields(&augment)).expect("numbers and names are TOML").to_string()
+                    }
+                }
+            }
+            // As people write it: 0.01, 1e-9, and 1 where JSON has 1.0.
+            Value::Number(number) => number.as_u64().map_or_else(
+                || number.as_f64().map_or_else(|| number.to_string(), |number| number.to_string()),
+                |number| number.to_string(),
+            ),
+            other => other.to_string(),
+        }
+    }
+}
+
+/// Names as a sentence lists them.
+pub fn either<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<&str> = names.collect();
+    match names.split_last() {
+        Some((last, others)) if !others.is_empty() => format!("{} or {last}", others.join(", ")),
+        _ => names.concat(),
+    }
+}
+
+/// The name that switches augmentation off.
+const NO_AUGMENT: &str = "none";
+
+pub fn all_fields(augment: &Augment) -> Map<String, Value> {
+    let Ok(Value::Object(mut fields)) = serde_json::to_value(augment) else { unreachable!("a struct is an object") };
+    fields.entry("conditions").or_insert_with(|| Value::Array(Vec::new()));
+    fields.entry("channel").or_insert_with(|| 0.0.into());
+    fields
+}
+
+/// The table of a preset; null for none.
+fn named_augment(name: &str) -> Result<Value> {
+    if name == NO_AUGMENT {
+        return Ok(Value::Null);
+    }
+    Augment::preset(name).map(|preset| Value::Object(all_fields(&preset))).ok_or_else(|| {
+        let names = [NO_AUGMENT].into_iter().chain(Augment::PRESETS);
+        Error::new(Kind::Settings, format!("expected {}, or a table, got '{name}'", either(names))).advice(
+            "for example { speeds = [0.9, 1.0, 1.1], noise = 0.5 }; a file can be named on the command line only",
+        )
+    })
+}
+
+/// A name, an inline table or a file, as a name or a table.
+fn augment_argument(text: &str) -> Result<Value> {
+    if text == NO_AUGMENT || Augment::PRESETS.contains(&text) {
+        return Ok(text.into());
+    }
+    let advice = || {
+        let names = [NO_AUGMENT].into_iter().chain(Augment::PRESETS);
+        format!("name {}, or a TOML file with a line such as: speeds = [0.9, 1.0, 1.1]", either(names))
+    };
+    let wrong = |problem: String| Error::new(Kind::Settings, problem).at(text).advice(advice());
+    let toml = match text.trim_start().starts_with('{') {
+        true => format!("augment = {text}"),
+        false => std::fs::read_to_string(text).map_err(|error| wrong(error.to_string()))?,
+    };
+    let mut table: toml::Table = toml.parse().map_err(|error: toml::de::Error| wrong(error.message().into()))?;
+    let table = match text.trim_start().starts_with('{') {
+        true => table.remove("augment").expect("it is the only key"),
+        false => table.into(),
+    };
+    let value = super::layers::json(table);
+    serde_json::from_value::<Augment>(value.clone()).map_err(|error| wrong(error.to_string()))?;
+    Ok(value)
+}
+
+/// What the text of `--augment` describes, unchecked.
+///
+/// # Errors
+/// [`Kind::Settings`] if it is no name, table or file.
+pub fn augment(text: &str) -> Result<Augment> {
+    let row = setting("augment").expect("it has a row");
+    let value = row.parse(text).map_err(|error| error.at("augment"))?;
+    let augment: Option<Augment> = serde_json::from_value(value).expect("it is checked");
+    Ok(augment.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use reslstm::train::settings::{Inputs, Protocol, Settings, Validation, Weights};
+    use serde_json::json;
+
+    #[test]
+    fn every_setting_has_a_row_and_every_row_a_setting() {
+        let settings = Settings::default().with(|settings| {
+            // What has its default is not written.
+            (settings.inputs, settings.weights) = (Inputs::All, Weights::Last);
+            (settings.validation, settings.augment) = (Validation::Train, Augment::preset("voices"));
+        });
+        let Value::Object(fields) = json!(settings) else { unreachable!() };
+        let mut names: Vec<&str> = SETTINGS.iter().map(|row| row.name).collect();
+        names.sort_unstable();
+        let mut fields: Vec<&str> = fields.keys().map(String::as_str).collect();
+        fields.sort_unstable();
+        assert_eq!(names, fields);
+    }
+
+    #[test]
+    fn every_name_of_a_choice_is_known_here_and_in_the_engine() {
+        let names = |name: &str| match setting(name).unwrap().values {
+            Values::Names(names) => names.iter().map(|(name, _)| *name).collect::<Vec<_>>(),
+            _ => panic!("{name} is no choice"),
+        };
+        assert_eq!(names("protocol"), Protocol::ALL.map(|(name, _)| name));
+        assert_eq!(names("inputs"), Inputs::ALL.map(|(name, _)| name));
+        assert_eq!(names("weights"), Weights::ALL.map(|(name, _)| name));
+        assert_eq!(names("validation"), Validation::ALL.map(|(name, _)| name));
+    }
+
+    #[test]
+    fn values_of_another_type_are_refused() {
+        for (name, value, problem) in [
+            ("epochs", json!("many"), "expected a whole number, got \"many\""),
+            ("epochs", json!(1.5), "expected a whole number, got 1.5"),
+            ("epochs", json!(-1), "expected a whole number, got -1"),
+            ("lr", json!("high"), "expected a number, got \"high\""),
+            ("weights", json!("mean"), "expected best, last or average, got \"mean\""),
+            ("arch", json!("gru-h4"), "expected an architecture like reslstm-sa-h64, got 'gru-h4'"),
+            ("arch", json!(4), "expected text, got 4"),
+            ("augment", json!("loud"), "expected none, voices or anywhere, or a table, got 'loud'"),
+            ("augment", json!({ "pitch": 2 }), "unknown field `pitch`"),
+            ("augment", json!(0.5), "expected a name or a table, got 0.5"),
+        ] {
+            let error = setting(name).unwrap().check(value).unwrap_err();
+            assert!(error.kind() == Kind::Settings && error.to_string().starts_with(problem), "{name}: {error}");
+        }
+        assert_eq!(setting("lr").unwrap().check(json!(1)).unwrap(), json!(1.0));
+    }
+
+    #[test]
+    fn a_value_as_text_is_that_value_again() {
+        let augment =
+            json!({ "speeds": [0.9, 1], "conditions": ["clipped", { "noise": { "snr": 5 } }], "noise": 0.25 });
+        for (name, value, text) in [
+            ("seed", json!(u64::MAX), "18446744073709551615"),
+            ("lr", json!(0.0008), "0.0008"),
+            ("lr", json!(1.0), "1"),
+            ("arch", json!("lstm-sa-h4"), "lstm-sa-h4"),
+            ("augment", json!("none"), "none"),
+            ("augment", json!("anywhere"), "anywhere"),
+            (
+                "augment",
+                augment,
+                "{ channel = 0.0, conditions = [\"clipped\", { noise = { snr = 5.0 } }], noise = 0.25, speeds = [0.9, 1.0], \
+                 stretch = 0.0 }",
+            ),
+        ] {
+            let row = setting(name).unwrap();
+            assert_eq!(row.text(&row.check(value).unwrap()), text);
+            assert_eq!(row.text(&row.parse(text).unwrap()), text);
+        }
+    }
+}
