@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-/// Longer than any page takes, on a machine with other things to do.
+/// Longer than any page takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A Chromium: `RESLSTM_CHROMIUM`, which must be one, or the system's.
@@ -31,8 +31,8 @@ fn chromium() -> Option<&'static str> {
     found.as_deref()
 }
 
-/// What the JavaScript function body `question` returns in a page of the dir, opened with `hash` behind its address. The page must
-/// have nothing to complain about. `None`, and a word about it, where there is no Chromium.
+/// Opens a page with `hash` after its address and returns the result of the JavaScript function body `question`. The page must not
+/// report an error. Without Chromium it returns `None` and prints a note.
 pub fn ask(dir: &TestDir, page: &str, hash: &str, question: &str) -> Option<Value> {
     let chromium = chromium()?;
     // The page as it is, and a script behind its own that leaves the answer in the document.
@@ -74,7 +74,7 @@ pub fn ask(dir: &TestDir, page: &str, hash: &str, question: &str) -> Option<Valu
     Some(serde_json::from_str(&answer).unwrap())
 }
 
-/// That a page needs nothing but itself.
+/// Checks that a page refers to no other file.
 pub fn assert_closed(dir: &TestDir, page: &str) {
     let html = String::from_utf8(dir.read(page)).unwrap();
     let (before, data) = html.split_once("<script type=\"application/json\" id=\"data\">").unwrap();

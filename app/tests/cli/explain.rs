@@ -1,4 +1,4 @@
-//! `explain`: a page that shows what the engine computed, and works in a browser.
+//! `explain`: a page with the numbers of the engine that works in a browser.
 
 use crate::browser::{ask, assert_closed};
 use crate::test_dir::{CLIP, TestDir, model, tone, wav};
@@ -7,7 +7,7 @@ use reslstm::models::{Metadata, Model, ModelFile, Predictor, Trace};
 use reslstm::rng::RandomStream;
 use serde_json::Value;
 
-/// An untrained model that hears at 16 kHz, its classes called `labels`.
+/// An untrained model for recordings at 16 kHz with the classes `labels`.
 fn untrained(arch: &str, labels: &[&str]) -> Vec<u8> {
     let names = labels.iter().map(ToString::to_string).collect::<Vec<_>>().try_into().unwrap();
     let mut metadata = Metadata::new(arch.into(), names, 16_000, FeatureSettings::default());
@@ -29,9 +29,9 @@ const DRAWINGS: &str = "
 #[test]
 fn every_panel_is_drawn_and_follows_keys_and_pointer() {
     let dir = TestDir::new("explain-page");
-    let said = dir.run(&format!("explain {CLIP} -o page.html --model {} --label angry", model()));
-    assert_eq!((said.code, said.stdout.as_str()), (0, ""), "{}", said.stderr);
-    assert!(said.stderr.starts_with("page.html: "), "{}", said.stderr);
+    let output = dir.run(&format!("explain {CLIP} -o page.html --model {} --label angry", model()));
+    assert_eq!((output.code, output.stdout.as_str()), (0, ""), "{}", output.stderr);
+    assert!(output.stderr.starts_with("page.html: "), "{}", output.stderr);
     assert_closed(&dir, "page.html");
     let size = dir.read("page.html").len();
     assert!(size < 3_000_000, "{size} bytes");
@@ -83,7 +83,7 @@ fn every_panel_is_drawn_and_follows_keys_and_pointer() {
 }
 
 #[test]
-fn the_equations_are_the_engines_and_add_up() {
+fn equations_have_the_numbers_of_the_engine_and_add_up() {
     let dir = TestDir::new("explain-equations");
     dir.does(&format!("explain {CLIP} -o page.html --model {}", model()));
     let question = "return [[0, 0, 0], [0, 7, 31], [1, 20, 3]].map(([lstm, t, unit]) => {
@@ -156,7 +156,7 @@ fn every_architecture_and_any_name_of_a_class_has_a_page() {
 }
 
 #[test]
-fn what_cannot_be_explained_is_refused_before_anything_is_written() {
+fn impossible_pages_are_refused_before_anything_is_written() {
     let (dir, model) = (TestDir::new("explain-refuses"), model());
     let refuses = |line: &str, parts: &[&str]| dir.refuses_saying(&format!("explain {line}"), parts);
     refuses("missing.wav -o page.html", &["error: missing.wav: No such file"]);

@@ -1,4 +1,4 @@
-//! Figures: pictures that are well formed, tables that say what the results say, refusals before any work.
+//! `figure`: well-formed pictures, tables with the numbers of the results, refusals before any work.
 
 use crate::test_dir::{CLIP, SMALL, TestDir, model, tone, wav};
 use serde_json::Value;
@@ -11,7 +11,7 @@ fn cross_validated(name: &str) -> TestDir {
     dir
 }
 
-/// Draws a figure; the picture, and the rows of its table by column.
+/// Draws a figure. Returns the picture and the rows of its table by column.
 fn draw(dir: &TestDir, line: &str) -> (String, Vec<BTreeMap<String, String>>) {
     let ran = dir.run(&format!("figure {line} -o figures/f.svg"));
     assert_eq!((ran.code, ran.stdout.as_str()), (0, ""), "{line}: {}", ran.stderr);
@@ -29,7 +29,7 @@ fn draw(dir: &TestDir, line: &str) -> (String, Vec<BTreeMap<String, String>>) {
     (svg, rows)
 }
 
-/// Every tag is closed in its turn, every attribute quoted, and no number is none.
+/// Every tag is closed in order, every attribute is quoted, and every number is finite.
 fn check_well_formed(svg: &str) {
     let mut open: Vec<&str> = Vec::new();
     let mut rest = svg;
@@ -54,7 +54,7 @@ fn number(row: &BTreeMap<String, String>, column: &str) -> f64 {
 }
 
 #[test]
-fn augmentation_is_shown_at_both_ends() {
+fn each_augmentation_is_shown_at_both_ends_of_its_range() {
     let dir = TestDir::new("augmentation");
     let (svg, rows) = draw(&dir, &format!("augmentation {CLIP} --augment anywhere"));
     let frames = |start: &str| rows.iter().filter(|row| row["way"].starts_with(start)).count();
@@ -85,7 +85,7 @@ fn augmentation_is_shown_at_both_ends() {
 }
 
 #[test]
-fn figures_of_results_say_what_the_results_say() {
+fn figures_of_results_have_the_numbers_of_the_results() {
     let dir = cross_validated("figures");
     let summary = dir.json("out/summary.json")["models"][0].clone();
     let runs = [0, 1].map(|run| dir.json(&format!("out/runs/run{run}.json")));
@@ -157,12 +157,12 @@ fn figures_of_results_say_what_the_results_say() {
 }
 
 #[test]
-fn a_clip_s_way_through_a_model() {
+fn signal_flow_has_every_layer_of_the_model() {
     let dir = TestDir::new("signal-flow");
     let (svg, frames) = draw(&dir, &format!("signal-flow {CLIP} --model {}", model()));
     dir.does(&format!("features {CLIP} -o features"));
-    let said: Value = serde_json::from_str(&dir.does(&format!("predict {CLIP} --json --model {}", model()))).unwrap();
-    assert!(svg.contains(&format!("recognised as {} (", said["label"].as_str().unwrap())), "{said}");
+    let output: Value = serde_json::from_str(&dir.does(&format!("predict {CLIP} --json --model {}", model()))).unwrap();
+    assert!(svg.contains(&format!("recognised as {} (", output["label"].as_str().unwrap())), "{output}");
     let attention: f64 = frames.iter().map(|frame| number(frame, "attention")).sum();
     assert!((attention - 1.0).abs() < 1e-5, "{attention}");
     let last = frames.last().unwrap();
@@ -179,7 +179,7 @@ fn a_clip_s_way_through_a_model() {
 }
 
 #[test]
-fn embeddings_are_of_speakers_the_model_never_heard() {
+fn embeddings_are_of_speakers_the_model_was_not_trained_on() {
     let dir = TestDir::new("pca");
     let (svg, clips) = draw(&dir, &format!("pca ../speech --model {}", model()));
     let info: Value = serde_json::from_str(&dir.does(&format!("info {} --json", model()))).unwrap();
@@ -199,7 +199,7 @@ fn embeddings_are_of_speakers_the_model_never_heard() {
 }
 
 #[test]
-fn what_cannot_be_drawn_is_refused_before_anything_is_written() {
+fn impossible_figures_are_refused_before_anything_is_written() {
     let dir = cross_validated("figures-refused");
     let before = dir.list(".");
     let refused = |line: &str, parts: &[&str]| {

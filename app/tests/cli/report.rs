@@ -1,14 +1,14 @@
-//! `report`: results and searches as pages, with what repeats them.
+//! `report`: pages of results and searches, with the commands that repeat them.
 
 use crate::browser::{ask, assert_closed};
 use crate::test_dir::{CLIP, TestDir};
 use reslstm::models::ModelFile;
 use serde_json::Value;
 
-/// Trainings of a moment each.
+/// Settings of very short trainings.
 const QUICK: &str = "--folds k=3 --epochs 2 --threads 1";
 
-/// JavaScript: what is drawn in every figure, and how wide; rows of every table.
+/// JavaScript: number of shapes and width of every figure; number of rows of every table.
 const CONTENT: &str = "
     document.querySelectorAll('details').forEach((details) => { details.open = true; });
     const figures = [...document.querySelectorAll('figure svg')].map((svg) => {
@@ -18,7 +18,7 @@ const CONTENT: &str = "
     const tables = [...document.querySelectorAll('table')].map((table) => table.tBodies[0].rows.length);
     const wide = document.documentElement.scrollWidth > innerWidth;";
 
-/// Opens the page: as many figures and tables as expected, none empty, nothing wider than the window.
+/// Opens the page and checks the number of figures and tables; none is empty, nothing is wider than the window.
 fn assert_drawn(dir: &TestDir, page: &str, figures: usize, tables: &[u64]) {
     assert_closed(dir, page);
     let question = format!(
@@ -44,11 +44,11 @@ fn commands(dir: &TestDir, page: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_cross_validation_has_its_page_and_the_command_there_repeats_it() {
+fn the_page_of_a_cross_validation_has_the_command_that_repeats_it() {
     let dir = TestDir::new("report-cv");
     dir.does(&format!("cv ../speech -o cv --recipe paper --arch lstm-sa-h4 --runs 2 --dropout 0.25 --seed 7 {QUICK}"));
-    let said = dir.run("report cv -o pages/report.html");
-    assert_eq!((said.code, said.stdout.as_str()), (0, ""), "{}", said.stderr);
+    let output = dir.run("report cv -o pages/report.html");
+    assert_eq!((output.code, output.stdout.as_str()), (0, ""), "{}", output.stderr);
     dir.write("report.html", dir.read("pages/report.html"));
     // Runs and their mean; eight classes; three folds. Seeds, curves, confusion, groups.
     assert_drawn(&dir, "report.html", 4, &[3, 8, 3]);
@@ -66,7 +66,7 @@ fn a_cross_validation_has_its_page_and_the_command_there_repeats_it() {
     dir.does(&commands[0].replace("-o DIR", "-o again"));
     assert!(dir.read("again/summary.json") == dir.read("cv/summary.json"), "{commands:?}");
 
-    // The models say what the licence of their data asks for.
+    // The models hold the licence of their data.
     let model = "cv/models/run0-fold0.safetensors";
     let (weights, metadata) = ModelFile::from_bytes(&dir.read(model)).unwrap().into_parts();
     let mut metadata = metadata.unwrap();
@@ -95,17 +95,17 @@ fn the_papers_tables_and_each_model_are_on_one_page() {
 }
 
 #[test]
-fn a_search_is_shown_as_it_stands_and_not_touched() {
+fn a_running_search_is_shown_and_not_changed() {
     let dir = TestDir::new("report-tune");
     let line = format!("tune ../speech --study studies/s.journal --trials 4 --space code --arch lstm-sa-h4 {QUICK}");
-    let said = dir.does(&line);
+    let output = dir.does(&line);
     let journal = dir.read("studies/s.journal");
     dir.does("report studies/s.journal -o report.html");
     assert!(dir.read("studies/s.journal") == journal && dir.list("studies") == ["s.journal"]);
     assert_drawn(&dir, "report.html", 2, &[4]);
-    let best = said.split_once("UAR ").unwrap().1.split(',').next().unwrap();
+    let best = output.split_once("UAR ").unwrap().1.split(',').next().unwrap();
     let html = String::from_utf8(dir.read("report.html")).unwrap();
-    assert!(html.contains(&format!("mean validation UAR {best}.")), "{said}");
+    assert!(html.contains(&format!("mean validation UAR {best}.")), "{output}");
     assert!(html.contains("licence of the data is not known"), "of a search too");
 
     let commands = commands(&dir, "report.html");
@@ -140,7 +140,7 @@ fn a_search_is_shown_as_it_stands_and_not_touched() {
 }
 
 #[test]
-fn what_is_no_result_is_refused() {
+fn other_files_than_results_are_refused() {
     let dir = TestDir::new("report-refuses");
     std::fs::create_dir(dir.path("empty")).unwrap();
     dir.write("cut/plan.json", "{");

@@ -4,27 +4,27 @@ use crate::test_dir::{SMALL, TestDir};
 use serde_json::Value;
 
 #[test]
-fn models_are_asked_of_their_own_test_speakers_in_every_condition() {
+fn models_predict_their_own_test_speakers_in_every_condition() {
     let dir = TestDir::new("robustness");
     dir.does(&format!("cv ../speech -o cv --folds k=3 --runs 2 {SMALL}"));
     let table = dir.does("robustness cv ../speech -o result.json");
     let found = dir.json("result.json");
     let conditions = found["conditions"].as_array().unwrap();
-    let names: Vec<&str> = conditions.iter().map(|heard| heard["condition"].as_str().unwrap()).collect();
+    let names: Vec<&str> = conditions.iter().map(|result| result["condition"].as_str().unwrap()).collect();
     assert_eq!((names.len(), names[0], names[4]), (11, "as recorded", "telephone"));
     // As recorded it is what cv scored, with the temperatures that its models carry.
     let summary = dir.json("cv/summary.json");
     assert_eq!(conditions[0]["uar"], summary["models"][0]["uar"]);
     assert_eq!(conditions[0]["confusion"], summary["models"][0]["confusion"]);
     assert!(found["temperature"].as_f64().unwrap() > 0.0 && table.contains("mean temperature"), "{table}");
-    for heard in conditions {
+    for result in conditions {
         let bins = |name: &str| {
-            heard[name]["bins"].as_array().unwrap().iter().map(|bin| bin["count"].as_u64().unwrap()).sum::<u64>()
+            result[name]["bins"].as_array().unwrap().iter().map(|bin| bin["count"].as_u64().unwrap()).sum::<u64>()
         };
         assert_eq!((bins("reliability"), bins("uncalibrated")), (180, 180));
-        assert!(table.contains(heard["condition"].as_str().unwrap()), "{table}");
+        assert!(table.contains(result["condition"].as_str().unwrap()), "{table}");
     }
-    assert!(conditions[1..].iter().any(|heard| heard["confusion"] != conditions[0]["confusion"]));
+    assert!(conditions[1..].iter().any(|result| result["confusion"] != conditions[0]["confusion"]));
     let json: Value = serde_json::from_str(&dir.does("robustness cv ../speech --json --threads 1")).unwrap();
     assert_eq!(json, found);
 
