@@ -5,8 +5,8 @@ mod layers;
 mod recipe;
 mod table;
 
-pub use layers::{Layers, Written, all_values, unknown};
-pub use recipe::{ANYWHERE, BUILT_IN, PAPER, Recipe, built_in, text_of};
+pub use layers::{Layers, Written, unknown};
+pub use recipe::{ANYWHERE, BUILT_IN, PAPER, Recipe, all_values, built_in, text_of};
 pub use table::{Row, SETTINGS, augment, setting};
 
 use crate::experiment::Plan;

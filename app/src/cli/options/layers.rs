@@ -1,6 +1,6 @@
 //! Settings laid over each other: defaults, a recipe, a file, the command line. What is laid later wins.
 
-use super::table::{Row, SETTINGS, all_fields, setting};
+use super::table::{Row, SETTINGS, json, setting};
 use reslstm::error::{Error, Kind, Result};
 use reslstm::train::{CheckedSettings, Settings};
 use serde_json::{Map, Value};
@@ -88,17 +88,6 @@ impl Layers {
     }
 }
 
-/// Every setting of a training, those that have their default too.
-pub fn all_values(settings: &Settings) -> Layers {
-    let mut all = super::recipe::built_in(super::recipe::PAPER).layers;
-    let Ok(Value::Object(mut given)) = serde_json::to_value(settings) else { unreachable!("a struct is an object") };
-    if let Some(augment) = &settings.augment {
-        given.insert("augment".into(), Value::Object(all_fields(augment)));
-    }
-    all.set_all(given, &|_| String::new()).expect("settings are of their types");
-    all
-}
-
 /// That a key is none of the settings, nor of `others`.
 pub fn unknown(name: &str, others: &[&str]) -> Error {
     let known: Vec<&str> = SETTINGS.iter().map(|row| row.name).chain(others.iter().copied()).collect();
@@ -143,23 +132,6 @@ impl Written {
         match self.lines.get(name) {
             Some(line) => format!("{}, line {line}", self.path),
             None => self.path.clone(),
-        }
-    }
-}
-
-/// A TOML value as JSON. What JSON has no number for (`nan`, `inf`), and dates, become texts, which no setting takes for a number.
-pub fn json(value: toml::Value) -> Value {
-    match value {
-        toml::Value::String(text) => text.into(),
-        toml::Value::Integer(number) => number.into(),
-        toml::Value::Float(number) => {
-            serde_json::Number::from_f64(number).map_or_else(|| Value::String(number.to_string()), Value::Number)
-        }
-        toml::Value::Boolean(value) => value.into(),
-        toml::Value::Datetime(date) => date.to_string().into(),
-        toml::Value::Array(values) => values.into_iter().map(json).collect(),
-        toml::Value::Table(table) => {
-            Value::Object(table.into_iter().map(|(name, value)| (name, json(value))).collect())
         }
     }
 }
@@ -221,12 +193,5 @@ mod tests {
         }
         let missing = Written::read(Path::new("nowhere.toml")).err().unwrap();
         assert!(missing.kind() == Kind::Settings && missing.to_string().starts_with("nowhere.toml: "), "{missing}");
-    }
-
-    #[test]
-    fn all_values_are_the_settings_again() {
-        let settings = layers("augment = { noise = 0.5 }\nseed = 3\nweights = 'last'", "").unwrap().settings().unwrap();
-        assert_eq!(all_values(&settings).settings().unwrap(), settings);
-        assert_eq!(all_values(&settings).values.len(), SETTINGS.len());
     }
 }

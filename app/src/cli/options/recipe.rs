@@ -1,9 +1,10 @@
 //! Recipes: named sets of settings, those of the program and those in files of one's own.
 
 use super::layers::{Layers, Written};
-use super::table::either;
+use super::table::{all_fields, either};
 use reslstm::error::{Error, Kind, Result};
-use serde_json::Value;
+use reslstm::train::Settings;
+use serde_json::{Map, Value};
 use std::path::Path;
 
 /// The recipes of the program, each with the text of its file.
@@ -78,10 +79,22 @@ pub fn built_in(name: &str) -> Recipe {
     Recipe::of(name, written).expect("our own recipes are checked by a test")
 }
 
+/// Every setting of a training, those that have their default too.
+pub fn all_values(settings: &Settings) -> Layers {
+    let mut all = built_in(PAPER).layers;
+    let Ok(Value::Object(mut given)) = serde_json::to_value(settings) else { unreachable!("a struct is an object") };
+    if let Some(augment) = &settings.augment {
+        given.insert("augment".into(), Value::Object(all_fields(augment)));
+    }
+    all.set_all(given, &|_| String::new()).expect("settings are of their types");
+    all
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::table::SETTINGS;
     use super::*;
-    use reslstm::train::{CheckedSettings, Settings};
+    use reslstm::train::CheckedSettings;
 
     fn settings(name: &str) -> CheckedSettings {
         built_in(name).layers.settings().unwrap()
@@ -112,7 +125,7 @@ mod tests {
         for (name, _) in BUILT_IN {
             let recipe = built_in(name);
             assert!(!recipe.description.is_empty(), "{name}");
-            for row in &super::super::table::SETTINGS {
+            for row in &SETTINGS {
                 assert!(recipe.layers.get(row.name).is_some(), "{name}: {}", row.name);
             }
         }
@@ -133,5 +146,15 @@ mod tests {
             error,
             "recipe: expected paper, voices or anywhere, or a TOML file, got 'nowhere' (reslstm recipes lists them)"
         );
+    }
+
+    #[test]
+    fn all_values_are_the_settings_again() {
+        let settings = {
+            let written = Written::parse("augment = { noise = 0.5 }\nseed = 3\nweights = 'last'", "").unwrap();
+            Recipe::of("", written).unwrap().layers.settings().unwrap()
+        };
+        assert_eq!(all_values(&settings).settings().unwrap(), settings);
+        assert_eq!(SETTINGS.iter().filter(|row| all_values(&settings).get(row.name).is_some()).count(), SETTINGS.len());
     }
 }

@@ -266,7 +266,7 @@ fn augment_argument(text: &str) -> Result<Value> {
         true => table.remove("augment").expect("it is the only key"),
         false => table.into(),
     };
-    let value = super::layers::json(table);
+    let value = json(table);
     serde_json::from_value::<Augment>(value.clone()).map_err(|error| wrong(error.to_string()))?;
     Ok(value)
 }
@@ -280,6 +280,23 @@ pub fn augment(text: &str) -> Result<Augment> {
     let value = row.parse(text).map_err(|error| error.at("augment"))?;
     let augment: Option<Augment> = serde_json::from_value(value).expect("it is checked");
     Ok(augment.unwrap_or_default())
+}
+
+/// A TOML value as JSON. What JSON has no number for (`nan`, `inf`), and dates, become texts, which no setting takes for a number.
+pub fn json(value: toml::Value) -> Value {
+    match value {
+        toml::Value::String(text) => text.into(),
+        toml::Value::Integer(number) => number.into(),
+        toml::Value::Float(number) => {
+            serde_json::Number::from_f64(number).map_or_else(|| Value::String(number.to_string()), Value::Number)
+        }
+        toml::Value::Boolean(value) => value.into(),
+        toml::Value::Datetime(date) => date.to_string().into(),
+        toml::Value::Array(values) => values.into_iter().map(json).collect(),
+        toml::Value::Table(table) => {
+            Value::Object(table.into_iter().map(|(name, value)| (name, json(value))).collect())
+        }
+    }
 }
 
 #[cfg(test)]
