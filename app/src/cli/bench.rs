@@ -5,7 +5,7 @@ mod peak;
 
 use super::{Done, Outcome, predict::BUNDLED, print_line, progress};
 use clap::Args;
-use measure::{Inference, Training};
+use measure::{Inference, TrainingTime};
 use reslstm::kernels::Level;
 use reslstm::models::Architecture;
 use serde::Serialize;
@@ -38,9 +38,9 @@ impl Bench {
         bar.inc(1);
         let arch: Architecture = ARCH.parse()?;
         let steps = BATCHES.map(|batch| {
-            let training = Training::step(arch, batch);
+            let training = TrainingTime::step(arch, batch);
             bar.inc(1);
-            Step {
+            StepSpeed {
                 batch,
                 ms: 1e3 * training.seconds,
                 gflops: training.gflops(),
@@ -49,14 +49,14 @@ impl Bench {
             }
         });
         let models = HIDDEN.map(|hidden| {
-            let training = Training::step(Architecture { hidden, ..arch }, 16);
+            let training = TrainingTime::step(Architecture { hidden, ..arch }, 16);
             bar.inc(1);
-            Model { hidden, gflops: training.gflops() }
+            ModelSpeed { hidden, gflops: training.gflops() }
         });
         let data = CLIPS.map(|clips| {
-            let training = Training::epoch(arch, 8, clips);
+            let training = TrainingTime::epoch(arch, 8, clips);
             bar.inc(1);
-            Data { clips, us_a_frame: 1e6 * training.seconds / training.frames as f64 }
+            DataSpeed { clips, us_a_frame: 1e6 * training.seconds / training.frames as f64 }
         });
         let inference = Inference::measure(arch, BUNDLED)?;
         bar.finish_and_clear();
@@ -81,7 +81,7 @@ impl Bench {
 
 /// Speed of a training step.
 #[derive(Clone, Debug, Serialize)]
-struct Step {
+struct StepSpeed {
     batch: usize,
     ms: f64,
     gflops: f64,
@@ -91,14 +91,14 @@ struct Step {
 
 /// Training speed by size of the model.
 #[derive(Clone, Debug, Serialize)]
-struct Model {
+struct ModelSpeed {
     hidden: usize,
     gflops: f64,
 }
 
 /// Training speed by size of the data.
 #[derive(Clone, Debug, Serialize)]
-struct Data {
+struct DataSpeed {
     clips: usize,
     us_a_frame: f64,
 }
@@ -111,9 +111,9 @@ struct Report {
     level: Level,
     arch: &'static str,
     peak_gflops: f64,
-    steps: [Step; BATCHES.len()],
-    models: [Model; HIDDEN.len()],
-    data: [Data; CLIPS.len()],
+    steps: [StepSpeed; BATCHES.len()],
+    models: [ModelSpeed; HIDDEN.len()],
+    data: [DataSpeed; CLIPS.len()],
     inference: Inference,
 }
 
@@ -137,7 +137,7 @@ impl Display for Report {
         writeln!(f, "peak of multiply-adds, measured            {peak_gflops:>8.1} GFLOP/s\n")?;
         writeln!(f, "training {arch}, clips of 87 frames of 46 features")?;
         writeln!(f, "  batch    ms/step  GFLOP/s  of the peak  epoch of RAVDESS fold 0 (88,881 frames)")?;
-        for Step { batch, ms, gflops, of_peak, fold_0_epoch_seconds } in &self.steps {
+        for StepSpeed { batch, ms, gflops, of_peak, fold_0_epoch_seconds } in &self.steps {
             writeln!(
                 f,
                 "  {batch:>5}  {ms:>9.2}  {gflops:>7.1}  {:>9.1} %  {fold_0_epoch_seconds:.3} s",
