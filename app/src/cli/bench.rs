@@ -134,7 +134,7 @@ impl Display for Report {
             "reslstm {version}, {}, one thread; every figure is the fastest of several rounds\n",
             name(*level)
         )?;
-        writeln!(f, "peak of multiply-adds, measured            {peak_gflops:>8.1} GFLOP/s\n")?;
+        writeln!(f, "peak of multiply-adds, measured              {peak_gflops:>8.1} GFLOP/s\n")?;
         writeln!(f, "training {arch}, clips of 87 frames of 46 features")?;
         writeln!(f, "  batch    ms/step  GFLOP/s  of the peak  epoch of RAVDESS fold 0 (88,881 frames)")?;
         for StepSpeed { batch, ms, gflops, of_peak, fold_0_epoch_seconds } in &self.steps {
@@ -158,7 +158,7 @@ impl Display for Report {
         writeln!(f, "prediction by the bundled model, from sound")?;
         writeln!(f, "  live, per frame                            {live_frame_us:>8.1} µs")?;
         writeln!(f, "  features, per second of sound              {features_ms:>8.3} ms")?;
-        writeln!(f, "  a WAV file of {wav_seconds:.1} s                       {wav_ms:>8.2} ms")?;
+        writeln!(f, "  a WAV file of {wav_seconds:.1} s                        {wav_ms:>8.2} ms")?;
         write!(f, "  the same, loading the model first          {load_ms:>8.2} ms")
     }
 }

@@ -20,6 +20,7 @@ fn every_subcommand_helps_with_an_example() {
         "report",
         "bench",
         "completions",
+        "man",
     ] {
         assert!(help.contains(&format!("\n  {name} ")), "{name}: {help}");
         let help = dir.does(&format!("{name} --help"));
