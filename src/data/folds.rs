@@ -213,11 +213,11 @@ impl FromStr for FoldPlan {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let foreign = || {
+        let invalid = || {
             let problem = "expected `all`, numbers such as `0,3`, `k=5`, `loso` or `within=0:4`";
             Error::new(Kind::Settings, problem).at(format!("folds `{text}`"))
         };
-        let number = |text: &str| text.trim().parse::<usize>().map_err(|_| foreign());
+        let number = |text: &str| text.trim().parse::<usize>().map_err(|_| invalid());
         let plan = match text.trim().split_once('=') {
             None if text.trim() == "all" => FoldPlan::all(),
             None if text.trim() == "loso" => FoldPlan::LeaveOneSpeakerOut,
@@ -226,10 +226,10 @@ impl FromStr for FoldPlan {
             }
             Some(("k", folds)) => FoldPlan::KFold(number(folds)?),
             Some(("within", inner)) => {
-                let (fold, folds) = inner.split_once(':').ok_or_else(foreign)?;
+                let (fold, folds) = inner.split_once(':').ok_or_else(invalid)?;
                 FoldPlan::Within { fold: number(fold)?, folds: number(folds)? }
             }
-            Some(_) => return Err(foreign()),
+            Some(_) => return Err(invalid()),
         };
         plan.check()?;
         Ok(plan)

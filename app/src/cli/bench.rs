@@ -5,7 +5,7 @@ mod peak;
 
 use super::{Done, Outcome, predict::BUNDLED, print_line, progress};
 use clap::Args;
-use measure::{Inference, Training};
+use measure::{Inference, TrainingTime};
 use reslstm::kernels::Level;
 use reslstm::models::Architecture;
 use serde::Serialize;
@@ -38,9 +38,9 @@ impl Bench {
         bar.inc(1);
         let arch: Architecture = ARCH.parse()?;
         let steps = BATCHES.map(|batch| {
-            let training = Training::step(arch, batch);
+            let training = TrainingTime::step(arch, batch);
             bar.inc(1);
-            Step {
+            StepSpeed {
                 batch,
                 ms: 1e3 * training.seconds,
                 gflops: training.gflops(),
@@ -49,15 +49,15 @@ impl Bench {
             }
         });
         let models = HIDDEN.map(|hidden| {
-            let training =
-                Training::step(Architecture::new(arch.family(), hidden, arch.vectors()).expect("valid sizes"), 16);
+            let arch = Architecture::new(arch.family(), hidden, arch.vectors()).expect("valid sizes");
+            let training = TrainingTime::step(arch, 16);
             bar.inc(1);
-            Model { hidden, gflops: training.gflops() }
+            ModelSpeed { hidden, gflops: training.gflops() }
         });
         let data = CLIPS.map(|clips| {
-            let training = Training::epoch(arch, 8, clips);
+            let training = TrainingTime::epoch(arch, 8, clips);
             bar.inc(1);
-            Data { clips, us_a_frame: 1e6 * training.seconds / training.frames as f64 }
+            DataSpeed { clips, us_a_frame: 1e6 * training.seconds / training.frames as f64 }
         });
         let inference = Inference::measure(arch, BUNDLED)?;
         bar.finish_and_clear();
@@ -82,7 +82,7 @@ impl Bench {
 
 /// Speed of a training step.
 #[derive(Clone, Debug, Serialize)]
-struct Step {
+struct StepSpeed {
     batch: usize,
     ms: f64,
     gflops: f64,
@@ -92,14 +92,14 @@ struct Step {
 
 /// Training speed by size of the model.
 #[derive(Clone, Debug, Serialize)]
-struct Model {
+struct ModelSpeed {
     hidden: usize,
     gflops: f64,
 }
 
 /// Training speed by size of the data.
 #[derive(Clone, Debug, Serialize)]
-struct Data {
+struct DataSpeed {
     clips: usize,
     us_a_frame: f64,
 }
@@ -112,9 +112,9 @@ struct Report {
     level: Level,
     arch: &'static str,
     peak_gflops: f64,
-    steps: [Step; BATCHES.len()],
-    models: [Model; HIDDEN.len()],
-    data: [Data; CLIPS.len()],
+    steps: [StepSpeed; BATCHES.len()],
+    models: [ModelSpeed; HIDDEN.len()],
+    data: [DataSpeed; CLIPS.len()],
     inference: Inference,
 }
 
@@ -125,11 +125,11 @@ fn name_of<S: serde::Serializer>(level: &Level, serializer: S) -> Result<S::Ok, 
 impl Display for Report {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Report { version, level, arch, peak_gflops, inference, .. } = self;
-        writeln!(f, "reslstm {version}, {}, one thread; every figure is the fastest of several rounds\n", level)?;
-        writeln!(f, "peak of multiply-adds, measured            {peak_gflops:>8.1} GFLOP/s\n")?;
+        writeln!(f, "reslstm {version}, {level}, one thread; every figure is the fastest of several rounds\n")?;
+        writeln!(f, "peak of multiply-adds, measured              {peak_gflops:>8.1} GFLOP/s\n")?;
         writeln!(f, "training {arch}, clips of 87 frames of 46 features")?;
         writeln!(f, "  batch    ms/step  GFLOP/s  of the peak  epoch of RAVDESS fold 0 (88,881 frames)")?;
-        for Step { batch, ms, gflops, of_peak, fold_0_epoch_seconds } in &self.steps {
+        for StepSpeed { batch, ms, gflops, of_peak, fold_0_epoch_seconds } in &self.steps {
             writeln!(
                 f,
                 "  {batch:>5}  {ms:>9.2}  {gflops:>7.1}  {:>9.1} %  {fold_0_epoch_seconds:.3} s",
@@ -150,7 +150,7 @@ impl Display for Report {
         writeln!(f, "prediction by the bundled model, from sound")?;
         writeln!(f, "  live, per frame                            {live_frame_us:>8.1} µs")?;
         writeln!(f, "  features, per second of sound              {features_ms:>8.3} ms")?;
-        writeln!(f, "  a WAV file of {wav_seconds:.1} s                       {wav_ms:>8.2} ms")?;
+        writeln!(f, "  a WAV file of {wav_seconds:.1} s                        {wav_ms:>8.2} ms")?;
         write!(f, "  the same, loading the model first          {load_ms:>8.2} ms")
     }
 }

@@ -1,14 +1,20 @@
-//! A recording and a trained model, for commands that examine a single clip.
+//! Model files and single clips, for the commands that read them.
 
 use super::predict::{is_features, read_input};
 use crate::corpus::npy;
 use crate::corpus::resample::to_rate;
+use crate::files;
 use reslstm::audio::Recording;
 use reslstm::audit;
 use reslstm::error::{Error, Kind, Result};
 use reslstm::matrix::Matrix;
-use reslstm::models::{Model, Predictor};
+use reslstm::models::{Model, ModelFile, Predictor};
 use std::path::Path;
+
+/// Reads a model file.
+pub fn read_model(path: &Path) -> Result<ModelFile> {
+    ModelFile::from_bytes(&files::read(path)?).map_err(|error| error.at(path.display()))
+}
 
 /// Reads a recording, at the model's sample rate. The caller adds the path to errors.
 pub fn recording(predictor: &mut Predictor, path: &Path) -> Result<Recording> {

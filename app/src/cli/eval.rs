@@ -2,7 +2,7 @@
 
 use super::options::all_cores;
 use super::source::{Found, Licensed};
-use super::{Done, Outcome, interrupt, print_line, progress, table};
+use super::{Done, Outcome, clip, interrupt, print_line, progress, table};
 use crate::experiment::results::Scores;
 use crate::files;
 use clap::Args;
@@ -44,7 +44,7 @@ pub struct Eval {
 
 impl Eval {
     pub fn run(self) -> Outcome {
-        let file = ModelFile::from_bytes(&files::read(&self.model)?).map_err(|error| error.at(self.model.display()))?;
+        let file = clip::read_model(&self.model)?;
         let metadata = require_metadata(&file).map_err(|error| error.at(self.model.display()))?;
         let settings = CheckedSettings::of_model(metadata).map_err(|error| error.at(self.model.display()))?;
         let data = Found::open(&self.data)?.load(metadata.features.clone(), self.cache.as_deref(), all_cores())?;

@@ -1,9 +1,7 @@
 //! `info MODEL`
 
-use super::{Done, Outcome, print_line};
-use crate::files;
+use super::{Done, Outcome, clip, print_line};
 use clap::Args;
-use reslstm::models::ModelFile;
 use reslstm::params::{Parameters, Path, Role};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -21,7 +19,7 @@ pub struct Info {
 
 impl Info {
     pub fn run(self) -> Outcome {
-        let file = ModelFile::from_bytes(&files::read(&self.model)?).map_err(|error| error.at(self.model.display()))?;
+        let file = clip::read_model(&self.model)?;
         let mut tensors = Vec::new();
         file.model().visit(&Path::ROOT, &mut |path, role, shape, _| {
             tensors.push((path.to_string(), shape.to_vec(), role == Role::Parameter));

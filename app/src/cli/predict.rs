@@ -2,10 +2,9 @@
 
 use super::inputs::{self, Input};
 use super::rows::{Format, Place};
-use super::{Outcome, interrupt, live, progress};
+use super::{Outcome, clip, interrupt, live, progress};
 use crate::corpus::npy;
 use crate::corpus::resample::to_rate;
-use crate::files;
 use anyhow::Context;
 use clap::Args;
 use reslstm::audio::Recording;
@@ -162,7 +161,7 @@ fn predict_input(
 /// Reads the model file at `path`, or the bundled weights.
 pub(super) fn model_file(path: Option<&Path>) -> anyhow::Result<ModelFile> {
     match path {
-        Some(path) => Ok(ModelFile::from_bytes(&files::read(path)?).map_err(|error| error.at(path.display()))?),
+        Some(path) => Ok(clip::read_model(path)?),
         None => ModelFile::from_bytes(BUNDLED).context("the bundled weights"),
     }
 }

@@ -17,7 +17,7 @@ const WHAT_DATA_IS: &str = "DATA is a RAVDESS folder (Actor_01 … Actor_24; dat
 
 /// Kind of a corpus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
+enum CorpusKind {
     /// A folder of files with RAVDESS's names.
     Ravdess,
     /// A folder of the same layout with synthetic speech, marked by a file [`SYNTHETIC_NOTE`].
@@ -34,7 +34,7 @@ pub const SYNTHETIC_NOTE: &str = "SYNTHETIC.txt";
 pub struct Corpus {
     labels: Labels,
     entries: Vec<Entry>,
-    source: Source,
+    kind: CorpusKind,
     skipped: usize,
 }
 
@@ -84,11 +84,6 @@ impl Corpus {
         &self.entries
     }
 
-    /// The kind of corpus.
-    pub fn source(&self) -> Source {
-        self.source
-    }
-
     /// Number of songs and sound tracks of videos that were skipped.
     pub fn skipped(&self) -> usize {
         self.skipped
@@ -96,19 +91,19 @@ impl Corpus {
 
     /// The terms for models trained on these recordings; empty if they are unknown.
     pub fn licence(&self) -> &'static str {
-        match self.source {
-            Source::Ravdess => {
+        match self.kind {
+            CorpusKind::Ravdess => {
                 "Trained on RAVDESS (Livingstone & Russo, 2018), CC BY-NC-SA 4.0: name the source, no commercial use, \
                  share what you make of it under the same licence."
             }
-            Source::Synthetic => "Trained on synthetic speech made by this program; nobody's voice is in it.",
-            Source::Manifest => "",
+            CorpusKind::Synthetic => "Trained on synthetic speech made by this program; nobody's voice is in it.",
+            CorpusKind::Manifest => "",
         }
     }
 
-    fn new(labels: Labels, mut entries: Vec<Entry>, source: Source, skipped: usize) -> Self {
+    fn new(labels: Labels, mut entries: Vec<Entry>, kind: CorpusKind, skipped: usize) -> Self {
         entries.sort_by(|a, b| (a.path.file_name(), &a.path).cmp(&(b.path.file_name(), &b.path)));
-        Corpus { labels, entries, source, skipped }
+        Corpus { labels, entries, kind, skipped }
     }
 }
 
@@ -189,8 +184,8 @@ fn open_ravdess(folder: &Path) -> Result<Corpus> {
         return Err(wrong(Error::new(Kind::Data, problem).advice(WHAT_DATA_IS)));
     }
     let synthetic = folder.join(SYNTHETIC_NOTE).exists();
-    let source = if synthetic { Source::Synthetic } else { Source::Ravdess };
-    Ok(Corpus::new(Labels::ravdess(), entries, source, skipped))
+    let kind = if synthetic { CorpusKind::Synthetic } else { CorpusKind::Ravdess };
+    Ok(Corpus::new(Labels::ravdess(), entries, kind, skipped))
 }
 
 fn open_manifest(path: &Path) -> Result<Corpus> {
@@ -223,7 +218,7 @@ fn open_manifest(path: &Path) -> Result<Corpus> {
         let what = format!("expected one audio file per line, found {} lines without", faults.len());
         return Err(wrong(all_faults(&what, &faults).advice("relative paths start at the manifest's folder")));
     }
-    Ok(Corpus::new(manifest.labels().clone(), entries, Source::Manifest, 0))
+    Ok(Corpus::new(manifest.labels().clone(), entries, CorpusKind::Manifest, 0))
 }
 
 #[cfg(test)]
@@ -280,7 +275,7 @@ mod tests {
         ]);
         let corpus = Corpus::open(folder.path()).unwrap();
         assert_eq!(corpus.labels(), &Labels::ravdess());
-        assert_eq!((corpus.source(), corpus.skipped()), (Source::Ravdess, 2));
+        assert_eq!((corpus.kind, corpus.skipped()), (CorpusKind::Ravdess, 2));
         assert!(corpus.licence().contains("CC BY-NC-SA 4.0"));
         // Sorted by file name, not by folder.
         let entries: Vec<_> = corpus.entries().iter().map(|e| (e.name.as_str(), e.label, e.speaker.as_str())).collect();
@@ -337,7 +332,7 @@ mod tests {
         fs::write(&path, table).unwrap();
         let corpus = Corpus::open(&path).unwrap();
         assert_eq!(corpus.labels().names(), ["calm", "cross"]);
-        assert_eq!((corpus.source(), corpus.licence()), (Source::Manifest, ""));
+        assert_eq!((corpus.kind, corpus.licence()), (CorpusKind::Manifest, ""));
         let [a, b] = corpus.entries() else { panic!("{corpus:?}") };
         assert_eq!((&a.path, a.label, a.speaker.as_str()), (&absolute, 0, "anna"));
         assert_eq!((b.name.as_str(), b.label, b.speaker.as_str()), ("clips/b.wav", 1, "ben"));

@@ -26,7 +26,7 @@ pub mod resample;
 
 pub use cache::Cache;
 pub use extract::{ClipFeatures, Loaded, Work, extract, load_dataset, load_features};
-pub use folders::{Corpus, Entry, SYNTHETIC_NOTE, Source, find_audio};
+pub use folders::{Corpus, Entry, SYNTHETIC_NOTE, find_audio};
 
 use reslstm::error::{Error, Kind};
 

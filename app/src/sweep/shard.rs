@@ -103,8 +103,8 @@ impl FromStr for Shard {
 
     fn from_str(text: &str) -> Result<Self> {
         let parts = text.split_once('/').and_then(|(number, count)| Some((number.parse().ok()?, count.parse().ok()?)));
-        let foreign = || Error::new(Kind::Settings, format!("expected a shard such as 2/3, got '{text}'"));
-        let (number, count) = parts.ok_or_else(foreign)?;
+        let invalid = || Error::new(Kind::Settings, format!("expected a shard such as 2/3, got '{text}'"));
+        let (number, count) = parts.ok_or_else(invalid)?;
         Shard::new(number, count)
     }
 }

@@ -6,8 +6,7 @@ use serde_json::Value;
 #[test]
 fn small_models_pass_and_their_parameters_are_counted() {
     let dir = TestDir::new("audit-batch");
-    let json: Value =
-        serde_json::from_str(&dir.does("audit --arch lstm-sa-h3 --arch reslstm-sa-h2-2vectors --json")).unwrap();
+    let json = dir.does_json("audit --arch lstm-sa-h3 --arch reslstm-sa-h2-2vectors --json");
     assert_eq!((&json["passes"], &json["bounds"]["dual"]), (&Value::from(true), &Value::from(1e-12)));
     let models = json["models"].as_array().unwrap();
     assert_eq!(models.len(), 2);
@@ -33,12 +32,12 @@ fn small_models_pass_and_their_parameters_are_counted() {
 fn a_trained_model_is_audited_on_a_clip() {
     let dir = TestDir::new("audit-clip");
     let line = format!("audit --model {} --audio {CLIP}", model());
-    let predicted: Value = serde_json::from_str(&dir.does(&format!("{line} --json"))).unwrap();
+    let predicted = dir.does_json(&format!("{line} --json"));
     assert_eq!((predicted["passes"].as_bool(), predicted["models"].as_array().unwrap().len()), (Some(true), 1));
     // The default is the predicted class; another class gives another loss.
     let what = predicted["models"][0]["what"].as_str().unwrap().to_string();
     let other = if what.contains("as angry") { "calm" } else { "angry" };
-    let json: Value = serde_json::from_str(&dir.does(&format!("{line} --label {other} --json"))).unwrap();
+    let json = dir.does_json(&format!("{line} --label {other} --json"));
     assert!(json["models"][0]["what"].as_str().unwrap().contains(&format!("as {other}")));
     assert_ne!(
         json["models"][0]["tensors"][0]["dual"]["witness"],
@@ -66,7 +65,7 @@ fn an_exceeded_bound_is_reported_with_exit_code_1() {
     let at = header + names["fc.bias"]["data_offsets"][0].as_u64().unwrap() as usize;
     bytes[at..at + 4].copy_from_slice(&3e12f32.to_le_bytes());
     dir.write("huge.safetensors", bytes);
-    let labels: Value = serde_json::from_str(&dir.does("info huge.safetensors --json")).unwrap();
+    let labels = dir.does_json("info huge.safetensors --json");
     let label = labels["labels"][1].as_str().unwrap();
     let ran = dir.run(&format!("audit --model huge.safetensors --audio {CLIP} --label {label}"));
     assert_eq!(ran.code, 1, "{}", ran.stdout);
@@ -79,7 +78,7 @@ fn gradient_flow_is_printed_and_drawn() {
     let dir = TestDir::new("audit-flow");
     let line = format!("audit --model {} --audio {CLIP} --label angry --flow flow.svg", model());
     let table = dir.does(&line);
-    let json: Value = serde_json::from_str(&dir.does(&format!("{line} --json"))).unwrap();
+    let json = dir.does_json(&format!("{line} --json"));
     let flows = json["flows"].as_array().unwrap();
     assert_eq!(flows.len(), 2);
     let frames = flows[0]["norms"]["lstm1.h"].as_array().unwrap().len();

@@ -89,11 +89,11 @@ fn invalid_manifests_are_refused() {
         ),
         ("path,label\n1.wav,a\n", "line 1: the column `speaker` is missing"),
         ("path,label,speaker\n1.wav,a,x\n2.wav,a,y\n3.wav,a,z\n", "expected"),
-        ("path,label,speaker\n", "expected a clip a line"),
+        ("path,label,speaker\n", "expected one clip per line"),
         ("", "line 1: the column `path` is missing"),
         ("path,label,speaker\n1.wav,a,x\n2.wav,b,y\n", "expected at least 3 speakers"),
         ("path,label,speaker\n1.wav,a,x\n2.wav,b,y\n3.wav,b,z\n4.wav,a,z\n", "as many speakers as folds, 5, found 3"),
-        ("path,label,speaker\n1.wav,a,x\n1.wav,b,y\n", "line 3: the path `1.wav` stands on line 2 already"),
+        ("path,label,speaker\n1.wav,a,x\n1.wav,b,y\n", "line 3: the path `1.wav` is on line 2 already"),
         ("path,label,speaker\n1.wav,a\n", "line 2: expected 3 fields, found 2"),
     ] {
         dir.write("corpus.csv", table);

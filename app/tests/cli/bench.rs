@@ -5,7 +5,7 @@ use serde_json::Value;
 
 #[test]
 fn bench_measures_this_machine() {
-    let bench: Value = serde_json::from_str(&TestDir::new("bench").does("bench --json")).unwrap();
+    let bench = TestDir::new("bench").does_json("bench --json");
     let number = |value: &Value| value.as_f64().filter(|number| *number > 0.0).unwrap_or_else(|| panic!("{bench}"));
     let peak = number(&bench["peak_gflops"]);
     for (step, batch) in bench["steps"].as_array().unwrap().iter().zip([8, 16, 64]) {

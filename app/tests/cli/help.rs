@@ -21,6 +21,7 @@ fn every_subcommand_helps_with_an_example() {
         "recipes",
         "bench",
         "completions",
+        "man",
     ] {
         assert!(help.contains(&format!("\n  {name} ")), "{name}: {help}");
         let help = dir.does(&format!("{name} --help"));

@@ -9,7 +9,7 @@ fn info_shows_architecture_labels_metadata_and_tensors() {
     let text = dir.does(&format!("info {model}"));
     assert!(text.starts_with("reslstm-sa-h4: ") && text.contains("labels: neutral, calm, happy"), "{text}");
     assert!(text.contains("licence: Trained on synthetic speech"), "{text}");
-    let info: Value = serde_json::from_str(&dir.does(&format!("info --json {model}"))).unwrap();
+    let info = dir.does_json(&format!("info --json {model}"));
     assert_eq!((&info["inputs"], &info["classes"]), (&46.into(), &8.into()));
     assert_eq!((&info["metadata"]["protocol"], &info["metadata"]["fold"]), (&"strict".into(), &0.into()));
     let count =

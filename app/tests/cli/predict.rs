@@ -42,8 +42,7 @@ fn a_clip_its_features_and_stdin_give_the_same_prediction() {
     let again = all[2..].iter().find(|prediction| prediction["file"] == CLIP).expect("the clip in its folder");
     assert_eq!(again, &all[0]);
 
-    let mut piped = assert_cmd::Command::from_std(dir.command(&format!("predict --model {model} --json -")));
-    let piped = Ran::of("stdin", piped.write_stdin(dir.read(CLIP)).output().unwrap());
+    let piped = dir.run_with_stdin(&format!("predict --model {model} --json -"), dir.read(CLIP));
     let piped = predictions(&piped.stdout);
     assert_eq!((&piped[0]["file"], &piped[0]["probabilities"]), (&"-".into(), &all[0]["probabilities"]));
 }
@@ -111,7 +110,7 @@ fn the_bundled_weights_have_ravdess_labels_and_licence() {
         dir.path("bundled.safetensors"),
     )
     .unwrap();
-    let info: Value = serde_json::from_str(&dir.does("info --json bundled.safetensors")).unwrap();
+    let info = dir.does_json("info --json bundled.safetensors");
     assert_eq!((&info["arch"], &info["parameters"]), (&"reslstm-sa-h64".into(), &62_368.into()));
     assert_eq!(info["labels"], serde_json::json!(RAVDESS));
     assert!(info["metadata"]["temperature"].as_f64().unwrap() > 1.0, "its probabilities are calibrated");

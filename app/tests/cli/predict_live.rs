@@ -13,11 +13,6 @@ fn raw(dir: &TestDir) -> Vec<u8> {
     samples.iter().flat_map(|sample| ((sample * 32_768.0) as i16).to_le_bytes()).collect()
 }
 
-fn piped(dir: &TestDir, line: &str, bytes: impl Into<Vec<u8>>) -> Ran {
-    let mut command = assert_cmd::Command::from_std(dir.command(line));
-    Ran::of(line, command.write_stdin(bytes).output().unwrap())
-}
-
 fn lines(ran: &Ran) -> Vec<Value> {
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     ran.stdout
@@ -40,13 +35,13 @@ fn each_frame_gives_a_line_and_the_last_agrees_with_the_whole_file() {
     let (dir, model) = (TestDir::new("live"), model());
     let bytes = raw(&dir);
     for (model, tolerance) in [(format!("--model {model}"), 0.05), (String::new(), 0.2)] {
-        let live = lines(&piped(&dir, &format!("predict {model} --live --json"), bytes.clone()));
+        let live = lines(&dir.run_with_stdin(&format!("predict {model} --live --json"), bytes.clone()));
         assert_eq!(live.len(), 1 + bytes.len() / 2 / 2048);
         for (t, line) in live.iter().enumerate() {
             assert!((line["time"].as_f64().unwrap() - t as f64 * 2048.0 / 48e3).abs() < 1e-4, "{line}");
             assert!((probabilities(line).iter().sum::<f64>() - 1.0).abs() < 1e-5, "{line}");
         }
-        let whole: Value = serde_json::from_str(&dir.does(&format!("predict {model} --json {CLIP}"))).unwrap();
+        let whole = dir.does_json(&format!("predict {model} --json {CLIP}"));
         let last = live.last().unwrap();
         let distance = largest_difference(last, &whole);
         assert!(distance < tolerance, "off by {distance}: {last}, the whole file: {whole}");
@@ -55,7 +50,7 @@ fn each_frame_gives_a_line_and_the_last_agrees_with_the_whole_file() {
     let mut library = LivePredictor::new(&ModelFile::from_bytes(&dir.read(model)).unwrap()).unwrap();
     library.push(&Recording::from_wav(&dir.read(CLIP)).unwrap().samples).unwrap();
     let expected = library.finish().unwrap().pop().unwrap().prediction;
-    let last = lines(&piped(&dir, &format!("predict --model {model} --live --json"), bytes)).pop().unwrap();
+    let last = lines(&dir.run_with_stdin(&format!("predict --model {model} --live --json"), bytes)).pop().unwrap();
     assert_eq!(last["label"], library.labels()[expected.label]);
     for (label, p) in library.labels().iter().zip(&expected.probabilities) {
         assert_eq!(last["probabilities"][label].as_f64().unwrap() as f32, *p, "{label}");
@@ -67,18 +62,18 @@ fn lines_come_once_per_step_and_at_the_end() {
     let (dir, model) = (TestDir::new("live-steps"), model());
     let sound = tone(48_000, 2.6);
     let line = format!("predict --model {model} --live --step 1");
-    let every = lines(&piped(&dir, &format!("predict --model {model} --live --json"), sound.clone()));
-    let steps = lines(&piped(&dir, &format!("{line} --json"), sound.clone()));
+    let every = lines(&dir.run_with_stdin(&format!("predict --model {model} --live --json"), sound.clone()));
+    let steps = lines(&dir.run_with_stdin(&format!("{line} --json"), sound.clone()));
     // The first frame at or after 0, 1 and 2 s, and the last.
     let places: Vec<usize> = steps.iter().map(|step| every.iter().position(|line| line == step).unwrap()).collect();
     assert_eq!(places, [0, 24, 47, every.len() - 1]);
 
-    let csv = piped(&dir, &format!("{line} --csv"), sound.clone()).stdout;
+    let csv = dir.run_with_stdin(&format!("{line} --csv"), sound.clone()).stdout;
     let csv: Vec<&str> = csv.lines().collect();
     assert!(csv[0].starts_with("time,label,neutral,calm,") && csv.len() == 5, "{csv:?}");
     let label = steps[1]["label"].as_str().unwrap();
     assert!(csv[2].starts_with(&format!("1.0240,{label},0.")), "{csv:?}");
-    let text = piped(&dir, &line, sound).stdout;
+    let text = dir.run_with_stdin(&line, sound).stdout;
     assert!(text.lines().nth(1).unwrap().starts_with(&format!("   1.02 s: {label}  (neutral 0.")), "{text}");
 }
 
@@ -87,9 +82,9 @@ fn half_a_sample_at_the_end_is_ignored() {
     let (dir, model) = (TestDir::new("live-odd"), model());
     let line = format!("predict --model {model} --live --json");
     let mut sound = tone(48_000, 0.5);
-    let even = piped(&dir, &line, sound.clone());
+    let even = dir.run_with_stdin(&line, sound.clone());
     sound.push(77);
-    let odd = piped(&dir, &line, sound);
+    let odd = dir.run_with_stdin(&line, sound);
     assert_eq!((odd.code, &odd.stdout, even.stderr.as_str()), (0, &even.stdout, ""));
     assert!(odd.stderr.contains("note: stdin ended in the middle of a sample"), "{}", odd.stderr);
 }
@@ -99,12 +94,12 @@ fn another_rate_is_resampled() {
     let (dir, model) = (TestDir::new("live-rates"), model());
     dir.write("tone.wav", wav(1, 1, 16_000, 16, &tone(16_000, 2.0)));
     let line = format!("predict --model {model} --live --json");
-    let live = lines(&piped(&dir, &format!("{line} --rate 16000"), tone(16_000, 2.0)));
+    let live = lines(&dir.run_with_stdin(&format!("{line} --rate 16000"), tone(16_000, 2.0)));
     assert_eq!(live.len(), 1 + 2 * 48_000 / 2048);
-    let whole: Value = serde_json::from_str(&dir.does(&format!("predict --model {model} --json tone.wav"))).unwrap();
+    let whole = dir.does_json(&format!("predict --model {model} --json tone.wav"));
     assert!(largest_difference(live.last().unwrap(), &whole) < 0.02, "{live:?} {whole}");
-    let same = piped(&dir, &format!("{line} --rate 48000"), tone(48_000, 1.0));
-    assert_eq!(same.stdout, piped(&dir, &line, tone(48_000, 1.0)).stdout);
+    let same = dir.run_with_stdin(&format!("{line} --rate 48000"), tone(48_000, 1.0));
+    assert_eq!(same.stdout, dir.run_with_stdin(&line, tone(48_000, 1.0)).stdout);
 }
 
 #[test]
@@ -116,7 +111,7 @@ fn input_that_is_not_raw_sound_is_refused() {
         (dir.read(CLIP), "expected raw 16-bit samples, got a WAV file (remove its header"),
         (b"fLaC\0\0\0\x22 and so on".to_vec(), "got a FLAC file"),
     ] {
-        let ran = piped(&dir, &line, bytes);
+        let ran = dir.run_with_stdin(&line, bytes);
         assert_eq!((ran.code, ran.stdout.as_str()), (1, ""), "{}", ran.stderr);
         assert!(ran.stderr.starts_with("error: stdin: ") && ran.stderr.contains(problem), "{}", ran.stderr);
     }

@@ -97,6 +97,18 @@ impl TestDir {
         ran.stdout
     }
 
+    /// Runs a command that must succeed and print one JSON value.
+    pub fn does_json(&self, line: &str) -> Value {
+        let stdout = self.does(line);
+        serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("{line}: {error}\n{stdout}"))
+    }
+
+    /// Runs a command with `bytes` on stdin.
+    pub fn run_with_stdin(&self, line: &str, bytes: impl Into<Vec<u8>>) -> Ran {
+        let mut command = assert_cmd::Command::from_std(self.command(line));
+        Ran::of(line, command.write_stdin(bytes).output().unwrap())
+    }
+
     /// Runs a command that must fail with exit code 1 and an empty stdout; returns its stderr.
     pub fn refuses(&self, line: &str) -> String {
         let ran = self.run(line);

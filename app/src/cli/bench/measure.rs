@@ -36,7 +36,7 @@ pub fn fastest(budget: Duration, mut work: impl FnMut()) -> f64 {
 }
 
 /// Time of a training.
-pub struct Training {
+pub struct TrainingTime {
     arch: Architecture,
     /// Number of frames.
     pub frames: usize,
@@ -44,12 +44,12 @@ pub struct Training {
     pub seconds: f64,
 }
 
-impl Training {
+impl TrainingTime {
     /// Measures one step on a batch.
     pub fn step(arch: Architecture, batch: usize) -> Self {
         let mut work = Work::new(arch, batch);
         let all: Vec<usize> = (0..batch).collect();
-        Training { arch, frames: work.frames(), seconds: fastest(BUDGET, || work.train(&all, batch)) }
+        TrainingTime { arch, frames: work.frames(), seconds: fastest(BUDGET, || work.train(&all, batch)) }
     }
 
     /// Measures one pass over `clips` clips, in random order.
@@ -67,7 +67,7 @@ impl Training {
             work.train(&order, batch);
             seconds = seconds.min(start.elapsed().as_secs_f64());
         }
-        Training { arch, frames, seconds }
+        TrainingTime { arch, frames, seconds }
     }
 
     /// Speed of the LSTMs' products, GFLOP/s. Per frame these are the multiply-adds of the forward pass and twice as many

@@ -4,7 +4,7 @@ use super::layers::{Layers, Written};
 use super::table::{all_fields, either};
 use reslstm::error::{Error, Kind, Result};
 use reslstm::train::Settings;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::path::Path;
 
 /// The recipes of the program, each with the text of its file.
