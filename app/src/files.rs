@@ -148,7 +148,7 @@ pub fn remove(path: &Path) -> Result<()> {
 /// [`Kind::Settings`] if the file exists and `existing` is [`Existing::Refuse`], or `path` is a folder or names no file;
 /// [`Kind::Io`] if no file can be created there.
 pub fn check_writable(path: &Path, existing: Existing) -> Result<()> {
-    let target = Target::of(path)?;
+    let target = Target::new(path)?;
     let Target::File(file) = &target else { return Ok(()) };
     if existing == Existing::Refuse && file.exists() {
         return Err(Error::new(Kind::Settings, "the file exists already")
@@ -168,7 +168,7 @@ pub fn is_half_written(path: &Path) -> bool {
 }
 
 fn write(path: &Path, bytes: &[u8], durability: Durability) -> Result<()> {
-    let written = match Target::of(path)? {
+    let written = match Target::new(path)? {
         Target::File(file) => temp_file(&file).and_then(|temp| replace(temp, &file, bytes, durability)),
         Target::Device(device) => File::options().write(true).open(device).and_then(|mut out| out.write_all(bytes)),
     };
@@ -184,7 +184,7 @@ enum Target {
 }
 
 impl Target {
-    fn of(path: &Path) -> Result<Self> {
+    fn new(path: &Path) -> Result<Self> {
         let wrong = |problem: &str| Err(Error::new(Kind::Settings, problem).at(path.display()));
         match fs::metadata(path) {
             Ok(found) if found.is_dir() => wrong("expected a file to write, found a folder"),

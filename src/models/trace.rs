@@ -40,14 +40,14 @@ impl<S: Scalar> Trace<S> {
     ///
     /// # Panics
     /// If `x` has not `D` columns, or no rows.
-    pub fn of(model: &Model<S>, x: &Matrix<S>) -> Self {
+    pub fn new(model: &Model<S>, x: &Matrix<S>) -> Self {
         let mut tape = Tape::default();
         model.forward_eval(&Packed::new(&[x.rows()], Padding::Ignored), x, &mut tape);
         let (top, lstms) = match model {
-            Model::LstmSa(top) => (top, vec![LstmTrace::of("lstm", &top.lstm, x, tape.top.lstm)]),
+            Model::LstmSa(top) => (top, vec![LstmTrace::new("lstm", &top.lstm, x, tape.top.lstm)]),
             Model::ResLstmSa(model) => {
-                let below = LstmTrace::of("lstm1", &model.lstm1, x, tape.lstm1);
-                (&model.top, vec![below, LstmTrace::of("lstm2", &model.top.lstm, &tape.enriched, tape.top.lstm)])
+                let below = LstmTrace::new("lstm1", &model.lstm1, x, tape.lstm1);
+                (&model.top, vec![below, LstmTrace::new("lstm2", &model.top.lstm, &tape.enriched, tape.top.lstm)])
             }
         };
         let h = &lstms.last().expect("a model has an LSTM").tape.h;
@@ -62,7 +62,7 @@ impl<S: Scalar> Trace<S> {
 
 impl<S: Scalar> LstmTrace<S> {
     /// Of `layer`, which read `x` and left `tape`.
-    fn of(name: &'static str, layer: &Lstm<S>, x: &Matrix<S>, tape: LstmTape<S>) -> Self {
+    fn new(name: &'static str, layer: &Lstm<S>, x: &Matrix<S>, tape: LstmTape<S>) -> Self {
         let mut before = vec![S::ZERO; layer.hidden()];
         before.extend_from_slice(tape.h.rows_between(0, x.rows() - 1));
         LstmTrace {
@@ -115,7 +115,7 @@ mod tests {
             let mut stream = rng::RandomStream::new(6, "trace", 0);
             let model = Model::init(name.parse().unwrap(), 11, 4, &mut stream);
             let x = Matrix::from_vec(7, 11, (0..77).map(|_| stream.normal() as f32).collect());
-            let trace = Trace::of(&model, &x);
+            let trace = Trace::new(&model, &x);
             (model, x, trace)
         })
     }

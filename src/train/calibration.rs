@@ -92,7 +92,7 @@ impl Reliability {
     pub const BINS: usize = 15;
 
     /// Bins predictions, each given as the probability of the predicted class and whether it was right.
-    pub fn of(predictions: impl IntoIterator<Item = (f64, bool)>) -> Self {
+    pub fn from_predictions(predictions: impl IntoIterator<Item = (f64, bool)>) -> Self {
         let mut sums = vec![(0u64, 0.0, 0u64); Self::BINS];
         for (confidence, right) in predictions {
             // Bins are open below, so that a probability of 1 falls into the last.
@@ -182,13 +182,13 @@ mod tests {
     fn the_calibration_error_worked_by_hand() {
         // Two in the last bin, one right: 0.95 and 0.5. Three in the bin (0.4, 0.467], all right.
         let predictions = [(0.9375, true), (0.9625, false), (0.45, true), (0.45, true), (0.45, true)];
-        let reliability = Reliability::of(predictions);
+        let reliability = Reliability::from_predictions(predictions);
         let last = &reliability.bins[14];
         assert_eq!((last.count, last.accuracy), (2, 0.5));
         approx::assert_abs_diff_eq!(last.confidence, 0.95, epsilon = 1e-12);
         assert_eq!((reliability.bins[6].count, reliability.bins[6].accuracy), (3, 1.0));
         approx::assert_abs_diff_eq!(reliability.ece(), (2.0 * 0.45 + 3.0 * 0.55) / 5.0, epsilon = 1e-12);
-        assert_eq!(Reliability::of([(1.0, true), (0.0, false)]).ece(), 0.0);
-        assert_eq!(Reliability::of([]).ece(), 0.0);
+        assert_eq!(Reliability::from_predictions([(1.0, true), (0.0, false)]).ece(), 0.0);
+        assert_eq!(Reliability::from_predictions([]).ece(), 0.0);
     }
 }

@@ -92,7 +92,7 @@ pub struct Spread {
 
 impl Spread {
     /// Summarises at least one value.
-    pub fn of(values: Vec<f64>) -> Self {
+    pub fn new(values: Vec<f64>) -> Self {
         let mean = mean(values.iter().copied());
         let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / values.len() as f64;
         let max = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn the_standard_deviation_has_ddof_0() {
-        let spread = Spread::of(vec![0.5, 0.7]);
+        let spread = Spread::new(vec![0.5, 0.7]);
         approx::assert_abs_diff_eq!(spread.mean, 0.6, epsilon = 1e-15);
         approx::assert_abs_diff_eq!(spread.std, 0.1, epsilon = 1e-15);
         assert_eq!(spread.max, 0.7);

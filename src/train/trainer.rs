@@ -28,12 +28,15 @@ pub struct TrainingData<'a> {
     pub licence: &'a str,
 }
 
+/// Is called with the number of each epoch, from 0, and its record.
+type Observer<'a> = Box<dyn FnMut(usize, &EpochRecord) + 'a>;
+
 /// Trains one model: of the training speakers of a [`split`](Self::split), or of every speaker.
 pub struct Trainer<'a> {
     data: TrainingData<'a>,
     settings: &'a CheckedSettings,
     split: Option<&'a Split>,
-    observer: Box<dyn FnMut(usize, &EpochRecord) + 'a>,
+    observer: Observer<'a>,
 }
 
 impl<'a> Trainer<'a> {

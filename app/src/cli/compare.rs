@@ -30,7 +30,7 @@ impl Compare {
         let name = |folder: &Path| folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy().into_owned();
         let read = |folder: &PathBuf| Ok((name(folder), Results::read(folder)?));
         let all = self.folders.iter().map(read).collect::<reslstm::error::Result<Vec<_>>>()?;
-        let comparison = Comparison::of(&all)?;
+        let comparison = Comparison::new(&all)?;
         print_line(match (self.json, self.csv) {
             (true, _) => serde_json::to_string(&comparison)?,
             (_, true) => comparison.csv().trim_end().to_string(),

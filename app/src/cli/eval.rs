@@ -55,7 +55,7 @@ impl Eval {
             true => confusion_live(&file, &data, &clips)?,
             false => confusion_of_clips(&file, metadata, &settings, &data, &clips)?,
         };
-        let scores = Scores::of(&confusion, &metadata.labels);
+        let scores = Scores::new(&confusion, &metadata.labels);
         if self.json {
             let speakers = speakers_of(&data, &clips);
             print_line(

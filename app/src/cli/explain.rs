@@ -65,7 +65,7 @@ impl Explain {
             Some(name) => clip::class(predictor.labels(), name)?,
         };
         let x = predictor.normalised(&features)?.clone();
-        let trace = Trace::of(predictor.model(), &x);
+        let trace = Trace::new(predictor.model(), &x);
         let flow = gradient_flow(&clip::in_f64(predictor.model()), &cast(&x), label, Connection::Residual);
         Ok(html(&Explained {
             clip: &self.audio.file_name().unwrap_or_default().to_string_lossy(),

@@ -103,7 +103,7 @@ impl RobustnessCommand {
                 };
                 scores.extend(models.par_iter().map(score).collect::<Result<Vec<_>>>()?);
             }
-            conditions.push(ConditionResult::of(&condition.to_string(), &scores, clips, labels));
+            conditions.push(ConditionResult::new(&condition.to_string(), &scores, clips, labels));
         }
         bar.finish_and_clear();
         let name = self.folder.file_name().unwrap_or(self.folder.as_os_str()).to_string_lossy().into_owned();

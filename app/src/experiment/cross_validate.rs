@@ -264,7 +264,7 @@ impl<'a> Folder<'a> {
     fn summarise(&self) -> Result<ModelSummary> {
         let runs =
             (0..self.plan.runs).map(|run| read_json(&run_path(self.root, run))).collect::<Result<Vec<RunResult>>>()?;
-        let model = ModelSummary::of(&runs);
+        let model = ModelSummary::new(&runs);
         write_json(&self.root.join("summary.json"), &Summary { models: vec![model.clone()] })?;
         Ok(model)
     }
@@ -272,7 +272,7 @@ impl<'a> Folder<'a> {
 
 /// The record of a fold's training.
 pub fn fold_record(split: &Split, outcome: &Outcome) -> FoldRecord {
-    let epochs = Epochs::of(&outcome.history);
+    let epochs = Epochs::new(&outcome.history);
     FoldRecord {
         split: split.clone(),
         best_epoch: outcome.epoch,

@@ -110,5 +110,5 @@ fn row(jobs: &[(&Training, &Option<Trained>)]) -> Option<ModelSummary> {
         RunResult::pool(identity.run, &identity.settings, labels, &identity.data, first.parameters, records, made)
     };
     let runs: Vec<RunResult> = done.chunk_by(|(a, _), (b, _)| a.run == b.run).map(pool).collect();
-    Some(ModelSummary::of(&runs))
+    Some(ModelSummary::new(&runs))
 }

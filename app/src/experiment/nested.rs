@@ -182,7 +182,7 @@ pub fn join(parts: &[PathBuf], out: &Path) -> Result<Summary> {
             files::write_atomically(&out.join("models").join(entry.file_name()), &files::read(&entry.path())?)?;
         }
     }
-    let summary = Summary { models: vec![ModelSummary::of(&runs)] };
+    let summary = Summary { models: vec![ModelSummary::new(&runs)] };
     write_json(&out.join("summary.json"), &summary)?;
     Ok(summary)
 }

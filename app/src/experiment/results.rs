@@ -46,7 +46,7 @@ pub struct Epochs {
 
 impl Epochs {
     /// Of a training.
-    pub fn of(history: &[EpochRecord]) -> Self {
+    pub fn new(history: &[EpochRecord]) -> Self {
         Epochs {
             loss: history.iter().map(|epoch| rounded(epoch.loss, 4)).collect(),
             validation_uar: history.iter().filter_map(|epoch| epoch.validation_uar).collect(),
@@ -131,7 +131,7 @@ impl RunResult {
         RunResult {
             run,
             settings: settings.clone(),
-            scores: Scores::of(&confusion, &labels),
+            scores: Scores::new(&confusion, &labels),
             labels,
             data: data.to_string(),
             parameters,
@@ -187,7 +187,7 @@ pub struct Scores {
 
 impl Scores {
     /// Scores a confusion matrix whose classes have the names `labels`.
-    pub fn of(confusion: &Confusion, labels: &[String]) -> Self {
+    pub fn new(confusion: &Confusion, labels: &[String]) -> Self {
         let recall = labels.iter().cloned().zip(confusion.recalls()).collect();
         Scores { uar: confusion.uar(), war: confusion.war(), macro_f1: confusion.macro_f1(), recall }
     }
@@ -247,11 +247,11 @@ pub struct VariantSpread {
 
 impl ModelSummary {
     /// Summarises runs of one plan, at least one.
-    pub fn of(runs: &[RunResult]) -> Self {
+    pub fn new(runs: &[RunResult]) -> Self {
         let first = &runs[0];
         let mut confusion = Confusion::new(first.labels.len());
         runs.iter().for_each(|run| confusion.add(&run.confusion));
-        let spread = |score: fn(&Scores) -> f64| Spread::of(runs.iter().map(|run| score(&run.scores)).collect());
+        let spread = |score: fn(&Scores) -> f64| Spread::new(runs.iter().map(|run| score(&run.scores)).collect());
         ModelSummary {
             arch: first.settings.arch,
             protocol: first.settings.protocol,
@@ -266,10 +266,10 @@ impl ModelSummary {
                 .map(|(place, variant)| VariantSpread {
                     name: variant.name.clone(),
                     parameters: variant.parameters,
-                    uar: Spread::of(runs.iter().map(|run| run.variants[place].uar).collect()),
+                    uar: Spread::new(runs.iter().map(|run| run.variants[place].uar).collect()),
                 })
                 .collect(),
-            recall: Scores::of(&confusion, &first.labels).recall,
+            recall: Scores::new(&confusion, &first.labels).recall,
             labels: first.labels.clone(),
             confusion,
             folds: first.folds.iter().map(|fold| fold.split.fold()).collect(),
@@ -287,7 +287,7 @@ mod tests {
     #[test]
     fn epochs_become_columns_and_only_losses_and_times_are_rounded() {
         let epoch = |loss, validation_uar, seconds| EpochRecord { loss, validation_uar: Some(validation_uar), seconds };
-        let epochs = Epochs::of(&[epoch(2.079_441_5, 0.1 + 0.2, 0.341_49), epoch(0.000_123_456_7, 1.0 / 3.0, 12.351)]);
+        let epochs = Epochs::new(&[epoch(2.079_441_5, 0.1 + 0.2, 0.341_49), epoch(0.000_123_456_7, 1.0 / 3.0, 12.351)]);
         assert_eq!(epochs.loss, [2.079, 0.000_123_5]);
         assert_eq!(epochs.validation_uar, [0.1 + 0.2, 1.0 / 3.0]);
         assert_eq!(epochs.seconds, [0.34, 12.0]);

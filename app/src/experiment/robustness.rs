@@ -129,7 +129,7 @@ impl ConditionResult {
     ///
     /// # Panics
     /// If there are no scores.
-    pub fn of(condition: &str, scores: &[FoldScores<'_>], clips: &[Clip], labels: &[String]) -> Self {
+    pub fn new(condition: &str, scores: &[FoldScores<'_>], clips: &[Clip], labels: &[String]) -> Self {
         let new = || Confusion::new(labels.len());
         let (mut runs, mut speakers, mut all) = (BTreeMap::new(), BTreeMap::new(), new());
         for fold in scores {
@@ -141,14 +141,16 @@ impl ConditionResult {
         }
         let reliability = |factor: fn(&FoldModel) -> f64| {
             let all = scores.iter().flat_map(|fold| fold.predictions(clips, factor(fold.model)));
-            Reliability::of(all.map(|(clip, predicted, confidence)| (f64::from(confidence), predicted == clip.label)))
+            Reliability::from_predictions(
+                all.map(|(clip, predicted, confidence)| (f64::from(confidence), predicted == clip.label)),
+            )
         };
         let calibrated = scores.iter().any(|fold| fold.model.metadata().temperature.is_some());
         ConditionResult {
             condition: condition.into(),
-            uar: Spread::of(runs.values().map(Confusion::uar).collect()),
+            uar: Spread::new(runs.values().map(Confusion::uar).collect()),
             interval: bootstrap(&speakers.into_values().collect::<Vec<_>>()),
-            recall: Scores::of(&all, labels).recall,
+            recall: Scores::new(&all, labels).recall,
             confusion: all,
             reliability: reliability(|_| 1.0),
             uncalibrated: calibrated.then(|| reliability(FoldModel::temperature)),

@@ -47,7 +47,7 @@ pub struct Interval {
 impl Interval {
     /// Percentile interval (Efron and Tibshirani, 13.3): of `B` draws in order, number `0.025·B` from below and from above,
     /// the 250th of 10,000.
-    fn of(mut draws: Vec<f64>) -> Self {
+    fn from_draws(mut draws: Vec<f64>) -> Self {
         draws.sort_by(f64::total_cmp);
         let outside = (draws.len() as f64 * LEFT_OUT / 2.0).round() as usize;
         Interval { low: draws[outside - 1], high: draws[draws.len() - outside] }
@@ -87,7 +87,7 @@ pub struct Comparison {
 /// # Panics
 /// If there is no speaker, or one without a clip.
 pub fn bootstrap(speakers: &[Confusion]) -> Interval {
-    Interval::of(resampled_uars(speakers))
+    Interval::from_draws(resampled_uars(speakers))
 }
 
 /// Compares the UAR of two models for other speakers. Both use the same draws of speakers in the same order, as speakers who are
@@ -110,7 +110,7 @@ pub fn compare_over_speakers(first: &[Confusion], second: &[Confusion]) -> Compa
     let count = |holds: fn(&f64) -> bool| differences.iter().filter(|&difference| holds(difference)).count();
     let tail = count(|&difference| difference <= ROUNDING).min(count(|&difference| difference >= -ROUNDING));
     let p = (2.0 * (1 + tail) as f64 / (1 + DRAWS) as f64).min(1.0);
-    Comparison { difference: uar_of_all(first) - uar_of_all(second), interval: Interval::of(differences), p }
+    Comparison { difference: uar_of_all(first) - uar_of_all(second), interval: Interval::from_draws(differences), p }
 }
 
 /// Compares two models on these speakers over seeds: two-sided p of the paired sign-flip test. `differences` holds, for each
@@ -145,7 +145,7 @@ pub fn compare_over_seeds(differences: &[f64]) -> f64 {
 
 /// UAR of every draw. Which speakers are drawn depends on their number alone.
 fn resampled_uars(speakers: &[Confusion]) -> Vec<f64> {
-    let counts: Vec<Counts> = speakers.iter().map(Counts::of).collect();
+    let counts: Vec<Counts> = speakers.iter().map(Counts::new).collect();
     let draw = |number: usize| {
         let mut stream = RandomStream::new(0, "speakers", number as u64);
         uar((0..counts.len()).map(|_| &counts[stream.below(counts.len())]))
@@ -163,7 +163,7 @@ fn uar_of_all(speakers: &[Confusion]) -> f64 {
 struct Counts(Vec<(u64, u64)>);
 
 impl Counts {
-    fn of(confusion: &Confusion) -> Self {
+    fn new(confusion: &Confusion) -> Self {
         let class = |(class, row): (usize, &Vec<u64>)| (row[class], row.iter().sum());
         Counts(confusion.rows().iter().enumerate().map(class).collect())
     }
@@ -243,7 +243,7 @@ mod tests {
 
     #[test]
     fn an_interval_leaves_out_as_much_below_as_above() {
-        let interval = Interval::of((1..=10_000).rev().map(f64::from).collect());
+        let interval = Interval::from_draws((1..=10_000).rev().map(f64::from).collect());
         assert_eq!(interval, Interval { low: 250.0, high: 9751.0 });
     }
 

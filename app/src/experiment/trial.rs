@@ -129,7 +129,7 @@ struct SavedFold {
 }
 
 impl FoldResult {
-    fn of(outcome: &Outcome) -> Self {
+    fn new(outcome: &Outcome) -> Self {
         let last = outcome.history.last().and_then(|epoch| epoch.validation_uar);
         let apart = "a search has validation speakers";
         FoldResult {
@@ -252,7 +252,7 @@ impl Objective<'_> {
         let checkpoint = claim.folder.join(format!("fold{fold}.checkpoint"));
         let mut observe = |epoch: usize, record: &EpochRecord| self.observer.epoch(trial, fold, epoch, record);
         let outcome = fit(&identity, &task, &checkpoint, self.stop, &mut observe)?;
-        let result = FoldResult::of(&outcome);
+        let result = FoldResult::new(&outcome);
         files::write_json(&saved, &SavedFold { identity, result: result.clone() })?;
         files::remove(&checkpoint)?;
         Ok(result)

@@ -57,7 +57,7 @@ impl Comparison {
     ///
     /// # Errors
     /// [`Kind::Data`] if they do not have the same classes and test speakers.
-    pub fn of(all: &[(String, Results)]) -> Result<Self> {
+    pub fn new(all: &[(String, Results)]) -> Result<Self> {
         let mut rows: Vec<Row> = Vec::new();
         let mut first: Option<Counted> = None;
         for (name, results) in all {
@@ -65,11 +65,11 @@ impl Comparison {
             let variants =
                 results.runs[0].variants.iter().map(|variant| (Some(variant.name.as_str()), variant.parameters));
             for (variant, parameters) in kept.chain(variants) {
-                let counted = Counted::of(results, variant);
+                let counted = Counted::new(results, variant);
                 let gain = first.as_ref().map(|first| counted.gain_over(first)).transpose();
                 let gain = gain.map_err(|error| error.at(name))?;
                 let speakers: Vec<Confusion> = counted.speakers.values().cloned().collect();
-                let (uar, interval) = (Spread::of(counted.uars.clone()), bootstrap(&speakers));
+                let (uar, interval) = (Spread::new(counted.uars.clone()), bootstrap(&speakers));
                 let (name, variant) = (name.clone(), variant.map(String::from));
                 rows.push(Row { name, variant, parameters, uar, interval, gain });
                 first.get_or_insert(counted);
@@ -134,7 +134,7 @@ seeds, where both have the same runs. Neither is corrected for the number of com
 ";
 
 impl Counted {
-    fn of(results: &Results, variant: Option<&str>) -> Self {
+    fn new(results: &Results, variant: Option<&str>) -> Self {
         let uar = |run: &RunResult| match variant {
             None => run.scores.uar,
             Some(name) => run.variants.iter().find(|other| other.name == name).expect("a variant of every run").uar,
@@ -175,9 +175,9 @@ mod tests {
     #[test]
     fn every_variant_is_a_row_and_is_compared_with_the_first() {
         let mut results = results();
-        let mut first = Comparison::of(&[("a".into(), results.clone())]).unwrap();
+        let mut first = Comparison::new(&[("a".into(), results.clone())]).unwrap();
         assert_eq!((first.rows.len(), first.rows[0].gain.is_none()), (1, true));
-        let expected = crate::experiment::results::ModelSummary::of(&results.runs).uar;
+        let expected = crate::experiment::results::ModelSummary::new(&results.runs).uar;
         assert_eq!(first.rows.remove(0).uar, expected);
 
         // A variant that is always right.
@@ -204,7 +204,7 @@ mod tests {
                 run.made.clone(),
             );
         }
-        let both = Comparison::of(&[("a".into(), results.clone()), ("b".into(), results)]).unwrap();
+        let both = Comparison::new(&[("a".into(), results.clone()), ("b".into(), results)]).unwrap();
         let names: Vec<_> = both.rows.iter().map(|row| (row.name.as_str(), row.variant.as_deref())).collect();
         assert_eq!(names, [("a", None), ("a", Some("right")), ("b", None), ("b", Some("right"))]);
         let right = both.rows[1].gain.as_ref().unwrap();
@@ -233,7 +233,7 @@ mod tests {
             )
             .unwrap();
         }
-        let error = Comparison::of(&[("one".into(), one), ("other".into(), other)]).unwrap_err();
+        let error = Comparison::new(&[("one".into(), one), ("other".into(), other)]).unwrap_err();
         assert!(error.to_string().starts_with("other: expected the test speakers"), "{error}");
     }
 }

@@ -43,7 +43,7 @@ impl Embeddings {
     /// # Errors
     /// [`Kind::Data`](reslstm::error::Kind::Data) if there are fewer than two clips that differ;
     /// [`Kind::Features`](reslstm::error::Kind::Features) if a clip is of another width than the model.
-    pub fn of(model: &Model<f32>, normaliser: &Normaliser, clips: &[&Clip]) -> Result<Self> {
+    pub fn new(model: &Model<f32>, normaliser: &Normaliser, clips: &[&Clip]) -> Result<Self> {
         let (mut contexts, mut averages) = (Vec::with_capacity(clips.len()), Vec::with_capacity(clips.len()));
         let mut tape = Tape::default();
         for clip in clips {
@@ -58,7 +58,7 @@ impl Embeddings {
         };
         let clips = clips.iter().map(record).collect();
         let (embeddings, features) = (Matrix::from_rows(&contexts), Matrix::from_rows(&averages));
-        Ok(Embeddings { clips, embeddings: Plane::of(&embeddings)?, features: Plane::of(&features)? })
+        Ok(Embeddings { clips, embeddings: Plane::new(&embeddings)?, features: Plane::new(&features)? })
     }
 }
 
@@ -72,8 +72,8 @@ fn average(x: &Matrix<f32>) -> Vec<f32> {
 }
 
 impl Plane {
-    fn of(x: &Matrix<f32>) -> Result<Self> {
-        let components = PrincipalComponents::of(x)?;
+    fn new(x: &Matrix<f32>) -> Result<Self> {
+        let components = PrincipalComponents::fit(x)?;
         let explained = components.explained();
         // With a single column there is no second direction: all points lie on a line.
         let second = explained.get(1).copied().unwrap_or(0.0);
@@ -87,7 +87,7 @@ impl Plane {
 /// The figure, as SVG text: embeddings and averaged features, each titled with the variance that its two components explain.
 /// `labels` are the classes in order.
 pub fn svg(title: &str, embeddings: &Embeddings, labels: &[String]) -> String {
-    let names = labels.iter().enumerate().map(|(k, name)| (Mark::of(k), shortened(name, 24))).collect();
+    let names = labels.iter().enumerate().map(|(k, name)| (Mark::for_class(k), shortened(name, 24))).collect();
     let legend = Legend::new(names, WIDTH - LEFT - 12);
     picture(WIDTH, TOP + SIDE + 56 + legend.height, |canvas| {
         write(canvas, title, (12, 10), TITLE, (HPos::Left, VPos::Top))?;
@@ -120,7 +120,7 @@ fn draw_plane(canvas: &Canvas<'_>, left: i32, name: &str, plane: &Plane, clips: 
     RandomStream::new(0, "order of drawing", 0).shuffle(&mut order);
     for clip in order {
         let (x, y) = (plane.points[(clip, 0)], plane.points[(clip, 1)]);
-        Mark::of(clips[clip].label).draw(canvas, panel.at(x, y), 3.6)?;
+        Mark::for_class(clips[clip].label).draw(canvas, panel.at(x, y), 3.6)?;
     }
     Ok(())
 }
@@ -160,7 +160,7 @@ mod tests {
     fn shown(clips: &[Clip]) -> Embeddings {
         let model = Model::init("reslstm-sa-h3".parse().unwrap(), 4, 2, &mut RandomStream::new(1, "init", 0));
         let normaliser = Normaliser::new(vec![4.5; 4], vec![4.0; 4]).unwrap();
-        Embeddings::of(&model, &normaliser, &clips.iter().collect::<Vec<_>>()).unwrap()
+        Embeddings::new(&model, &normaliser, &clips.iter().collect::<Vec<_>>()).unwrap()
     }
 
     #[test]

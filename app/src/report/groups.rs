@@ -89,7 +89,7 @@ fn group(results: &Results, by: By, name: &str, belongs: impl Fn(&ClipRecord) ->
     let classes = confusions[0].recalls().into_iter().flatten().count();
     let (name, clips) = (name.to_string(), confusions[0].total());
     // With one class, the unweighted average recall is its recall.
-    let recall = || Spread::of(confusions.iter().map(Confusion::uar).collect());
+    let recall = || Spread::new(confusions.iter().map(Confusion::uar).collect());
     (clips > 0).then(|| Group { by, name, classes, clips, recall: recall() })
 }
 

@@ -67,7 +67,7 @@ fn chosen(run: &RunResult, fold: Option<usize>) -> impl Iterator<Item = &FoldRec
 }
 
 fn mark(fold: &FoldRecord) -> Mark {
-    Mark::of(fold.split.fold() + 1)
+    Mark::for_class(fold.split.fold() + 1)
 }
 
 /// A range with all values, and some room.

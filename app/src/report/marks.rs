@@ -32,7 +32,7 @@ impl Mark {
     }
 
     /// The mark of class, fold, … number `k`: eight that differ in colour and shape, then the same colours with other shapes.
-    pub fn of(k: usize) -> Self {
+    pub fn for_class(k: usize) -> Self {
         use Shape::*;
         let shapes = [Circle, Square, Up, Diamond, Down, Cross, Plus, Star];
         Mark::new(shapes[(k + k / 8) % 8], QUALITATIVE[k % 8])
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn no_two_of_many_marks_are_alike() {
-        let marks: Vec<Mark> = (0..64).map(Mark::of).collect();
+        let marks: Vec<Mark> = (0..64).map(Mark::for_class).collect();
         for (n, mark) in marks.iter().enumerate() {
             assert!(!marks[..n].contains(mark), "mark {n}");
         }
@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn names_that_do_not_fit_go_to_another_row() {
         let legend =
-            |width| Legend::new(["one", "two", "three"].map(|name| (Mark::of(2), name.into())).to_vec(), width);
+            |width| Legend::new(["one", "two", "three"].map(|name| (Mark::for_class(2), name.into())).to_vec(), width);
         assert_eq!((legend(1000).height, legend(130).height, legend(10).height), (20, 40, 60));
         let svg = picture(200, 60, |canvas| legend(130).draw(canvas, (7, 5)));
         assert!(svg.contains("x=\"24\" y=\"15\"") && svg.contains("x=\"24\" y=\"35\""), "{svg}");

@@ -71,7 +71,7 @@ pub struct Figure {
 /// The title of results: model, protocol, score, runs.
 pub fn title(results: &Results) -> String {
     let settings = &results.plan.settings;
-    let uar = Spread::of(results.runs.iter().map(|run| run.scores.uar).collect());
+    let uar = Spread::new(results.runs.iter().map(|run| run.scores.uar).collect());
     let score = if uar.values.len() > 1 { uar.to_string() } else { format!("{:.4}", uar.mean) };
     let several = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     let (runs, folds) = (several(uar.values.len(), "run"), several(results.runs[0].folds.len(), "fold"));

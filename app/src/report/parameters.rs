@@ -242,7 +242,7 @@ mod tests {
 
     #[test]
     fn every_published_row_is_in_the_table() {
-        let ours = [ModelSummary::of(&results().runs)];
+        let ours = [ModelSummary::new(&results().runs)];
         let svg = svg("Title", &ours);
         for row in TABLE_2 {
             assert!(svg.contains(row.name), "{}", row.name);
@@ -258,7 +258,7 @@ mod tests {
 
     #[test]
     fn the_table_has_ours_and_both_published_ones() {
-        let csv = csv(&[ModelSummary::of(&results().runs)]);
+        let csv = csv(&[ModelSummary::new(&results().runs)]);
         let lines: Vec<&str> = csv.lines().collect();
         assert_eq!(lines[0], "source,model,protocol,parameters,runs,uar_mean,uar_std,uar_max");
         assert!(lines[1].starts_with("here,reslstm-sa-h64,strict,46772,2,0.6111111111111"), "{}", lines[1]);

@@ -28,7 +28,7 @@ impl PrincipalComponents {
     ///
     /// # Errors
     /// [`Kind::Data`] if there are fewer than two points or they are all the same.
-    pub fn of(x: &Matrix<f32>) -> Result<Self> {
+    pub fn fit(x: &Matrix<f32>) -> Result<Self> {
         let (points, width) = (x.rows(), x.cols());
         let mut mean = vec![0.0; width];
         for row in x.iter_rows() {
@@ -138,7 +138,7 @@ mod tests {
     fn points_on_an_ellipse_worked_by_hand() {
         // Mean (10, 20); 5 along (0.8, −0.6), 1 across. Variances 25/2 and 1/2.
         let x = Matrix::from_rows(&[[14.0f32, 17.0], [6.0, 23.0], [10.6, 20.8], [9.4, 19.2]]);
-        let components = PrincipalComponents::of(&x).unwrap();
+        let components = PrincipalComponents::fit(&x).unwrap();
         for (got, expected) in components.mean.iter().zip([10.0, 20.0]) {
             assert_abs_diff_eq!(*got, expected, epsilon = 1e-6);
         }
@@ -173,7 +173,7 @@ mod tests {
     fn directions_are_orthonormal_and_carry_all_variance() {
         for (points, width) in [(50, 7), (5, 12), (2, 3), (200, 64)] {
             let x = noise(points, width);
-            let components = PrincipalComponents::of(&x).unwrap();
+            let components = PrincipalComponents::fit(&x).unwrap();
             let v = &components.directions;
             for i in 0..width {
                 for j in 0..width {
@@ -201,7 +201,7 @@ mod tests {
     fn the_mirrored_points_have_the_same_directions() {
         let x = noise(30, 6);
         let mirrored = Matrix::from_vec(30, 6, x.as_slice().iter().map(|x| -x).collect());
-        let (a, b) = (PrincipalComponents::of(&x).unwrap(), PrincipalComponents::of(&mirrored).unwrap());
+        let (a, b) = (PrincipalComponents::fit(&x).unwrap(), PrincipalComponents::fit(&mirrored).unwrap());
         for (a, b) in a.directions.as_slice().iter().zip(b.directions.as_slice()) {
             assert_abs_diff_eq!(a, b, epsilon = 1e-9);
         }
@@ -212,7 +212,7 @@ mod tests {
         for x in
             [Matrix::from_rows(&[[1.0f32, 2.0]]), Matrix::from_rows(&[[0.1f32], [0.1], [0.1]]), Matrix::zeros(0, 3)]
         {
-            let error = PrincipalComponents::of(&x).unwrap_err();
+            let error = PrincipalComponents::fit(&x).unwrap_err();
             assert!(error.to_string().contains("expected points that differ"), "{error}");
         }
     }

@@ -25,7 +25,7 @@ pub struct About<'a> {
 
 /// The page of one cross-validation, as HTML text.
 pub fn of_one(results: &Results, about: About<'_>) -> String {
-    let table = Table1::of(std::slice::from_ref(results)).expect("one row contradicts no other");
+    let table = Table1::new(std::slice::from_ref(results)).expect("one row contradicts no other");
     let row = &table.rows[0];
     let mut sheet = Sheet::new(&format!("Cross-validation of {}", row.ours.arch), &lead(row));
     detail(&mut sheet, results, about);
@@ -36,15 +36,15 @@ pub fn of_one(results: &Results, about: About<'_>) -> String {
 /// The page of several cross-validations, which make up Tables I and II of the paper, as HTML text.
 ///
 /// # Errors
-/// As [`Table1::of`], if they do not belong to one table.
+/// As [`Table1::new`], if they do not belong to one table.
 pub fn of_paper(results: &[Results], about: About<'_>) -> Result<String> {
-    let table1 = Table1::of(results)?;
+    let table1 = Table1::new(results)?;
     let best = table1.rows.iter().max_by(|a, b| a.ours.uar.mean.total_cmp(&b.ours.uar.mean)).expect("a row");
     let mut sheet = Sheet::new("Tables I and II", &format!("The highest mean: {}", lead(best)));
     sheet.heading("Table I: the models");
     table_1(&mut sheet, &table1);
     sheet.heading("Table II: comparison with the literature");
-    sheet.table("RAVDESS, speaker-independent.", &Table2::of(&table1).table());
+    sheet.table("RAVDESS, speaker-independent.", &Table2::new(&table1).table());
     let ours: Vec<ModelSummary> = table1.rows.iter().map(|row| row.ours.clone()).collect();
     sheet.figure(&parameters::svg("UAR by size of the model", &ours), "UAR against the number of parameters.");
     sheet.heading("Each model");
@@ -96,7 +96,7 @@ fn protocol_note(protocol: Protocol) -> &'static str {
 /// Tables, figures, settings, data and command of one cross-validation.
 fn detail(sheet: &mut Sheet, results: &Results, about: About<'_>) {
     sheet.text(protocol_note(results.plan.settings.protocol));
-    let summary = ModelSummary::of(&results.runs);
+    let summary = ModelSummary::new(&results.runs);
     sheet.heading("Scores");
     runs_table(sheet, results, &summary);
     variants_table(sheet, results);
@@ -139,7 +139,7 @@ fn runs_table(sheet: &mut Sheet, results: &Results, summary: &ModelSummary) {
     if results.runs.len() > 1 {
         let mean = |fold: usize| {
             let uar = |run: &RunResult| run.folds[fold].test_uar;
-            Cell::Score(Spread::of(results.runs.iter().map(uar).collect()).mean)
+            Cell::Score(Spread::new(results.runs.iter().map(uar).collect()).mean)
         };
         let mut row = vec![Cell::from("all")];
         row.extend([&summary.uar, &summary.war, &summary.macro_f1].map(Cell::from));
@@ -155,7 +155,7 @@ fn runs_table(sheet: &mut Sheet, results: &Results, summary: &ModelSummary) {
 
 /// One row per predictor variant, if there are any besides the kept weights.
 fn variants_table(sheet: &mut Sheet, results: &Results) {
-    let comparison = Comparison::of(&[("kept weights".into(), results.clone())]).expect("one contradicts no other");
+    let comparison = Comparison::new(&[("kept weights".into(), results.clone())]).expect("one contradicts no other");
     if comparison.rows.len() == 1 {
         return;
     }

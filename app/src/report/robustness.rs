@@ -153,12 +153,13 @@ mod tests {
     fn found(temperature: Option<f64>) -> Robustness {
         let result = |condition: &str, uar: f64| ConditionResult {
             condition: condition.into(),
-            uar: Spread::of(vec![uar - 0.01, uar + 0.01]),
+            uar: Spread::new(vec![uar - 0.01, uar + 0.01]),
             interval: Interval { low: uar - 0.05, high: uar + 0.05 },
             recall: BTreeMap::new(),
             confusion: Confusion::new(2),
-            reliability: Reliability::of([(0.7, true), (0.7, false), (0.9, true)]),
-            uncalibrated: temperature.map(|_| Reliability::of([(0.95, true), (0.95, false), (0.99, true)])),
+            reliability: Reliability::from_predictions([(0.7, true), (0.7, false), (0.9, true)]),
+            uncalibrated: temperature
+                .map(|_| Reliability::from_predictions([(0.95, true), (0.95, false), (0.99, true)])),
         };
         let conditions = vec![result("as recorded", 0.7), result("telephone", 0.4)];
         Robustness {

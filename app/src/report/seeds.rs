@@ -24,7 +24,7 @@ pub fn svg(title: &str, runs: &[RunResult]) -> String {
     let x = -0.5..runs.len() as f64 - 0.5;
     let panel = Panel { left: LEFT, top: TOP, right: width - MARGIN, bottom: TOP + HEIGHT, x, y: around(runs) };
     let folds = runs[0].folds.iter().map(|fold| fold.split.fold());
-    let names = folds.map(|fold| (Mark::of(fold + 1), format!("fold {fold}"))).collect();
+    let names = folds.map(|fold| (Mark::for_class(fold + 1), format!("fold {fold}"))).collect();
     let legend = Legend::new(names, width - LEFT - 12);
     picture(width, TOP + HEIGHT + 56 + legend.height, |canvas| {
         write(canvas, title, (12, 10), TITLE, (HPos::Left, VPos::Top))?;
@@ -52,7 +52,7 @@ pub fn svg(title: &str, runs: &[RunResult]) -> String {
                 // Side by side, so that equal scores do not hide each other.
                 let share = (number as f64 + 0.5) / run.folds.len() as f64 - 0.5;
                 let at = (middle + (share * 1.6 * f64::from(half)).round() as i32, panel.up(fold.test_uar));
-                Mark::of(fold.split.fold() + 1).draw(canvas, at, 4.5)?;
+                Mark::for_class(fold.split.fold() + 1).draw(canvas, at, 4.5)?;
             }
         }
         // Not more names than fit.
@@ -65,7 +65,7 @@ pub fn svg(title: &str, runs: &[RunResult]) -> String {
 
 /// UAR over runs, each pooled over its folds.
 fn pooled(runs: &[RunResult]) -> Spread {
-    Spread::of(runs.iter().map(|run| run.scores.uar).collect())
+    Spread::new(runs.iter().map(|run| run.scores.uar).collect())
 }
 
 /// A range with all scores, and some room.
@@ -99,7 +99,7 @@ mod tests {
         let svg = svg("Title", &runs);
         // Fold 0 is a square, fold 2 a diamond, each once in the legend.
         let colour = |fold: usize| {
-            let RGBColor(r, g, b) = Mark::of(fold + 1).colour;
+            let RGBColor(r, g, b) = Mark::for_class(fold + 1).colour;
             svg.lines()
                 .filter(|line| line.starts_with("<polygon") && line.contains(&format!("#{r:02X}{g:02X}{b:02X}")))
                 .count()

@@ -191,7 +191,7 @@ mod tests {
         let mut stream = RandomStream::new(7, "flow", 0);
         let model = Model::init(name.parse().unwrap(), 5, 3, &mut stream);
         let x = Matrix::from_vec(frames, 5, (0..5 * frames).map(|_| stream.normal() as f32).collect());
-        let trace = Trace::of(&model, &x);
+        let trace = Trace::new(&model, &x);
         (x, trace)
     }
 

@@ -102,7 +102,7 @@ pub fn slices(study: &Snapshot, value: &str) -> String {
         write(canvas, "Trials by parameter", (12, 10), TITLE, (HPos::Left, VPos::Top))?;
         legend.draw(canvas, (LEFT, bottom - 12))?;
         for (n, name) in parameters.iter().enumerate() {
-            let axis = Axis::of(study, name);
+            let axis = Axis::new(study, name);
             let (left, top) = (LEFT + place(n % columns, PANEL.0, GAP.0), TOP + place(n / columns, PANEL.1, GAP.1));
             let (right, bottom) = (left + PANEL.0, top + PANEL.1);
             let panel = Panel { left, top, right, bottom, x: axis.range.clone(), y: values(study) };
@@ -130,7 +130,7 @@ struct Axis {
 
 impl Axis {
     /// Of a parameter that some trial has.
-    fn of(study: &Snapshot, name: &str) -> Self {
+    fn new(study: &Snapshot, name: &str) -> Self {
         let distribution = study.trials.iter().find_map(|trial| trial.distributions.get(name)).expect("a trial has it");
         let numbers = study.trials.iter().filter_map(|trial| trial.parameters.get(name));
         let around = |low: f64, high: f64| {

@@ -73,7 +73,7 @@ impl Table1 {
     ///
     /// # Errors
     /// [`Kind::Data`] if they differ in data, folds, epochs or seed, or two are of one model and protocol.
-    pub fn of(results: &[Results]) -> Result<Self> {
+    pub fn new(results: &[Results]) -> Result<Self> {
         let mut sorted: Vec<&Results> = results.iter().collect();
         sorted.sort_by_cached_key(|results| place(results));
         for pair in sorted.windows(2) {
@@ -247,7 +247,7 @@ fn row(results: &Results, all: &[&Results]) -> Row {
         |other: &&&Results| other.plan.settings.arch == plain && other.plan.settings.protocol == settings.protocol;
     let other = all.iter().find(same).filter(|_| settings.arch.family() == Family::ResLstmSa);
     Row {
-        ours: ModelSummary::of(&results.runs),
+        ours: ModelSummary::new(&results.runs),
         runs_planned: results.plan.runs,
         interval: bootstrap(&speakers(results, &runs)),
         gain: other.and_then(|other| gain(results, other)),
@@ -334,7 +334,7 @@ mod tests {
     fn scores_intervals_and_gains_are_those_of_the_runs() {
         let plain = results("lstm-sa-h64", Protocol::Strict, &[[4, 0, 0, 0], [4, 0, 2, 0], [0, 1, 1, 1]]);
         let residual = results("reslstm-sa-h64", Protocol::Strict, &[[2, 0, 0, 0], [1, 0, 1, 0]]);
-        let table = Table1::of(&[residual, plain]).unwrap();
+        let table = Table1::new(&[residual, plain]).unwrap();
         let [plain, residual] = &table.rows[..] else { panic!("{table:?}") };
         // 4 and 6 of 16 clips are mistaken; classes are of one size, but not the mistakes.
         assert_eq!(plain.ours.uar.values, [0.75, 0.625, 1.0 - 3.0 / 16.0]);
@@ -368,7 +368,7 @@ mod tests {
         let one = [[1, 0, 2, 0]];
         let protocol = Protocol::Published;
         let all = ["lstm-sa-h4", "reslstm-sa-h4", "lstm-sa-h32"].map(|arch| results(arch, protocol, &one));
-        let csv = Table1::of(&all).unwrap().csv();
+        let csv = Table1::new(&all).unwrap().csv();
         let mut reader = csv::Reader::from_reader(csv.as_bytes());
         let header = reader.headers().unwrap().clone();
         let rows: Vec<csv::StringRecord> = reader.records().map(std::result::Result::unwrap).collect();
@@ -384,7 +384,7 @@ mod tests {
     fn results_that_do_not_belong_to_one_table_are_refused() {
         let row = |arch: &str| results(arch, Protocol::Strict, &[[1, 0, 2, 0]]);
         let refused = |all: &[Results], expected: &str| {
-            let error = Table1::of(all).unwrap_err();
+            let error = Table1::new(all).unwrap_err();
             assert_eq!(error.kind(), Kind::Data);
             assert_eq!(error.to_string(), expected);
         };

@@ -30,7 +30,7 @@ pub struct Row {
 
 impl Table2 {
     /// Adds the rows of `table1` for the model that the paper compares: the same model, not our best one.
-    pub fn of(table1: &Table1) -> Self {
+    pub fn new(table1: &Table1) -> Self {
         let literature = |row: Published| Row {
             model: row.name.into(),
             parameters: row.parameters,
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn the_literature_is_in_the_paper_s_order_with_the_paper_s_best_run() {
-        let table = Table2::of(&Table1 { rows: Vec::new() });
+        let table = Table2::new(&Table1 { rows: Vec::new() });
         let models: Vec<&str> = table.rows.iter().map(|row| row.model.as_str()).collect();
         let mut expected = TABLE_2.map(|row: Published| row.name).to_vec();
         expected.insert(4, "ResLSTM-SA-h64");

@@ -236,7 +236,7 @@ fn features_are_kept_and_a_cache_that_cannot_be_is_no_loss() {
     dir.refuses_saying(&format!("train ../speech -o c.safetensors --cache file/deep {SMALL}"), &["file/deep"]);
     let line = format!("train ../speech -o d.safetensors {SMALL}");
     let output = dir.command(&line).env("XDG_CACHE_HOME", dir.path("file")).output().unwrap();
-    let ran = crate::test_dir::Ran::of(&line, output);
+    let ran = crate::test_dir::Ran::new(&line, output);
     assert!(ran.code == 0 && ran.stderr.contains("note: features are not cached: "), "{}", ran.stderr);
     assert!(dir.read("a.safetensors") == dir.read("d.safetensors"));
 }

@@ -98,7 +98,7 @@ fn equations_have_the_numbers_of_the_engine_and_add_up() {
     let recording = Recording::from_wav(&dir.read(CLIP)).unwrap();
     let features = predictor.features(&recording.samples).unwrap();
     let x = predictor.normalised(&features).unwrap().clone();
-    let trace = Trace::of(predictor.model(), &x);
+    let trace = Trace::new(predictor.model(), &x);
     for (equations, (l, t, unit)) in shown.as_array().unwrap().iter().zip([(0, 0, 0), (0, 7, 31), (1, 20, 3)]) {
         let equation = |n: usize| numbers(equations[n].as_str().unwrap());
         let close = |got: f64, expected: f32, what: &str| {

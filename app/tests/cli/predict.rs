@@ -167,7 +167,7 @@ fn a_closed_pipe_is_not_an_error() {
     for line in lines {
         let mut child = dir.start(&line);
         drop(child.stdout.take());
-        let ran = Ran::of(&line, child.wait_with_output().unwrap());
+        let ran = Ran::new(&line, child.wait_with_output().unwrap());
         assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{line}");
     }
 }

@@ -144,7 +144,7 @@ fn lines_come_while_sound_arrives_and_ctrl_c_ends_the_command() {
         assert!(sent.unwrap().success());
         let rest: Vec<String> = out.map(Result::unwrap).collect();
         assert!(rest.len() == 1 && rest[0].starts_with("   0.98 s: "), "the last, incomplete frame: {rest:?}");
-        let ran = Ran::of(&line, child.wait_with_output().unwrap());
+        let ran = Ran::new(&line, child.wait_with_output().unwrap());
         assert_eq!((ran.code, ran.stderr.as_str()), (0, "\nstopped\n"));
         drop(stdin);
     }
@@ -163,7 +163,7 @@ fn a_closed_pipe_ends_the_command() {
         // Until the command has ended.
         let sound = tone(48_000, 0.5);
         while stdin.write_all(&sound).is_ok() {}
-        let ran = Ran::of(&line, child.wait_with_output().unwrap());
+        let ran = Ran::new(&line, child.wait_with_output().unwrap());
         assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{line}");
     }
 }

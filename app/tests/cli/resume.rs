@@ -28,7 +28,7 @@ pub fn stop(dir: &TestDir, line: &str, signal: &str, begun: &str) -> Ran {
         let output = child.wait_with_output().unwrap();
         assert!(!output.status.success(), "the work must take longer than {wait:?}");
         if dir.path(begun).exists() {
-            return Ran::of(line, output);
+            return Ran::new(line, output);
         }
     }
     panic!("{line}: nothing is begun within seconds");

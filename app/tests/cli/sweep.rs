@@ -31,11 +31,11 @@ fn collected(dir: &TestDir, dirs: &str) -> Vec<u8> {
 fn scheduled(dir: &TestDir, line: &str, variables: &[(&str, &str)]) -> Ran {
     let mut command = dir.command(line);
     command.envs(variables.iter().copied());
-    Ran::of(line, command.output().unwrap())
+    Ran::new(line, command.output().unwrap())
 }
 
 fn ended(child: Child, line: &str) -> Ran {
-    Ran::of(line, child.wait_with_output().unwrap())
+    Ran::new(line, child.wait_with_output().unwrap())
 }
 
 #[test]
@@ -179,7 +179,7 @@ fn asked_to_stop_it_saves_and_says_how_to_go_on() {
         assert!(!output.status.success(), "the work must take longer than {wait:?}");
         let checkpoint = |name: &String| name.ends_with(".checkpoint");
         if dir.list("sweep/unfinished").iter().any(checkpoint) {
-            let ran = Ran::of(line, output);
+            let ran = Ran::new(line, output);
             assert_eq!(ran.code, 75, "{}", ran.stderr);
             assert!(ran.stderr.contains("the same command continues"), "{}", ran.stderr);
             stopped = true;
@@ -253,14 +253,14 @@ fn scripts_quote_what_shells_would_take_apart() {
     std::fs::rename(dir.path("sweep"), dir.path(name)).unwrap();
     let emit = |line: &str| {
         let output = dir.command(line).arg(name).output().unwrap();
-        Ran::of(line, output).stdout
+        Ran::new(line, output).stdout
     };
     // The task of the array itself, with a `scontrol` that must not be called.
     dir.write("task.sh", emit("sweep emit slurm --shards 2"));
     for (id, done) in [("1", 2), ("2", 3)] {
         let mut task = Command::new("bash");
         task.arg(dir.path("task.sh")).env("XDG_CACHE_HOME", dir.path("../cache")).env("SLURM_ARRAY_TASK_ID", id);
-        let ran = Ran::of("task.sh", task.output().unwrap());
+        let ran = Ran::new("task.sh", task.output().unwrap());
         assert_eq!((ran.code, dir.list(&format!("{name}/results")).len()), (0, done), "{}", ran.stderr);
     }
     let slurm = emit("sweep emit slurm");
@@ -281,7 +281,7 @@ fn scripts_quote_what_shells_would_take_apart() {
     dir.write("all.sh", emit("sweep emit parallel --shards 2"));
     let mut all = Command::new("sh");
     all.arg(dir.path("all.sh")).env("XDG_CACHE_HOME", dir.path("../cache")).env("PATH", path);
-    let ran = Ran::of("all.sh", all.output().unwrap());
+    let ran = Ran::new("all.sh", all.output().unwrap());
     assert_eq!((ran.code, dir.list(&format!("{name}/results")).len()), (0, 3), "{}", ran.stderr);
 }
 

@@ -64,7 +64,7 @@ impl TestDir {
     }
 
     pub fn run(&self, line: &str) -> Ran {
-        Ran::of(line, self.command(line).output().unwrap())
+        Ran::new(line, self.command(line).output().unwrap())
     }
 
     /// Starts `line` (given the number of kills so far) and kills it, repeatedly, after a time that grows by the factor
@@ -81,7 +81,7 @@ impl TestDir {
             }
             let output = child.wait_with_output().unwrap();
             if ended {
-                let ran = Ran::of(&line(kills), output);
+                let ran = Ran::new(&line(kills), output);
                 assert_eq!(ran.code, 0, "{}", ran.stderr);
                 return kills;
             }
@@ -106,7 +106,7 @@ impl TestDir {
     /// Runs a command with `bytes` on stdin.
     pub fn run_with_stdin(&self, line: &str, bytes: impl Into<Vec<u8>>) -> Ran {
         let mut command = assert_cmd::Command::from_std(self.command(line));
-        Ran::of(line, command.write_stdin(bytes).output().unwrap())
+        Ran::new(line, command.write_stdin(bytes).output().unwrap())
     }
 
     /// Runs a command that must fail with exit code 1 and an empty stdout; returns its stderr.
@@ -147,7 +147,7 @@ pub struct Ran {
 
 impl Ran {
     /// Checks what holds for every command line: no panic, and no control characters without a terminal.
-    pub fn of(line: &str, output: Output) -> Self {
+    pub fn new(line: &str, output: Output) -> Self {
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         let code = output.status.code().unwrap_or_else(|| panic!("{line}: {}", output.status));
         let ran = Ran { code, stdout: text(output.stdout), stderr: text(output.stderr) };

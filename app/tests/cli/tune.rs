@@ -138,7 +138,7 @@ fn a_torn_line_is_repaired_and_two_processes_share_what_follows() {
     dir.write("s.journal", [whole.as_slice(), b"{\"op_code\":6,\"trial_id\":1,\"sta"].concat());
     let children: Vec<_> = (0..2).map(|_| dir.start(&format!("{line} 14"))).collect();
     for child in children {
-        let ran = Ran::of(&line, child.wait_with_output().unwrap());
+        let ran = Ran::new(&line, child.wait_with_output().unwrap());
         assert_eq!(ran.code, 0, "{}", ran.stderr);
     }
     assert!(dir.read("s.journal").starts_with(&whole));
@@ -347,7 +347,7 @@ fn two_of_ours_and_one_of_pythons_work_at_once() {
     let mut worker = optuna(&dir, python, "work s.journal 15").stdout(Stdio::null()).spawn().unwrap();
     let ours: Vec<_> = (0..2).map(|_| dir.start(&format!("{line} 60"))).collect();
     for child in ours {
-        let ran = Ran::of(&line, child.wait_with_output().unwrap());
+        let ran = Ran::new(&line, child.wait_with_output().unwrap());
         assert_eq!(ran.code, 0, "{}", ran.stderr);
     }
     assert!(worker.wait().unwrap().success());

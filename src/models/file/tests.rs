@@ -53,7 +53,7 @@ struct Parts {
 }
 
 impl Parts {
-    fn of(file: &ModelFile) -> Self {
+    fn new(file: &ModelFile) -> Self {
         let bytes = file.to_bytes();
         let mut tensors = BTreeMap::new();
         for (name, view) in SafeTensors::deserialize(&bytes).unwrap().tensors() {
@@ -107,7 +107,7 @@ fn what_is_written_is_read_to_the_bit_and_writes_the_same_bytes() {
 
 #[test]
 fn the_names_and_shapes_are_those_of_the_published_state_dict() {
-    let tensors = Parts::of(&ModelFile::new(model("reslstm-sa-h64", 46, 8), None).unwrap()).tensors;
+    let tensors = Parts::new(&ModelFile::new(model("reslstm-sa-h64", 46, 8), None).unwrap()).tensors;
     let listed: Vec<String> = tensors.iter().map(|(name, (_, shape, _))| format!("{name} {shape:?}")).collect();
     let expected = [
         "attention_vector [64, 1]",
@@ -131,7 +131,7 @@ fn the_names_and_shapes_are_those_of_the_published_state_dict() {
         "lstm2.weight_ih_l0 [256, 46]",
     ];
     assert_eq!(listed, expected);
-    let top = Parts::of(&small()).tensors;
+    let top = Parts::new(&small()).tensors;
     assert!(top.contains_key("lstm.weight_ih_l0") && !top.contains_key("lstm1.weight_ih_l0"));
 }
 
@@ -148,7 +148,7 @@ fn keys_of_the_metadata_are_sorted_at_every_depth() {
 #[test]
 fn a_state_dict_from_pytorch_loads() {
     let original = ModelFile::new(model("reslstm-sa-h2", 3, 8), None).unwrap();
-    let mut parts = Parts::of(&original);
+    let mut parts = Parts::new(&original);
     for (dtype, _, data) in parts.tensors.values_mut() {
         *data = data.as_chunks().0.iter().flat_map(|&b| f64::from(f32::from_le_bytes(b)).to_le_bytes()).collect();
         *dtype = Dtype::F64;
@@ -163,7 +163,7 @@ fn a_state_dict_from_pytorch_loads() {
 
 #[test]
 fn a_later_field_is_skipped_and_a_later_format_refused() {
-    let mut parts = Parts::of(&small());
+    let mut parts = Parts::new(&small());
     let json = parts.metadata.clone().unwrap();
     parts.metadata = Some(json.replacen('{', "{\"mood\":1.5,", 1));
     assert_eq!(ModelFile::from_bytes(&parts.bytes()).unwrap(), small());
@@ -227,7 +227,7 @@ fn metadata_that_contradicts_the_tensors_is_refused() {
 
 #[test]
 fn a_tensor_too_many_too_few_or_of_another_shape_or_type_is_named() {
-    let good = Parts::of(&small());
+    let good = Parts::new(&small());
     let with = |change: &dyn Fn(&mut Parts)| {
         let mut parts = good.clone();
         change(&mut parts);
@@ -266,14 +266,14 @@ fn weights_that_are_no_numbers_are_named_with_their_place() {
         "{error}"
     );
 
-    let mut parts = Parts::of(&small());
+    let mut parts = Parts::new(&small());
     parts.tensors.get_mut("bn.running_var").unwrap().2[4..8].copy_from_slice(&(-0.5f32).to_le_bytes());
     let message = parts.refusal();
     let start = "tensor bn.running_var: expected variances that are finite and not negative, got -0.5 in place 1 (";
     assert!(message.starts_with(start), "{message}");
 
     // Finite in 64 bits, not in 32.
-    let mut parts = Parts::of(&small());
+    let mut parts = Parts::new(&small());
     let large = [1.0, 1e39f64].iter().flat_map(|value| value.to_le_bytes()).collect();
     parts.tensors.insert("fc.bias".into(), (Dtype::F64, vec![2], large));
     assert!(parts.refusal().contains("got inf in place 1"));
@@ -301,7 +301,7 @@ fn sizes_that_do_not_fit_together_cost_no_memory() {
         ("fc.weight", [usize::MAX / 8, 0], "expected shape ["),
         ("fc.weight", [1, 2], "expected a model of at least 1 input and 2 classes, got 13 and 1"),
     ] {
-        let mut parts = Parts::of(&small());
+        let mut parts = Parts::new(&small());
         parts.zeros(name, &shape);
         let message = parts.refusal();
         assert!(message.contains(expected), "{message}");

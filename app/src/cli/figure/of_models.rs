@@ -57,7 +57,7 @@ pub fn draw_signal_flow(predictor: &mut Predictor, features: &Matrix<f32>, name:
         return Err(Error::new(Kind::Features, problem).advice("cut out the part to show"));
     }
     let x = predictor.normalised(features)?.clone();
-    let trace = Trace::of(predictor.model(), &x);
+    let trace = Trace::new(predictor.model(), &x);
     let arch = predictor.model().architecture();
     let label = &predictor.labels()[prediction.label];
     let per_cent = 100.0 * prediction.probabilities[prediction.label];
@@ -190,7 +190,7 @@ pub fn draw_embeddings(file: &ModelFile, metadata: &Metadata, data: &Licensed) -
     };
     let title = format!("{}: {} clips {whose}", file.model().architecture(), clips.len());
     let normaliser = Normaliser::new(metadata.mean.clone(), metadata.std.clone())?;
-    let shown = Embeddings::of(file.model(), &normaliser, &clips)?;
+    let shown = Embeddings::new(file.model(), &normaliser, &clips)?;
     Ok(Figure {
         svg: embeddings::svg(&title, &shown, &metadata.labels),
         csv: embeddings::csv(&shown, &metadata.labels),

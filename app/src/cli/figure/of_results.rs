@@ -42,7 +42,7 @@ impl Confusion {
 
 /// Draws all runs and folds together.
 pub fn draw_confusion(results: &Results) -> Figure {
-    let ModelSummary { confusion, labels, .. } = ModelSummary::of(&results.runs);
+    let ModelSummary { confusion, labels, .. } = ModelSummary::new(&results.runs);
     Figure { svg: confusion::svg(&title(results), &confusion, &labels), csv: confusion::csv(&confusion, &labels) }
 }
 
@@ -215,7 +215,7 @@ impl Parameters {
         for path in &self.results {
             match path.is_file() {
                 true => models.extend(read_json::<Summary>(path)?.models),
-                false => models.push(ModelSummary::of(&read(path)?.runs)),
+                false => models.push(ModelSummary::new(&read(path)?.runs)),
             }
         }
         self.output.write(&draw_parameters(&models))?;

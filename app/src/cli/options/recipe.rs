@@ -44,10 +44,10 @@ impl Recipe {
             let problem = format!("recipe: expected {}, or a TOML file, got '{name}'", either(names));
             return Err(Error::new(Kind::Settings, problem).advice("reslstm recipes lists them"));
         }
-        Self::of(name, Written::read(Path::new(name))?)
+        Self::new(name, Written::read(Path::new(name))?)
     }
 
-    fn of(name: &str, mut written: Written) -> Result<Self> {
+    fn new(name: &str, mut written: Written) -> Result<Self> {
         let description = match written.table.remove("description") {
             None => String::new(),
             Some(Value::String(text)) => text,
@@ -76,7 +76,7 @@ pub fn text_of(name: &str) -> &'static str {
 /// If there is none of this name.
 pub fn built_in(name: &str) -> Recipe {
     let written = Written::parse(text_of(name), &format!("recipe {name}")).expect("our own recipes are TOML");
-    Recipe::of(name, written).expect("our own recipes are checked by a test")
+    Recipe::new(name, written).expect("our own recipes are checked by a test")
 }
 
 /// Every setting of a training, those that have their default too.
@@ -152,7 +152,7 @@ mod tests {
     fn all_values_are_the_settings_again() {
         let settings = {
             let written = Written::parse("augment = { noise = 0.5 }\nseed = 3\nweights = 'last'", "").unwrap();
-            Recipe::of("", written).unwrap().layers.settings().unwrap()
+            Recipe::new("", written).unwrap().layers.settings().unwrap()
         };
         assert_eq!(all_values(&settings).settings().unwrap(), settings);
         assert_eq!(SETTINGS.iter().filter(|row| all_values(&settings).get(row.name).is_some()).count(), SETTINGS.len());

@@ -36,7 +36,7 @@ pub fn draw_results(out: &Path) -> Result<()> {
         write(&path("seeds"), &draw_seeds(results))?;
         write(&path("learning-curves"), &draw_learning_curves(&results.runs[0], None))?;
     }
-    let models: Vec<ModelSummary> = all.iter().map(|results| ModelSummary::of(&results.runs)).collect();
+    let models: Vec<ModelSummary> = all.iter().map(|results| ModelSummary::new(&results.runs)).collect();
     write(&folder.join("parameters.svg"), &draw_parameters(&models))
 }
 

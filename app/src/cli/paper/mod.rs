@@ -95,7 +95,7 @@ impl Paper {
         if let Some(data) = &self.data {
             self.train(data)?;
         }
-        let tables = Tables::of(&self.output)?;
+        let tables = Tables::new(&self.output)?;
         tables.write(&self.output)?;
         figures::draw_results(&self.output)?;
         eprintln!("figures are in {}", self.output.join("figures").display());
@@ -167,7 +167,7 @@ impl Paper {
             bar.suspend(|| eprintln!("{arch} {protocol} run {run}: UAR {uar:.4}"));
             let _one_at_a_time = writing.lock().expect("no writer panics");
             // The work goes on where a table cannot be written; whether the last one can is seen at the end.
-            if let Err(error) = Tables::of(&self.output).and_then(|tables| tables.write(&self.output)) {
+            if let Err(error) = Tables::new(&self.output).and_then(|tables| tables.write(&self.output)) {
                 bar.suspend(|| eprintln!("warning: the tables are not up to date: {error}"));
             }
         };

@@ -17,14 +17,14 @@ pub struct Tables {
 
 impl Tables {
     /// Makes the tables from every cross-validation in the folder that has a finished run.
-    pub fn of(folder: &Path) -> Result<Self> {
+    pub fn new(folder: &Path) -> Result<Self> {
         let results = Results::read_all(folder)?;
         if results.is_empty() {
             let problem = "expected folders of cross-validations with a finished run, found none";
             return Err(Error::new(Kind::Data, problem).at(folder.display()).advice("paper DATA -o DIR makes them"));
         }
-        let table1 = Table1::of(&results).map_err(|error| error.at(folder.display()))?;
-        Ok(Tables { table2: Table2::of(&table1), table1 })
+        let table1 = Table1::new(&results).map_err(|error| error.at(folder.display()))?;
+        Ok(Tables { table2: Table2::new(&table1), table1 })
     }
 
     /// Checks that they can be written to a folder later.

@@ -53,9 +53,9 @@ struct Kubernetes {
 impl Emit {
     pub fn run(self) -> Outcome {
         print_line(match self.scheduler {
-            Scheduler::Slurm(script) => slurm(&Facts::of(&script)?),
-            Scheduler::K8s(Kubernetes { script, image, claim }) => kubernetes(&Facts::of(&script)?, &image, &claim)?,
-            Scheduler::Parallel(script) => parallel(&Facts::of(&script)?),
+            Scheduler::Slurm(script) => slurm(&Facts::new(&script)?),
+            Scheduler::K8s(Kubernetes { script, image, claim }) => kubernetes(&Facts::new(&script)?, &image, &claim)?,
+            Scheduler::Parallel(script) => parallel(&Facts::new(&script)?),
         })?;
         Ok(Done::Everything)
     }
@@ -73,7 +73,7 @@ struct Facts {
 }
 
 impl Facts {
-    fn of(script: &Script) -> Result<Self> {
+    fn new(script: &Script) -> Result<Self> {
         let folder = Folder::<Identity>::open(&script.dir)?;
         let jobs: &[Training] = &folder.plan().jobs;
         let program = std::env::current_exe().map_err(|error| Error::io("the program's own path", error))?;
