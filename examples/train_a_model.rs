@@ -57,7 +57,7 @@ fn main() -> reslstm::error::Result<()> {
     let mut predictor = Predictor::from_bytes(&model.to_bytes())?; // what a file would hold
     for (name, recording) in [("low and steady", tone(150.0, 150.0)), ("high and rising", tone(250.0, 420.0))] {
         let prediction = predictor.predict_recording(&recording)?;
-        println!("{name}: {}", predictor.labels()[prediction.label]);
+        println!("{name}: {}", prediction.label_name());
     }
     Ok(())
 }

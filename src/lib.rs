@@ -42,10 +42,11 @@
 //!
 //! | feature | brings | crates |
 //! |---|---|---|
-//! | `std` | reading WAV files | hound |
+//! | `std` | [`Recording::read_wav`](audio::Recording::read_wav), from any `std::io::Read` | |
+//! | `fft-simd` | the Fourier transform on vector instructions; features without it differ in their last bits | |
 //! | `train` | [`train`], [`optim`] | |
 //! | `audit` | [`audit`] | |
-//! | `threads` | the audit on all cores | rayon |
+//! | `threads` | `audit::in_parallel`, on all cores | rayon |
 //!
 //! All are on by default.
 //!
