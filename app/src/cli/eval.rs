@@ -1,6 +1,6 @@
 //! `eval MODEL DATA`
 
-use super::options::all_cores;
+use super::options::{CacheOption, all_cores};
 use super::source::{Found, Licensed};
 use super::{Done, Outcome, clip, interrupt, print_line, progress, table};
 use crate::experiment::results::Scores;
@@ -37,9 +37,8 @@ pub struct Eval {
     /// features are estimated from the sound so far.
     #[arg(long)]
     live: bool,
-    /// Folder of the feature cache [default: reslstm in the user's cache folder]
-    #[arg(long, value_name = "DIR")]
-    cache: Option<PathBuf>,
+    #[command(flatten)]
+    cache: CacheOption,
 }
 
 impl Eval {
@@ -47,7 +46,8 @@ impl Eval {
         let file = clip::read_model(&self.model)?;
         let metadata = require_metadata(&file).map_err(|error| error.at(self.model.display()))?;
         let settings = CheckedSettings::of_model(metadata).map_err(|error| error.at(self.model.display()))?;
-        let data = Found::open(&self.data)?.load(metadata.features.clone(), self.cache.as_deref(), all_cores())?;
+        let data =
+            Found::open(&self.data)?.load(metadata.features.clone(), self.cache.cache.as_deref(), all_cores())?;
         check_fit(metadata, &data).map_err(|error| error.at(self.data.display()))?;
         let clips = self.clips_to_score(metadata, &data);
 

@@ -25,8 +25,13 @@ pub fn stop_flag_saying(message: &'static str) -> &'static AtomicBool {
 
 /// Adds to an interruption that `--resume` continues.
 pub fn resumable(error: Error) -> Error {
-    match error.kind() {
-        Kind::Interrupted => error.advice("the same command with --resume continues"),
+    resumable_by("the same command with --resume continues")(error)
+}
+
+/// Adds to an interruption how to continue.
+pub fn resumable_by(how: &str) -> impl Fn(Error) -> Error {
+    move |error| match error.kind() {
+        Kind::Interrupted => error.advice(how),
         _ => error,
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Text for people goes to stderr, data to stdout. Exit codes: 0 done; 1 something went wrong; 2 the call is wrong: its options, or
 //! the settings in a file that it names (`--config`, a recipe, a grid, candidates, a search space); 75 stopped on request with
-//! everything saved. Files that are in the way, bad data, and other settings than earlier work was begun with are 1.
+//! everything saved. Files that are in the way, bad data, and other settings than earlier work was started with are 1.
 
 mod audit;
 mod bench;

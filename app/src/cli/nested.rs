@@ -47,7 +47,7 @@ pub struct NestedCommand {
     /// Named settings: paper, voices, anywhere, or a TOML file [default: paper]
     ///
     /// The candidates change them. `reslstm recipes` shows them; a file has the same form. With --resume the default is what a
-    /// candidate was begun with.
+    /// candidate was started with.
     #[arg(long, value_name = "NAME|FILE.toml")]
     recipe: Option<String>,
     /// Standard folds: all, or some as 0,3
@@ -109,7 +109,7 @@ impl NestedCommand {
         Ok(Nested { candidates, folds: folds.clone(), inner: self.inner, inner_runs: self.inner_runs })
     }
 
-    /// The candidates of the file, by name: the recipe, or what a candidate was begun with, under `all`, under its own.
+    /// The candidates of the file, by name: the recipe, or what a candidate was started with, under `all`, under its own.
     fn read_candidates(&self, folds: &[usize]) -> anyhow::Result<Vec<Candidate>> {
         let path = self.candidates.display();
         let mut file = Written::read(&self.candidates).map_err(WrongCall)?;
@@ -148,7 +148,8 @@ impl NestedCommand {
             read.push(Candidate::new(&name, settings).map_err(|error| WrongCall(error.at(&path)))?);
         }
         if let Some(new) = new.filter(|_| other_recipe) {
-            let problem = format!("candidate {new} is new, and the others were begun with another recipe than {PAPER}");
+            let problem =
+                format!("candidate {new} is new, and the others were started with another recipe than {PAPER}");
             return Err(wrong_call(problem, "name their recipe with --recipe").into());
         }
         Ok(read)

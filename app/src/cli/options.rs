@@ -35,16 +35,16 @@ pub fn wrong_call(problem: impl Into<String>, advice: &str) -> WrongCall {
     WrongCall(Error::new(Kind::Settings, problem).advice(advice))
 }
 
-/// Trainings at a time.
+/// How many threads work.
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub struct ThreadOption {
-    /// Trainings at a time [default: all cores]
+    /// Number of threads, one model each [default: all cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
 }
 
 impl ThreadOption {
-    /// Trainings at a time.
+    /// The number of threads.
     pub fn count(self) -> usize {
         self.threads.map_or_else(all_cores, usize::from)
     }
@@ -152,7 +152,7 @@ impl<const COMMAND: usize> Args for TrainingOptions<COMMAND> {
                     .help("Named settings: paper, voices, anywhere, or a TOML file")
                     .long_help(
                         "Named settings, which --config and flags change: paper, voices, anywhere (reslstm recipes shows them), or a \
-                         TOML file of the same form. With --resume the default is what the work was begun with; under the published \
+                         TOML file of the same form. With --resume the default is what the work was started with; under the published \
                          protocol, and for data without recordings, it is paper.",
                     )
                     .default_value(recipe)
@@ -203,7 +203,7 @@ impl<const COMMAND: usize> FromArgMatches for TrainingOptions<COMMAND> {
     }
 }
 
-/// What earlier work was begun with.
+/// What earlier work was started with.
 #[derive(Debug)]
 pub struct Begun {
     /// What holds it: a folder, a model, a study.
@@ -288,7 +288,7 @@ impl Request {
         Ok(())
     }
 
-    /// What to train, checked. Without `--recipe` it is based on what the work was begun with; where it is new, on the recipe that
+    /// What to train, checked. Without `--recipe` it is based on what the work was started with; where it is new, on the recipe that
     /// the command has as its default, which is said on stderr where there is a choice.
     ///
     /// # Errors
@@ -306,7 +306,7 @@ impl Request {
         match (&self.recipe, begun) {
             (Some(name), _) => layers = Recipe::read(name)?.layers,
             (None, Some(begun)) => {
-                eprintln!("settings: those that {} was begun with", begun.place);
+                eprintln!("settings: those that {} was started with", begun.place);
                 layers.set_all(begun.settings, &|_| begun.place.clone())?;
                 earlier = begun.plan;
             }

@@ -1,6 +1,6 @@
 //! `robustness CV_DIR DATA`
 
-use super::options::all_cores;
+use super::options::{CacheOption, ThreadOption};
 use super::source::{Found, Licensed};
 use super::{Done, Outcome, interrupt, print_line, progress};
 use crate::experiment::Results;
@@ -39,12 +39,10 @@ pub struct RobustnessCommand {
     /// Print all numbers as JSON
     #[arg(long)]
     json: bool,
-    /// Number of models that predict at the same time [all cores]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    threads: Option<u16>,
-    /// Folder of the feature cache [reslstm in the user's cache folder, or none where that cannot be written]
-    #[arg(long, value_name = "DIR")]
-    cache: Option<PathBuf>,
+    #[command(flatten)]
+    threads: ThreadOption,
+    #[command(flatten)]
+    cache: CacheOption,
 }
 
 impl RobustnessCommand {
@@ -54,7 +52,7 @@ impl RobustnessCommand {
         }
         interrupt::stop_flag_saying("\nstopping; nothing is written");
         let models = models(&self.folder)?;
-        let threads = self.threads.map_or_else(all_cores, usize::from);
+        let threads = self.threads.count();
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
         let pool = pool.map_err(|error| Error::new(Kind::Io, error.to_string()).at("threads"))?;
         let groups = self.groups(models, threads)?;
@@ -73,7 +71,7 @@ impl RobustnessCommand {
         for (path, file) in models {
             let features = file.metadata().map(|metadata| metadata.features.clone()).unwrap_or_default();
             if !groups.iter().any(|(known, ..)| *known == features) {
-                let data = corpus.clone().load(features.clone(), self.cache.as_deref(), threads)?;
+                let data = corpus.clone().load(features.clone(), self.cache.cache.as_deref(), threads)?;
                 groups.push((features.clone(), data, Vec::new()));
             }
             let (_, data, models) = groups.iter_mut().find(|(known, ..)| *known == features).expect("just made");

@@ -80,18 +80,16 @@ impl Tune {
         if let Some(caution) = caution(plan.settings.protocol) {
             eprintln!("warning: {caution}");
         }
-        let resumable = |error: Error| match error.kind() {
-            Kind::Interrupted => error.advice(format!("continue with: {}", repeat(self.trials))),
-            _ => error,
-        };
-        let data = corpus.load_for(&plan.settings, request.work.cache(), threads).map_err(resumable)?;
+        let continuing = format!("continue with: {}", repeat(self.trials));
+        let resumable = interrupt::resumable_by(&continuing);
+        let data = corpus.load_for(&plan.settings, request.work.cache(), threads).map_err(&resumable)?;
 
         let identity = json!(StudyIdentity::new(data.fingerprint(), &plan.folds, &plan.settings, &space));
         let accept = |earlier: &Value| match first_difference("", earlier, &identity) {
             None => Ok(()),
             Some(difference) => {
-                let problem = format!("this study was begun with other settings or data: {difference}");
-                let advice = "repeat the settings it was begun with, or begin another study";
+                let problem = format!("this study was started with other settings or data: {difference}");
+                let advice = "use the settings it was started with, or start another study";
                 Err(Error::new(Kind::Settings, problem).advice(advice))
             }
         };

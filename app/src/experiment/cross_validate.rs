@@ -102,7 +102,7 @@ pub fn cross_validate(
     Ok(Summary { models: folders.iter().map(Folder::summarise).collect::<Result<_>>()? })
 }
 
-/// Refuses, before the data are read, a folder that `plan` cannot be run in: one in use without `resume`, one begun with other
+/// Refuses, before the data are read, a folder that `plan` cannot be run in: one in use without `resume`, one started with other
 /// settings, one that cannot be written to. Makes the folder if there is none.
 ///
 /// # Errors
@@ -120,7 +120,7 @@ pub fn check_folder(out: &Path, plan: &Plan, resume: bool) -> Result<()> {
     refuse_difference(out, |begun| first_difference("", &begun["plan"], &json!(plan)))
 }
 
-/// The plan that a folder was begun with, if it was.
+/// The plan that a folder was started with, if it was.
 ///
 /// # Errors
 /// [`Kind::Data`] if its `plan.json` cannot be understood; [`Kind::Io`] if it cannot be read.
@@ -149,14 +149,14 @@ fn is_in_use(folder: &Path) -> bool {
     entries.flatten().any(|entry| !files::is_half_written(&entry.path()))
 }
 
-/// Refuses to continue a folder that was begun differently; a folder that was not begun is accepted.
+/// Refuses to continue a folder that was started differently; a folder that was not begun is accepted.
 fn refuse_difference(out: &Path, difference: impl Fn(&Value) -> Option<String>) -> Result<()> {
     let path = plan_path(out);
     let Some(difference) = path.exists().then(|| read_json(&path)).transpose()?.as_ref().and_then(difference) else {
         return Ok(());
     };
-    let problem = format!("this folder was begun with other settings or data: {difference}");
-    let advice = "repeat the settings it was begun with, or choose another folder";
+    let problem = format!("this folder was started with other settings or data: {difference}");
+    let advice = "use the settings it was started with, or choose another folder";
     Err(Error::new(Kind::Settings, problem).at(out.display()).advice(advice))
 }
 

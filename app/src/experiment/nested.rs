@@ -136,7 +136,7 @@ fn choosing_folder(root: &Path, fold: usize, candidate: &str) -> PathBuf {
     root.join(format!("choosing/fold{fold}")).join(candidate)
 }
 
-/// The settings that a candidate of this name was begun with, for any of the folds.
+/// The settings that a candidate of this name was started with, for any of the folds.
 ///
 /// # Errors
 /// Those of [`begun_plan`].

@@ -31,7 +31,7 @@ pub fn stop(dir: &TestDir, line: &str, signal: &str, begun: &str) -> Ran {
             return Ran::new(line, output);
         }
     }
-    panic!("{line}: nothing is begun within seconds");
+    panic!("{line}: nothing is started within seconds");
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn what_was_begun_is_not_gone_on_with_otherwise() {
     dir.does(&format!("{line} --resume --threads 1"));
     // Without a recipe the settings, runs and folds of the folder hold.
     let ran = dir.run("cv ../speech -o out --resume");
-    assert!(ran.code == 0 && ran.stderr.starts_with("settings: those that out was begun with"), "{}", ran.stderr);
+    assert!(ran.code == 0 && ran.stderr.starts_with("settings: those that out was started with"), "{}", ran.stderr);
     dir.refuses_saying("cv ../speech -o out --resume --seed 3", &["settings.seed was 0, now 3"]);
     assert!(dir.read("out/summary.json") == before);
     dir.write("mine/notes.txt", "mine");

@@ -186,7 +186,7 @@ fn asked_to_stop_it_saves_and_says_how_to_go_on() {
             break;
         }
     }
-    assert!(stopped, "nothing is begun within seconds");
+    assert!(stopped, "nothing is started within seconds");
     let status = dir.does("sweep status sweep");
     assert!(status.contains("1 jobs: 0 done, 0 running, 1 begun"), "{status}");
     // It goes on: the first epochs are those that the checkpoint has.
@@ -307,7 +307,7 @@ fn a_task_of_slurm_that_is_out_of_time_requeues_itself() {
         }
         assert!(!output.status.success(), "the work must take longer than {wait:?}");
     }
-    panic!("nothing is begun within seconds");
+    panic!("nothing is started within seconds");
 }
 
 /// A `PATH` on which a shell script of this name comes first.

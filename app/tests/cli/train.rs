@@ -114,7 +114,7 @@ fn without_a_recipe_it_trains_by_anywhere_and_says_so_first() {
     assert!(dir.read("named.safetensors") == dir.read("m.safetensors"));
     let ran = dir.run("train ../speech -o m.safetensors --resume");
     assert!(
-        ran.code == 0 && ran.stderr.contains("settings: those that m.safetensors was begun with"),
+        ran.code == 0 && ran.stderr.contains("settings: those that m.safetensors was started with"),
         "{}",
         ran.stderr
     );

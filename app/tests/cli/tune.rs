@@ -230,7 +230,7 @@ fn a_study_is_of_its_data_and_settings() {
         ("../speech", "--space code", "space.batch_size.attributes.choices was [8,16,32,64], now [4,8,16,32,64]"),
         ("other", "", "data was "),
     ] {
-        let begun = "this study was begun with other settings or data: ";
+        let begun = "this study was started with other settings or data: ";
         dir.refuses_saying(&line(data, flags), &["s.journal: ", begun, difference]);
     }
     let epochs = line("../speech", "").replace("--epochs 2", "--epochs 3").replace("k=3", "k=2");
@@ -240,7 +240,7 @@ fn a_study_is_of_its_data_and_settings() {
     dir.does(&line("../speech", "--seed 3 --study-name other"));
     // Resumed without a recipe, its own settings hold.
     let ran = dir.run("tune ../speech --study s.journal --study-name other --trials 1 --threads 1 --resume");
-    assert!(ran.code == 0 && ran.stderr.contains("settings: those that s.journal was begun with"), "{}", ran.stderr);
+    assert!(ran.code == 0 && ran.stderr.contains("settings: those that s.journal was started with"), "{}", ran.stderr);
     dir.refuses_saying(&line("../speech", ""), &["expected one study in the journal, found 2: s, other"]);
     dir.does(&line("../speech", "--study-name s"));
     // One parameter alone can be searched; the others have their values.

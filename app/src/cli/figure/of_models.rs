@@ -1,7 +1,7 @@
 //! Figures of a model or a clip: `figure signal-flow`, `figure augmentation`, `figure pca`.
 
 use super::super::eval::{SpeakerOverlap, check_fit, require_metadata};
-use super::super::options::{self, all_cores};
+use super::super::options::{self, CacheOption, all_cores};
 use super::super::predict::{model_file, read_input};
 use super::super::source::{Found, Licensed};
 use super::super::{Done, Outcome, clip};
@@ -156,9 +156,8 @@ pub struct Pca {
     /// The model [the bundled weights]
     #[arg(short, long, value_name = "MODEL.safetensors")]
     model: Option<PathBuf>,
-    /// Folder of the feature cache [reslstm in the user's cache folder, or none where that cannot be written]
-    #[arg(long, value_name = "DIR")]
-    cache: Option<PathBuf>,
+    #[command(flatten)]
+    cache: CacheOption,
     #[command(flatten)]
     output: Output,
 }
@@ -169,7 +168,8 @@ impl Pca {
         let file = model_file(self.model.as_deref())?;
         let name = self.model.as_ref().map_or("the bundled weights".into(), |path| path.display().to_string());
         let metadata = require_metadata(&file).map_err(|error| error.at(name))?;
-        let data = Found::open(&self.data)?.load(metadata.features.clone(), self.cache.as_deref(), all_cores())?;
+        let data =
+            Found::open(&self.data)?.load(metadata.features.clone(), self.cache.cache.as_deref(), all_cores())?;
         check_fit(metadata, &data).map_err(|error| error.at(self.data.display()))?;
         let drawing = draw_embeddings(&file, metadata, &data).map_err(|error| error.at(self.data.display()))?;
         self.output.write(&drawing)?;

@@ -120,7 +120,7 @@ impl Paper {
                 let row = name(&there.plan.settings);
                 let problem = format!("{row} would not be of one table with these settings: {difference}");
                 let error = Error::new(Kind::Settings, problem).at(self.output.display());
-                return Err(error.advice("repeat what the folder was begun with, or choose another one").into());
+                return Err(error.advice("use what the folder was started with, or choose another one").into());
             }
         }
         write_clips(&self.output, data.dataset())?;

@@ -6,7 +6,7 @@ mod run;
 
 use super::options::{CacheOption, PAPER, Recipe, WrongCall};
 use super::source::Found;
-use super::{Done, Outcome, cv, print_line};
+use super::{Done, Outcome, cv, interrupt, print_line};
 use crate::experiment::job::{self, Trained};
 use crate::files::{self, Existing};
 use crate::sweep::{Copies, Folder, State};
@@ -17,6 +17,9 @@ use reslstm::error::{Error, Kind};
 use reslstm::train::Identity;
 use serde_json::json;
 use std::path::PathBuf;
+
+/// How to continue a sweep after an interruption.
+const SAME_COMMAND: &str = "the same command continues";
 
 /// Train every combination of a grid of settings, on any number of processes and machines.
 #[derive(Debug, Args)]
@@ -94,7 +97,9 @@ impl Plan {
         let splits = corpus.splits(&grid.folds)?;
         Folder::<Identity>::check(&self.output)?;
         let threads = super::options::all_cores();
-        let data = corpus.load_for(&grid.rows[0], self.cache.cache.as_deref(), threads).map_err(resumable)?;
+        let data = corpus
+            .load_for(&grid.rows[0], self.cache.cache.as_deref(), threads)
+            .map_err(interrupt::resumable_by(SAME_COMMAND))?;
         let place = emit::absolute(&self.data)?;
         let plan = job::plan(&grid.rows, grid.runs, &splits, &place, data.fingerprint());
         let plan = plan.with_context(|| self.grid.display().to_string())?;
@@ -212,13 +217,5 @@ impl Collect {
         }
         cv::print(&summary, self.json)?;
         Ok(Done::Everything)
-    }
-}
-
-/// Adds to an interruption how to continue.
-fn resumable(error: Error) -> Error {
-    match error.kind() {
-        Kind::Interrupted => error.advice("the same command continues"),
-        _ => error,
     }
 }

@@ -3,7 +3,7 @@
 use super::super::options::{CacheOption, ThreadOption};
 use super::super::source::{Found, Licensed};
 use super::super::{Done, Outcome, interrupt, print_line, progress};
-use super::resumable;
+use super::SAME_COMMAND;
 use crate::experiment::job::{Trained, Training};
 use crate::sweep::{self, Event, Execution, Folder, Shard};
 use clap::Args;
@@ -56,7 +56,11 @@ impl Run {
         self.say(
             json!({ "event": "shard", "plan": plan, "shard": shard.to_string(), "jobs": jobs.len(), "done": done }),
         );
-        let failed = if left == 0 { 0 } else { self.work(&folder, shard, &jobs, threads).map_err(resumable)? };
+        let failed = if left == 0 {
+            0
+        } else {
+            self.work(&folder, shard, &jobs, threads).map_err(interrupt::resumable_by(SAME_COMMAND))?
+        };
         let done = jobs.len() - failed;
         self.say(json!({ "event": "end", "done": done, "failed": failed }));
         eprintln!("{}: shard {shard}: {done} of {} jobs are done", self.dir.display(), jobs.len());
