@@ -1,5 +1,6 @@
 //! `audit`
 
+use super::options::WrongCall;
 use super::predict::model_file;
 use super::{Done, Outcome, clip, print_line, progress};
 use crate::files::{self, Existing};
@@ -198,7 +199,7 @@ impl Audit {
         let predicted = predictor.predict_features(&features).map_err(|error| error.at(path.display()))?.label;
         let label = match &self.label {
             None => predicted,
-            Some(name) => clip::class(predictor.labels(), name)?,
+            Some(name) => clip::class(predictor.labels(), name).map_err(WrongCall)?,
         };
         let (inputs, classes) = (predictor.model().inputs(), predictor.model().classes());
         let model = match self.arch[..] {
@@ -206,7 +207,7 @@ impl Audit {
             [arch] => Model::init(arch, inputs, classes, &mut RandomStream::new(self.seed, "init", 0)),
             [_, another, ..] => {
                 let problem = format!("arch: expected one model for a clip, got {another} too");
-                return Err(Error::new(Kind::Settings, problem).into());
+                return Err(WrongCall(Error::new(Kind::Settings, problem)).into());
             }
         };
         let seconds =

@@ -1,5 +1,6 @@
 //! `explain AUDIO -o PAGE.html`
 
+use super::options::WrongCall;
 use super::predict::model_file;
 use super::{Done, Outcome, clip};
 use crate::files::{self, Existing};
@@ -49,21 +50,21 @@ impl Explain {
     pub fn run(self) -> Outcome {
         files::check_writable(&self.output, Existing::Replace)?;
         let mut predictor = Predictor::new(model_file(self.model.as_deref())?)?;
-        let page = self.page(&mut predictor).map_err(|error| error.at(self.audio.display()))?;
+        let label = self.label.as_ref().map(|name| clip::class(predictor.labels(), name));
+        let label = label.transpose().map_err(WrongCall)?;
+        let page = self.page(&mut predictor, label).map_err(|error| error.at(self.audio.display()))?;
         files::write_atomically(&self.output, page.as_bytes())?;
         eprintln!("{}: {:.1} MB, for a browser", self.output.display(), page.len() as f64 / 1e6);
         Ok(Done::Everything)
     }
 
-    fn page(&self, predictor: &mut Predictor) -> Result<String> {
+    /// The page, with the gradients of class `label`, or of the predicted one.
+    fn page(&self, predictor: &mut Predictor, label: Option<usize>) -> Result<String> {
         let recording = clip::recording(predictor, &self.audio)?;
         check_length(&recording)?;
         let features = predictor.features(&recording.samples)?;
         let prediction = predictor.predict_features(&features)?;
-        let label = match &self.label {
-            None => prediction.label,
-            Some(name) => clip::class(predictor.labels(), name)?,
-        };
+        let label = label.unwrap_or(prediction.label);
         let x = predictor.normalised(&features)?.clone();
         let trace = Trace::new(predictor.model(), &x);
         let flow = gradient_flow(&clip::in_f64(predictor.model()), &cast(&x), label, Connection::Residual);

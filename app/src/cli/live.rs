@@ -1,5 +1,6 @@
 //! `predict --live`: raw samples on stdin, one line per complete frame.
 
+use super::options::WrongCall;
 use super::rows::{Format, Place};
 use super::{Done, Outcome, interrupt};
 use crate::corpus::resample::Resampler;
@@ -22,7 +23,9 @@ const HEADERS: [(&[u8], &str); 4] =
 pub fn run(file: &ModelFile, format: Format, rate: Option<u32>, step: Option<f64>) -> Outcome {
     let mut live = LivePredictor::new(file)?;
     let mut resampler = match rate {
-        Some(rate) if rate != live.sample_rate() => Some(Resampler::new(check_rate(rate)?, live.sample_rate())?),
+        Some(rate) if rate != live.sample_rate() => {
+            Some(Resampler::new(check_rate(rate).map_err(WrongCall)?, live.sample_rate())?)
+        }
         _ => None,
     };
     interrupt::stop_flag_saying("\nstopped");

@@ -1,6 +1,7 @@
 //! `predict AUDIO|DIR|FEATURES.npy|-…`
 
 use super::inputs::{self, Input};
+use super::options::WrongCall;
 use super::rows::{Format, Place};
 use super::{Outcome, clip, interrupt, live, progress};
 use crate::corpus::npy;
@@ -68,11 +69,11 @@ impl Predict {
         };
         if self.live {
             if let Some(step) = self.step {
-                check_seconds("step", step)?;
+                check_seconds("step", step).map_err(WrongCall)?;
             }
             return live::run(&model_file(self.model.as_deref())?, format, self.rate, self.step);
         }
-        let windows = self.windows()?;
+        let windows = self.windows().map_err(WrongCall)?;
         let mut predictor = Predictor::new(model_file(self.model.as_deref())?)?;
         let inputs = inputs::recordings(&self.inputs)?;
         interrupt::stop_flag();

@@ -1,5 +1,6 @@
 //! `synth DIR`
 
+use super::options::WrongCall;
 use super::{Done, Outcome, interrupt, progress};
 use crate::synth;
 use crate::{corpus, files};
@@ -34,7 +35,7 @@ pub struct Synth {
 
 impl Synth {
     pub fn run(self) -> Outcome {
-        let plan = synth::plan(self.speakers, self.statements, self.repetitions)?;
+        let plan = synth::plan(self.speakers, self.statements, self.repetitions).map_err(WrongCall)?;
         check_empty(&self.dir)?;
         interrupt::stop_flag();
         write_corpus(&self.dir, self.seed, &plan)?;

@@ -44,11 +44,11 @@ fn a_trained_model_is_audited_on_a_clip() {
         predicted["models"][0]["tensors"][0]["dual"]["witness"]
     );
 
-    dir.refuses_saying(&format!("{line} --label grumpy"), &["label: expected one of ", "angry", "got grumpy"]);
+    dir.is_wrong_call(&format!("{line} --label grumpy"), &["label: expected one of ", "angry", "got grumpy"]);
     dir.refuses_saying("audit --audio missing.wav", &["error: missing.wav: No such file"]);
     dir.write("cut.wav", &dir.read(CLIP)[..30]);
     dir.refuses_saying("audit --audio cut.wav", &["cut.wav"]);
-    dir.refuses_saying(
+    dir.is_wrong_call(
         &format!("audit --audio {CLIP} --arch lstm-sa-h2 --arch lstm-sa-h3"),
         &["one model", "lstm-sa-h3"],
     );

@@ -79,7 +79,7 @@ fn a_long_recording_is_predicted_in_windows() {
     assert!(csv.starts_with("file,start,end,label,") && csv.lines().count() == 4, "{csv}");
     assert!(csv.contains("\nlong.wav,2.5,4.5,"), "{csv}");
     for seconds in ["0", "-1", "nan", "1e9"] {
-        dir.refuses_saying(
+        dir.is_wrong_call(
             &format!("predict --model {model} --window={seconds} long.wav"),
             &["window: expected 0.01 to"],
         );

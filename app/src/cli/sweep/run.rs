@@ -1,6 +1,6 @@
 //! `sweep run DIR`
 
-use super::super::options::{CacheOption, ThreadOption};
+use super::super::options::{CacheOption, ThreadOption, WrongCall};
 use super::super::source::{Found, Licensed};
 use super::super::{Done, Outcome, interrupt, print_line, progress};
 use super::SAME_COMMAND;
@@ -45,7 +45,7 @@ pub struct Run {
 
 impl Run {
     pub fn run(self) -> Outcome {
-        let shard = self.shard()?;
+        let shard = self.shard().map_err(WrongCall)?;
         interrupt::stop_flag(); // before anything can be interrupted
         let threads = self.threads.count();
         let folder = Folder::<Identity>::open(&self.dir)?;
