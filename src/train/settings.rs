@@ -336,7 +336,7 @@ mod tests {
         refused(|settings| settings.dropout = 1.0, "dropout");
         refused(|settings| settings.t0 = 0, "t0");
         refused(|settings| settings.validation = Validation::Train, "validation");
-        refused(|settings| (settings.weights, settings.t0) = (Weights::Average, 80), "weights");
+        refused(|settings| (settings.weights, settings.t0) = (Weights::Average, 101), "weights");
         let published = |settings: &mut Settings| {
             (settings.protocol, settings.augment) = (Protocol::Published, Augment::preset("voices"));
         };
