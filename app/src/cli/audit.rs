@@ -29,7 +29,7 @@ const DROPOUT: f64 = 0.3;
 /// Random directions per tensor, where there are too many elements.
 const DIRECTIONS: usize = 8;
 
-/// Check every gradient by dual numbers and finite differences.
+/// Check every gradient with dual numbers and central differences.
 ///
 /// Compares three computations of the same derivatives: the hand-written backward pass; dual numbers through the forward pass,
 /// exact to rounding; and central differences. The exit code is 1 if a tensor exceeds a bound.
@@ -60,7 +60,7 @@ pub struct Audit {
     /// Recording (.wav) or feature file (.npy) to audit a trained model on
     #[arg(long, value_name = "FILE")]
     audio: Option<PathBuf>,
-    /// Model file [default: the bundled weights]
+    /// Model file [default: the bundled model]
     #[arg(short, long, value_name = "MODEL.safetensors", requires = "audio")]
     model: Option<PathBuf>,
     /// Class of the clip [default: the predicted one]
@@ -69,7 +69,7 @@ pub struct Audit {
     /// Derivatives to compare [default: element; with --audio: direction]
     #[arg(long, value_name = "WHAT")]
     per: Option<Per>,
-    /// Show the gradient's norm per frame instead, as a table and a picture [default file: gradient-flow.svg]
+    /// Show the gradient's norm per frame instead, as a table and a picture [default: gradient-flow.svg]
     ///
     /// For a residual model, both with the residual connection and with it cut.
     #[arg(long, value_name = "FILE.svg", num_args = 0..=1, default_missing_value = "gradient-flow.svg", requires = "audio",

@@ -33,10 +33,9 @@ pub fn features(predictor: &mut Predictor, path: &Path) -> Result<Matrix<f32>> {
 
 /// Index of the class called `name`.
 pub fn class(labels: &[String], name: &str) -> Result<usize> {
-    labels
-        .iter()
-        .position(|label| label == name)
-        .ok_or_else(|| Error::new(Kind::Settings, format!("label: expected one of {}, got {name}", labels.join(", "))))
+    labels.iter().position(|label| label == name).ok_or_else(|| {
+        Error::new(Kind::Settings, format!("--label: expected one of {}, got {name}", labels.join(", ")))
+    })
 }
 
 /// The model in f64, the precision of audits.

@@ -12,7 +12,9 @@ use reslstm::audio::FeatureSettings;
 use reslstm::train::Settings;
 use std::path::PathBuf;
 
-/// Run the whole pipeline on synthetic speech: make it, cross-validate both models, print the table.
+/// Run the whole pipeline on synthetic speech.
+///
+/// It makes the speech, cross-validates both models on it and prints the table.
 #[derive(Debug, Args)]
 #[command(after_help = "Example: reslstm demo")]
 pub struct Demo {

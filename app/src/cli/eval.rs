@@ -33,8 +33,8 @@ pub struct Eval {
     json: bool,
     /// Score the last line of predict --live for each recording
     ///
-    /// The model then reads a clip frame by frame. The dynamic range (80 dB below the loudest frame) and the tuning of the chroma
-    /// features are estimated from the sound so far.
+    /// The model then reads a clip frame by frame. The floor of the features (80 dB below the loudest mel band, librosa's `top_db`)
+    /// and the tuning of the chroma features are estimated from the sound so far.
     #[arg(long)]
     live: bool,
     #[command(flatten)]

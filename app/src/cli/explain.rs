@@ -35,10 +35,10 @@ pub struct Explain {
     /// Page to write
     #[arg(short, long, value_name = "PAGE.html")]
     output: PathBuf,
-    /// The model [the bundled weights]
+    /// The model [default: the bundled model]
     #[arg(short, long, value_name = "MODEL.safetensors")]
     model: Option<PathBuf>,
-    /// Class whose loss the gradients belong to [the predicted class]
+    /// Class whose loss the gradients belong to [default: the predicted class]
     #[arg(long, value_name = "LABEL")]
     label: Option<String>,
     /// Leave the recording out of the page

@@ -49,7 +49,7 @@ pub fn summarise(failures: Vec<Error>, total: usize) -> Outcome {
         return Ok(Done::Everything);
     }
     match failures.len() {
-        failed if failed < total => eprintln!("{failed} of {total} failed, the others are done"),
+        failed if failed < total => eprintln!("{failed} of {total} failed, the rest succeeded"),
         1 => {}
         _ => eprintln!("all {total} failed"),
     }

@@ -62,7 +62,7 @@ fn check_rate(rate: u32) -> Result<u32> {
     if (1_000..=1_000_000).contains(&rate) {
         return Ok(rate);
     }
-    Err(Error::new(Kind::Settings, format!("rate: expected 1,000 to 1,000,000 Hz, got {rate}")))
+    Err(Error::new(Kind::Settings, format!("--rate: expected 1,000 to 1,000,000 Hz, got {rate}")))
 }
 
 /// Reads stdin until it ends, on a separate thread, so that Ctrl-C is noticed while nothing arrives.

@@ -16,21 +16,30 @@ use serde_json::{Map, Value, json};
 use std::fmt::Write;
 use std::path::PathBuf;
 
-/// Choose settings for each fold without its test speakers, then score them on these speakers once.
+/// Nested cross-validation: choose settings per fold without its test speakers, then score once.
+///
+/// Choosing settings by test scores makes these scores too good. Here every fold chooses among candidates by its own training and
+/// validation speakers, and its test speakers are scored once, with the chosen settings.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example: reslstm nested ravdess -o nested --candidates candidates.toml --recipe voices --choose-only
          reslstm nested ravdess -o nested --candidates candidates.toml --recipe voices --resume --runs 10",
-    after_long_help = "FILE.toml has settings of all candidates, and for each candidate those that differ; both win over the recipe:
-  all = { weights = 'average', t0 = 10, augment = 'voices' }
-  [candidates]
-  plain = {}
-  deltas = { inputs = 'deltas' }
-  louder = { augment = { noise = 0.8 } }
+    after_long_help = "FILE.toml has the settings of all candidates, and for each candidate those that differ; both win over the recipe:
+  [all]
+  weights = 'average'
+  t0 = 10
+  augment = 'voices'
 
-For every fold each candidate is cross-validated among the speakers that the fold does not test. The best one is trained on the fold
-with new seeds, and only then is it scored on the test speakers. DIR/tested is a folder as cv makes it, of all folds together. Killed
-at any moment, the same command with --resume continues. Until the test speakers are scored, candidates may be added.
+  [candidates.plain]
+  [candidates.deltas]
+  inputs = 'deltas'
+  [candidates.louder]
+  augment = { noise = 0.8 }
+
+For every fold, each candidate is cross-validated among the speakers that the fold does not test. The best one is trained on the \
+                       fold with new seeds, and only then scored on the test speakers. DIR/tested is a folder as cv makes it, with \
+                       all folds pooled. If it is interrupted, even by SIGKILL, run the same command with --resume. Until the test \
+                       speakers are scored, candidates may be added.
 
 Example: reslstm nested ravdess -o nested --candidates candidates.toml --recipe voices --choose-only
          reslstm nested ravdess -o nested --candidates candidates.toml --recipe voices --resume --runs 10"
@@ -53,7 +62,7 @@ pub struct NestedCommand {
     /// Standard folds: all, or some as 0,3
     #[arg(long, value_name = "FOLDS", default_value = "all")]
     folds: FoldPlan,
-    /// Folds of the speakers that a fold does not test
+    /// Number of inner folds, of the speakers that a fold does not test
     #[arg(long, value_name = "K", default_value_t = 4)]
     inner: usize,
     /// Runs of each candidate in a choice, each with its own seed
@@ -101,9 +110,11 @@ impl NestedCommand {
 
     fn plan(&self) -> anyhow::Result<Nested> {
         let FoldPlan::Standard(folds) = &self.folds else {
-            return Err(
-                wrong_call(format!("folds: expected all or some as 0,3, got {}", self.folds), "see --folds").into()
-            );
+            return Err(wrong_call(
+                format!("--folds: expected all, or a list as 0,3, got {}", self.folds),
+                "nested chooses for standard folds",
+            )
+            .into());
         };
         let candidates = self.read_candidates(folds)?;
         Ok(Nested { candidates, folds: folds.clone(), inner: self.inner, inner_runs: self.inner_runs })
@@ -125,7 +136,7 @@ impl NestedCommand {
         }
         if candidates.is_empty() {
             let error = Error::new(Kind::Settings, "expected a table of candidates, found none").at(&path);
-            return Err(WrongCall(error.advice("for example: [candidates] plain = {}")).into());
+            return Err(WrongCall(error.advice("for example: [candidates.plain]")).into());
         }
         let recipe = self.recipe.as_deref().map_or_else(|| Ok(built_in(PAPER)), Recipe::read).map_err(WrongCall)?;
         let (mut read, mut new, mut other_recipe) = (Vec::new(), None, false);

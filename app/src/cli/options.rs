@@ -5,7 +5,7 @@ mod layers;
 mod recipe;
 mod table;
 
-pub use layers::{Layers, Written, unknown};
+pub use layers::{COMMAND_LINE, Layers, Written, unknown};
 pub use recipe::{ANYWHERE, BUILT_IN, PAPER, Recipe, all_values, built_in, text_of};
 pub use table::{Row, SETTINGS, augment, setting};
 
@@ -53,9 +53,9 @@ impl ThreadOption {
 /// Where features are kept.
 #[derive(Args, Clone, Debug, Default)]
 pub struct CacheOption {
-    /// Folder of the feature cache [default: reslstm in the user's cache folder]
+    /// Folder of the feature cache [default: the user's]
     ///
-    /// Where the user's folder cannot be written, features are computed every time.
+    /// The user's is `reslstm` in the cache folder of the system, as ~/.cache on Linux. Where the user's folder cannot be written, features are computed every time.
     #[arg(long, value_name = "DIR")]
     pub cache: Option<PathBuf>,
 }
@@ -172,9 +172,16 @@ impl<const COMMAND: usize> Args for TrainingOptions<COMMAND> {
             let default = values.get(row.name).map(|value| row.text(value)).expect("our own recipes are complete");
             row.arg(default, heading.clone())
         });
-        let plan = PLAN.iter().map(|row| {
-            let default = if row.name == "folds" { folds } else { "1" };
-            row.arg(default.into(), heading.clone())
+        let plan = PLAN.iter().map(|row| match (row.name, COMMAND) {
+            ("folds", TRAIN) => row
+                .arg(folds.into(), heading.clone())
+                .value_name("FOLD")
+                .help("Fold to hold out for testing, e.g. 2")
+                .long_help("Fold to hold out for testing, e.g. 2: its test speakers are not trained on."),
+            ("folds", _) => row.arg(folds.into(), heading.clone()),
+            // A training or a trial is one run; a file that says so is understood.
+            (_, TRAIN | TUNE) => row.arg("1".into(), heading.clone()).hide(true),
+            _ => row.arg("1".into(), heading.clone()),
         });
         command.args(settings.chain(plan))
     }
@@ -269,7 +276,7 @@ impl<const COMMAND: usize> TrainingOptions<COMMAND> {
         for (row, value) in &self.flags {
             // It is checked; `none` is the one value whose checked form is not what is written.
             let value = if value.is_null() { row.text(value).into() } else { value.clone() };
-            request.set(row, value, "command line")?;
+            request.set(row, value, COMMAND_LINE)?;
         }
         Ok(request)
     }
@@ -280,7 +287,7 @@ impl Request {
         if setting(row.name).is_some() {
             return self.given.set(row, value, place);
         }
-        let value = row.check(value).map_err(|error| error.at(row.name).at(place))?;
+        let value = row.check(value).map_err(|error| error.at(layers::place_of(row.name, place)))?;
         match value {
             Value::String(folds) => self.folds = Some(folds),
             value => self.runs = value.as_u64().map(|runs| runs as usize),
@@ -302,41 +309,48 @@ impl Request {
     }
 
     fn planned(&self, begun: Option<Begun>, features_only: impl FnOnce() -> bool) -> Result<Plan> {
-        let (mut layers, mut earlier) = (Layers::default(), None);
+        let (mut layers, mut earlier, mut note) = (Layers::default(), None, None);
         match (&self.recipe, begun) {
             (Some(name), _) => layers = Recipe::read(name)?.layers,
             (None, Some(begun)) => {
-                eprintln!("settings: those that {} was started with", begun.place);
+                note = Some(format!("settings: those that {} was started with", begun.place));
                 layers.set_all(begun.settings, &|_| begun.place.clone())?;
                 earlier = begun.plan;
             }
-            (None, None) => layers = self.default_recipe(features_only).layers,
+            (None, None) => {
+                let (recipe, chosen) = self.default_recipe(features_only);
+                (layers, note) = (recipe.layers, chosen);
+            }
         }
         layers.lay(&self.given)?;
         let (runs, folds) = earlier.unwrap_or_else(|| (1, self.defaults.folds.into()));
-        Ok(Plan {
+        let plan = Plan {
             settings: layers.settings()?,
             runs: self.runs.unwrap_or(runs),
             folds: self.folds.clone().unwrap_or(folds).parse()?,
-        })
+        };
+        if let Some(note) = note {
+            eprintln!("{note}");
+        }
+        Ok(plan)
     }
 
-    /// The default recipe; where that depends on the call, it is named.
-    fn default_recipe(&self, features_only: impl FnOnce() -> bool) -> Recipe {
+    /// The default recipe; where that depends on the call, with a note that names it.
+    fn default_recipe(&self, features_only: impl FnOnce() -> bool) -> (Recipe, Option<String>) {
         if self.defaults.recipe == PAPER {
-            return built_in(PAPER);
+            return (built_in(PAPER), None);
         }
         let published = self.given.get("protocol").is_some_and(|name| *name == Protocol::Published.to_string());
         let recipe = built_in(if published || features_only() { PAPER } else { self.defaults.recipe });
         let Recipe { name, description, .. } = &recipe;
-        match (published, name == PAPER) {
-            (true, _) => eprintln!("recipe: paper ({description}), as the published protocol repeats the paper"),
+        let note = match (published, name == PAPER) {
+            (true, _) => format!("recipe: paper ({description}), as the published protocol repeats the paper"),
             (_, true) => {
-                eprintln!("recipe: paper ({description}), as others need recordings and these data are features")
+                format!("recipe: paper ({description}), as others need recordings and these data are features")
             }
-            _ => eprintln!("recipe: {name} ({description}); --recipe paper for the paper's settings"),
-        }
-        recipe
+            _ => format!("recipe: {name} ({description}); --recipe paper has the paper's settings"),
+        };
+        (recipe, Some(note))
     }
 
     /// Whether file or flags give a setting a value.
@@ -426,11 +440,11 @@ mod tests {
     #[test]
     fn help_shows_values_and_the_defaults_of_the_recipe() {
         let help = |mut command: Command| {
-            let help = command.render_help().to_string();
+            let help = command.render_long_help().to_string();
             help.split_whitespace().collect::<Vec<_>>().join(" ")
         };
         let cv = help(Cv::command());
-        for text in ["[default: pitch]", "[possible values: paper, deltas, all, pitch, voice]", "[default: 0.0008]"] {
+        for text in ["[default: pitch]", "- voice: As pitch, without chroma: 48", "[default: 0.0008]"] {
             assert!(cv.contains(text), "{text}: {cv}");
         }
         let tune = help(Tune::command());

@@ -20,11 +20,12 @@ pub(super) const BUNDLED: &[u8] = include_bytes!("../../data/reslstm-sa-h64-ravd
 
 /// Predict emotions of recordings or features.
 ///
-/// Without --model, the bundled weights are used. They were trained on RAVDESS (acted English speech, CC BY-NC-SA 4.0: not for
+/// Without --model, the bundled model is used. It was trained on RAVDESS (acted English speech, CC BY-NC-SA 4.0: not for
 /// commercial use). Recordings at another sample rate than the model's are resampled.
 ///
-/// With --live, each line is the prediction for all sound since the beginning. The dynamic range (80 dB below the loudest
-/// frame) and the tuning of the chroma features are estimated from the sound so far; for a file, from the whole file.
+/// With --live, each line is the prediction for all sound since the beginning. The floor of the features (80 dB below the loudest
+/// mel band, librosa's `top_db`) and the tuning of the chroma features are estimated from the sound so far; for a file, from the
+/// whole file.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   reslstm predict interview.wav --window 3 --step 1 --csv > emotions.csv
@@ -35,7 +36,7 @@ pub struct Predict {
     /// Recordings (.wav), folders of recordings, feature files (.npy), or - for a WAV file on stdin
     #[arg(required_unless_present = "live", conflicts_with = "live", value_name = "AUDIO|DIR|FEATURES.npy|-")]
     inputs: Vec<PathBuf>,
-    /// Model file, or a PyTorch state dict in safetensors format [default: the bundled weights]
+    /// Model file, or a PyTorch state dict in safetensors format [default: the bundled model]
     #[arg(short, long, value_name = "MODEL.safetensors")]
     model: Option<PathBuf>,
     /// Print JSON, one object per line
@@ -123,7 +124,7 @@ fn check_seconds(name: &str, seconds: f64) -> Result<()> {
     if (0.01..=86_400.0).contains(&seconds) {
         return Ok(());
     }
-    Err(Error::new(Kind::Settings, format!("{name}: expected 0.01 to 86,400 seconds, got {seconds}")))
+    Err(Error::new(Kind::Settings, format!("--{name}: expected 0.01 to 86,400 seconds, got {seconds}")))
 }
 
 type Predictions = Vec<(Option<(f64, f64)>, Prediction)>;
@@ -144,7 +145,7 @@ fn predict_input(
     let rate = predictor.sample_rate()?;
     let recording = Recording::from_wav(&read_input(&input.path)?)?;
     if recording.sample_rate != rate && resampled.insert(recording.sample_rate) {
-        eprintln!("note: {} Hz is resampled to the model's {rate} Hz", recording.sample_rate);
+        eprintln!("note: resampled from {} Hz to {rate} Hz", recording.sample_rate);
     }
     let recording = to_rate(recording, rate)?;
     let Some((window, step)) = windows else {
@@ -159,11 +160,11 @@ fn predict_input(
     spans(samples.len(), to_samples(window), to_samples(step)).into_iter().map(cut).collect()
 }
 
-/// Reads the model file at `path`, or the bundled weights.
+/// Reads the model file at `path`, or the bundled model.
 pub(super) fn model_file(path: Option<&Path>) -> anyhow::Result<ModelFile> {
     match path {
         Some(path) => Ok(clip::read_model(path)?),
-        None => ModelFile::from_bytes(BUNDLED).context("the bundled weights"),
+        None => ModelFile::from_bytes(BUNDLED).context("the bundled model"),
     }
 }
 

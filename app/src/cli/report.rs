@@ -32,7 +32,7 @@ pub struct Report {
     /// Page to write
     #[arg(short, long, value_name = "PAGE.html", default_value = "report.html")]
     output: PathBuf,
-    /// Study of the journal [the only one]
+    /// Study of the journal [default: the only one]
     #[arg(long, value_name = "NAME")]
     study_name: Option<String>,
 }

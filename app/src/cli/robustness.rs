@@ -18,7 +18,9 @@ use reslstm::models::ModelFile;
 use reslstm::train::calibration::Reliability;
 use std::path::{Path, PathBuf};
 
-/// Score the models of a cross-validation on their test speakers in noise, over a telephone and in other conditions.
+/// Test the models of a cross-validation in noise, over a telephone and more.
+///
+/// Each model is scored on the test speakers of its own fold, in eleven conditions.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Each model of CV_DIR/models predicts the test speakers of its own fold. Calibration error: distance \
@@ -30,6 +32,7 @@ Example: reslstm robustness cv-h64 ravdess -o robustness.json
 )]
 pub struct RobustnessCommand {
     /// A folder made by cv
+    #[arg(value_name = "CV_DIR")]
     folder: PathBuf,
     /// The data that cv was run on
     data: PathBuf,

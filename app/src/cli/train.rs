@@ -13,12 +13,12 @@ use reslstm::train::{CheckedSettings, EpochRecord, Identity, Task, checkpoint, m
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
-/// Train one model, on one fold or on all speakers.
+/// Train one model; one fold is held out for testing, or use all speakers with --all.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example: reslstm train ravdess -o emotions.safetensors --recipe anywhere",
-    after_long_help = "Without --folds this is fold 0, whose test speakers stay unseen. Killed at any moment, the same command with \
-                       --resume continues and ends with the same bytes; where the model is finished, there is nothing to do.
+    after_long_help = "The test speakers of the fold stay unseen until the model is finished. If it is interrupted, even by SIGKILL, run \
+                       the same command with --resume: the result is the same to the byte.
 
 Example: reslstm train ravdess -o emotions.safetensors --recipe anywhere --folds 2"
 )]
@@ -57,7 +57,7 @@ impl Train {
         let begun = if request.work.resume { begun(&self.output, &checkpoint) } else { None };
         let plan = request.plan(begun, || corpus.holds_features_only())?;
         if plan.runs != 1 {
-            return Err(wrong_call(format!("runs: expected one, got {}", plan.runs), "cv runs several").into());
+            return Err(wrong_call(format!("--runs: expected 1, got {}", plan.runs), "cv does several runs").into());
         }
         let settings = &plan.settings;
         corpus.note_skipped();
@@ -130,7 +130,7 @@ impl Train {
 fn only_split(corpus: &Found, folds: &FoldPlan) -> anyhow::Result<Split> {
     let mut splits = corpus.splits(folds)?;
     if splits.len() != 1 {
-        let problem = format!("folds `{folds}`: expected one fold, got {}", splits.len());
+        let problem = format!("--folds {folds}: expected one fold, got {}", splits.len());
         return Err(wrong_call(problem, "name one as in --folds 0, or use cv").into());
     }
     Ok(splits.remove(0))

@@ -21,7 +21,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
 
-/// Search learning rate, weight decay, dropout, cycle length and batch size by cross-validation.
+/// Search hyper-parameters by cross-validation.
+///
+/// They are learning rate, weight decay, dropout, cycle length and batch size, or those of a search space of your own.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example: reslstm tune ravdess --study study.journal --trials 50 --recipe paper --space code",
@@ -115,15 +117,15 @@ impl Tune {
     /// Refuses settings that a search cannot have.
     fn check(&self, request: &Request, plan: &Plan, space: &Space) -> std::result::Result<(), WrongCall> {
         if self.trials == 0 {
-            return Err(wrong_call("trials: expected at least 1, got 0", "it is the number of trials in all"));
+            return Err(wrong_call("--trials: expected at least 1, got 0", "it is the total number of trials"));
         }
         if plan.runs != 1 {
-            let problem = format!("runs: expected one, got {}", plan.runs);
+            let problem = format!("--runs: expected 1, got {}", plan.runs);
             return Err(wrong_call(problem, "a trial is one run over the folds"));
         }
         if plan.settings.validation != Validation::Apart {
             let advice = "a search scores its trials on the validation speakers: --validation apart";
-            return Err(wrong_call("validation: expected apart, got train", advice));
+            return Err(wrong_call("--validation: expected apart, got train", advice));
         }
         let mut searched = space.names().filter_map(option_of);
         if let Some(option) = searched.find(|option| request.gives(option)) {
@@ -140,7 +142,7 @@ impl Tune {
         Some(Begun { place: self.study.display().to_string(), settings, plan: Some((1, folds.to_string())) })
     }
 
-    /// Prints the best trial, and what to do with it; `more` is the command that searches on.
+    /// Prints the best trial, and what to do with it; `more` is the command that continues the search.
     fn report(&self, study: &Study, space: &Space, plan: &Plan, more: &str) -> Outcome {
         let Progress { complete, pruned, failed, running, best } = study.progress()?;
         if self.json {
@@ -160,7 +162,7 @@ impl Tune {
             for name in space.names() {
                 print_line(format!("  {name:<12} {}", parameters.get(name).unwrap_or(&Value::Null)))?;
             }
-            eprintln!("to search on:     {}", more);
+            eprintln!("to continue:      {more}");
             let settings = settings(space, &plan.settings, parameters)?;
             let trial = Plan { settings, ..plan.clone() };
             eprintln!("to train with it: {}", commands::cv(&self.data.display().to_string(), &trial));
@@ -169,7 +171,7 @@ impl Tune {
         }
         if !running.is_empty() {
             let numbers: Vec<String> = running.iter().map(ToString::to_string).collect();
-            eprintln!("note: others still work on trials {}, or died at it", numbers.join(", "));
+            eprintln!("note: trials {} are still running in another process, or were interrupted", numbers.join(", "));
         }
         Ok(Done::Everything)
     }

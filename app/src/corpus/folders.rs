@@ -1,8 +1,8 @@
 //! The clips of a corpus: every file of a RAVDESS folder, or every line of a manifest.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use super::all_faults;
 use super::manifest::ManifestRow;
@@ -12,8 +12,9 @@ use reslstm::error::{Error, Kind, Result};
 use reslstm::labels::Labels;
 use reslstm::labels::RavdessName;
 
-const WHAT_DATA_IS: &str = "DATA is a RAVDESS folder (Actor_01 … Actor_24; data/README.md says where to get it), or a manifest .csv \
-                            with the columns path,label,speaker";
+/// What a corpus is, for errors.
+const EXPECTED: &str = "expected a RAVDESS folder (Actor_01 … Actor_24) or a .csv with the columns path,label,speaker";
+const ADVICE: &str = "RAVDESS is on Zenodo, record 1188976";
 
 /// Kind of a corpus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,15 +64,22 @@ impl Corpus {
     /// twice; if a manifest is malformed or names missing files (all are listed, with their lines). [`Kind::Io`] if a folder or
     /// the manifest cannot be read.
     pub fn open(data: &Path) -> Result<Self> {
-        let found = fs::metadata(data).map_err(|error| Error::io(data.display(), error).advice(WHAT_DATA_IS))?;
+        let wrong =
+            |kind, found: &str| Error::new(kind, format!("{EXPECTED}, but {found}")).at(data.display()).advice(ADVICE);
+        let found = fs::metadata(data).map_err(|error| {
+            let found = match error.kind() {
+                io::ErrorKind::NotFound => "it does not exist".into(),
+                _ => error.to_string(),
+            };
+            wrong(Kind::Io, &found).with_cause(error)
+        })?;
         if found.is_dir() {
             return open_ravdess(data);
         }
         if data.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv")) {
             return open_manifest(data);
         }
-        let problem = "expected a folder or a manifest .csv, found another kind of file";
-        Err(Error::new(Kind::Data, problem).at(data.display()).advice(WHAT_DATA_IS))
+        Err(wrong(Kind::Data, "it is another kind of file"))
     }
 
     /// The class names.
@@ -148,7 +156,7 @@ fn open_ravdess(folder: &Path) -> Result<Corpus> {
     let wrong = |error: Error| error.at(folder.display());
     let files = find_audio(folder)?;
     if files.is_empty() {
-        return Err(wrong(Error::new(Kind::Data, "expected .wav files, found none").advice(WHAT_DATA_IS)));
+        return Err(wrong(Error::new(Kind::Data, format!("{EXPECTED}, but it holds no .wav files")).advice(ADVICE)));
     }
     let (mut entries, mut faults, mut skipped) = (Vec::new(), Vec::new(), 0);
     let mut first_of: BTreeMap<RavdessName, &Path> = BTreeMap::new();
@@ -181,7 +189,7 @@ fn open_ravdess(folder: &Path) -> Result<Corpus> {
     }
     if entries.is_empty() {
         let problem = format!("expected spoken clips (03-01-….wav), found only {skipped} of songs and videos");
-        return Err(wrong(Error::new(Kind::Data, problem).advice(WHAT_DATA_IS)));
+        return Err(wrong(Error::new(Kind::Data, problem).advice(ADVICE)));
     }
     let synthetic = folder.join(SYNTHETIC_NOTE).exists();
     let kind = if synthetic { CorpusKind::Synthetic } else { CorpusKind::Ravdess };
@@ -310,17 +318,17 @@ mod tests {
     fn without_a_corpus_the_error_explains_data() {
         let folder = folder_of(&["only/notes.txt", "data.txt", "sung/03-02-03-01-01-01-02.wav"]);
         let message = error_of(&folder.path().join("only"));
-        assert!(message.contains("expected .wav files, found none (DATA is a RAVDESS folder"), "{message}");
-        let message = error_of(&folder.path().join("sung"));
-        assert!(message.contains("found only 1 of songs and videos (DATA is"), "{message}");
-        let message = error_of(&folder.path().join("data.txt"));
         assert!(
-            message.contains("expected a folder or a manifest .csv, found another kind of file (DATA is"),
+            message.contains("a RAVDESS folder (Actor_01 … Actor_24) or a .csv") && message.contains("holds no .wav"),
             "{message}"
         );
+        let message = error_of(&folder.path().join("sung"));
+        assert!(message.contains("found only 1 of songs and videos (RAVDESS is"), "{message}");
+        let message = error_of(&folder.path().join("data.txt"));
+        assert!(message.contains("path,label,speaker, but it is another kind of file (RAVDESS is"), "{message}");
         let error = Corpus::open(&folder.path().join("missing")).unwrap_err();
         assert_eq!(error.kind(), Kind::Io);
-        assert!(error.to_string().contains("data/README.md"), "{error}");
+        assert!(error.to_string().contains("path,label,speaker, but it does not exist (RAVDESS is"), "{error}");
     }
 
     #[test]

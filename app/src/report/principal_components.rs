@@ -22,9 +22,10 @@ impl PrincipalComponents {
     ///
     /// # Formula
     /// ```text
-    /// C = 1/N Σ_n (x_n − mean)(x_n − mean)ᵀ = Vᵀ·diag(λ)·V        λ₁ ≥ λ₂ ≥ … ≥ 0, V orthonormal ``` λ are the variances along
-    /// the rows of V. A direction and its opposite serve alike: its largest element, the first of equals in size, is made
-    /// positive, so that the same points always give the same picture.
+    /// C = 1/N Σ_n (x_n − mean)(x_n − mean)ᵀ = Vᵀ·diag(λ)·V        λ₁ ≥ λ₂ ≥ … ≥ 0, V orthonormal
+    /// ```
+    /// λ are the variances along the rows of V. A direction and its opposite serve alike: its largest element, the first of
+    /// equals in size, is made positive, so that the same points always give the same picture.
     ///
     /// # Errors
     /// [`Kind::Data`] if there are fewer than two points or they are all the same.
@@ -79,9 +80,10 @@ impl PrincipalComponents {
 /// # Formula
 /// ```text
 /// A ← JᵀAJ       J turns the plane of p and q by the angle that makes A[p,q] zero: tan 2φ = 2A[p,q] / (A[q,q] − A[p,p])
-/// t = tan φ, the smaller of the two, c = 1/√(1+t²), s = t·c ``` Every pair in turn, again and again: what is off the diagonal
-/// shrinks quadratically (Golub and Van Loan, *Matrix Computations*, 8.5). The product of all J holds the eigenvectors as
-/// columns, its transpose as rows.
+/// t = tan φ, the smaller of the two, c = 1/√(1+t²), s = t·c
+/// ```
+/// Every pair in turn, again and again: what is off the diagonal shrinks quadratically (Golub and Van Loan, *Matrix
+/// Computations*, 8.5). The product of all J holds the eigenvectors as columns, its transpose as rows.
 fn eigen(mut a: Matrix<f64>) -> (Vec<f64>, Matrix<f64>) {
     let n = a.rows();
     let mut vectors = Matrix::zeros(n, n);

@@ -44,7 +44,7 @@ fn a_trained_model_is_audited_on_a_clip() {
         predicted["models"][0]["tensors"][0]["dual"]["witness"]
     );
 
-    dir.is_wrong_call(&format!("{line} --label grumpy"), &["label: expected one of ", "angry", "got grumpy"]);
+    dir.is_wrong_call(&format!("{line} --label grumpy"), &["--label: expected one of ", "angry", "got grumpy"]);
     dir.refuses_saying("audit --audio missing.wav", &["error: missing.wav: No such file"]);
     dir.write("cut.wav", &dir.read(CLIP)[..30]);
     dir.refuses_saying("audit --audio cut.wav", &["cut.wav"]);
@@ -56,7 +56,7 @@ fn a_trained_model_is_audited_on_a_clip() {
 
 #[test]
 fn an_exceeded_bound_is_reported_with_exit_code_1() {
-    // With one enormous bias, the loss of another class is 3e12: finite differences lose all digits of gradients of order 1, dual
+    // With one enormous bias, the loss of another class is 3e12: central differences lose all digits of gradients of order 1, dual
     // numbers do not.
     let dir = TestDir::new("audit-exceeds");
     let mut bytes = dir.read(model());

@@ -40,7 +40,7 @@ fn each_broken_recording_is_named_with_its_fault() {
         dir.refuses_saying(&format!("predict --model {model} in/{name}"), &[&format!("error: in/{name}: "), problem]);
     }
     dir.refuses_saying(&format!("predict --model {model} in/missing.wav"), &["error: in/missing.wav: No such file"]);
-    let count = format!("{} of {} failed, the others are done", broken.len(), broken.len() + 1);
+    let count = format!("{} of {} failed, the rest succeeded", broken.len(), broken.len() + 1);
     let ran = dir.run(&format!("predict --model {model} --csv in"));
     assert!(ran.code == 1 && ran.stderr.contains(&count), "{}", ran.stderr);
     assert!(ran.stdout.lines().count() == 2 && ran.stdout.contains("\nin/good.wav,"), "{}", ran.stdout);
@@ -67,7 +67,10 @@ fn folders_that_are_not_a_corpus_are_refused() {
         let message = dir.refuses(&format!("cv {data} -o out {SMALL}"));
         assert!([data, name, problem].iter().all(|part| message.contains(part)), "{message}");
     }
-    dir.refuses_saying("cv empty -o out", &["empty: expected .wav files, found none", "data/README.md"]);
+    dir.refuses_saying(
+        "cv empty -o out",
+        &["empty: expected a RAVDESS folder", "holds no .wav files (RAVDESS is on Zenodo"],
+    );
     dir.refuses_saying("cv nowhere -o out", &["nowhere: ", "data/README.md"]);
     dir.refuses_saying(&format!("cv {CLIP} -o out"), &[CLIP, "expected a folder or a manifest .csv"]);
     dir.refuses_saying("features empty -o out", &["empty: expected recordings (.wav)"]);

@@ -162,7 +162,7 @@ fn impossible_pages_are_refused_before_anything_is_written() {
     refuses("missing.wav -o page.html", &["error: missing.wav: No such file"]);
     refuses(&format!("{CLIP} -o page.html --model none.safetensors"), &["error: none.safetensors: No such file"]);
     let label = format!("{CLIP} -o page.html --model {model} --label grumpy");
-    dir.is_wrong_call(&format!("explain {label}"), &["label: expected one of neutral, calm", "got grumpy"]);
+    dir.is_wrong_call(&format!("explain {label}"), &["--label: expected one of neutral, calm", "got grumpy"]);
     dir.write("cut.wav", &dir.read(CLIP)[..30]);
     refuses(&format!("cut.wav -o page.html --model {model}"), &["error: cut.wav: expected"]);
 

@@ -174,7 +174,7 @@ fn signal_flow_has_every_layer_of_the_model() {
     // From its features the same.
     let (_, again) = draw(&dir, &format!("signal-flow features/{} --model {}", dir.list("features")[0], model()));
     assert_eq!(again, frames);
-    // The bundled weights have another architecture, and 60 inputs.
+    // The bundled model has another architecture, and 60 inputs.
     assert_eq!(draw(&dir, &format!("signal-flow {CLIP}")).1[0].len(), 3 + 60 + 60 + 64);
 }
 

@@ -96,7 +96,7 @@ fn another_sample_rate_is_resampled_with_a_note() {
     let ran = dir.run(&format!("predict --model {model} --json a.wav b.wav c.wav short.wav"));
     assert_eq!((ran.code, predictions(&ran.stdout).len()), (0, 4), "{}", ran.stderr);
     let notes: Vec<&str> = ran.stderr.lines().collect();
-    let expected = ["8000", "44100"].map(|rate| format!("note: {rate} Hz is resampled to the model's 48000 Hz"));
+    let expected = ["8000", "44100"].map(|rate| format!("note: resampled from {rate} Hz to 48000 Hz"));
     assert_eq!(notes, expected);
 }
 

@@ -115,8 +115,8 @@ fn input_that_is_not_raw_sound_is_refused() {
         assert_eq!((ran.code, ran.stdout.as_str()), (1, ""), "{}", ran.stderr);
         assert!(ran.stderr.starts_with("error: stdin: ") && ran.stderr.contains(problem), "{}", ran.stderr);
     }
-    dir.is_wrong_call(&format!("{line} --rate 12"), &["rate: expected 1,000 to 1,000,000 Hz, got 12"]);
-    dir.is_wrong_call(&format!("{line} --step=-1"), &["step: expected 0.01 to 86,400 seconds, got -1"]);
+    dir.is_wrong_call(&format!("{line} --rate 12"), &["--rate: expected 1,000 to 1,000,000 Hz, got 12"]);
+    dir.is_wrong_call(&format!("{line} --step=-1"), &["--step: expected 0.01 to 86,400 seconds, got -1"]);
     for line in [format!("{line} {CLIP}"), format!("{line} --window 1"), format!("predict --rate 16000 {CLIP}")] {
         assert_eq!(dir.run(&line).code, 2, "{line}");
     }

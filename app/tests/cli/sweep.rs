@@ -336,7 +336,7 @@ fn what_is_no_sweep_is_refused_before_any_work() {
     dir.write("bad.toml", "folds = 'k=9'\n");
     dir.refuses_saying("sweep plan bad.toml ../speech -o bad", &["../speech", "as many speakers as folds, 9"]);
     dir.is_wrong_call("sweep plan none.toml ../speech -o bad", &["none.toml: No such file"]);
-    dir.is_wrong_call("sweep plan grid.toml ../speech -o bad --recipe best", &["recipe: expected paper, voices"]);
+    dir.is_wrong_call("sweep plan grid.toml ../speech -o bad --recipe best", &["--recipe: expected paper, voices"]);
     dir.refuses_saying("sweep plan grid.toml nowhere -o bad", &["nowhere: "]);
     dir.write("mine/notes.txt", "mine");
     dir.refuses_saying("sweep plan grid.toml ../speech -o mine", &["mine: expected a new or empty folder"]);

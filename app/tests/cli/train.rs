@@ -59,7 +59,7 @@ fn train_is_one_training_and_cv_is_of_folds() {
     let dir = TestDir::new("train-one");
     let train = format!("train ../speech -o m.safetensors {SMALL}");
     dir.is_wrong_call(&format!("{train} --folds 0,1"), &["expected one fold, got 2", "use cv"]);
-    dir.is_wrong_call(&format!("{train} --runs 2"), &["runs: expected one, got 2"]);
+    dir.is_wrong_call(&format!("{train} --runs 2"), &["--runs: expected 1, got 2"]);
     assert_eq!(dir.run(&format!("{train} --all --folds 0")).code, 2);
     assert_eq!(dir.run(&format!("cv ../speech -o out --all {SMALL}")).code, 2);
     for (flag, expected) in [
@@ -70,14 +70,14 @@ fn train_is_one_training_and_cv_is_of_folds() {
         ("--lr nan", "expected a number, got \"nan\""),
         (
             "--recipe best",
-            "recipe: expected paper, voices or anywhere, or a TOML file, got 'best' (reslstm recipes lists them)",
+            "--recipe: expected paper, voices or anywhere, or a TOML file, got 'best' (reslstm recipes lists them)",
         ),
         ("--folds 7", "expected folds from 0 to 4, got 7"),
-        ("--batch 1", "command line: batch: expected 2 to 65,536"),
-        ("--lr 0", "lr: expected above 0"),
+        ("--batch 1", "error: --batch: expected 2 to 65,536"),
+        ("--lr 0", "error: --lr: expected above 0"),
         ("--dropout 1", "dropout: expected at least 0 and below 1, got 1"),
         ("--threads 0", "0 is not in 1..=1024"),
-        ("--epochs 0", "epochs: expected 1 to"),
+        ("--epochs 0", "error: --epochs: expected 1 to 1,000,000, got 0"),
     ] {
         dir.is_wrong_call(&format!("cv ../speech -o out {flag}"), &[expected]);
     }
@@ -102,7 +102,7 @@ fn without_a_recipe_it_trains_by_anywhere_and_says_so_first() {
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let first = ran.stderr.lines().next().unwrap();
     assert!(
-        first.starts_with("recipe: anywhere (") && first.ends_with("; --recipe paper for the paper's settings"),
+        first.starts_with("recipe: anywhere (") && first.ends_with("; --recipe paper has the paper's settings"),
         "{first}"
     );
     let info: Value = serde_json::from_str(&dir.does("info m.safetensors --json")).unwrap();

@@ -40,7 +40,7 @@ fn a_search_says_what_it_found_and_cv_finds_the_same() {
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert!(ran.stderr.contains("warning: published scores trials on the test speakers"), "{}", ran.stderr);
     assert!(ran.stdout.contains("pooled test UAR") && ran.stdout.contains("weight_decay"), "{}", ran.stdout);
-    let more = ran.stderr.lines().find_map(|line| line.strip_prefix("to search on:     reslstm ")).unwrap();
+    let more = ran.stderr.lines().find_map(|line| line.strip_prefix("to continue:      reslstm ")).unwrap();
     assert!(
         more.starts_with("tune ../speech --study studies/s.journal --trials 14 ") && more.ends_with(" --recipe paper"),
         "{more}"
@@ -201,8 +201,8 @@ fn what_cannot_be_searched_is_refused_before_any_work() {
         &line("--trials 1 --space nowhere.toml"),
         &["nowhere.toml: ", "expected paper, code or a TOML file"],
     );
-    dir.is_wrong_call(&line("--trials 0"), &["trials: expected at least 1, got 0"]);
-    dir.is_wrong_call(&line("--trials 1 --runs 2"), &["runs: expected one, got 2"]);
+    dir.is_wrong_call(&line("--trials 0"), &["--trials: expected at least 1, got 0"]);
+    dir.is_wrong_call(&line("--trials 1 --runs 2"), &["--runs: expected 1, got 2"]);
     dir.is_wrong_call(&line("--trials 1 --lr 0.1"), &["--lr: expected no value, as it is searched"]);
     dir.is_wrong_call(
         &line("--trials 1 --recipe voices --t0 1"),

@@ -30,7 +30,7 @@ pub const MOST_FRAMES: usize = 700;
 pub struct SignalFlow {
     /// A recording (.wav), or features (.npy)
     audio: PathBuf,
-    /// The model [the bundled weights]
+    /// The model [default: the bundled model]
     #[arg(short, long, value_name = "MODEL.safetensors")]
     model: Option<PathBuf>,
     #[command(flatten)]
@@ -153,7 +153,7 @@ Example: reslstm figure pca ravdess --model cv-h64/models/run0-fold0.safetensors
 pub struct Pca {
     /// A RAVDESS folder, or a manifest .csv with the columns path,label,speaker
     data: PathBuf,
-    /// The model [the bundled weights]
+    /// The model [default: the bundled model]
     #[arg(short, long, value_name = "MODEL.safetensors")]
     model: Option<PathBuf>,
     #[command(flatten)]
@@ -166,7 +166,7 @@ impl Pca {
     pub fn run(self) -> Outcome {
         self.output.check()?;
         let file = model_file(self.model.as_deref())?;
-        let name = self.model.as_ref().map_or("the bundled weights".into(), |path| path.display().to_string());
+        let name = self.model.as_ref().map_or("the bundled model".into(), |path| path.display().to_string());
         let metadata = require_metadata(&file).map_err(|error| error.at(name))?;
         let data =
             Found::open(&self.data)?.load(metadata.features.clone(), self.cache.cache.as_deref(), all_cores())?;

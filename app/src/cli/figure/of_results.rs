@@ -52,10 +52,10 @@ pub fn draw_confusion(results: &Results) -> Figure {
 pub struct LearningCurves {
     /// A folder made by cv
     results: PathBuf,
-    /// Number of the run [0]
-    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    /// Number of the run
+    #[arg(long, value_name = "N", default_value_t = 0)]
     run: usize,
-    /// Number of a fold [all]
+    /// Number of a fold [default: all]
     #[arg(long, value_name = "N")]
     fold: Option<usize>,
     #[command(flatten)]

@@ -8,6 +8,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::rc::Rc;
 
+/// The place of values that come from flags.
+pub const COMMAND_LINE: &str = "command line";
+
+/// Where a setting is written, for errors: the flag, or the setting in a file.
+pub(super) fn place_of(name: &str, place: &str) -> String {
+    if place == COMMAND_LINE { format!("--{name}") } else { format!("{place}: {name}") }
+}
+
 /// Settings, each with the place that it comes from.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Layers {
@@ -27,7 +35,7 @@ impl Layers {
     /// # Errors
     /// [`Kind::Settings`] if it is not of the setting's type, naming place and setting.
     pub fn set(&mut self, row: &'static Row, value: Value, place: &str) -> Result<()> {
-        let value = row.check(value).map_err(|error| error.at(row.name).at(place))?;
+        let value = row.check(value).map_err(|error| error.at(place_of(row.name, place)))?;
         let value = row.lay(value, self.get(row.name));
         self.values.insert(row.name, Given { value, place: place.into() });
         Ok(())
@@ -75,16 +83,16 @@ impl Layers {
             self.values.iter().map(|(name, given)| (name.to_string(), given.value.clone())).collect();
         let settings: std::result::Result<Settings, _> = serde_json::from_value(values.into());
         let settings = settings.map_err(|error| Error::new(Kind::Settings, error.to_string()))?;
-        settings.check().map_err(|error| match self.place(&error.to_string()) {
-            Some(place) => error.at(place),
-            None => error,
+        settings.check().map_err(|error| {
+            // A message of a check begins with its setting: `epochs: …`, or `augment.noise: …`.
+            let message = error.to_string();
+            let Some((name, rest)) = message.split_once([':', '.']) else { return error };
+            match self.values.get(name).map(|given| &*given.place) {
+                Some(COMMAND_LINE) => Error::new(error.kind(), format!("--{name}: {}", rest.trim_start())),
+                Some(place) => error.at(place),
+                None => error,
+            }
         })
-    }
-
-    /// Where the setting comes from that a message of [`Settings::check`] begins with.
-    fn place(&self, message: &str) -> Option<&str> {
-        let name = message.split([':', '.']).next()?;
-        self.values.get(name).map(|given| &*given.place)
     }
 }
 
@@ -153,7 +161,7 @@ mod tests {
     fn what_is_laid_later_wins() {
         let mut all = layers("epochs = 7\nlr = 1\ndropout = 0.1\n", "recipe").unwrap();
         all.lay(&layers("lr = 0.5\ndropout = 0.2\n", "file").unwrap()).unwrap();
-        all.set(setting("dropout").unwrap(), json!(0.3), "command line").unwrap();
+        all.set(setting("dropout").unwrap(), json!(0.3), COMMAND_LINE).unwrap();
         let settings = all.settings().unwrap();
         assert_eq!((settings.epochs, settings.lr, settings.dropout), (7, 0.5, 0.3));
         assert_eq!(settings.batch, Settings::default().batch);
@@ -191,6 +199,11 @@ mod tests {
         ] {
             assert!(problem(text).starts_with(expected), "{text}: {}", problem(text));
         }
+        let mut flags = Layers::default();
+        flags.set(setting("epochs").unwrap(), json!(0), COMMAND_LINE).unwrap();
+        assert!(flags.settings().unwrap_err().to_string().starts_with("--epochs: expected 1 to "));
+        let error = flags.set(setting("lr").unwrap(), json!("high"), COMMAND_LINE).unwrap_err().to_string();
+        assert_eq!(error, "--lr: expected a number, got \"high\"");
         let missing = Written::read(Path::new("nowhere.toml")).err().unwrap();
         assert!(missing.kind() == Kind::Settings && missing.to_string().starts_with("nowhere.toml: "), "{missing}");
     }

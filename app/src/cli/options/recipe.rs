@@ -41,7 +41,7 @@ impl Recipe {
         }
         if !Path::new(name).exists() {
             let names = BUILT_IN.iter().map(|(name, _)| *name);
-            let problem = format!("recipe: expected {}, or a TOML file, got '{name}'", either(names));
+            let problem = format!("--recipe: expected {}, or a TOML file, got '{name}'", either(names));
             return Err(Error::new(Kind::Settings, problem).advice("reslstm recipes lists them"));
         }
         Self::new(name, Written::read(Path::new(name))?)
@@ -144,7 +144,7 @@ mod tests {
         let error = Recipe::read("nowhere").unwrap_err().to_string();
         assert_eq!(
             error,
-            "recipe: expected paper, voices or anywhere, or a TOML file, got 'nowhere' (reslstm recipes lists them)"
+            "--recipe: expected paper, voices or anywhere, or a TOML file, got 'nowhere' (reslstm recipes lists them)"
         );
     }
 

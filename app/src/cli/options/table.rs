@@ -108,7 +108,7 @@ pub static SETTINGS: [Row; 13] = [
         .more(
             "voices has speeds, stretch and noise; anywhere has these, a telephone, a small loudspeaker and white noise. A table is \
              written '{ speeds = [0.9, 1, 1.1], noise = 0.5 }' or in a TOML file; its fields are speeds, conditions, stretch, channel \
-             and noise. It changes the fields that it has; a name replaces all.",
+             and noise. A table changes only the fields it lists; a name replaces the whole augmentation.",
         )
         .decides_features(),
     row("seed", "S", Values::Whole, "Seed of all random numbers"),
@@ -116,11 +116,16 @@ pub static SETTINGS: [Row; 13] = [
 
 /// Settings of a cross-validation, which a file named by `--config` may hold too.
 pub static PLAN: [Row; 2] = [
-    row("folds", "FOLDS", Values::Text(|folds| folds.parse::<FoldPlan>().map(drop)), "Folds: all, 0,3, k=5, loso")
-        .more(
-            "All standard folds, some of them, k other divisions, leave one speaker out, or within=0:4: the speakers that fold 0 does \
-             not test, in 4 folds.",
-        ),
+    row(
+        "folds",
+        "FOLDS",
+        Values::Text(|folds| folds.parse::<FoldPlan>().map(drop)),
+        "Folds: `all`, a list as `0,3`, `k=N`, `loso` or `within=F:K`",
+    )
+    .more(
+        "all: the five standard folds; 0,3: some of them; k=N: N other folds; loso: leave \
+             one speaker out; within=F:K: the speakers that fold F does not test, in K folds.",
+    ),
     row("runs", "N", Values::Whole, "Runs over all folds, each with its own seed"),
 ];
 
@@ -135,7 +140,14 @@ impl Row {
         let arg = Arg::new(self.name).long(self.name).value_name(self.value_name).help(self.help);
         let arg =
             arg.default_value(default).help_heading(heading).value_parser(self.parser()).allow_negative_numbers(true);
-        if self.more.is_empty() { arg } else { arg.long_help(format!("{}\n\n{}", self.help, self.more)) }
+        match self.values {
+            // clap shows them in both helps or in none; `-h` is to fit a screen.
+            Values::Names(names) => {
+                arg.hide_possible_values(true).long_help(format!("{}\n\n{}", self.help, listed(names)))
+            }
+            _ if self.more.is_empty() => arg,
+            _ => arg.long_help(format!("{}\n\n{}", self.help, self.more)),
+        }
     }
 
     fn parser(&'static self) -> ValueParser {
@@ -222,6 +234,13 @@ pub fn either<'a>(names: impl Iterator<Item = &'a str>) -> String {
         Some((last, others)) if !others.is_empty() => format!("{} or {last}", others.join(", ")),
         _ => names.concat(),
     }
+}
+
+/// Names with what each means, one per line.
+fn listed(names: &[(&str, &str)]) -> String {
+    let width = names.iter().map(|(name, _)| name.len()).max().unwrap_or(0) + 1;
+    let lines = names.iter().map(|(name, meaning)| format!("\n- {:width$} {meaning}", format!("{name}:")));
+    format!("Possible values:{}", lines.collect::<String>())
 }
 
 /// The name that switches augmentation off.

@@ -21,7 +21,7 @@ use std::path::PathBuf;
 /// How to continue a sweep after an interruption.
 const SAME_COMMAND: &str = "the same command continues";
 
-/// Train every combination of a grid of settings, on any number of processes and machines.
+/// Train every combination of a grid of settings, on one or many machines.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 GRID.toml holds the settings of cv, each with a value or a list; every combination is a row of the table:
