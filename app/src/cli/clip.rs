@@ -1,6 +1,6 @@
 //! Model files and single clips, for the commands that read them.
 
-use super::predict::{is_features, read_input};
+use super::inputs;
 use crate::corpus::npy;
 use crate::corpus::resample::to_rate;
 use crate::files;
@@ -19,13 +19,13 @@ pub fn read_model(path: &Path) -> Result<ModelFile> {
 /// Reads a recording, at the model's sample rate. The caller adds the path to errors.
 pub fn recording(predictor: &mut Predictor, path: &Path) -> Result<Recording> {
     let rate = predictor.sample_rate()?;
-    to_rate(Recording::from_wav(&read_input(path)?)?, rate)
+    to_rate(Recording::from_wav(&inputs::read(path)?)?, rate)
 }
 
 /// Features `[T,D]` of a recording, or from a `.npy` file. The caller adds the path to errors.
 pub fn features(predictor: &mut Predictor, path: &Path) -> Result<Matrix<f32>> {
-    if is_features(path) {
-        return npy::from_bytes(&read_input(path)?);
+    if inputs::is_features(path) {
+        return npy::from_bytes(&inputs::read(path)?);
     }
     let recording = recording(predictor, path)?;
     predictor.features(&recording.samples)

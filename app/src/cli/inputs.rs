@@ -3,6 +3,7 @@
 use super::{Done, Outcome, interrupt};
 use crate::corpus::folders;
 use reslstm::error::{Error, Kind, Result};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// One file to read.
@@ -54,4 +55,20 @@ pub fn summarise(failures: Vec<Error>, total: usize) -> Outcome {
         _ => eprintln!("all {total} failed"),
     }
     Ok(Done::SomeFailed)
+}
+
+/// Whether a file holds features instead of sound.
+pub fn is_features(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("npy"))
+}
+
+/// All bytes of a file, or of stdin for `-`. The caller adds the path to errors.
+pub fn read(path: &Path) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let read = match path.as_os_str() == "-" {
+        true => std::io::stdin().lock().read_to_end(&mut bytes),
+        false => std::fs::File::open(path).and_then(|mut file| file.read_to_end(&mut bytes)),
+    };
+    read.map_err(|error| Error::new(Kind::Io, error.to_string()))?;
+    Ok(bytes)
 }

@@ -12,7 +12,7 @@ use reslstm::audio::Recording;
 use reslstm::error::{Error, Kind, Result};
 use reslstm::models::{ModelFile, Prediction, Predictor};
 use std::collections::BTreeSet;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// The weights that come with the command: ResLSTM-SA-h64, trained on all of RAVDESS.
@@ -135,15 +135,15 @@ fn predict_input(
     windows: Option<(f64, f64)>,
     resampled: &mut BTreeSet<u32>,
 ) -> Result<Predictions> {
-    if is_features(&input.path) {
+    if inputs::is_features(&input.path) {
         if windows.is_some() {
             return Err(Error::new(Kind::Settings, "windows are cut from recordings, but this is a feature file"));
         }
-        let features = npy::from_bytes(&read_input(&input.path)?)?;
+        let features = npy::from_bytes(&inputs::read(&input.path)?)?;
         return Ok(vec![(None, predictor.predict_features(&features)?)]);
     }
     let rate = predictor.sample_rate()?;
-    let recording = Recording::from_wav(&read_input(&input.path)?)?;
+    let recording = Recording::from_wav(&inputs::read(&input.path)?)?;
     if recording.sample_rate != rate && resampled.insert(recording.sample_rate) {
         eprintln!("note: resampled from {} Hz to {rate} Hz", recording.sample_rate);
     }
@@ -168,11 +168,6 @@ pub(super) fn model_file(path: Option<&Path>) -> anyhow::Result<ModelFile> {
     }
 }
 
-/// Whether a file holds features instead of sound.
-pub(super) fn is_features(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("npy"))
-}
-
 /// Windows over `total` samples, `step` samples apart. The last window ends with the recording; a recording shorter than a window
 /// is one window.
 fn spans(total: usize, window: usize, step: usize) -> Vec<(usize, usize)> {
@@ -184,17 +179,6 @@ fn spans(total: usize, window: usize, step: usize) -> Vec<(usize, usize)> {
         spans.push((total - window, total));
     }
     spans
-}
-
-/// All bytes of a file, or of stdin for `-`. The caller adds the path to errors.
-pub(super) fn read_input(path: &Path) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let read = match path.as_os_str() == "-" {
-        true => std::io::stdin().lock().read_to_end(&mut bytes),
-        false => std::fs::File::open(path).and_then(|mut file| file.read_to_end(&mut bytes)),
-    };
-    read.map_err(|error| Error::new(Kind::Io, error.to_string()))?;
-    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! Figures of a model or a clip: `figure signal-flow`, `figure augmentation`, `figure pca`.
 
 use super::super::eval::{SpeakerOverlap, check_fit, require_metadata};
+use super::super::inputs;
 use super::super::options::{self, CacheOption, all_cores};
-use super::super::predict::{model_file, read_input};
+use super::super::predict::model_file;
 use super::super::source::{Found, Licensed};
 use super::super::{Done, Outcome, clip};
 use super::Output;
@@ -90,7 +91,7 @@ impl Augmentation {
         let augment = options::augment(&self.augment).map_err(options::WrongCall)?;
         augment.check().map_err(options::WrongCall)?;
         let name = self.audio.file_name().unwrap_or_default().to_string_lossy();
-        let clips = read_input(&self.audio)
+        let clips = inputs::read(&self.audio)
             .and_then(|bytes| augmented_clips(&Recording::from_wav(&bytes)?, &augment, self.seed));
         let clips = clips.map_err(|error| error.at(self.audio.display()))?;
         let title = format!("{name}, as recorded and as augmented by --augment {}", self.augment);

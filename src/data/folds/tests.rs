@@ -1,0 +1,237 @@
+use super::*;
+
+fn names(count: usize) -> Vec<String> {
+    (1..=count).map(|n| format!("{n:02}")).collect()
+}
+
+fn strings(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| name.to_string()).collect()
+}
+
+/// What holds for every plan: each fold uses every speaker once, and each speaker is tested once.
+fn assert_valid(splits: &[Split], speakers: &[String]) {
+    for (index, split) in splits.iter().enumerate() {
+        assert_eq!(split.fold(), index);
+        split.check_speakers(speakers).unwrap();
+        let mut all = [split.train(), split.validation(), split.test()].concat();
+        all.sort();
+        assert_eq!(all, speakers, "fold {index}");
+        let next = &splits[(index + 1) % splits.len()];
+        assert!(split.validation().iter().all(|name| next.test().contains(name)), "fold {index}");
+    }
+    let mut tested: Vec<String> = splits.iter().flat_map(|split| split.test().to_vec()).collect();
+    tested.sort();
+    assert_eq!(tested, speakers);
+}
+
+#[test]
+fn ravdess_actors_get_the_folds_of_the_paper() {
+    let splits = FoldPlan::all().splits(&names(24)).unwrap();
+    let expected: [(&[&str], &[&str]); 5] = [
+        (&["02", "05", "14", "15", "16"], &["03", "06"]),
+        (&["03", "06", "07", "13", "18"], &["10", "11"]),
+        (&["10", "11", "12", "19", "20"], &["08", "17"]),
+        (&["08", "17", "21", "23", "24"], &["01", "14"]),
+        (&["01", "04", "09", "22"], &["02", "05"]),
+    ];
+    assert_eq!(splits.len(), 5);
+    for (fold, (split, (test, validation))) in splits.iter().zip(expected).enumerate() {
+        assert_eq!(
+            (split.fold(), split.test(), split.validation()),
+            (fold, &strings(test)[..], &strings(validation)[..])
+        );
+        let rest: Vec<String> =
+            names(24).into_iter().filter(|n| !split.test.contains(n) && !split.validation.contains(n)).collect();
+        assert_eq!(split.train(), rest);
+    }
+    let mut tested: Vec<String> = splits.into_iter().flat_map(|split| split.test).collect();
+    tested.sort();
+    assert_eq!(tested, names(24));
+}
+
+#[test]
+fn chosen_folds_keep_their_numbers() {
+    let splits = "3, 0".parse::<FoldPlan>().unwrap().splits(&names(24)).unwrap();
+    assert_eq!(splits.iter().map(Split::fold).collect::<Vec<_>>(), [0, 3]);
+    assert_eq!(splits[1].test()[0], "08");
+}
+
+#[test]
+fn ravdess_actors_are_recognised_in_every_spelling() {
+    for style in [|n: usize| n.to_string(), |n| format!("Actor_{n:02}")] {
+        let speakers: Vec<String> = (1..=24).rev().map(style).collect();
+        let splits = FoldPlan::all().splits(&speakers).unwrap();
+        let mut test: Vec<String> = [1, 4, 9, 22].map(style).to_vec();
+        test.sort();
+        assert_eq!(splits[4].test(), test);
+    }
+    // 24 speakers that are not the actors, and actors that are not all 24, get five other folds.
+    for speakers in [(2..=25).map(|n| format!("{n:02}")).collect(), names(23)] {
+        let splits = FoldPlan::all().splits(&speakers).unwrap();
+        assert_valid(&splits, &speakers);
+        assert_eq!(splits, FoldPlan::KFold(5).splits(&speakers).unwrap());
+    }
+}
+
+#[test]
+fn folds_are_valid_for_any_number_of_speakers() {
+    for count in 3..=30 {
+        let speakers = names(count);
+        for folds in 3..=count {
+            let splits = FoldPlan::KFold(folds).splits(&speakers).unwrap();
+            assert_eq!(splits.len(), folds);
+            assert_valid(&splits, &speakers);
+            let sizes: Vec<usize> = splits.iter().map(|split| split.test().len()).collect();
+            assert!(sizes.iter().max().unwrap() - sizes.iter().min().unwrap() <= 1, "{sizes:?}");
+        }
+        let splits = FoldPlan::LeaveOneSpeakerOut.splits(&speakers).unwrap();
+        assert_valid(&splits, &speakers);
+        assert!(splits.iter().all(|split| split.test().len() == 1 && split.validation().len() == 1));
+    }
+}
+
+#[test]
+fn inner_folds_leave_out_the_test_speakers_of_the_outer_fold() {
+    for speakers in [names(24), names(13)] {
+        for (fold, outer) in FoldPlan::all().splits(&speakers).unwrap().iter().enumerate() {
+            let splits = format!("within={fold}:4").parse::<FoldPlan>().unwrap().splits(&speakers).unwrap();
+            let others: Vec<String> = speakers.iter().filter(|name| !outer.test().contains(name)).cloned().collect();
+            assert_eq!(splits.len(), 4);
+            assert_valid(&splits, &others);
+        }
+    }
+    let error = FoldPlan::Within { fold: 5, folds: 4 }.splits(&names(24)).unwrap_err();
+    assert_eq!(error.to_string(), "folds `within=5:4`: expected a fold from 0 to 4, got 5");
+}
+
+#[test]
+fn with_two_folds_validation_speakers_come_from_the_training_half() {
+    let speakers = names(9);
+    let splits = FoldPlan::KFold(2).splits(&speakers).unwrap();
+    assert_valid(&splits, &speakers);
+    let sizes: Vec<_> = splits.iter().map(|s| (s.train().len(), s.validation().len(), s.test().len())).collect();
+    assert_eq!(sizes, [(2, 2, 5), (3, 2, 4)]);
+    let error = FoldPlan::KFold(2).splits(&names(3)).unwrap_err();
+    assert!(error.to_string().starts_with("fold 1: no speaker is left for training ("), "{error}");
+}
+
+#[test]
+fn folds_depend_on_speaker_names_alone() {
+    let speakers = strings(&["dora", "anna", "ben", "carl", "emil", "fay", "gus"]);
+    let splits = FoldPlan::KFold(3).splits(&speakers).unwrap();
+    let mut repeated = speakers.clone();
+    repeated.reverse();
+    repeated.push("ben".into());
+    assert_eq!(FoldPlan::KFold(3).splits(&repeated).unwrap(), splits);
+    assert!(splits.iter().all(|split| split.train().is_sorted() && split.test().is_sorted()));
+}
+
+#[test]
+fn folds_mix_men_and_women() {
+    for folds in 2..=12 {
+        for split in FoldPlan::KFold(folds).splits(&names(24)).unwrap() {
+            let numbers: Vec<i32> = split.test().iter().map(|name| name.parse().unwrap()).collect();
+            for is_male in [|n: &i32| n % 2 == 1, |n: &i32| *n <= 12] {
+                let men = numbers.iter().copied().filter(is_male).count();
+                assert!(men.abs_diff(numbers.len() - men) <= 2, "k={folds}: {numbers:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn groups_of_nine_speakers_worked_by_hand() {
+    // Four groups of nine: 1 2 3 4, then from the second group on 5 6 7 8, then from the third on 9.
+    let splits = FoldPlan::KFold(4).splits(&names(9)).unwrap();
+    let groups = splits.iter().map(Split::test).collect::<Vec<_>>();
+    assert_eq!(groups, [["01", "08"].as_slice(), &["02", "05"], &["03", "06", "09"], &["04", "07"]]);
+    assert_eq!(splits[1].validation(), ["03"]);
+    assert_eq!(splits[1].train(), ["01", "04", "06", "07", "08", "09"]);
+    // Three groups: plain round robin.
+    let splits = FoldPlan::KFold(3).splits(&names(7)).unwrap();
+    assert_eq!(splits[0].test(), ["01", "04", "07"]);
+}
+
+#[test]
+fn too_few_speakers_are_refused() {
+    let refusal = |plan: FoldPlan, count| {
+        let error = plan.splits(&names(count)).unwrap_err();
+        assert_eq!(error.kind(), Kind::Data);
+        error.to_string()
+    };
+    let few = "folds: expected at least as many speakers as folds, 5, found 4 (";
+    assert!(refusal(FoldPlan::all(), 4).starts_with(few));
+    assert!(refusal(FoldPlan::KFold(5), 4).starts_with(few));
+    let three = "folds: expected at least 3 speakers to train, validate and test with, found ";
+    assert!(refusal(FoldPlan::LeaveOneSpeakerOut, 2).starts_with(&format!("{three}2")));
+    assert!(refusal(FoldPlan::LeaveOneSpeakerOut, 0).starts_with(&format!("{three}0")));
+    assert!(refusal(FoldPlan::KFold(2), 1).starts_with(&format!("{three}1")));
+}
+
+#[test]
+fn plans_are_read_and_written_as_text() {
+    for (text, plan) in [
+        ("all", FoldPlan::all()),
+        ("0,3", FoldPlan::Standard(vec![0, 3])),
+        ("2", FoldPlan::Standard(vec![2])),
+        ("k=10", FoldPlan::KFold(10)),
+        ("loso", FoldPlan::LeaveOneSpeakerOut),
+        ("within=3:4", FoldPlan::Within { fold: 3, folds: 4 }),
+    ] {
+        assert_eq!(text.parse::<FoldPlan>().unwrap(), plan);
+        assert_eq!(plan.to_string(), text);
+        let json = serde_json::to_string(&plan).unwrap();
+        assert_eq!(json, format!("\"{text}\""));
+        assert_eq!(serde_json::from_str::<FoldPlan>(&json).unwrap(), plan);
+    }
+    assert_eq!("4,0 ,1,2,3,3".parse::<FoldPlan>().unwrap(), FoldPlan::default());
+}
+
+#[test]
+fn invalid_plans_are_refused() {
+    let refusal = |text: &str| {
+        let error = text.parse::<FoldPlan>().unwrap_err();
+        assert_eq!(error.kind(), Kind::Settings);
+        error.to_string()
+    };
+    for text in ["", "some", "k=", "k=five", "K=5", "1,", "1;2", "-1", "k=-3", "within=1", "in=1:2", "within=:3"] {
+        let expected = format!("folds `{text}`: expected `all`, numbers such as `0,3`, `k=5`, `loso` or `within=0:4`");
+        assert_eq!(refusal(text), expected);
+    }
+    assert_eq!(refusal("1,5"), "folds `1,5`: expected folds from 0 to 4, got 5");
+    assert_eq!(refusal("within=0:1"), "folds `within=0:1`: expected at least 2 folds, got 1");
+    assert_eq!(refusal("k=1"), "folds `k=1`: expected at least 2 folds, got 1");
+    assert_eq!(FoldPlan::KFold(0).splits(&names(9)).unwrap_err().kind(), Kind::Settings);
+    assert_eq!(FoldPlan::Standard(vec![]).splits(&names(9)).unwrap_err().kind(), Kind::Settings);
+}
+
+#[test]
+fn a_split_keeps_its_speakers_apart() {
+    let split = |train: &[&str], validation: &[&str], test: &[&str]| {
+        Split::new(7, strings(train), strings(validation), strings(test))
+    };
+    let refusal = |split: Result<Split>| {
+        let error = split.unwrap_err();
+        assert_eq!(error.kind(), Kind::Data);
+        error.to_string()
+    };
+    let twice = |speaker, one, other| format!("fold 7: speaker `{speaker}` is in {one} and in {other} (");
+    assert!(refusal(split(&["a", "b"], &["c"], &["d", "b"])).starts_with(&twice("b", "training", "test")));
+    assert!(refusal(split(&["a", "b"], &["a"], &["d"])).starts_with(&twice("a", "training", "validation")));
+    assert!(refusal(split(&["a"], &["c", "d"], &["d"])).starts_with(&twice("d", "validation", "test")));
+    assert!(refusal(split(&["a"], &["c"], &["d", "d"])).starts_with(&twice("d", "test", "test")));
+    assert!(refusal(split(&[], &["c"], &["d"])).starts_with("fold 7: no speaker is left for training ("));
+    assert!(refusal(split(&["a"], &[], &["d"])).starts_with("fold 7: no speaker is left for validation ("));
+    assert!(refusal(split(&["a"], &["c"], &[])).starts_with("fold 7: no speaker is left for test ("));
+
+    let split = split(&["b", "a"], &["c"], &["d"]).unwrap();
+    assert_eq!(split.train(), ["a", "b"]);
+    split.check_speakers(&strings(&["a", "b", "c", "d", "e"])).unwrap();
+    let error = split.check_speakers(&strings(&["a", "b", "d"])).unwrap_err();
+    assert_eq!(error.to_string(), "fold 7: validation names speaker `c`, who is not in the data: a, b, d");
+
+    let json = serde_json::to_string(&split).unwrap();
+    assert_eq!(json, r#"{"fold":7,"train":["a","b"],"validation":["c"],"test":["d"]}"#);
+    assert_eq!(serde_json::from_str::<Split>(&json).unwrap(), split);
+    assert!(serde_json::from_str::<Split>(&json.replace("\"c\"", "\"d\"")).is_err());
+}
