@@ -21,7 +21,7 @@ pub enum Kind {
     Diverged,
     /// The operating system refused a read or a write.
     Io,
-    /// The user asked to stop; work so far is saved.
+    /// Stopped by the user; work so far is saved.
     Interrupted,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! `reslstm` goes from WAV files to a trained, tested model without any machine-learning framework: features as librosa
 //! computes them, LSTM with backpropagation through time, soft attention, batch norm, Adam; every gradient derived on paper,
-//! written down above its code, and proved in a test. It implements LSTM-SA and ResLSTM-SA of *Speech Emotion Recognition using
+//! written down above its code, and checked by tests. It implements LSTM-SA and ResLSTM-SA of *Speech Emotion Recognition using
 //! Attention-based LSTM-Network with Residual Connection* (Krasnoproshin and Vashkevich, 2026).
 //!
 //! # From equation to file
@@ -26,7 +26,8 @@
 //!
 //! # Floors
 //!
-//! Imports run downwards only, never sideways between folders of one floor; a test checks it.
+//! A floor is a layer of the architecture. Imports run downwards only, never sideways between folders of one floor; a test
+//! checks it.
 //!
 //! ```text
 //! procedures   train/ audit/            train a model; check its gradients
@@ -40,7 +41,7 @@
 //!
 //! # Features
 //!
-//! | feature | brings | crates |
+//! | feature | adds | crates |
 //! |---|---|---|
 //! | `std` | [`Recording::read_wav`](audio::Recording::read_wav), from any `std::io::Read` | |
 //! | `fft-simd` | the Fourier transform on vector instructions; features without it differ in their last bits | |

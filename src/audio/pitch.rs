@@ -265,7 +265,7 @@ mod tests {
             let frame = power.row(2);
             let mut estimator = estimator(n, 48_000);
             assert!(estimator.correlate(frame));
-            // k and N − k have the same power; N/2 stands alone.
+            // k and N − k have the same power; N/2 has no partner.
             let weight = |k: usize| f64::from(frame[k]) * if k == n / 2 { 1.0 } else { 2.0 };
             let r = |lag: usize| {
                 (2..=n / 2).map(|k| weight(k) * (TAU * ((k * lag) % n) as f64 / n as f64).cos()).sum::<f64>()

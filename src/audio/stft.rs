@@ -112,7 +112,7 @@ impl Stft {
         power[0] = (z[0].re + z[0].im).powi(2);
         power[m] = (z[0].re - z[0].im).powi(2);
         simd!(|_| {
-            // z[m − k] beside z[k]
+            // z[m − k], the partner of z[k]
             let mirrored = z[1..].iter().rev();
             for (((p, a), b), w) in power[1..].iter_mut().zip(&z[1..]).zip(mirrored).zip(&self.twiddles[1..]) {
                 let twice_even = Complex::new(a.re + b.re, a.im - b.im);
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
     use crate::rng::RandomStream;
 
-    /// The formula as it stands, O(n²) and in f64.
+    /// The formula term by term, O(n²) and in f64.
     fn power_by_definition(samples: &[f32], n: usize, hop: usize) -> Vec<Vec<f64>> {
         let value = |i: isize| usize::try_from(i).ok().and_then(|i| samples.get(i)).map_or(0.0, |&x| f64::from(x));
         let bin = |t: usize, k: usize| {

@@ -88,7 +88,8 @@
 //!   neighbours' length: the published code does this, protocol `strict` does not. (`PaddingOutsideTheSoftmax` is
 //!   forgetting it where it counts.)
 //!
-//! Proof: [where the proof is](super#where-the-proof-is). Next: [lesson 5](super::lstm).
+//! Tests: [how the gradients are verified](super#how-the-gradients-are-verified).
+//! Next: [lesson 5](super::lstm).
 
 use crate::kernels::{add_scaled, dot, simd};
 use crate::matrix::Matrix;

@@ -94,8 +94,8 @@
 //! - A batch of one clip: v = 0, y = β for any input. A last batch of one clip therefore joins the one before
 //!   ([`data::batch`](crate::data::batch::batches)).
 //!
-//! Proof: [where the proof is](super#where-the-proof-is). Next: [dropout](super::dropout), then
-//! [lesson 4](super::attention).
+//! Tests: [how the gradients are verified](super#how-the-gradients-are-verified).
+//! Next: [dropout](super::dropout), then [lesson 4](super::attention).
 //!
 //! [`Padding`]: crate::packed::Padding
 

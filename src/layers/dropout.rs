@@ -39,7 +39,8 @@
 //! - The scale left out on the way back: `dx` is `dy` where the feature stayed. (`MaskNotScaled`)
 //! - A second mask drawn for backward.
 //!
-//! Proof: [where the proof is](super#where-the-proof-is). Next: [lesson 4](super::attention).
+//! Tests: [how the gradients are verified](super#how-the-gradients-are-verified).
+//! Next: [lesson 4](super::attention).
 
 use crate::matrix::Matrix;
 use crate::rng::RandomStream;

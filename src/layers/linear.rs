@@ -78,8 +78,8 @@
 //! - `grads = …` where `grads += …` is meant. Every use of a shared parameter adds its part; the caller sets `grads` to
 //!   zero before a step.
 //!
-//! The names in brackets are planted faults, see [where the proof is](super#where-the-proof-is). Next:
-//! [lesson 2](super::softmax_cross_entropy).
+//! The names in brackets are planted faults, see [how the gradients are
+//! verified](super#how-the-gradients-are-verified). Next: [lesson 2](super::softmax_cross_entropy).
 
 use crate::kernels::{Panels, Start, Term, add_column_sums, add_outer, product};
 use crate::matrix::Matrix;

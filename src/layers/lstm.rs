@@ -157,7 +157,8 @@
 //!   (`InputAndForgetGatesSwapped`)
 //! - In a batch: a clip that has ended gets zeros from the step after its end, not its neighbour's row.
 //!
-//! Proof: [where the proof is](super#where-the-proof-is). Next: [lesson 6](super::residual).
+//! Tests: [how the gradients are verified](super#how-the-gradients-are-verified).
+//! Next: [lesson 6](super::residual).
 
 use crate::kernels::{Panels, Side, Start, Term, add_column_sums, add_outer, product, product_from};
 use crate::matrix::Matrix;

@@ -8,10 +8,10 @@
 //!
 //! | lesson | layer | what it teaches |
 //! |---|---|---|
-//! | 1 | [`linear`] | a gradient is collected from everything that sees the value; the way back through a product is its transpose |
+//! | 1 | [`linear`] | a gradient is summed over all uses of the value; the way back through a product is its transpose |
 //! | 2 | [`softmax_cross_entropy`] | where gradients begin: prediction minus truth; the Jacobian of softmax and its mean term |
 //! | 3 | [`batch_norm`] | statistics are functions of the data: one value, three paths to the loss |
-//! |   | [`dropout`] | chance drawn beforehand is a constant |
+//! |   | [`dropout`] | a random mask, once drawn, is a constant |
 //! | 4 | [`attention`] | softmax again, over time; a value that counts twice; clips of different lengths in one batch |
 //! | 5 | [`lstm`] | backpropagation through time: two states, two forks, one backward loop |
 //! | 6 | [`residual`] | forks and sums in general: how a gradient gets past a layer |
@@ -29,7 +29,7 @@
 //! 6. *Mistakes worth knowing*: most of them run, and many still train. Names in brackets are planted on purpose in
 //!    `tests/planted_faults.rs`.
 //!
-//! # One alphabet
+//! # Notation
 //!
 //! | symbol | meaning |
 //! |---|---|
@@ -46,7 +46,8 @@
 //! | `h₋₁`, `c₋₁` | of the frame before |
 //! | `â` | a gate before its activation |
 //!
-//! A layer's struct holds its parameters and nothing else, and is also the type of its gradient. What forward stores for backward is its *tape*, kept by the caller and reused. `backward` **adds** to the gradients of parameters and
+//! A layer's struct holds its parameters and nothing else, and is also the type of its gradient. What forward stores for
+//! backward is its *tape*, kept by the caller and reused. `backward` **adds** to the gradients of parameters and
 //! **writes** that of the input.
 //!
 //! Batches are *packed*: clips sorted by length, frames stored time-major, so the rows of one time step are contiguous
@@ -97,16 +98,16 @@
 //!     ▼ L
 //! ```
 //!
-//! # Where the proof is
+//! # How the gradients are verified
 //!
-//! A derivation must be believed; these can be run.
+//! Derivations can be wrong; these checks can be run.
 //!
 //! - **The audit** ([`audit`](crate::audit)) compares every backward with dual numbers through the forward code (exact
 //!   to rounding) and with central differences. It is the first test at the foot of every layer's file; `reslstm audit`
 //!   prints it for whole models.
 //! - **Golden numbers** from PyTorch: outputs, gradients, and weights after twenty steps of Adam, in
 //!   `tests/golden/network`, compared by `tests/golden_network.rs`.
-//! - **The proof is tested too.** `tests/planted_faults.rs` plants the lessons' mistakes in a second backward of every
+//! - **The audit itself is tested.** `tests/planted_faults.rs` plants the lessons' mistakes in a second backward of every
 //!   layer; the audit must find each.
 //!
 //! # Programs to run

@@ -81,9 +81,9 @@
 //! - The order: `f`'s backward *writes* `dx`, this one *adds*. The other way round the straight gradient is
 //!   overwritten.
 //!
-//! Proof: [where the proof is](super#where-the-proof-is). This was the last lesson; [`running`](super::running) is an
-//! appendix, and
-//! [`res_lstm_sa`](crate::models::res_lstm_sa) is all of them put together.
+//! Tests: [how the gradients are verified](super#how-the-gradients-are-verified).
+//! This was the last lesson; [`running`](super::running) is an appendix, and [`res_lstm_sa`](crate::models::res_lstm_sa)
+//! is the model with all layers.
 
 use crate::matrix::Matrix;
 use crate::scalar::Scalar;

@@ -78,7 +78,8 @@
 //! - `ln(softmax(z))` in two steps. A score 800 below the largest has p = 0 and the loss is infinite;
 //!   `z − m − ln Σ e^(z − m)` gives ln p = −800.
 //!
-//! Proof: [where the proof is](super#where-the-proof-is). Next: [lesson 3](super::batch_norm).
+//! Tests: [how the gradients are verified](super#how-the-gradients-are-verified).
+//! Next: [lesson 3](super::batch_norm).
 
 use crate::matrix::Matrix;
 use crate::scalar::Scalar;

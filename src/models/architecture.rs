@@ -32,7 +32,7 @@ impl Architecture {
     /// A model of `hidden` units `H`, 1 to 4096, and `vectors` attention vectors `V`, 1 to 64.
     ///
     /// # Errors
-    /// [`Kind::Settings`] if one of them is outside its range.
+    /// [`Kind::Settings`] if `hidden` or `vectors` is outside its range.
     pub fn new(family: Family, hidden: usize, vectors: usize) -> Result<Self> {
         let bad = |what: &str, most: usize, got: usize| {
             Err(Error::new(Kind::Settings, format!("expected 1 to {most} {what}, got {got}")))

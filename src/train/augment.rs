@@ -143,7 +143,7 @@ impl Augment {
 /// y[s] = (1 − w)·x[k] + w·x[k+1]      k + w = s·(T − 1)/(frames − 1),  k whole, 0 ≤ w < 1
 /// ```
 /// # Panics
-/// If `x` has no frame, or none are asked for.
+/// If `x` has no frame, or `frames` is 0.
 pub fn stretch(x: &Matrix<f32>, frames: usize, y: &mut Matrix<f32>) {
     assert!(x.rows() > 0 && frames > 0, "a clip has frames");
     y.resize(frames, x.cols());
@@ -243,15 +243,15 @@ mod tests {
         let (speeds, conditions) = (vec![0.9, 1.0, 1.1], vec![Condition::Clipped]);
         let ways = [Condition::Speed(0.9), Condition::AsRecorded, Condition::Speed(1.1), Condition::Clipped];
         let augment = Augment { speeds, conditions, stretch: 0.2, ..Augment::default() };
-        let (mut heard, mut lengths, mut out) = ([0; 4], Vec::new(), Matrix::default());
+        let (mut drawn, mut lengths, mut out) = ([0; 4], Vec::new(), Matrix::default());
         for clip in 0..4000 {
             let frames = |condition| &clips[ways.iter().position(|&way| way == condition).unwrap()];
             augment.vary(frames, &mut RandomStream::new(2, "augment", clip), &mut out);
-            heard[out[(0, 0)] as usize] += 1;
+            drawn[out[(0, 0)] as usize] += 1;
             lengths.push(out.rows());
         }
         // 1000 expected, standard deviation 27.
-        assert!(heard.iter().all(|&n| (860..1140).contains(&n)), "{heard:?}");
+        assert!(drawn.iter().all(|&n| (860..1140).contains(&n)), "{drawn:?}");
         assert_eq!((lengths.iter().min(), lengths.iter().max()), (Some(&80), Some(&120)));
         let same = Augment::default();
         same.vary(|_| &clips[1], &mut RandomStream::new(2, "augment", 0), &mut out);

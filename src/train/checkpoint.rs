@@ -12,7 +12,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
-/// What a checkpoint holds beside tensors.
+/// Header of a checkpoint: all it holds except tensors.
 #[derive(Serialize, Deserialize)]
 struct Header {
     identity: Identity,

@@ -9,7 +9,7 @@ use crate::params::Parameters;
 use crate::rng::RandomStream;
 use crate::scalar::Scalar;
 
-/// Gradients and other memory of a step beside the forward tape. Reused: after the largest batch, a step allocates nothing.
+/// Gradients and other memory of a step, without the forward tape. Reused: after the largest batch, a step allocates nothing.
 #[derive(Clone, Debug)]
 pub struct Step<S> {
     grads: Model<S>,

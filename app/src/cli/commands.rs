@@ -18,7 +18,7 @@ pub fn tune(data: &str, study: &Path, trials: usize, identity: &StudyIdentity) -
     let StudyIdentity { folds, settings, space, .. } = identity;
     let preset = Space::PRESETS.into_iter().find(|name| Space::preset(name).as_ref() == Some(space));
     let (study, space) = (quote(&study.display().to_string()), preset.unwrap_or("SPACE.toml"));
-    // What is searched has its default here, and so is not said.
+    // A setting that is searched has its default here, so it is left out.
     let settings: Settings = serde_json::from_value(settings.clone().into()).unwrap_or_default();
     let settings = differing(PAPER, &settings);
     format!(

@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example: reslstm cv ravdess -o results --recipe anywhere --runs 3",
-    after_long_help = "Writes DIR/runs/runN.json, DIR/models/runN-foldM.safetensors, DIR/clips.json and DIR/summary.json. Killed at any \
-                       moment, the same command with --resume continues and ends with the same bytes.
+    after_long_help = "Writes DIR/runs/runN.json, DIR/models/runN-foldM.safetensors, DIR/clips.json and DIR/summary.json. If it is \
+                       interrupted, even by SIGKILL, run the same command with --resume: the result is the same to the byte.
 
 Example: reslstm cv ravdess -o results --recipe anywhere --runs 3"
 )]

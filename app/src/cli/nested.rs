@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use std::fmt::Write;
 use std::path::PathBuf;
 
-/// Nested cross-validation: choose settings per fold without its test speakers, then score once.
+/// Nested cross-validation: choose settings per fold without its test speakers.
 ///
 /// Choosing settings by test scores makes these scores too good. Here every fold chooses among candidates by its own training and
 /// validation speakers, and its test speakers are scored once, with the chosen settings.

@@ -296,10 +296,10 @@ impl Request {
     }
 
     /// What to train, checked. Without `--recipe` it is based on what the work was started with; where it is new, on the recipe that
-    /// the command has as its default, which is said on stderr where there is a choice.
+    /// the command has as its default, which a note on stderr names if the command has several.
     ///
     /// # Errors
-    /// [`WrongCall`] if there is no such recipe, or values are out of their range or do not go together.
+    /// [`WrongCall`] if there is no such recipe, or values are out of their range or contradict each other.
     pub fn plan(
         &self,
         begun: Option<Begun>,

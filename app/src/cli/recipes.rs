@@ -9,7 +9,7 @@ use std::fmt::Write;
 
 /// Show the recipes: named settings for --recipe.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples: all recipes; one of them as a file to edit, and a training with it
+#[command(after_help = "Examples: all recipes; one as a file to edit, and a training with it
   reslstm recipes
   reslstm recipes voices > mine.toml
   reslstm train DATA -o model.safetensors --recipe mine.toml")]

@@ -93,7 +93,7 @@ impl RobustnessCommand {
         for condition in Condition::REPORTED {
             let mut scores: Vec<FoldScores<'_>> = Vec::new();
             for (data, models) in groups {
-                let features = data.heard(condition)?;
+                let features = data.features_in(condition)?;
                 let score = |model| {
                     if interrupt::stopped() {
                         return Err(Error::new(Kind::Interrupted, "stopped before every condition was scored"));

@@ -39,8 +39,8 @@ impl Licensed {
         self.loaded.sample_rate
     }
 
-    /// Features `[T,D]` of every clip, heard in a condition, on the threads of the pool this is called in.
-    pub fn heard(&self, condition: Condition) -> Result<Vec<Matrix<f32>>> {
+    /// Features `[T,D]` of every clip in a condition, on the threads of the pool this is called in.
+    pub fn features_in(&self, condition: Condition) -> Result<Vec<Matrix<f32>>> {
         let stop = interrupt::stop_flag();
         let work = Work { settings: &self.features, condition, cache: None, progress: &|_, _| {}, stop };
         corpus::load_features(&self.corpus, &work)
@@ -127,11 +127,11 @@ impl Found {
         let pool = pool.map_err(|error| Error::new(Kind::Io, error.to_string()).at("threads"))?;
         let loaded = pool.install(|| {
             let mut loaded = corpus::load_dataset(&self.corpus, &work)?;
-            let heard = |&condition: &Condition| {
+            let conditioned = |&condition: &Condition| {
                 let features = corpus::load_features(&self.corpus, &Work { condition, ..work })?;
                 Ok(ConditionedClips { condition, features })
             };
-            loaded.dataset = loaded.dataset.with_conditions(others.iter().map(heard).collect::<Result<_>>()?);
+            loaded.dataset = loaded.dataset.with_conditions(others.iter().map(conditioned).collect::<Result<_>>()?);
             Ok(loaded)
         });
         bar.finish_and_clear();

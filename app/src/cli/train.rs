@@ -30,10 +30,10 @@ pub struct Train {
     output: PathBuf,
     /// Train on all speakers, without a score
     ///
-    /// Weights that validation speakers would choose are then those of the last epoch.
+    /// With --weights best, the last epoch is used.
     #[arg(long, conflicts_with = "folds")]
     all: bool,
-    /// Temperature of the probabilities, with --all
+    /// Softmax temperature (calibration), with --all
     ///
     /// Scores are divided by it before they become probabilities. It is fitted on the validation speakers, and with --all no
     /// validation speakers remain. `reslstm robustness` prints the mean temperature that a cross-validation with the same settings

@@ -28,8 +28,7 @@ use std::sync::{Mutex, MutexGuard};
 #[command(
     after_help = "Example: reslstm tune ravdess --study study.journal --trials 50 --recipe paper --space code",
     after_long_help = "FILE is an Optuna journal: optuna-dashboard shows it, and Python workers and any number of these commands may \
-                       work on it at the same time. Killed at any moment, the same command continues; --trials counts the trials that \
-                       exist.
+                       work on it at the same time. If it is interrupted, even by SIGKILL, run the same command again.
 
 SPACE.toml: lr = { type = \"float\", low = 1e-4, high = 1e-2, log = true }
             t0 = { type = \"int\", low = 1, high = 10 }
@@ -40,12 +39,12 @@ Example: reslstm tune ravdess --study study.journal --trials 50 --recipe paper -
 pub struct Tune {
     /// A RAVDESS folder, or a manifest .csv with the columns path,label,speaker
     data: PathBuf,
-    /// Journal, new or to be continued
+    /// Optuna journal file; created if missing
     ///
     /// Unfinished trials are kept in FILE.trials.
     #[arg(long, value_name = "FILE")]
     study: PathBuf,
-    /// Number of trials in all, with those that exist
+    /// Total number of trials, including those in the journal
     #[arg(long, value_name = "N")]
     trials: usize,
     /// Search space: paper, code (wider, of the paper's code) or a TOML file

@@ -209,8 +209,8 @@ mod tests {
     fn silence_stays_silence_and_as_recorded_is_as_recorded() {
         let silence = Recording { sample_rate: RATE, samples: vec![0.0; 9_000] };
         for condition in Condition::REPORTED {
-            let heard = apply_condition(condition, silence.clone()).unwrap();
-            assert!(heard.samples.iter().all(|&x| x == 0.0), "{condition}");
+            let changed = apply_condition(condition, silence.clone()).unwrap();
+            assert!(changed.samples.iter().all(|&x| x == 0.0), "{condition}");
         }
         assert_eq!(apply_condition(Condition::AsRecorded, tone(99.0)).unwrap(), tone(99.0));
         assert_eq!(apply_condition(Condition::Speed(1.25), tone(99.0)).unwrap().samples.len(), 38_400);

@@ -1,7 +1,7 @@
 //! Cross-validation: folds × runs, on all cores, resumable.
 //!
 //! ```text
-//! OUT/plan.json                         what was asked for, and of which data
+//! OUT/plan.json                         settings, runs, folds, and the fingerprint of the data
 //! OUT/clips.json                        every clip's name, class and speaker
 //! OUT/models/run0-fold3.safetensors     the best model of each fold
 //! OUT/runs/run0.json                    a run's result, as soon as its folds are done

@@ -1,4 +1,4 @@
-//! One training from start to end with checkpoints: killed at any moment, it continues from the last one.
+//! One training from start to end with checkpoints: after an interruption, even by SIGKILL, it continues from the last one.
 
 use crate::files;
 use reslstm::error::{Error, Kind, Result};

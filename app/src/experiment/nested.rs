@@ -5,7 +5,7 @@
 //! OUT/choosing/fold0/NAME/    every candidate, cross-validated among the speakers that fold 0 does not test
 //! OUT/choices.json            each fold's scores, and the candidate with the best
 //! OUT/final/NAME/             each chosen candidate, cross-validated on the folds that chose it
-//! OUT/tested/                 these folds together: a folder as cv leaves
+//! OUT/tested/                 all folds pooled: a folder as cv makes it
 //! ```
 //! Varma and Simon, *Bias in error estimation when using cross-validation for model selection*, 2006.
 
@@ -149,7 +149,7 @@ pub fn begun_settings(root: &Path, folds: &[usize], candidate: &str) -> Result<O
     Ok(None)
 }
 
-/// Puts cross-validations of different folds together, into a folder as `cv` leaves. Its settings are those that most folds were
+/// Pools cross-validations of different folds in a folder as `cv` makes it. Its settings are those that most folds were
 /// trained with.
 ///
 /// # Errors

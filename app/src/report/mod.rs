@@ -20,7 +20,7 @@
 //! | file                     | shows                                                                              |
 //! |--------------------------|------------------------------------------------------------------------------------|
 //! | [`explain`]              | every step of a model on one clip                                                  |
-//! | [`results_page`]         | cross-validations, and the paper's tables of them                                  |
+//! | [`results_page`]         | cross-validations, and the paper's tables                                          |
 //! | [`study_page`]           | a search for hyper-parameters, with the figures of `study_figures`                 |
 //!
 //! [`comparison`], [`table1`] and [`table2`] are tables, made of a [`table::Table`], which writes text, CSV and HTML.

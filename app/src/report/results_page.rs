@@ -111,7 +111,7 @@ fn detail(sheet: &mut Sheet, results: &Results, about: About<'_>) {
     sheet.heading("Classes");
     classes_table(sheet, &summary);
     let matrix = confusion::svg(&title, &summary.confusion, &summary.labels);
-    sheet.figure(&matrix, "Confusion matrix, per cent of each row, all runs and folds together.");
+    sheet.figure(&matrix, "Confusion matrix, per cent of each row, all runs and folds pooled.");
     let groups = groups(results);
     sheet.figure(&groups::svg(&title, &groups, false), "Recall of groups of test clips; one dot per run.");
     sheet.heading("How it was trained");
@@ -204,7 +204,7 @@ fn classes_table(sheet: &mut Sheet, summary: &ModelSummary) {
             Cell::or_missing(wrong, |other| format!("{} ({:.1} %)", labels[other], 100.0 * share(row[other])).into()),
         ]);
     }
-    sheet.table("All runs and folds together.", &table);
+    sheet.table("All runs and folds pooled.", &table);
 }
 
 fn settings_facts(sheet: &mut Sheet, results: &Results, summary: &ModelSummary) {

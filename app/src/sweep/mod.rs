@@ -1,4 +1,4 @@
-//! Sweeps: many independent jobs, run by any number of processes and machines, robust against the loss of any of them.
+//! Sweeps: many independent jobs, run by any number of processes and machines, robust against the loss of any process.
 //!
 //! The work of a job comes as a closure; this module knows the job's name, its files, and which process runs it.
 //!

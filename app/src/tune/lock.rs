@@ -77,7 +77,7 @@ impl Lock {
     /// its lock is removed.
     ///
     /// # Errors
-    /// [`Kind::Io`](reslstm::error::Kind::Io) if there is no journal, or no link can be created beside it.
+    /// [`Kind::Io`](reslstm::error::Kind::Io) if there is no journal, or no link can be created in its folder.
     pub fn acquire(&self) -> Result<Held<'_>> {
         let journal = self.lock_journal().map_err(|error| Error::io(self.target.display(), error))?;
         let mut pause = Duration::from_millis(1);

@@ -34,7 +34,7 @@ fn voices_are_varied_and_weights_averaged_the_same_on_any_number_of_threads() {
     let first = &run["folds"][0];
     assert_eq!((&first["best_epoch"], first["others"][3]["predictions"].as_array().unwrap().len()), (&5.into(), 30));
 
-    // It is heard differently: without varying, other weights come out.
+    // Clips are varied: without augmentation, other weights come out.
     dir.does(&format!("{} -o plain", line.replace("--augment voices", "")));
     assert_ne!(dir.read("plain/models/run0-fold2.safetensors"), dir.read("one/models/run0-fold2.safetensors"));
 

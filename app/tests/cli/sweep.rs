@@ -242,7 +242,10 @@ fn schedulers_say_which_share() {
     let ran = scheduled(&dir, "sweep run sweep --shards 3", &index);
     assert!(ran.code == 0 && ran.stderr.contains("shard 2/3: 1 of 1 jobs"), "{}", ran.stderr);
     dir.does("sweep collect sweep");
-    dir.is_wrong_call("sweep run sweep --shards 3", &["shards 3: expected a scheduler", "--shard 1/3"]);
+    dir.is_wrong_call(
+        "sweep run sweep --shards 3",
+        &["--shards 3: expected the number of the share from a scheduler", "--shard 1/3"],
+    );
 }
 
 #[cfg(unix)]

@@ -116,8 +116,8 @@ fn augmented_clips(recording: &Recording, augment: &Augment, seed: u64) -> Resul
     let speeds = augment.other_speeds();
     let ends = [speeds.first(), speeds.last()].into_iter().flatten().take(speeds.len());
     for &condition in ends.chain(&augment.conditions) {
-        let heard = apply_condition(condition, recording.clone())?;
-        let features = normaliser.apply(&front_end.features(&heard.samples)?)?;
+        let changed = apply_condition(condition, recording.clone())?;
+        let features = normaliser.apply(&front_end.features(&changed.samples)?)?;
         clips.push(AugmentedClip { name: condition.to_string(), features });
     }
     for factor in [1.0 - augment.stretch, 1.0 + augment.stretch].into_iter().filter(|&factor| factor != 1.0) {

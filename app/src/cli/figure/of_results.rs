@@ -40,7 +40,7 @@ impl Confusion {
     }
 }
 
-/// Draws all runs and folds together.
+/// Draws all runs and folds, pooled.
 pub fn draw_confusion(results: &Results) -> Figure {
     let ModelSummary { confusion, labels, .. } = ModelSummary::new(&results.runs);
     Figure { svg: confusion::svg(&title(results), &confusion, &labels), csv: confusion::csv(&confusion, &labels) }

@@ -120,7 +120,7 @@ pub static PLAN: [Row; 2] = [
         "folds",
         "FOLDS",
         Values::Text(|folds| folds.parse::<FoldPlan>().map(drop)),
-        "Folds: `all`, a list as `0,3`, `k=N`, `loso` or `within=F:K`",
+        "Folds: all, 0,3 (a list), k=N, loso, within=F:K",
     )
     .more(
         "all: the five standard folds; 0,3: some of them; k=N: N other folds; loso: leave \

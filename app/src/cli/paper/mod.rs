@@ -28,7 +28,8 @@ use tables::Tables;
 #[command(
     after_help = "Each model and protocol is a cross-validation in DIR/MODEL-PROTOCOL, as cv --recipe paper makes it, all with the same \
                   seeds. Run 0 of every one comes first, then run 1. After each run the tables in DIR are updated; figures come last, in \
-                  DIR/figures. Killed at any moment, the same command with --resume continues and ends with the same bytes.
+                  DIR/figures. If it is interrupted, even by SIGKILL, run the same command with --resume: the result is the \
+                  same to the byte.
 
 Example: all of Table I, 700 trainings; and its tables and figures again, without the corpus
   reslstm paper ravdess -o paper

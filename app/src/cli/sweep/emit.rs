@@ -160,7 +160,7 @@ exec parallel --joblog "$dir/parallel-{plan}.log" --resume-failed --line-buffer 
 
 fn kubernetes(facts: &Facts, image: &str, claim: &str) -> Result<String> {
     let Facts { plan, jobs, shards, threads, .. } = facts;
-    // A manifest's clips lie beside it.
+    // The clips of a manifest are in its folder.
     let data = Path::new(&facts.data);
     let data =
         if data.extension().is_some_and(|csv| csv.eq_ignore_ascii_case("csv")) { data.parent() } else { Some(data) };

@@ -30,7 +30,8 @@ GRID.toml holds the settings of cv, each with a value or a list; every combinati
   protocol = ['strict', 'published']
   runs = 3                              # seeds of each row, derived from `seed`
   folds = 'all'
-What it leaves out comes from --recipe. inputs and augment have one value for all rows, as every clip is read once.
+What it leaves out comes from --recipe. inputs and augment have one value for all rows, \
+because features are computed once for all rows.
 
 Example: a plan, two processes that train it, and the table
   reslstm sweep plan grid.toml ravdess -o sweep --recipe paper
@@ -169,7 +170,7 @@ impl Status {
     }
 }
 
-/// Make the table of the results, as cv does.
+/// Print the results table, as cv does.
 #[derive(Debug, Args)]
 #[command(after_help = "The same bytes however the jobs were divided. Folders of several machines complete each other.
 
@@ -181,7 +182,7 @@ struct Collect {
     /// Write summary.json here
     #[arg(short, long, value_name = "SUMMARY.json")]
     output: Option<PathBuf>,
-    /// Make the table of the rows that are complete
+    /// Print the rows that are complete
     #[arg(long)]
     partial: bool,
     /// Print the summary as JSON instead of a table

@@ -14,26 +14,26 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Train the jobs of a plan, or a share of them.
+/// Train the jobs of a plan, or one share.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Safe to run twice, and by two processes at once: each job is done once. Killed at any moment, the same command continues; asked \
-to stop (Ctrl-C, SIGTERM), it saves and ends with code 75. Without --shard, a task of a Slurm array or of a Kubernetes Indexed \
-Job finds its share in the environment.
+Safe to run twice, and by two processes at once: each job is done once. If it is interrupted, even by SIGKILL, run the \
+same command again. Ctrl-C and SIGTERM save and end with code 75. Without --shard, a task of a Slurm array or of a Kubernetes \
+Indexed Job finds its share in the environment.
 
 Example: reslstm sweep run sweep --shard 2/3")]
 pub struct Run {
     /// The folder of the plan
     dir: PathBuf,
-    /// Which share, e.g. 2/3 [default: of the scheduler, or 1/1]
+    /// Which share, e.g. 2/3 [default: from Slurm or Kubernetes, else 1/1]
     #[arg(long, value_name = "I/N", conflicts_with = "shards")]
     shard: Option<Shard>,
-    /// Number of shares; the scheduler says which [default: length of Slurm's array]
+    /// Number of shares, if the scheduler only numbers its tasks [default: length of Slurm's array]
     #[arg(long, value_name = "N")]
     shards: Option<usize>,
     #[command(flatten)]
     threads: ThreadOption,
-    /// Folder or manifest of the data, if not where the plan was made
+    /// Folder or manifest of the data, if it has moved since `plan`
     #[arg(long)]
     data: Option<PathBuf>,
     #[command(flatten)]
@@ -80,9 +80,10 @@ impl Run {
             (Some(shard), _) => Ok(shard),
             (None, None) => Ok(Shard::WHOLE),
             (None, Some(shards)) => {
-                let problem =
-                    format!("shards {shards}: expected a scheduler to say which of them, found no {VARIABLES}");
-                Err(Error::new(Kind::Settings, problem).advice("name one, as in --shard 1/3"))
+                let problem = format!(
+                    "--shards {shards}: expected the number of the share from a scheduler, found no {VARIABLES}"
+                );
+                Err(Error::new(Kind::Settings, problem).advice("or give it, as in --shard 1/3"))
             }
         }
     }
@@ -147,7 +148,7 @@ impl Run {
         }
     }
 
-    /// One event for programs. Training goes on where nobody listens any more.
+    /// Prints one event for programs. Training continues if stdout is closed.
     fn say(&self, event: Value) {
         if self.json {
             let _ = print_line(event);
@@ -178,7 +179,7 @@ impl Screen {
     }
 }
 
-/// What stands before a bar of epochs.
+/// Text before a bar of epochs.
 fn progress_of(done: usize, jobs: usize) -> String {
     format!("{done}/{jobs} jobs, epochs")
 }

@@ -242,6 +242,6 @@ fn an_error_of_one_worker_stops_all() {
     });
     assert_eq!(error.unwrap_err().to_string(), "disk full");
     assert!(study.progress().unwrap().running.contains(&3));
-    let error = optimise(&study, 2, &stop, |_| panic!("it was asked to stop")).unwrap_err();
+    let error = optimise(&study, 2, &stop, |_| panic!("the stop flag is set")).unwrap_err();
     assert_eq!(error.kind(), Kind::Interrupted);
 }
