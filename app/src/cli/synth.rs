@@ -58,7 +58,7 @@ pub fn write_corpus(dir: &Path, seed: u64, plan: &[RavdessName]) -> anyhow::Resu
     let note = dir.join(corpus::SYNTHETIC_NOTE);
     files::check_writable(&note, files::Existing::Replace)?;
     let text = format!(
-        "Synthetic speech made by reslstm {}, seed {seed}. It is not a recording of a person.\n",
+        "Synthetic speech made by reslstm {}, seed {seed}. Nobody spoke it.\n",
         env!("CARGO_PKG_VERSION")
     );
     files::write_atomically(&note, text.as_bytes())?;
