@@ -57,10 +57,8 @@ pub fn check_empty(dir: &Path) -> Result<()> {
 pub fn write_corpus(dir: &Path, seed: u64, plan: &[RavdessName]) -> anyhow::Result<()> {
     let note = dir.join(corpus::SYNTHETIC_NOTE);
     files::check_writable(&note, files::Existing::Replace)?;
-    let text = format!(
-        "Synthetic speech made by reslstm {}, seed {seed}. Nobody spoke it.\n",
-        env!("CARGO_PKG_VERSION")
-    );
+    let text =
+        format!("Synthetic speech made by reslstm {}, seed {seed}. Nobody spoke it.\n", env!("CARGO_PKG_VERSION"));
     files::write_atomically(&note, text.as_bytes())?;
     let bar = progress::bar(plan.len() as u64, "clips");
     plan.par_iter().try_for_each(|name| {

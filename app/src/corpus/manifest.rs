@@ -50,7 +50,7 @@ impl Manifest {
     /// [`Kind::Io`] if `table` cannot be read.
     ///
     /// ```
-    /// use crate::corpus::manifest::Manifest;
+    /// use reslstm_cli::corpus::manifest::Manifest;
     ///
     /// let manifest = Manifest::read("speaker,path,label\nanna,1.wav,cross\nben,2.wav,calm\n".as_bytes())?;
     /// assert_eq!(manifest.labels().names(), ["calm", "cross"]);

@@ -26,7 +26,7 @@ pub fn to_bytes(features: &Matrix<f32>) -> Vec<u8> {
 /// Features `[T,D]` from the bytes of a `.npy` file: float32 or float64 (rounded to float32), in C or Fortran order.
 ///
 /// ```
-/// use crate::corpus::npy;
+/// use reslstm_cli::corpus::npy;
 /// use reslstm::matrix::Matrix;
 ///
 /// let features = Matrix::from_rows(&[[1.0, 2.5, -3.0], [4.0, 5.0, 6.0]]);

@@ -226,7 +226,7 @@ impl Space {
     /// Reads a space from TOML.
     ///
     /// ```
-    /// let space = crate::tune::Space::from_toml(
+    /// let space = reslstm_cli::tune::Space::from_toml(
     ///     r#"
     ///     lr = { type = "float", low = 1e-4, high = 1e-2, log = true }
     ///     t0 = { type = "int", low = 1, high = 10 }

@@ -216,7 +216,8 @@ fn impossible_figures_are_refused_before_anything_is_written() {
     refused(&format!("pca ../speech --model {CLIP} -o f.svg"), &[CLIP]);
     refused("signal-flow none.wav -o f.svg", &["none.wav: "]);
     refused("augmentation none.wav -o f.svg", &["none.wav: "]);
-    refused(&format!("augmentation {CLIP} --augment pitch -o f.svg"), &["augment: pitch: ", "voices"]);
+    dir.is_wrong_call(&format!("figure augmentation {CLIP} --augment pitch -o f.svg"), &["augment: pitch: ", "voices"]);
+    assert_eq!(dir.list("."), before);
     assert_eq!(dir.run("figure parameters -o f.svg").code, 2);
     assert_eq!(dir.run("figure confusion out").code, 2);
 

@@ -102,7 +102,7 @@ fn candidates_that_cannot_be_are_named() {
     dir.write("candidates.toml", "[candidates]\na = {}");
     dir.is_wrong_call(
         "nested ../speech -o out --candidates candidates.toml --folds k=3",
-        &["folds: expected all or some as 0,3, got k=3"],
+        &["--folds: expected all, or a list as 0,3, got k=3"],
     );
 }
 

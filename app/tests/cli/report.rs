@@ -121,7 +121,7 @@ fn a_running_search_is_shown_and_not_changed() {
     assert!(!html.contains("tuned on them"));
     dir.does(&line.replace("s.journal --trials 4", "p.journal --trials 1 --protocol published"));
     dir.does("report studies/p.journal -o published.html");
-    assert!(String::from_utf8(dir.read("published.html")).unwrap().contains("says too much of itself"));
+    assert!(String::from_utf8(dir.read("published.html")).unwrap().contains("tuned on them and too high"));
 
     // In the midst of a line, and where only another program's studies are.
     dir.write("studies/s.journal", &journal[..journal.len() - 9]);

@@ -238,7 +238,7 @@ fn schedulers_say_which_share() {
     }
     let index = [("JOB_COMPLETION_INDEX", "1")];
     let ran = scheduled(&dir, "sweep run sweep", &index);
-    assert!(ran.code == 1 && ran.stderr.contains("--shards N"), "{}", ran.stderr);
+    assert!(ran.code == 2 && ran.stderr.contains("--shards N"), "{}", ran.stderr);
     let ran = scheduled(&dir, "sweep run sweep --shards 3", &index);
     assert!(ran.code == 0 && ran.stderr.contains("shard 2/3: 1 of 1 jobs"), "{}", ran.stderr);
     dir.does("sweep collect sweep");
