@@ -80,7 +80,7 @@ fn voices_are_varied_and_weights_averaged_the_same_on_any_number_of_threads() {
     dir.write("odd.toml", "pitch = 2\n");
     for (change, message) in [
         ("--augment bad.toml", "--augment: speeds: expected at least one, each from 0.5 to 2, got [3.0]"),
-        ("--augment faster.toml", "augment.conditions: expected telephone, small-speaker, clipped, or noise"),
+        ("--augment faster.toml", "--augment: conditions: expected telephone, small-speaker, clipped, or noise"),
         ("--augment odd.toml", "odd.toml: unknown field `pitch`"),
         ("--augment nowhere.toml", "nowhere.toml: No such file"),
         ("--augment voices --protocol published", "augment: expected none under published"),
