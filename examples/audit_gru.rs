@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn states_and_gradients_equal_those_of_torch_nn_gru() {
+    fn golden_states_and_gradients_of_torch_nn_gru() {
         let file = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/gru/gru.safetensors")).unwrap();
         let golden = SafeTensors::deserialize(&file).unwrap();
         let values = |key: &str| -> Vec<f64> {

@@ -85,8 +85,8 @@ impl Subject for LossFunction<'_> {
 
 /// A loss to audit: the shape `[N,K]` of the logits, a closure that computes the loss, and one that computes its gradient.
 ///
-/// Both closures are written for a number type `S`, any [`Scalar`], and may use variables around them. The result is a
-/// [`LossFunction`]: whatever audits a layer audits it.
+/// Both closures are written for a number type `S`, any [`Scalar`], and borrow the variables around them that they use. The
+/// result is a [`LossFunction`]: whatever audits a layer audits it.
 ///
 /// ```
 /// use reslstm::audit::{assert_gradients, loss};
@@ -135,17 +135,16 @@ mod tests {
     use super::*;
     use crate::audit::{Along, assert_gradients, audit, in_order, random_point};
 
-    /// `L = Σ z·|z|·w` with weights that are captured; its gradient `2·|z|·w`, times `factor`.
-    fn weighted(weights: &[f64; 6], factor: f64) -> LossFunction<'_> {
+    /// `L = Σ w·z·|z|` of captured weights; its gradient `2·w·|z|`, times `factor`.
+    fn weighted<'a>(weights: &'a [f64], factor: &'a f64) -> LossFunction<'a> {
         loss!(
             [2, 3],
-            |z: &Matrix<S>| z
-                .as_slice()
-                .iter()
-                .zip(weights)
-                .fold(S::ZERO, |sum, (&z, &w)| sum + z * z.abs() * S::from_f64(w)),
             |z: &Matrix<S>| {
-                let dz = z.as_slice().iter().zip(weights).map(|(z, &w)| S::from_f64(2.0 * w * factor) * z.abs());
+                let terms = z.as_slice().iter().zip(weights.iter());
+                terms.fold(S::ZERO, |sum, (&z, &w)| sum + S::from_f64(w) * z * z.abs())
+            },
+            |z: &Matrix<S>| {
+                let dz = z.as_slice().iter().zip(weights.iter()).map(|(z, w)| S::from_f64(2.0 * w * *factor) * z.abs());
                 Matrix::from_vec(2, 3, dz.collect())
             },
         )
@@ -154,8 +153,8 @@ mod tests {
     #[test]
     fn closures_are_audited_like_a_layer() {
         let weights = [1.0, -2.0, 0.5, 3.0, -0.25, 1.5];
-        assert_gradients(&weighted(&weights, 1.0));
-        let wrong = weighted(&weights, 1.001);
+        assert_gradients(&weighted(&weights, &1.0));
+        let wrong = weighted(&weights, &1.001);
         for along in [Along::Elements, Along::Directions(1)] {
             let audits = audit(&wrong, &random_point(&wrong, 0), along, in_order);
             assert!(audits.len() == 1 && audits[0].name == "input" && !audits[0].passes(), "{audits:?}");
