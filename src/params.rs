@@ -148,7 +148,7 @@ impl<S> Parameters<S> for Buffer<S> {
 /// Adam::new(layer.parameter_count(), 0.0).step(&mut layer, &grads, 0.1);
 /// assert!(layer.gate[1] < 1.0 && layer.gate[0] == 1.0);
 /// ```
-/// `examples/audit_your_layer.rs` proves such a layer's backward.
+/// `examples/audit_your_layer.rs` proves such a layer's backward; `examples/audit_gru.rs` is a whole GRU.
 #[macro_export]
 macro_rules! parameters {
     ($type:ident { $($name:literal => $($field:ident).+),+ $(,)? }) => {

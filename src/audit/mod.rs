@@ -19,15 +19,18 @@
 //!     assert!(tensor.passes());
 //! }
 //! ```
-//! `examples/audit_your_layer.rs` audits a layer of its own.
+//! `examples/audit_your_layer.rs` audits a layer of its own, `examples/audit_gru.rs` a whole GRU. A loss is given as two closures
+//! ([`loss!`]); `examples/audit_your_loss.rs` audits three.
 
 pub mod dual;
 pub mod finite_difference;
 pub mod flow;
+mod loss;
 mod probe;
 mod report;
 pub mod subjects;
 
+pub use loss::{InEveryType, LossFunction, loss};
 pub use probe::Along;
 #[cfg(feature = "threads")]
 pub use report::in_parallel;

@@ -117,6 +117,9 @@
 //! | `bptt_by_hand` | lesson 5 in plain arithmetic: three frames, every number compared with the layer's own |
 //! | `toy_sequence` | lessons 1, 2, 4 and 5 learn which of two symbols came first |
 //! | `audit_your_layer` | the audit finds a wrong sign in a layer of your own |
+//! | `audit_gru` | a GRU of your own in under 90 lines, equal to PyTorch's |
+//! | `audit_exercises` | two exercises with solutions: layer norm, a bidirectional LSTM |
+//! | `audit_your_loss` | a loss of your own: focal loss, label smoothing, the concordance correlation coefficient |
 //! | `read_attention` | how much each frame of a recording counts for a trained model |
 //! | `embed` | a trained model inside another program |
 
