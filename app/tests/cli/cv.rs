@@ -83,7 +83,7 @@ fn voices_are_varied_and_weights_averaged_the_same_on_any_number_of_threads() {
         ("--augment faster.toml", "--augment: conditions: expected telephone, small-speaker, clipped, or noise"),
         ("--augment odd.toml", "odd.toml: unknown field `pitch`"),
         ("--augment nowhere.toml", "nowhere.toml: No such file"),
-        ("--augment voices --protocol published", "augment: expected none under published"),
+        ("--augment voices --protocol published", "augment: expected none under the published protocol"),
         ("--validation train", "validation: expected apart, as the best epoch"),
         ("--weights mean", "possible values: best, last, average"),
         ("--weights average --t0 50", "weights: expected a cycle to end in the second half"),
