@@ -138,7 +138,7 @@ pub fn svg(title: &str, groups: &[Group], paper: bool) -> String {
 fn legend(width: i32, paper: bool) -> Legend {
     let mut names = vec![
         (MEAN, "mean over runs, ± standard deviation".to_string()),
-        (Mark::new(Shape::Circle, INK), "one run".to_string()),
+        (Mark::new(Shape::Circle, INK), "a run".to_string()),
     ];
     if paper {
         names.push((PAPER, "the paper's Fig. 4".to_string()));
