@@ -1,6 +1,8 @@
 //! Speed of ResLSTM-SA-h64 with the paper's 46 inputs, untrained: one whole clip, one clip frame by frame, and from sound to a
 //! label.
 
+mod sound;
+
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use reslstm::audio::{FeatureSettings, Recording, write_wav16};
 use reslstm::labels::Labels;
@@ -8,7 +10,7 @@ use reslstm::matrix::Matrix;
 use reslstm::models::{LivePredictor, Metadata, Model, ModelFile, Predictor, StreamingModel, Tape};
 use reslstm::packed::{Packed, Padding};
 use reslstm::rng::RandomStream;
-use std::f64::consts::TAU;
+use sound::{SAMPLE_RATE, sound};
 use std::hint::black_box;
 use std::time::Duration;
 
@@ -16,23 +18,6 @@ use std::time::Duration;
 const INPUTS: usize = 46;
 const FRAMES: usize = 87;
 const CLASSES: usize = 8;
-
-/// Samples per second, and samples of a clip: 3.7 s, the mean of RAVDESS.
-const SAMPLE_RATE: u32 = 48_000;
-const SAMPLES: usize = 177_600;
-
-/// Something like a voice: harmonics of a falling pitch that get softer, and noise.
-fn sound() -> Vec<f32> {
-    let mut random = RandomStream::new(0, "noise", 0);
-    let mut cycles = 0.0;
-    let sample = |i: usize| {
-        let seconds = i as f64 / f64::from(SAMPLE_RATE);
-        cycles += (180.0 - 20.0 * seconds) / f64::from(SAMPLE_RATE);
-        let voice: f64 = (1..30).map(|h| (TAU * f64::from(h) * cycles).sin() / f64::from(h)).sum();
-        (0.1 * voice + 0.003 * random.normal()) as f32
-    };
-    (0..SAMPLES).map(sample).collect()
-}
 
 fn model() -> Model<f32> {
     let arch = "reslstm-sa-h64".parse().expect("a valid name");

@@ -22,8 +22,7 @@ const APPLICATION: Floors = &[
 ];
 
 /// The engine's foundations know each other: number types, kernels and matrices are one floor without walls.
-const SHARED: [&str; 10] =
-    ["error", "scalar", "elementary", "rng", "params", "matrix", "packed", "labels", "normalise", "kernels"];
+const SHARED: &[&str] = ENGINE[0];
 
 fn floor_of(floors: Floors, folder: &str) -> usize {
     let floor = floors.iter().position(|folders| folders.contains(&folder));

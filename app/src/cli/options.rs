@@ -274,9 +274,7 @@ impl<const COMMAND: usize> TrainingOptions<COMMAND> {
             }
         }
         for (row, value) in &self.flags {
-            // It is checked; `none` is the one value whose checked form is not what is written.
-            let value = if value.is_null() { row.text(value).into() } else { value.clone() };
-            request.set(row, value, COMMAND_LINE)?;
+            request.set_checked(row, value.clone(), COMMAND_LINE);
         }
         Ok(request)
     }
@@ -284,15 +282,17 @@ impl<const COMMAND: usize> TrainingOptions<COMMAND> {
 
 impl Request {
     fn set(&mut self, row: &'static Row, value: Value, place: &str) -> Result<()> {
-        if setting(row.name).is_some() {
-            return self.given.set(row, value, place);
-        }
         let value = row.check(value).map_err(|error| error.at(layers::place_of(row.name, place)))?;
-        match value {
-            Value::String(folds) => self.folds = Some(folds),
-            value => self.runs = value.as_u64().map(|runs| runs as usize),
-        }
+        self.set_checked(row, value, place);
         Ok(())
+    }
+
+    fn set_checked(&mut self, row: &'static Row, value: Value, place: &str) {
+        match (row.name, value) {
+            ("folds", Value::String(folds)) => self.folds = Some(folds),
+            ("runs", value) => self.runs = value.as_u64().map(|runs| runs as usize),
+            (_, value) => self.given.set_checked(row, value, place),
+        }
     }
 
     /// What to train, checked. Without `--recipe` it is based on what the work was started with; where it is new, on the recipe that
@@ -322,7 +322,7 @@ impl Request {
                 (layers, note) = (recipe.layers, chosen);
             }
         }
-        layers.lay(&self.given)?;
+        layers.lay(&self.given);
         let (runs, folds) = earlier.unwrap_or_else(|| (1, self.defaults.folds.into()));
         let plan = Plan {
             settings: layers.settings()?,

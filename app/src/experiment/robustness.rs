@@ -22,8 +22,6 @@ use std::collections::BTreeMap;
 pub struct FoldModel {
     /// Number of the run.
     pub run: usize,
-    /// Number of the fold.
-    pub fold: usize,
     file: ModelFile,
     settings: CheckedSettings,
     normaliser: Normaliser,
@@ -48,8 +46,9 @@ impl FoldModel {
         let wrong = |problem: &str| Error::new(Kind::Model, problem).advice("give a folder that cv made");
         let metadata = file.metadata().filter(|metadata| metadata.has_normalisation());
         let metadata = metadata.ok_or_else(|| wrong("expected a model with metadata, got a plain one"))?;
-        let fold =
-            metadata.fold.ok_or_else(|| wrong("expected the model of a fold, got one trained on every speaker"))?;
+        if metadata.fold.is_none() {
+            return Err(wrong("expected the model of a fold, got one trained on every speaker"));
+        }
         if metadata.data_fingerprint != fingerprint {
             let theirs = &metadata.data_fingerprint;
             let problem =
@@ -58,7 +57,6 @@ impl FoldModel {
         }
         Ok(FoldModel {
             run: metadata.run,
-            fold,
             settings: CheckedSettings::of_model(metadata)?,
             normaliser: Normaliser::new(metadata.mean.clone(), metadata.std.clone())?,
             test: dataset.clips_of(&metadata.test_speakers),

@@ -14,7 +14,7 @@ fn train_says_its_scores_and_keeps_its_hands_off_other_files() {
     let bytes = dir.read("m.safetensors");
     dir.refuses_saying(&line, &["m.safetensors: the file exists already"]);
 
-    // Its probabilities were fitted to the validation speakers; after --all nobody is left for that, but a number can be given.
+    // Its probabilities were fitted to the validation speakers; after --all no validation speakers remain, but a number can be given.
     let told = |model: &str| -> Value { serde_json::from_str(&dir.does(&format!("info {model} --json"))).unwrap() };
     assert!(told("m.safetensors")["metadata"]["temperature"].as_f64().unwrap() > 0.0);
     dir.does(&format!("train ../speech -o all.safetensors --all --temperature 2.5 {SMALL}"));

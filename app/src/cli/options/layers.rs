@@ -36,9 +36,22 @@ impl Layers {
     /// [`Kind::Settings`] if it is not of the setting's type, naming place and setting.
     pub fn set(&mut self, row: &'static Row, value: Value, place: &str) -> Result<()> {
         let value = row.check(value).map_err(|error| error.at(place_of(row.name, place)))?;
-        let value = row.lay(value, self.get(row.name));
-        self.values.insert(row.name, Given { value, place: place.into() });
+        self.set_checked(row, value, place);
         Ok(())
+    }
+
+    /// Sets a value that [`Row::check`] returned: fields of a table one by one, everything else as a whole.
+    pub fn set_checked(&mut self, row: &'static Row, value: Value, place: &str) {
+        let value = match value {
+            Value::Object(fields) => {
+                let mut table = self.get(row.name).and_then(Value::as_object).cloned().unwrap_or_default();
+                // A preset has every field, and so leaves nothing of what is below.
+                table.extend(fields);
+                Value::Object(table)
+            }
+            value => value,
+        };
+        self.values.insert(row.name, Given { value, place: place.into() });
     }
 
     /// Sets all values of a table.
@@ -58,20 +71,11 @@ impl Layers {
         self.values.get(name).map(|given| &given.value)
     }
 
-    /// Sets the values of another, which is of one place.
-    ///
-    /// # Errors
-    /// None for values that are checked.
-    pub fn lay(&mut self, over: &Layers) -> Result<()> {
+    /// Sets the values of another over these.
+    pub fn lay(&mut self, over: &Layers) {
         for (name, Given { value, place }) in &over.values {
-            let row = setting(name).expect("only settings are set");
-            let value = match value {
-                Value::Null => row.text(value).into(),
-                value => value.clone(),
-            };
-            self.set(row, value, place)?;
+            self.set_checked(setting(name).expect("only settings are set"), value.clone(), place);
         }
-        Ok(())
     }
 
     /// The settings, checked; what is not given has its default.
@@ -160,7 +164,7 @@ mod tests {
     #[test]
     fn what_is_laid_later_wins() {
         let mut all = layers("epochs = 7\nlr = 1\ndropout = 0.1\n", "recipe").unwrap();
-        all.lay(&layers("lr = 0.5\ndropout = 0.2\n", "file").unwrap()).unwrap();
+        all.lay(&layers("lr = 0.5\ndropout = 0.2\n", "file").unwrap());
         all.set(setting("dropout").unwrap(), json!(0.3), COMMAND_LINE).unwrap();
         let settings = all.settings().unwrap();
         assert_eq!((settings.epochs, settings.lr, settings.dropout), (7, 0.5, 0.3));
@@ -172,15 +176,15 @@ mod tests {
         let mut all = layers("augment = 'anywhere'", "recipe").unwrap();
         let anywhere = Augment::preset("anywhere");
         assert_eq!(all.settings().unwrap().augment, anywhere);
-        all.lay(&layers("augment = { noise = 0.8 }", "file").unwrap()).unwrap();
+        all.lay(&layers("augment = { noise = 0.8 }", "file").unwrap());
         let louder = all.settings().unwrap().augment.clone().unwrap();
         assert_eq!((louder.noise, louder.conditions), (0.8, anywhere.unwrap().conditions));
         let mut named = all.clone();
-        named.lay(&layers("augment = 'voices'", "file").unwrap()).unwrap();
+        named.lay(&layers("augment = 'voices'", "file").unwrap());
         assert_eq!(named.settings().unwrap().augment, Augment::preset("voices"));
-        all.lay(&layers("augment = 'none'", "file").unwrap()).unwrap();
+        all.lay(&layers("augment = 'none'", "file").unwrap());
         assert_eq!(all.settings().unwrap().augment, None);
-        all.lay(&layers("augment = { noise = 0.5 }", "file").unwrap()).unwrap();
+        all.lay(&layers("augment = { noise = 0.5 }", "file").unwrap());
         assert_eq!(all.settings().unwrap().augment.clone().unwrap().speeds, [1.0]);
     }
 

@@ -194,15 +194,6 @@ impl Row {
         }
     }
 
-    /// A checked value, laid over the one below: fields of a table one by one, everything else as a whole.
-    pub fn lay(&self, value: Value, below: Option<&Value>) -> Value {
-        let Value::Object(fields) = value else { return value };
-        let mut table = below.and_then(Value::as_object).cloned().unwrap_or_default();
-        // A preset has every field, and so leaves nothing of what is below.
-        table.extend(fields);
-        Value::Object(table)
-    }
-
     /// A value as the command line takes it.
     pub fn text(&self, value: &Value) -> String {
         match value {
@@ -276,14 +267,11 @@ fn augment_argument(text: &str) -> Result<Value> {
         format!("name {}, or a TOML file with a line such as: speeds = [0.9, 1.0, 1.1]", either(names))
     };
     let wrong = |problem: String| Error::new(Kind::Settings, problem).at(text).advice(advice());
-    let toml = match text.trim_start().starts_with('{') {
-        true => format!("augment = {text}"),
-        false => std::fs::read_to_string(text).map_err(|error| wrong(error.to_string()))?,
-    };
-    let mut table: toml::Table = toml.parse().map_err(|error: toml::de::Error| wrong(error.message().into()))?;
-    let table = match text.trim_start().starts_with('{') {
-        true => table.remove("augment").expect("it is the only key"),
-        false => table.into(),
+    let parse = |toml: &str| toml.parse::<toml::Table>().map_err(|error| wrong(error.message().into()));
+    let table = if text.trim_start().starts_with('{') {
+        parse(&format!("augment = {text}"))?.remove("augment").expect("it is the only key")
+    } else {
+        parse(&std::fs::read_to_string(text).map_err(|error| wrong(error.to_string()))?)?.into()
     };
     let value = json(table);
     serde_json::from_value::<Augment>(value.clone()).map_err(|error| wrong(error.to_string()))?;
