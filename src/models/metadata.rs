@@ -33,7 +33,7 @@ pub struct Metadata {
     /// Standard deviation of every feature column, `[D]`, positive; empty when `mean` is.
     #[serde(default)]
     pub std: Vec<f64>,
-    /// `strict` or `published`: what training was allowed to see.
+    /// `strict`, `published` or `table1`: what training was allowed to see.
     #[serde(default)]
     pub protocol: String,
     /// The fold whose test speakers were left out of training; none if it was trained on all speakers.
@@ -63,6 +63,9 @@ pub struct Metadata {
     /// Scores by name, 0 to 1: `validation_uar`, `test_uar`, …
     #[serde(default)]
     pub scores: BTreeMap<String, f64>,
+    /// What must be said of the scores: that they were chosen on the test speakers. Empty if nothing must.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub score_note: String,
     /// Temperature by which the last layer was divided after training, so that probabilities are calibrated for unseen speakers;
     /// none if it was not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -105,6 +108,7 @@ impl Metadata {
             validation_speakers: Vec::new(),
             test_speakers: Vec::new(),
             scores: BTreeMap::new(),
+            score_note: String::new(),
             temperature: None,
             settings: serde_json::Value::Null,
             data_fingerprint: String::new(),

@@ -44,7 +44,7 @@ pub fn to_bytes(identity: &Identity, state: &State) -> Vec<u8> {
     let header = Header {
         identity: identity.clone(),
         adam_steps: state.adam.steps,
-        best: state.best.as_ref().map(|best| (best.epoch, best.validation_uar)),
+        best: state.best.as_ref().map(|best| (best.epoch, best.uar)),
         history: state.history.clone(),
     };
     let header = serde_json::to_string(&header).expect("plain values become JSON");
@@ -96,7 +96,7 @@ pub fn from_bytes(bytes: &[u8], identity: &Identity, inputs: usize, classes: usi
     adam.first_moment = tensor("adam.m", adam.first_moment.len())?;
     adam.second_moment = tensor("adam.v", adam.second_moment.len())?;
     let best = match header.best {
-        Some((epoch, validation_uar)) => Some(Best { epoch, validation_uar, model: model("best")? }),
+        Some((epoch, uar)) => Some(Best { epoch, uar, model: model("best")? }),
         None => None,
     };
     let done = header.history.len();

@@ -37,24 +37,29 @@ impl Confusion {
         self.0.iter().flatten().sum()
     }
 
+    /// Number of clips of each class, `[K]`.
+    pub fn occurred(&self) -> Vec<u64> {
+        self.0.iter().map(|row| row.iter().sum()).collect()
+    }
+
+    /// Number of clips of each class that were recognised, `[K]`.
+    pub fn correct(&self) -> Vec<u64> {
+        self.0.iter().enumerate().map(|(class, row)| row[class]).collect()
+    }
+
     /// Recall of each class, `0..=1`; `None` for a class that did not occur.
     pub fn recalls(&self) -> Vec<Option<f64>> {
-        let recall = |(class, row): (usize, &Vec<u64>)| {
-            let occurred: u64 = row.iter().sum();
-            (occurred > 0).then(|| row[class] as f64 / occurred as f64)
-        };
-        self.0.iter().enumerate().map(recall).collect()
+        recalls(&self.correct(), &self.occurred()).collect()
     }
 
     /// Unweighted average recall (Eq. 6), `0..=1`: the mean recall of the classes that occurred.
     pub fn uar(&self) -> f64 {
-        mean(self.recalls().into_iter().flatten())
+        uar(&self.correct(), &self.occurred())
     }
 
     /// Weighted average recall, that is accuracy: the share of all clips that were recognised, `0..=1`.
     pub fn war(&self) -> f64 {
-        let right: u64 = self.0.iter().enumerate().map(|(class, row)| row[class]).sum();
-        right as f64 / self.total() as f64
+        self.correct().iter().sum::<u64>() as f64 / self.total() as f64
     }
 
     /// Macro F1, `0..=1`: the mean F1 of the classes that occurred or were predicted.
@@ -70,6 +75,15 @@ impl Confusion {
             (occurred + predicted > 0).then(|| 2.0 * row[class] as f64 / (occurred + predicted) as f64)
         }))
     }
+}
+
+/// Unweighted average recall, of the recognised clips of each class and the clips of each class, `[K]` both.
+pub fn uar(correct: &[u64], occurred: &[u64]) -> f64 {
+    mean(recalls(correct, occurred).flatten())
+}
+
+fn recalls(correct: &[u64], occurred: &[u64]) -> impl Iterator<Item = Option<f64>> {
+    correct.iter().zip(occurred).map(|(&correct, &occurred)| (occurred > 0).then(|| correct as f64 / occurred as f64))
 }
 
 fn mean(values: impl Iterator<Item = f64>) -> f64 {

@@ -3,7 +3,7 @@
 use super::augment::Augment;
 use super::calibration::fit_temperature;
 use super::metrics::Confusion;
-use super::settings::{CheckedSettings, Weights};
+use super::settings::{CheckedSettings, Protocol, Weights};
 use super::step::Step;
 use super::task::{Scratch, Task, count, evaluate, predict, predict_ensemble, scores};
 use crate::data::batch::{Batch, Example, batches};
@@ -23,17 +23,21 @@ pub struct EpochRecord {
     pub loss: f64,
     /// UAR on the validation speakers after the epoch, `0..=1`; `None` without validation speakers.
     pub validation_uar: Option<f64>,
+    /// Test clips of each class that were recognised after the epoch, `[K]`. Empty but under [`Protocol::Table1`], the one that
+    /// looks at test speakers before the end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub test_correct: Vec<u64>,
     /// Training time without the validation, seconds.
     pub seconds: f64,
 }
 
-/// The model of the best validation epoch so far; of equal epochs the earliest.
+/// The model of the best epoch so far; of equal epochs the earliest.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Best {
     /// Epoch, from 0.
     pub epoch: usize,
-    /// Its UAR on the validation speakers, `0..=1`.
-    pub validation_uar: f64,
+    /// Its UAR, `0..=1`, on the speakers that choose the epoch: those for validation, or under [`Protocol::Table1`] for test.
+    pub uar: f64,
     /// Its weights.
     pub model: Model<f32>,
 }
@@ -45,7 +49,7 @@ pub struct State {
     pub model: Model<f32>,
     /// The optimiser's moments.
     pub adam: Adam<f32>,
-    /// The best epoch so far; `None` before the first epoch and without validation speakers.
+    /// The best epoch so far; `None` before the first epoch and if no speakers choose one.
     pub best: Option<Best>,
     /// Weights to be averaged, from the epochs that [`Settings::snapshots`](super::Settings::snapshots) names.
     pub snapshots: Vec<Model<f32>>,
@@ -68,7 +72,7 @@ pub struct Training<'a> {
 /// Result of a finished training.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// The weights that are kept. Without validation speakers there is no best epoch: then these are the last epoch's.
+    /// The weights that are kept. If no speakers choose an epoch, these are the last epoch's.
     pub model: Model<f32>,
     /// The epoch of these weights, from 0; for an average the last epoch.
     pub epoch: usize,
@@ -79,7 +83,8 @@ pub struct Outcome {
     pub temperature: Option<f64>,
     /// One record per epoch.
     pub history: Vec<EpochRecord>,
-    /// The class predicted for each test clip, in the task's order. Test speakers are used here only.
+    /// The class predicted for each test clip, in the order of the data. Test speakers are used here only, but under
+    /// [`Protocol::Table1`].
     pub predictions: Vec<usize>,
     /// Confusion matrix of these predictions; all zero without test speakers.
     pub confusion: Confusion,
@@ -96,7 +101,7 @@ pub struct PredictorVariant {
     pub name: String,
     /// Number of models in it, each of the size of the kept one.
     pub models: usize,
-    /// The class predicted for each test clip, in the task's order.
+    /// The class predicted for each test clip, in the order of the data.
     pub predictions: Vec<usize>,
     /// Confusion matrix of these predictions.
     pub confusion: Confusion,
@@ -153,8 +158,15 @@ impl<'a> Training<'a> {
         let start = clock();
         let loss = self.train_epoch(epoch);
         let seconds = clock() - start;
-        let validation_uar = (!self.task.validation.is_empty()).then(|| self.validate(epoch));
-        self.state.history.push(EpochRecord { loss, validation_uar, seconds });
+        let validation_uar = (!self.task.validation.is_empty()).then(|| self.evaluate(&self.task.validation).uar());
+        let test = (self.settings.protocol == Protocol::Table1).then(|| self.evaluate(&self.task.test));
+        if let Some(uar) = test.as_ref().map(Confusion::uar).or(validation_uar)
+            && self.state.best.as_ref().is_none_or(|best| uar > best.uar)
+        {
+            self.state.best = Some(Best { epoch, uar, model: self.state.model.clone() });
+        }
+        let test_correct = test.map_or(Vec::new(), |test| test.correct());
+        self.state.history.push(EpochRecord { loss, validation_uar, test_correct, seconds });
         if !loss.is_finite() {
             let problem = format!("the training diverged: its loss is {loss} in epoch {}", epoch + 1);
             return Err(Error::new(Kind::Diverged, problem).advice("a lower learning rate may help"));
@@ -187,13 +199,8 @@ impl<'a> Training<'a> {
         loss / task.train.len() as f64
     }
 
-    fn validate(&mut self, epoch: usize) -> f64 {
-        let Training { settings, task, state, scratch, .. } = self;
-        let uar = evaluate(&state.model, settings, &task.examples, &task.validation, scratch).uar();
-        if state.best.as_ref().is_none_or(|best| uar > best.validation_uar) {
-            state.best = Some(Best { epoch, validation_uar: uar, model: state.model.clone() });
-        }
-        uar
+    fn evaluate(&mut self, clips: &[usize]) -> Confusion {
+        evaluate(&self.state.model, self.settings, &self.task.examples, clips, &mut self.scratch)
     }
 
     /// Ends the training: fits the temperature and predicts the test clips.
@@ -207,7 +214,7 @@ impl<'a> Training<'a> {
         let validated = history.last().and_then(|epoch| epoch.validation_uar);
         let final_epoch = history.len().saturating_sub(1);
         let (mut model, epoch, validation_uar) = match (settings.weights, best) {
-            (Weights::Best, Some(best)) => (best.model, best.epoch, Some(best.validation_uar)),
+            (Weights::Best, Some(best)) => (best.model, best.epoch, history[best.epoch].validation_uar),
             (Weights::Average, _) => {
                 let model = mean(&snapshots);
                 if !task.test.is_empty() {
@@ -229,8 +236,12 @@ impl<'a> Training<'a> {
         if let Some(temperature) = temperature {
             model.divide_scores(temperature);
         }
-        let predictions = predict(&model, settings, &task.examples, &task.test, &mut scratch);
+        let mut predictions = predict(&model, settings, &task.examples, &task.test, &mut scratch);
         let confusion = count(&predictions);
+        // The data's own order, whatever the protocol's order of batching.
+        let mut by_clip: Vec<(usize, usize)> = task.test.iter().copied().zip(predictions).collect();
+        by_clip.sort_unstable();
+        predictions = by_clip.into_iter().map(|(_, class)| class).collect();
         let variant = |(name, models, predictions): (&str, usize, Vec<usize>)| {
             let confusion = count(&predictions);
             PredictorVariant { name: name.into(), models, predictions, confusion }

@@ -28,7 +28,7 @@ pub struct Task {
     pub train: Vec<usize>,
     /// Validation clips, which choose the best epoch; empty if all speakers train.
     pub validation: Vec<usize>,
-    /// Test clips, whose score is reported; empty if all speakers train.
+    /// Test clips, whose score is reported, in the order in which they are batched; empty if all speakers train.
     pub test: Vec<usize>,
     /// Mean and standard deviation of each feature column.
     pub normaliser: Normaliser,
@@ -40,7 +40,7 @@ pub struct Task {
 
 impl Task {
     /// The task of `split`; with [`Validation::Train`] the validation speakers train too. Normalisation statistics come from the
-    /// training speakers (strict) or from all speakers (published).
+    /// training speakers (strict) or from all speakers (published, table1).
     ///
     /// # Errors
     /// [`Kind::Data`] if a speaker is not in the data, or there are fewer than two clips to train on.
@@ -52,16 +52,19 @@ impl Task {
         };
         let normalised_by = match settings.protocol {
             Protocol::Strict => train.clone(),
-            Protocol::Published => (0..dataset.clips().len()).collect(),
+            Protocol::Published | Protocol::Table1 => (0..dataset.clips().len()).collect(),
         };
-        Self::new(dataset, &normalised_by, train, validation, dataset.clips_of(split.test()))
+        let test = in_batching_order(dataset.clips_of(split.test()), dataset, settings.protocol);
+        Self::new(dataset, &normalised_by, train, validation, test)
     }
 
     /// The task in which all clips train; no validation, no test.
     ///
     /// # Errors
-    /// [`Kind::Data`] if there are fewer than two clips.
-    pub fn for_all(dataset: &Dataset) -> Result<Self> {
+    /// [`Kind::Settings`] under the table1 protocol, as no test speakers are left to choose its epoch; [`Kind::Data`] if there are
+    /// fewer than two clips.
+    pub fn for_all(dataset: &Dataset, settings: &CheckedSettings) -> Result<Self> {
+        check_all_speakers(settings)?;
         let all: Vec<usize> = (0..dataset.clips().len()).collect();
         Self::new(dataset, &all, all.clone(), Vec::new(), Vec::new())
     }
@@ -108,6 +111,33 @@ impl Task {
     }
 }
 
+/// Checks that settings can train on all speakers.
+///
+/// # Errors
+/// [`Kind::Settings`] under the table1 protocol.
+pub fn check_all_speakers(settings: &CheckedSettings) -> Result<()> {
+    if settings.protocol == Protocol::Table1 {
+        let problem = "protocol: expected strict or published to train on all speakers, got table1, which chooses its epoch on \
+                       test speakers";
+        return Err(
+            Error::new(Kind::Settings, problem).advice("table1 explains the paper's scores: use strict for a model")
+        );
+    }
+    Ok(())
+}
+
+/// Clips in the order in which a protocol batches them for evaluation, where padding makes it matter: as in the data or, under
+/// table1, by speaker and then by name. Speakers whose names are numbers come in the order of these numbers.
+pub fn in_batching_order(mut clips: Vec<usize>, dataset: &Dataset, protocol: Protocol) -> Vec<usize> {
+    if protocol == Protocol::Table1 {
+        clips.sort_by_key(|&clip| {
+            let crate::data::Clip { speaker, name, .. } = &dataset.clips()[clip];
+            (speaker.parse::<u64>().unwrap_or(u64::MAX), speaker, name)
+        });
+    }
+    clips
+}
+
 /// Memory of a forward pass, reused.
 #[derive(Clone, Debug, Default)]
 pub struct Scratch {
@@ -118,7 +148,7 @@ pub struct Scratch {
 }
 
 /// Scores (logits) `[N,K]` of `clips`, given as indices into `examples`, in their order. Clips are batched in the order given.
-/// The published protocol pads batches, so there the scores depend on the batch size, which is the training's.
+/// The published and table1 protocols pad batches, so there the scores depend on the batch size, which is the training's.
 pub fn scores(
     model: &Model<f32>,
     settings: &CheckedSettings,
@@ -128,7 +158,7 @@ pub fn scores(
 ) -> Matrix<f32> {
     let size = match settings.protocol {
         Protocol::Strict => EVALUATION_BATCH,
-        Protocol::Published => settings.batch,
+        Protocol::Published | Protocol::Table1 => settings.batch,
     };
     let Scratch { batch, tape } = scratch;
     let packed = PackedModel::new(model, Packing::Batches);

@@ -77,7 +77,7 @@ impl<'a> Trainer<'a> {
     pub fn train(mut self) -> Result<ModelFile> {
         let task = match self.split {
             Some(split) => Task::for_split(self.data.dataset, split, self.settings)?,
-            None => Task::for_all(self.data.dataset)?,
+            None => Task::for_all(self.data.dataset, self.settings)?,
         };
         let seed = Identity::new(self.settings, 0, self.split, self.data.fingerprint).seed();
         let mut training = Training::new(self.settings, &task, seed);
@@ -123,6 +123,7 @@ pub fn model_file(
             metadata.test_speakers = split.test().to_vec();
             metadata.scores.extend(outcome.validation_uar.map(|uar| ("validation_uar".to_string(), uar)));
             metadata.scores.insert("test_uar".into(), outcome.confusion.uar());
+            metadata.score_note = settings.protocol.score_note().unwrap_or_default().to_string();
         }
         None => metadata.train_speakers = data.dataset.speakers(),
     }

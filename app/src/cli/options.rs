@@ -6,7 +6,7 @@ mod recipe;
 mod table;
 
 pub use layers::{COMMAND_LINE, Layers, Written, unknown};
-pub use recipe::{ANYWHERE, BUILT_IN, PAPER, Recipe, all_values, built_in, text_of};
+pub use recipe::{ANYWHERE, BUILT_IN, PAPER, Recipe, TABLE1, all_values, built_in, text_of};
 pub use table::{Row, SETTINGS, augment, setting};
 
 use crate::experiment::Plan;
@@ -149,11 +149,11 @@ impl<const COMMAND: usize> Args for TrainingOptions<COMMAND> {
                 Arg::new("recipe")
                     .long("recipe")
                     .value_name("NAME|FILE.toml")
-                    .help("Named settings: paper, voices, anywhere, or a TOML file")
+                    .help("Named settings: paper, voices, anywhere, table1, or a TOML file")
                     .long_help(
-                        "Named settings, which --config and flags change: paper, voices, anywhere (reslstm recipes shows them), or a \
-                         TOML file of the same form. With --resume the default is what the work was started with; under the published \
-                         protocol, and for data without recordings, it is paper.",
+                        "Named settings, which --config and flags change: paper, voices, anywhere, table1 (reslstm recipes shows \
+                         them), or a TOML file of the same form. With --resume the default is what the work was started with; under \
+                         the published protocol, and for data without recordings, it is paper; under the table1 protocol, table1.",
                     )
                     .default_value(recipe)
                     .value_hint(ValueHint::FilePath),
@@ -337,10 +337,16 @@ impl Request {
 
     /// The default recipe; where that depends on the call, with a note that names it.
     fn default_recipe(&self, features_only: impl FnOnce() -> bool) -> (Recipe, Option<String>) {
+        let under = |protocol: Protocol| self.given.get("protocol").is_some_and(|name| *name == protocol.to_string());
+        if under(Protocol::Table1) {
+            let recipe = built_in(TABLE1);
+            let note = format!("recipe: table1 ({})", recipe.description);
+            return (recipe, Some(note));
+        }
         if self.defaults.recipe == PAPER {
             return (built_in(PAPER), None);
         }
-        let published = self.given.get("protocol").is_some_and(|name| *name == Protocol::Published.to_string());
+        let published = under(Protocol::Published);
         let recipe = built_in(if published || features_only() { PAPER } else { self.defaults.recipe });
         let Recipe { name, description, .. } = &recipe;
         let note = match (published, name == PAPER) {
@@ -422,6 +428,9 @@ mod tests {
         assert_eq!(plan("cv --protocol published").settings.weight_decay, settings(PAPER).weight_decay);
         let tune = Tune::try_parse_from(["tune"]).unwrap().options.with_config().unwrap();
         assert_eq!(tune.plan(None, || false).unwrap().settings, settings(PAPER));
+        let tune = Tune::try_parse_from(["tune", "--protocol", "table1"]).unwrap().options.with_config().unwrap();
+        assert_eq!(tune.plan(None, || false).unwrap().settings, settings(TABLE1));
+        assert_eq!(plan("cv --protocol table1 --arch lstm-sa-h5").settings.batch, 32);
     }
 
     #[test]
@@ -456,7 +465,7 @@ mod tests {
         let mut script = Vec::new();
         clap_complete::generate(clap_complete::Shell::Bash, &mut Cv::command(), "cv", &mut script);
         let script = String::from_utf8(script).unwrap();
-        for values in ["strict published", "paper deltas all pitch voice", "best last average", "apart train"] {
+        for values in ["strict published table1", "paper deltas all pitch voice", "best last average", "apart train"] {
             assert!(script.contains(values), "{values}");
         }
     }

@@ -1,6 +1,6 @@
 //! `train DATA -o MODEL.safetensors`
 
-use super::options::{Begun, TRAIN, TrainingOptions, wrong_call};
+use super::options::{Begun, TRAIN, TrainingOptions, WrongCall, wrong_call};
 use super::source::Found;
 use super::{Done, Outcome, interrupt, print_line, progress};
 use crate::experiment::fit::fit;
@@ -9,6 +9,7 @@ use clap::Args;
 use reslstm::data::folds::{FoldPlan, Split};
 use reslstm::error::{Error, Kind, Result};
 use reslstm::models::{Metadata, ModelFile};
+use reslstm::train::task::check_all_speakers;
 use reslstm::train::{CheckedSettings, EpochRecord, Identity, Task, checkpoint, model_file};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -60,6 +61,9 @@ impl Train {
             return Err(wrong_call(format!("--runs: expected 1, got {}", plan.runs), "cv does several runs").into());
         }
         let settings = &plan.settings;
+        if self.all {
+            check_all_speakers(settings).map_err(WrongCall)?;
+        }
         corpus.note_skipped();
         let split = if self.all { None } else { Some(only_split(&corpus, &plan.folds)?) };
         let (threads, cache) = (request.work.threads(), request.work.cache());
@@ -75,7 +79,7 @@ impl Train {
         }
         let task = match &split {
             Some(split) => Task::for_split(data.dataset(), split, settings)?,
-            None => Task::for_all(data.dataset())?,
+            None => Task::for_all(data.dataset(), settings)?,
         };
         let bar = progress::bar(settings.epochs as u64, &settings.arch.to_string());
         let mut observe = |epoch: usize, record: &EpochRecord| {

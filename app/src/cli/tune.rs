@@ -15,7 +15,7 @@ use clap::Args;
 use indicatif::ProgressBar;
 use reslstm::error::{Error, Kind, Result};
 use reslstm::train::identity::first_difference;
-use reslstm::train::{EpochRecord, Validation};
+use reslstm::train::{EpochRecord, Protocol, Validation};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -47,9 +47,10 @@ pub struct Tune {
     /// Total number of trials, including those in the journal
     #[arg(long, value_name = "N")]
     trials: usize,
-    /// Search space: paper, code (wider, of the paper's code) or a TOML file
-    #[arg(long, value_name = "paper|code|FILE.toml", default_value = "paper")]
-    space: String,
+    /// Search space: paper, code (wider, of the paper's code), table1 (code without the batch size) or a TOML file [default: paper;
+    /// table1 under that protocol]
+    #[arg(long, value_name = "NAME|FILE.toml")]
+    space: Option<String>,
     /// Study of the journal [default: the only one, or named as the file]
     #[arg(long, value_name = "NAME")]
     study_name: Option<String>,
@@ -66,7 +67,9 @@ impl Tune {
         let begun = if request.work.resume { self.begun() } else { None };
         let is_new = begun.is_none();
         let plan = request.plan(begun, || false)?;
-        let space = read_space(&self.space).map_err(WrongCall)?;
+        let table1 = plan.settings.protocol == Protocol::Table1;
+        let space = self.space.as_deref().unwrap_or(if table1 { "table1" } else { "paper" });
+        let space = read_space(space).map_err(WrongCall)?;
         self.check(&request, &plan, &space)?;
         let threads = request.work.threads();
         let repeat = |trials| repeat_command(trials, is_new && request.names_no_recipe());
@@ -122,7 +125,12 @@ impl Tune {
             let problem = format!("--runs: expected 1, got {}", plan.runs);
             return Err(wrong_call(problem, "a trial is one run over the folds"));
         }
-        if plan.settings.validation != Validation::Apart {
+        let table1 = plan.settings.protocol == Protocol::Table1;
+        if table1 && space.get("batch_size").is_some() {
+            let advice = "--space table1 has the other parameters of code";
+            return Err(wrong_call("batch_size: expected one batch size under table1, got a range", advice));
+        }
+        if plan.settings.validation != Validation::Apart && !table1 {
             let advice = "a search scores its trials on the validation speakers: --validation apart";
             return Err(wrong_call("--validation: expected apart, got train", advice));
         }

@@ -14,7 +14,8 @@ use std::collections::BTreeMap;
 pub struct FoldRecord {
     /// Training, validation and test speakers.
     pub split: Split,
-    /// Epoch of the kept weights, from 0: the best on the validation speakers, the earliest of equals.
+    /// Epoch of the kept weights, from 0. With best weights it is the best on the validation speakers (under the table1 protocol on
+    /// the test speakers), the earliest of equals.
     pub best_epoch: usize,
     /// UAR of that epoch on the validation speakers, if they do not train.
     pub validation_uar: Option<f64>,
@@ -40,6 +41,9 @@ pub struct Epochs {
     pub loss: Vec<f64>,
     /// UAR on the validation speakers, exact; empty if they train too.
     pub validation_uar: Vec<f64>,
+    /// Recognised test clips of each class, `[K]`, under the table1 protocol; empty under the others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub test_correct: Vec<Vec<u64>>,
     /// Seconds of training alone, to two significant digits.
     pub seconds: Vec<f64>,
 }
@@ -50,6 +54,7 @@ impl Epochs {
         Epochs {
             loss: history.iter().map(|epoch| rounded(epoch.loss, 4)).collect(),
             validation_uar: history.iter().filter_map(|epoch| epoch.validation_uar).collect(),
+            test_correct: history.iter().map(|epoch| epoch.test_correct.clone()).filter(|it| !it.is_empty()).collect(),
             seconds: history.iter().map(|epoch| rounded(epoch.seconds, 2)).collect(),
         }
     }
@@ -286,11 +291,17 @@ mod tests {
 
     #[test]
     fn epochs_become_columns_and_only_losses_and_times_are_rounded() {
-        let epoch = |loss, validation_uar, seconds| EpochRecord { loss, validation_uar: Some(validation_uar), seconds };
+        let epoch = |loss, validation_uar, seconds| EpochRecord {
+            loss,
+            validation_uar: Some(validation_uar),
+            test_correct: vec![3, 1],
+            seconds,
+        };
         let epochs = Epochs::new(&[epoch(2.079_441_5, 0.1 + 0.2, 0.341_49), epoch(0.000_123_456_7, 1.0 / 3.0, 12.351)]);
         assert_eq!(epochs.loss, [2.079, 0.000_123_5]);
         assert_eq!(epochs.validation_uar, [0.1 + 0.2, 1.0 / 3.0]);
         assert_eq!(epochs.seconds, [0.34, 12.0]);
+        assert_eq!(epochs.test_correct, [[3, 1], [3, 1]]);
         assert_eq!(epochs.count(), 2);
     }
 }

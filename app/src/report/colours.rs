@@ -10,6 +10,8 @@ pub(super) const BLUE: RGBColor = RGBColor(0x00, 0x72, 0xB2);
 pub(super) const VERMILLION: RGBColor = RGBColor(0xD5, 0x5E, 0x00);
 /// A third series.
 pub(super) const GREEN: RGBColor = RGBColor(0x00, 0x9E, 0x73);
+/// The second colour for scores that are comparisons only.
+pub(super) const PURPLE: RGBColor = RGBColor(0x96, 0x1E, 0xF0);
 
 /// Colours of classes; neighbouring classes of RAVDESS differ most. Those of Okabe and Ito, with a grey for their black and a
 /// violet for their yellow, which a dark or a light background would hide. Contrast is at least 2.2 on white and 3.3 on a dark
@@ -20,7 +22,7 @@ pub(super) const QUALITATIVE: [RGBColor; 8] = [
     RGBColor(0xE6, 0x9F, 0x00),
     BLUE,
     VERMILLION,
-    RGBColor(0x96, 0x1E, 0xF0),
+    PURPLE,
     GREEN,
     RGBColor(0xCC, 0x79, 0xA7),
 ];

@@ -1,6 +1,6 @@
 //! UAR against the number of parameters: results and Tables I and II of the paper.
 
-use super::colours::{BLUE, GREEN, INK, VERMILLION};
+use super::colours::{BLUE, GREEN, INK, PURPLE, VERMILLION};
 use super::csv_text;
 use super::drawing::{Canvas, Drawn, HPos, LABEL, Panel, TITLE, VPos, line, picture, ticks, write};
 use super::marks::{Legend, Mark, Shape};
@@ -37,6 +37,7 @@ impl Point {
             None => 0,
             Some(Protocol::Strict) => -4,
             Some(Protocol::Published) => 4,
+            Some(Protocol::Table1) => 8,
         };
         (x + aside, y)
     }
@@ -57,6 +58,7 @@ impl Series {
             None => Mark { shape, colour: BLUE, hollow: true },
             Some(Protocol::Strict) => Mark::new(shape, VERMILLION),
             Some(Protocol::Published) => Mark::new(shape, GREEN),
+            Some(Protocol::Table1) => Mark::new(shape, PURPLE),
         }
     }
 

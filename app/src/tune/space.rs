@@ -211,13 +211,15 @@ pub struct Space(BTreeMap<String, Distribution>);
 
 impl Space {
     /// Names of the built-in spaces.
-    pub const PRESETS: [&str; 2] = ["paper", "code"];
+    pub const PRESETS: [&str; 3] = ["paper", "code", "table1"];
 
-    /// A built-in space: that of the paper's text (`paper`), or the wider one of its code (`code`).
+    /// A built-in space: that of the paper's text (`paper`), the wider one of its code (`code`), or the latter without the batch size
+    /// (`table1`).
     pub fn preset(name: &str) -> Option<Self> {
         let text = match name {
             "paper" => include_str!("spaces/paper.toml"),
             "code" => include_str!("spaces/code.toml"),
+            "table1" => include_str!("spaces/table1.toml"),
             _ => return None,
         };
         Some(Self::from_toml(text).expect("the built-in spaces are valid"))
@@ -291,11 +293,13 @@ mod tests {
 
     #[test]
     fn the_presets_have_the_published_ranges() {
-        let [paper, code] = Space::PRESETS.map(|name| Space::preset(name).unwrap());
+        let [paper, code, mut table1] = Space::PRESETS.map(|name| Space::preset(name).unwrap());
         assert_eq!(paper.get("lr"), Some(&Distribution::Float { step: None, low: 3e-5, high: 2e-4, log: true }));
         assert_eq!(code.get("dropout"), Some(&Distribution::Float { step: None, low: 0.02, high: 0.5, log: false }));
         assert_eq!(code.get("batch_size").unwrap().extremes(), [4, 8, 16, 32, 64].map(Value::from));
         assert!(paper.names().eq(code.names()) && Space::preset("other").is_none());
+        table1.0.extend(code.0.get_key_value("batch_size").map(|(name, range)| (name.clone(), range.clone())));
+        assert_eq!(table1, code);
     }
 
     #[test]

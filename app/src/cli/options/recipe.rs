@@ -8,16 +8,19 @@ use serde_json::Value;
 use std::path::Path;
 
 /// The recipes of the program, each with the text of its file.
-pub const BUILT_IN: [(&str, &str); 3] = [
+pub const BUILT_IN: [(&str, &str); 4] = [
     (PAPER, include_str!("../../../data/recipes/paper.toml")),
     ("voices", include_str!("../../../data/recipes/voices.toml")),
     (ANYWHERE, include_str!("../../../data/recipes/anywhere.toml")),
+    (TABLE1, include_str!("../../../data/recipes/table1.toml")),
 ];
 
 /// The defaults of every setting.
 pub const PAPER: &str = "paper";
 /// The recipe for recordings of one's own.
 pub const ANYWHERE: &str = "anywhere";
+/// The recipe of the protocol of this name.
+pub const TABLE1: &str = "table1";
 
 /// A named set of settings.
 #[derive(Clone, Debug)]
@@ -144,7 +147,7 @@ mod tests {
         let error = Recipe::read("nowhere").unwrap_err().to_string();
         assert_eq!(
             error,
-            "--recipe: expected paper, voices or anywhere, or a TOML file, got 'nowhere' (reslstm recipes lists them)"
+            "--recipe: expected paper, voices, anywhere or table1, or a TOML file, got 'nowhere' (reslstm recipes lists them)"
         );
     }
 

@@ -26,6 +26,7 @@ pub struct Hyperparameters {
 struct ByProtocol {
     strict: Option<Choice>,
     published: Option<Choice>,
+    table1: Option<Choice>,
 }
 
 /// One choice. The models of a family share it.
@@ -74,6 +75,7 @@ impl Hyperparameters {
         let choice = match protocol {
             Protocol::Strict => &choices.strict,
             Protocol::Published => &choices.published,
+            Protocol::Table1 => &choices.table1,
         };
         choice.as_ref().ok_or_else(|| {
             let problem = format!("expected hyper-parameters for [{name}.{protocol}], found none");
