@@ -223,3 +223,59 @@ pub fn evaluate(
     let predictions = predict(model, settings, examples, clips, scratch);
     count(&predictions, examples, clips, model.classes())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Clip;
+    use crate::labels::Labels;
+    use crate::rng::RandomStream;
+    use crate::train::{Settings, Validation};
+
+    /// Twelve clips of speakers 10, 9, b and c in turn, of different lengths; names run backwards.
+    fn dataset() -> Dataset {
+        let mut stream = RandomStream::new(1, "clips", 0);
+        let clip = |n: usize| {
+            let frames = 2 + 5 * (n % 3);
+            let values = (0..frames * 46).map(|_| stream.normal() as f32).collect();
+            let features = Matrix::from_vec(frames, 46, values);
+            Clip {
+                name: format!("clip {:02}", 12 - n),
+                label: n % 2,
+                speaker: ["10", "9", "b", "c"][n % 4].into(),
+                features,
+            }
+        };
+        Dataset::new(Labels::new(vec!["x".into(), "y".into()]).unwrap(), (0..12).map(clip).collect()).unwrap()
+    }
+
+    #[test]
+    fn table1_batches_test_clips_by_speaker_and_then_by_name() {
+        let dataset = dataset();
+        let all = || (0..12).collect::<Vec<usize>>();
+        assert_eq!(in_batching_order(all(), &dataset, Protocol::Published), all());
+        assert_eq!(in_batching_order(all(), &dataset, Protocol::Table1), [9, 5, 1, 8, 4, 0, 10, 6, 2, 11, 7, 3]);
+    }
+
+    #[test]
+    fn predictions_come_in_the_order_of_the_data_whatever_the_order_of_batching() {
+        let dataset = dataset();
+        let settings = Settings { arch: "reslstm-sa-h4".parse().unwrap(), epochs: 1, batch: 2, ..Settings::default() };
+        let table1 = Settings { protocol: Protocol::Table1, validation: Validation::Train, ..settings };
+        let settings = table1.check().unwrap();
+        let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let split = Split::new(0, names(&["b"]), names(&["c"]), names(&["10", "9"])).unwrap();
+        let task = Task::for_split(&dataset, &split, &settings).unwrap();
+        assert_eq!(task.test, [9, 5, 1, 8, 4, 0]);
+        let mut training = crate::train::Training::new(&settings, &task, 0);
+        training.epoch(&|| 0.0).unwrap();
+        let outcome = training.finish();
+        let batched = predict(&outcome.model, &settings, &task.examples, &task.test, &mut Scratch::default());
+        let of_clip = |clip| batched[task.test.iter().position(|&other| other == clip).unwrap()];
+        assert_eq!(outcome.predictions, [0, 1, 4, 5, 8, 9].map(of_clip));
+        // The order matters, as padding counts: other neighbours, other scores.
+        let scores =
+            |clips: &[usize]| scores(&outcome.model, &settings, &task.examples, clips, &mut Scratch::default());
+        assert_ne!(scores(&[9, 5]).row(0), scores(&[9, 1]).row(0));
+    }
+}

@@ -139,7 +139,8 @@ mod tests {
     use crate::matrix::Matrix;
     use crate::models::Predictor;
     use crate::params::{Parameters, Path};
-    use crate::train::Settings;
+    use crate::rng::RandomStream;
+    use crate::train::{Protocol, Settings, Validation, metrics};
 
     /// Two classes that differ in the sign of every column; four speakers with two clips of each.
     fn dataset() -> Dataset {
@@ -185,9 +186,41 @@ mod tests {
     }
 
     #[test]
+    fn table1_keeps_the_epoch_that_is_best_on_the_test_speakers_and_says_so() {
+        // Random clips: nothing to learn, so the score on the test speakers goes up and down.
+        let mut stream = RandomStream::new(2, "clips", 0);
+        let mut clips = dataset().clips().to_vec();
+        clips.iter_mut().for_each(|clip| clip.features.as_mut_slice().fill_with(|| stream.normal() as f32));
+        let (dataset, features) =
+            (Dataset::new(dataset().labels().clone(), clips).unwrap(), FeatureSettings::default());
+        let table1 = Settings { protocol: Protocol::Table1, validation: Validation::Train, ..(*settings()).clone() };
+        let settings = Settings { lr: 0.1, epochs: 16, ..table1 }.check().unwrap();
+        let splits = "loso".parse::<crate::data::folds::FoldPlan>().unwrap().splits(&dataset.speakers()).unwrap();
+        let task = Task::for_split(&dataset, &splits[1], &settings).unwrap();
+        assert_eq!((task.train.len(), task.validation.len(), task.test.len()), (12, 0, 4));
+        let mut training = Training::new(&settings, &task, 4);
+        let mut models = Vec::new();
+        while !training.is_finished() {
+            training.epoch(&|| 0.0).unwrap();
+            models.push(training.state().model.clone());
+        }
+        let outcome = training.finish();
+        let uars: Vec<f64> = outcome.history.iter().map(|epoch| metrics::uar(&epoch.test_correct, &[2, 2])).collect();
+        let best = uars.iter().copied().fold(0.0, f64::max);
+        assert!(uars[0] < best && uars[15] < best, "nothing to choose: {uars:?}");
+        assert_eq!(outcome.epoch, uars.iter().position(|&uar| uar == best).unwrap());
+        assert_eq!((outcome.confusion.uar(), &outcome.model), (best, &models[outcome.epoch]));
+        assert_eq!(outcome.last_confusion.correct(), outcome.history[15].test_correct);
+        let file = Trainer::new(&dataset, 16_000, &features, &settings).split(&splits[1]).train().unwrap();
+        assert!(file.metadata().unwrap().score_note.starts_with("chosen on its test speakers"));
+        let error = Trainer::new(&dataset, 16_000, &features, &settings).train().unwrap_err();
+        assert!(error.to_string().starts_with("protocol: expected strict or published"), "{error}");
+    }
+
+    #[test]
     fn a_training_whose_loss_is_no_number_ends_with_an_error() {
         let (dataset, settings) = (dataset(), settings());
-        let task = Task::for_all(&dataset).unwrap();
+        let task = Task::for_all(&dataset, &settings).unwrap();
         let mut state = Training::new(&settings, &task, 0).into_state();
         state.model.visit_mut(&Path::ROOT, &mut |_, _, _, values| values.fill(f32::NAN));
         let error = Training::resume(&settings, &task, 0, state).epoch(&|| 0.0).unwrap_err();
