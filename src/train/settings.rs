@@ -81,7 +81,7 @@ impl Protocol {
     pub fn score_note(self) -> Option<&'static str> {
         match self {
             Protocol::Strict | Protocol::Published => None,
-            Protocol::Table1 => Some("chosen on its test speakers: each fold keeps the epoch with the best test UAR"),
+            Protocol::Table1 => Some("chosen on its test speakers"),
         }
     }
 }

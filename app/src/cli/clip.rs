@@ -8,12 +8,16 @@ use reslstm::audio::Recording;
 use reslstm::audit;
 use reslstm::error::{Error, Kind, Result};
 use reslstm::matrix::Matrix;
-use reslstm::models::{Model, ModelFile, Predictor};
+use reslstm::models::{Metadata, Model, ModelFile, Predictor};
 use std::path::Path;
 
-/// Reads a model file.
+/// Reads a model file. A note on stderr says what must be said of its scores.
 pub fn read_model(path: &Path) -> Result<ModelFile> {
-    ModelFile::from_bytes(&files::read(path)?).map_err(|error| error.at(path.display()))
+    let file = ModelFile::from_bytes(&files::read(path)?).map_err(|error| error.at(path.display()))?;
+    if let Some(Metadata { protocol, score_note, .. }) = file.metadata().filter(|it| !it.score_note.is_empty()) {
+        eprintln!("note: {}: a model of the {protocol} protocol, its score is {score_note}", path.display());
+    }
+    Ok(file)
 }
 
 /// Reads a recording, at the model's sample rate. The caller adds the path to errors.

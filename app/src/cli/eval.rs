@@ -13,7 +13,7 @@ use reslstm::data::batch::Example;
 use reslstm::error::{Error, Kind, Result};
 use reslstm::models::{LivePredictor, Metadata, ModelFile};
 use reslstm::normalise::Normaliser;
-use reslstm::train::task::{Scratch, evaluate};
+use reslstm::train::task::{Scratch, evaluate, in_batching_order};
 use reslstm::train::{CheckedSettings, Confusion, Protocol};
 use serde_json::json;
 use std::path::PathBuf;
@@ -58,10 +58,9 @@ impl Eval {
         let scores = Scores::new(&confusion, &metadata.labels);
         if self.json {
             let speakers = speakers_of(&data, &clips);
-            print_line(
-                json!({ "model": self.model, "data": self.data, "live": self.live, "clips": clips.len(), "speakers": speakers,
-                               "scores": scores, "confusion": confusion, "labels": metadata.labels }),
-            )?;
+            print_line(json!({ "model": self.model, "data": self.data, "live": self.live, "clips": clips.len(),
+                               "speakers": speakers, "scores": scores, "score_note": metadata.score_note,
+                               "confusion": confusion, "labels": metadata.labels }))?;
         } else {
             let Scores { uar, war, macro_f1, .. } = scores;
             let clips = clips.len();
@@ -74,10 +73,10 @@ impl Eval {
     /// The clips to score: all, or those of the fold's test speakers. Prints on stderr which and why.
     fn clips_to_score(&self, metadata: &Metadata, data: &Licensed) -> Vec<usize> {
         let protocol: Protocol = metadata.protocol.parse().unwrap_or_default();
-        if protocol == Protocol::Published {
+        if protocol != Protocol::Strict {
             let batches =
                 if self.live { "without the padding of its training" } else { "in batches as in its training" };
-            eprintln!("note: a model of the published protocol: normalised by all speakers, scored {batches}");
+            eprintln!("note: a model of the {protocol} protocol: normalised by all speakers, scored {batches}");
         }
         let overlap = SpeakerOverlap::between(metadata, data);
         match overlap {
@@ -92,7 +91,7 @@ impl Eval {
             ),
             SpeakerOverlap::None => {}
         }
-        overlap.clips(metadata, data)
+        in_batching_order(overlap.clips(metadata, data), data.dataset(), protocol)
     }
 }
 

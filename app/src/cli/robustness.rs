@@ -108,8 +108,9 @@ impl RobustnessCommand {
         }
         bar.finish_and_clear();
         let name = self.folder.file_name().unwrap_or(self.folder.as_os_str()).to_string_lossy().into_owned();
-        let labels = labels.to_vec();
-        Ok(Robustness { name, program: program(), labels, temperature: mean_temperature(&all), conditions })
+        let (labels, temperature) = (labels.to_vec(), mean_temperature(&all));
+        let score_note = all[0].metadata().score_note.clone();
+        Ok(Robustness { name, program: program(), labels, score_note, temperature, conditions })
     }
 }
 
@@ -131,7 +132,7 @@ fn models(folder: &Path) -> Result<Vec<(PathBuf, ModelFile)>> {
 
 /// One row per condition.
 fn table(robustness: &Robustness) -> String {
-    let Robustness { conditions, temperature, .. } = robustness;
+    let Robustness { conditions, temperature, score_note, .. } = robustness;
     let mut columns = vec![
         Column::left("condition", 9),
         Column::right("UAR mean ± std", 15).gap(2),
@@ -154,5 +155,6 @@ fn table(robustness: &Robustness) -> String {
         table.push(row);
     }
     let temperature = temperature.map_or(String::new(), |mean| format!("\nmean temperature {mean:.3}\n"));
-    table.text() + &temperature
+    let note = if score_note.is_empty() { String::new() } else { format!("\n{score_note}\n") };
+    table.text() + &temperature + &note
 }

@@ -1,12 +1,14 @@
 //! Tables for the terminal: scores over runs, and the confusion matrix.
 
 use crate::experiment::results::{ModelSummary, Summary, VariantSpread};
+use crate::report::score_notes;
 use crate::report::table::{Cell, Column, Table};
 use reslstm::train::metrics::Confusion;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
-/// One row per model: UAR mean ± std and best, accuracy, macro-F1; then the settings in which the models differ, if any.
+/// One row per model: UAR mean ± std and best, accuracy, macro-F1; then the settings in which the models differ, if any. Below the
+/// table stands what must be said of the scores.
 pub fn scores(summary: &Summary) -> String {
     let differing = differing_settings(summary);
     let mut columns = vec![
@@ -58,7 +60,7 @@ pub fn scores(summary: &Summary) -> String {
             push(row, Cell::Empty);
         }
     }
-    table.text()
+    table.text() + &score_notes(summary.models.iter().map(|model| model.protocol))
 }
 
 /// Names of the settings that differ between models, except those with a column of their own.

@@ -114,15 +114,17 @@ impl Train {
 
     /// Prints scores for people, or scores and epochs as JSON. `epochs` is empty where nothing had to be trained.
     fn report(&self, metadata: &Metadata, epochs: &[EpochRecord]) -> Outcome {
-        let Metadata { best_epoch, scores, test_speakers, .. } = metadata;
+        let Metadata { best_epoch, scores, score_note, test_speakers, .. } = metadata;
         match (best_epoch, scores.get("validation_uar"), scores.get("test_uar")) {
             _ if self.json => print_line(json!({ "model": self.output, "best_epoch": best_epoch, "scores": scores,
-                                                 "test_speakers": test_speakers, "epochs": epochs }))?,
+                                                 "score_note": score_note, "test_speakers": test_speakers,
+                                                 "epochs": epochs }))?,
             (Some(epoch), validation, Some(test)) => eprintln!(
-                "{}: weights of epoch {epoch},{} test UAR {test:.4} on speakers {}",
+                "{}: weights of epoch {epoch},{} test UAR {test:.4} on speakers {}{}{score_note}",
                 self.output.display(),
                 validation.map_or(String::new(), |uar| format!(" validation UAR {uar:.4},")),
-                test_speakers.join(" ")
+                test_speakers.join(" "),
+                if score_note.is_empty() { "" } else { ", " },
             ),
             _ => eprintln!("{}: trained on every speaker, {} epochs", self.output.display(), metadata.epochs),
         }

@@ -3,7 +3,7 @@
 use crate::calendar::today;
 use reslstm::data::folds::Split;
 use reslstm::models::Architecture;
-use reslstm::train::metrics::{Confusion, Spread};
+use reslstm::train::metrics::{self, Confusion, Spread};
 use reslstm::train::run::{EpochRecord, PredictorVariant};
 use reslstm::train::settings::{CheckedSettings, Protocol};
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,14 @@ pub struct FoldRecord {
     /// Predictor variants of the training, if the kept weights are an average.
     #[serde(rename = "others", default, skip_serializing_if = "Vec::is_empty")]
     pub variants: Vec<PredictorVariant>,
+}
+
+impl FoldRecord {
+    /// UAR on the test speakers after each epoch; empty but under the table1 protocol.
+    pub fn test_uars(&self) -> Vec<f64> {
+        let occurred = self.confusion.occurred();
+        self.epochs.test_correct.iter().map(|correct| metrics::uar(correct, &occurred)).collect()
+    }
 }
 
 /// The epochs of a training: one column per quantity, a third of the size of one record per epoch.
@@ -85,6 +93,9 @@ pub struct RunResult {
     pub parameters: usize,
     /// Scores of the pooled confusion matrix.
     pub scores: Scores,
+    /// What must be said of the scores: [`Protocol::score_note`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score_note: Option<String>,
     /// Pooled over the folds: rows are the truth.
     pub confusion: Confusion,
     /// Seconds of training alone, all folds.
@@ -137,6 +148,7 @@ impl RunResult {
             run,
             settings: settings.clone(),
             scores: Scores::new(&confusion, &labels),
+            score_note: settings.protocol.score_note().map(String::from),
             labels,
             data: data.to_string(),
             parameters,
@@ -212,6 +224,9 @@ pub struct ModelSummary {
     pub arch: Architecture,
     /// Its protocol.
     pub protocol: Protocol,
+    /// What must be said of the scores: [`Protocol::score_note`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score_note: Option<String>,
     /// Number of parameters.
     pub parameters: usize,
     /// UAR over runs, each pooled over the folds.
@@ -260,6 +275,7 @@ impl ModelSummary {
         ModelSummary {
             arch: first.settings.arch,
             protocol: first.settings.protocol,
+            score_note: first.score_note.clone(),
             parameters: first.parameters,
             uar: spread(|scores| scores.uar),
             war: spread(|scores| scores.war),

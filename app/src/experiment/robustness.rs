@@ -13,7 +13,7 @@ use reslstm::normalise::Normaliser;
 use reslstm::train::calibration::Reliability;
 use reslstm::train::metrics::{Confusion, Spread};
 use reslstm::train::settings::CheckedSettings;
-use reslstm::train::task::{Scratch, scores};
+use reslstm::train::task::{Scratch, in_batching_order, scores};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -55,13 +55,10 @@ impl FoldModel {
                 format!("expected the data the model was trained on, {theirs}, got other data, {fingerprint}");
             return Err(Error::new(Kind::Data, problem).advice("give the data that cv was given"));
         }
-        Ok(FoldModel {
-            run: metadata.run,
-            settings: CheckedSettings::of_model(metadata)?,
-            normaliser: Normaliser::new(metadata.mean.clone(), metadata.std.clone())?,
-            test: dataset.clips_of(&metadata.test_speakers),
-            file,
-        })
+        let settings = CheckedSettings::of_model(metadata)?;
+        let normaliser = Normaliser::new(metadata.mean.clone(), metadata.std.clone())?;
+        let test = in_batching_order(dataset.clips_of(&metadata.test_speakers), dataset, settings.protocol);
+        Ok(FoldModel { run: metadata.run, settings, normaliser, test, file })
     }
 
     /// The metadata of its file.
@@ -97,6 +94,9 @@ pub struct Robustness {
     pub program: String,
     /// Class names, in the order of the confusion matrices.
     pub labels: Vec<String>,
+    /// What must be said of the scores, if the models say anything.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub score_note: String,
     /// Mean temperature of the models; `None` if no model is calibrated.
     pub temperature: Option<f64>,
     /// As recorded first.

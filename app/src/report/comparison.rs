@@ -7,7 +7,7 @@ use crate::experiment::statistics::{self, Interval, bootstrap, compare_over_seed
 use reslstm::error::{Error, Kind, Result};
 use reslstm::train::{Confusion, Spread};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One row per cross-validation and predictor variant.
 #[derive(Clone, Debug, Serialize)]
@@ -24,6 +24,9 @@ pub struct Row {
     /// Name of the predictor variant; `None` for the kept weights.
     #[serde(rename = "way")]
     pub variant: Option<String>,
+    /// What must be said of the scores: [`Protocol::score_note`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub score_note: Option<String>,
     /// Number of parameters of all its models.
     pub parameters: usize,
     /// UAR over runs, each pooled over the folds.
@@ -71,7 +74,8 @@ impl Comparison {
                 let speakers: Vec<Confusion> = counted.speakers.values().cloned().collect();
                 let (uar, interval) = (Spread::new(counted.uars.clone()), bootstrap(&speakers));
                 let (name, variant) = (name.clone(), variant.map(String::from));
-                rows.push(Row { name, variant, parameters, uar, interval, gain });
+                let score_note = results.runs[0].score_note.clone();
+                rows.push(Row { name, variant, score_note, parameters, uar, interval, gain });
                 first.get_or_insert(counted);
             }
         }
@@ -84,6 +88,7 @@ impl Comparison {
             Column::left("", 4),
             Column::csv_only(&["name"]),
             Column::csv_only(&["way"]),
+            Column::csv_only(&["score_note"]),
             Column::right("parameters", 10).csv(&["parameters"]),
             Column::right("runs", 4).csv(&["runs"]),
             Column::right("UAR mean ± std", 15).gap(2).csv(&["uar_mean", "uar_std"]),
@@ -94,7 +99,7 @@ impl Comparison {
             Column::right("p speakers", 10).csv(&["p_speakers"]),
             Column::right("p seeds", 8).csv(&["p_seeds"]),
         ]);
-        for Row { name, variant, parameters, uar, interval, gain } in &self.rows {
+        for Row { name, variant, score_note, parameters, uar, interval, gain } in &self.rows {
             let speakers = gain.as_ref().map(|gain| &gain.speakers);
             let cell = |cell: fn(&statistics::Comparison) -> Cell| speakers.map_or(Cell::Empty, cell);
             let p_seeds = gain.as_ref().map_or(Cell::Empty, |gain| Cell::or_missing(gain.p_seeds, Cell::Score));
@@ -102,6 +107,7 @@ impl Comparison {
                 variant.as_ref().map_or(name.clone(), |variant| format!("  {variant}")).into(),
                 name.clone().into(),
                 variant.clone().unwrap_or_default().into(),
+                score_note.clone().unwrap_or_default().into(),
                 (*parameters).into(),
                 uar.values.len().into(),
                 uar.into(),
@@ -118,7 +124,13 @@ impl Comparison {
 
     /// Aligned text with an explanation of the numbers.
     pub fn text(&self) -> String {
-        self.table().text() + "\n" + NOTE
+        let noted: BTreeSet<&str> = self.rows.iter().filter_map(|row| row.score_note.as_deref()).collect();
+        let named = |note: &str| {
+            let names: BTreeSet<&str> =
+                self.rows.iter().filter(|row| row.score_note.as_deref() == Some(note)).map(|row| &*row.name).collect();
+            format!("{}: {note}\n", names.into_iter().collect::<Vec<_>>().join(", "))
+        };
+        self.table().text() + "\n" + &noted.into_iter().map(named).collect::<String>() + NOTE
     }
 
     /// CSV text, every digit kept.

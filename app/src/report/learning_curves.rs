@@ -1,10 +1,10 @@
-//! Learning curves: loss and validation UAR of a run, by epoch, one curve per fold.
+//! Learning curves: loss, validation UAR and test UAR of a run, by epoch, one curve per fold.
 
 use super::colours::INK;
 use super::csv_text;
 use super::drawing::{Canvas, Drawn, HPos, Panel, TITLE, VPos, line, picture, ticks, whole_ticks, write};
 use super::marks::{Legend, Mark};
-use crate::experiment::results::{Epochs, FoldRecord, RunResult};
+use crate::experiment::results::{FoldRecord, RunResult};
 use plotters::prelude::*;
 use reslstm::optim::CosineWarmRestarts;
 use std::ops::Range;
@@ -17,7 +17,7 @@ const TOP: i32 = 72;
 const HEIGHT: i32 = 220;
 const BETWEEN: i32 = 40;
 
-/// The figure, as SVG text: training loss and, if there are validation speakers, validation UAR over the epochs of `run`, for
+/// The figure, as SVG text: training loss and, as far as they were scored, validation UAR and test UAR over the epochs of `run`, for
 /// every fold or for `fold` alone. A tick on the upper edge is a warm restart of the learning rate; large marks are the epochs
 /// whose weights were kept or averaged.
 pub fn svg(title: &str, run: &RunResult, fold: Option<usize>) -> String {
@@ -33,16 +33,14 @@ pub fn svg(title: &str, run: &RunResult, fold: Option<usize>) -> String {
         x: 0.5..epochs + 0.5,
         y,
     };
-    let curves = |of: fn(&Epochs) -> &Vec<f64>| folds.iter().map(|fold| &of(&fold.epochs)[..]).collect::<Vec<_>>();
-    let mut panels = vec![(
-        curves(|epochs| &epochs.loss),
-        "nats",
-        "training loss; ticks above: warm restarts, large marks: epochs whose weights are kept",
-    )];
-    let uars = curves(|epochs| &epochs.validation_uar);
-    if uars.iter().all(|curve| !curve.is_empty()) {
-        panels.push((uars, "UAR", "validation UAR"));
-    }
+    let curves = |of: fn(&FoldRecord) -> Vec<f64>| folds.iter().map(|fold| of(fold)).collect::<Vec<_>>();
+    let loss = "training loss; ticks above: warm restarts, large marks: epochs whose weights are kept";
+    let mut panels = vec![
+        (curves(|fold| fold.epochs.loss.clone()), "nats", loss),
+        (curves(|fold| fold.epochs.validation_uar.clone()), "UAR", "validation UAR"),
+        (curves(FoldRecord::test_uars), "UAR", "test UAR, which chooses the epoch"),
+    ];
+    panels.retain(|(curves, ..)| curves.iter().all(|curve| !curve.is_empty()));
     let top = |number: usize| TOP + number as i32 * (HEIGHT + BETWEEN);
     let bottom = top(panels.len() - 1) + HEIGHT;
     picture(WIDTH, bottom + 56 + legend.height, |canvas| {
@@ -71,8 +69,8 @@ fn mark(fold: &FoldRecord) -> Mark {
 }
 
 /// A range with all values, and some room.
-fn around(curves: &[&[f64]]) -> Range<f64> {
-    let values = || curves.iter().copied().flatten().copied();
+fn around(curves: &[Vec<f64>]) -> Range<f64> {
+    let values = || curves.iter().flatten().copied();
     let (low, high) = (values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max));
     let room = (0.05 * (high - low)).max(1e-3);
     (low - room).max(0.0)..high + room
@@ -105,11 +103,12 @@ fn draw_curve(canvas: &Canvas<'_>, panel: &Panel, fold: &FoldRecord, curve: &[f6
     kept.iter().try_for_each(|&epoch| mark(fold).draw(canvas, pixels[epoch], 6.0))
 }
 
-/// The figure's data as CSV text, one line per fold and epoch: `fold,epoch,learning_rate,restart,loss,validation_uar,kept`;
-/// epochs count from 1.
+/// The figure's data as CSV text, one line per fold and epoch: `fold,epoch,learning_rate,restart,loss,validation_uar,
+/// test_uar,kept`; epochs count from 1.
 pub fn csv(run: &RunResult, fold: Option<usize>) -> String {
     let schedule = CosineWarmRestarts::published(run.settings.lr, run.settings.t0);
-    let header = ["fold", "epoch", "learning_rate", "restart", "loss", "validation_uar", "kept"];
+    let header = ["fold", "epoch", "learning_rate", "restart", "loss", "validation_uar", "test_uar", "kept"];
+    let optional = |values: &[f64], epoch: usize| values.get(epoch).map(f64::to_string).unwrap_or_default();
     let row = |fold: &FoldRecord, epoch: usize| {
         [
             fold.split.fold().to_string(),
@@ -117,7 +116,8 @@ pub fn csv(run: &RunResult, fold: Option<usize>) -> String {
             schedule.rate(epoch).to_string(),
             restarts(run, epoch).to_string(),
             fold.epochs.loss[epoch].to_string(),
-            fold.epochs.validation_uar.get(epoch).map(f64::to_string).unwrap_or_default(),
+            optional(&fold.epochs.validation_uar, epoch),
+            optional(&fold.test_uars(), epoch),
             kept(run, fold).contains(&epoch).to_string(),
         ]
     };
@@ -157,9 +157,9 @@ mod tests {
         let run = &results().runs[0];
         let all = csv(run, None);
         let lines: Vec<&str> = all.lines().collect();
-        assert_eq!(lines[0], "fold,epoch,learning_rate,restart,loss,validation_uar,kept");
-        assert_eq!(lines[3], "0,3,0.5,true,1,0.75,true");
-        assert_eq!(lines[8], "2,4,0.2525,false,0.75,0.625,false");
+        assert_eq!(lines[0], "fold,epoch,learning_rate,restart,loss,validation_uar,test_uar,kept");
+        assert_eq!(lines[3], "0,3,0.5,true,1,0.75,,true");
+        assert_eq!(lines[8], "2,4,0.2525,false,0.75,0.625,,false");
         assert_eq!((lines.len(), csv(run, Some(2)).lines().count()), (9, 5));
     }
 }

@@ -32,6 +32,7 @@
 pub mod augmentation;
 mod colours;
 pub mod comparison;
+pub mod decomposition;
 pub mod confusion;
 mod drawing;
 pub mod embeddings;
@@ -56,7 +57,7 @@ pub mod table1;
 pub mod table2;
 
 use crate::experiment::Results;
-use reslstm::train::Spread;
+use reslstm::train::{Protocol, Spread};
 use std::fmt::Display;
 
 /// A figure: a picture and its numbers.
@@ -75,7 +76,19 @@ pub fn title(results: &Results) -> String {
     let score = if uar.values.len() > 1 { uar.to_string() } else { format!("{:.4}", uar.mean) };
     let several = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     let (runs, folds) = (several(uar.values.len(), "run"), several(results.runs[0].folds.len(), "fold"));
-    format!("{}, {} protocol: UAR {score}, {runs} of {folds}", settings.arch, settings.protocol)
+    let note = settings.protocol.score_note().map_or(String::new(), |note| format!(", {note}"));
+    format!("{}, {} protocol: UAR {score}, {runs} of {folds}{note}", settings.arch, settings.protocol)
+}
+
+/// What must be said of scores under these protocols, one line for each protocol that has a note.
+pub fn score_notes(protocols: impl Iterator<Item = Protocol>) -> String {
+    let mut noted: Vec<Protocol> = Vec::new();
+    for protocol in protocols {
+        if !noted.contains(&protocol) {
+            noted.push(protocol);
+        }
+    }
+    noted.into_iter().filter_map(|it| Some(format!("{it}: {}\n", it.score_note()?))).collect()
 }
 
 /// CSV text: a header, then one line per row, with quotes where they are needed.

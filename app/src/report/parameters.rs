@@ -66,7 +66,10 @@ impl Series {
         let family = if self.family == Family::LstmSa { "LSTM-SA" } else { "ResLSTM-SA" };
         match self.here {
             None => format!("{family}, the paper"),
-            Some(protocol) => format!("{family} here, {protocol}"),
+            Some(protocol) => {
+                let note = protocol.score_note().map_or(String::new(), |note| format!(" ({note})"));
+                format!("{family} here, {protocol}{note}")
+            }
         }
     }
 }
@@ -96,8 +99,8 @@ pub fn svg(title: &str, ours: &[ModelSummary]) -> String {
     let points = points(ours);
     let panel =
         Panel { left: LEFT, top: TOP, right: RIGHT, bottom: TOP + HEIGHT, x: sizes(&points), y: scores(&points) };
-    let all = [None, Some(Protocol::Strict), Some(Protocol::Published)]
-        .into_iter()
+    let all = std::iter::once(None)
+        .chain(Protocol::ALL.map(|(_, protocol)| Some(protocol)))
         .flat_map(|here| [Family::LstmSa, Family::ResLstmSa].map(|family| Series { family, here }));
     let series: Vec<Series> = all.filter(|&series| points.iter().any(|point| point.series == series)).collect();
     let mut names: Vec<_> = series.iter().map(|series| (series.mark(), series.name())).collect();

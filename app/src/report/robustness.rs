@@ -39,8 +39,11 @@ pub fn conditions_svg(robustness: &Robustness) -> String {
         for (n, result) in conditions.iter().enumerate() {
             draw_condition(canvas, &panel, result, TOP + ROW * n as i32 + ROW / 2)?;
         }
-        let note = "large mark: mean over runs; bar: 95 % interval over speakers; small marks: runs";
-        write(canvas, note, (panel.left, bottom + 50), LABEL, (HPos::Left, VPos::Top))
+        let mut note = "large mark: mean over runs; bar: 95 % interval over speakers; small marks: runs".to_string();
+        if !robustness.score_note.is_empty() {
+            note += &format!("; scores {}", robustness.score_note);
+        }
+        write(canvas, &note, (panel.left, bottom + 50), LABEL, (HPos::Left, VPos::Top))
     })
 }
 

@@ -1,5 +1,6 @@
 //! Table I: the UAR of each model and protocol over seeds, its uncertainty, and the published scores.
 
+use super::decomposition;
 use super::published::{Published, TABLE_1};
 use super::table::{Cell, Column, Table};
 use crate::experiment::Plan;
@@ -25,8 +26,17 @@ pub const MODELS: [&str; 7] = [
     "reslstm-sa-h128",
 ];
 
-/// Both protocols, in the table's order.
-pub const PROTOCOLS: [Protocol; 2] = [Protocol::Strict, Protocol::Published];
+/// The protocols, in the table's order.
+pub const PROTOCOLS: [Protocol; 3] = [Protocol::Strict, Protocol::Published, Protocol::Table1];
+
+/// What kind of score a protocol gives: three kinds never share a table.
+pub fn kind(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Strict => "strict: nothing is chosen on the test speakers.",
+        Protocol::Published => "published: hyper-parameters chosen on the test speakers, epochs on validation speakers.",
+        Protocol::Table1 => "table1: hyper-parameters and epochs chosen on the test speakers.",
+    }
+}
 
 /// The table: one row per model and protocol with a finished run.
 #[derive(Clone, Debug, Serialize)]
@@ -47,7 +57,7 @@ pub struct Row {
     pub interval: Interval,
     /// The gain of the residual block, if the model has one and there are results without.
     pub gain: Option<Gain>,
-    /// The published score of this model, of a protocol like `published`.
+    /// The published score of this model, of a protocol like `table1` as it seems.
     pub published: Option<Published>,
 }
 
@@ -69,12 +79,13 @@ pub struct Gain {
 }
 
 impl Table1 {
-    /// Makes the table of cross-validations that differ in model and hyper-parameters alone.
+    /// Makes the table of cross-validations that differ in model and hyper-parameters alone. Those that are made for the
+    /// [decomposition](super::decomposition) are no rows of it.
     ///
     /// # Errors
     /// [`Kind::Data`] if they differ in data, folds, epochs or seed, or two are of one model and protocol.
     pub fn new(results: &[Results]) -> Result<Self> {
-        let mut sorted: Vec<&Results> = results.iter().collect();
+        let mut sorted: Vec<&Results> = results.iter().filter(|results| !decomposition::is_part(results)).collect();
         sorted.sort_by_cached_key(|results| place(results));
         for pair in sorted.windows(2) {
             let (before, now) = (pair[0], pair[1]);
@@ -97,11 +108,17 @@ impl Table1 {
         MODELS.into_iter().filter(|model| !there(model)).collect()
     }
 
-    /// Scores over seeds and the published scores. The CSV file has the gains too.
-    pub(super) fn scores(&self) -> Table {
+    /// Scores over seeds under a protocol, and the published scores.
+    pub(super) fn scores(&self, protocol: Protocol) -> Table {
+        Self::table(self.rows.iter().filter(|row| row.ours.protocol == protocol))
+    }
+
+    /// Scores over seeds and the published scores. As CSV it has the gains too.
+    fn table<'a>(rows: impl Iterator<Item = &'a Row>) -> Table {
         let mut table = Table::new(vec![
             Column::left("model", 22).csv(&["model"]),
             Column::left("protocol", 9).csv(&["protocol"]),
+            Column::csv_only(&["score_note"]),
             Column::right("parameters", 10).csv(&["parameters"]),
             Column::right("runs", 5).csv(&["runs", "runs_planned"]),
             Column::right("mean ± std", 15).gap(2).csv(&["uar_mean", "uar_std"]).page_heading("UAR"),
@@ -119,12 +136,13 @@ impl Table1 {
             Column::right("paper's", 15).gap(2).csv(&["paper_uar_mean", "paper_uar_std"]).page_heading("paper's UAR"),
             Column::right("max", 7).csv(&["paper_uar_max"]),
         ]);
-        for Row { ours, runs_planned, interval, gain, published } in &self.rows {
+        for Row { ours, runs_planned, interval, gain, published } in rows {
             let gain = |cell: fn(&Gain) -> Cell| Cell::or_missing(gain.as_ref(), cell);
             let paper = |number: fn(Published) -> Option<f64>| published.and_then(number);
             table.push(vec![
                 ours.arch.to_string().into(),
                 ours.protocol.to_string().into(),
+                ours.score_note.clone().unwrap_or_default().into(),
                 ours.parameters.into(),
                 Cell::Progress(ours.uar.values.len(), *runs_planned),
                 (&ours.uar).into(),
@@ -176,21 +194,21 @@ impl Table1 {
     /// Aligned text: scores, gains, and an explanation of the numbers.
     pub fn text(&self) -> String {
         let title = "Table I. UAR pooled over the folds: over our seeds, and as the paper reports it over ten.";
-        let mut text = format!("{title}\n\n{}", self.scores().text());
+        let mut text = format!("{title}\n");
         for protocol in PROTOCOLS {
-            let missing = self.missing(protocol);
-            if !missing.is_empty() {
-                text += &format!("\nNot there yet, {protocol}: {}.", missing.join(", "));
+            let (scores, missing) = (self.scores(protocol), self.missing(protocol));
+            if !scores.is_empty() {
+                text += &format!("\n{}\n\n{}", kind(protocol), scores.text());
             }
-        }
-        if !text.ends_with('\n') {
-            text.push('\n');
+            if !missing.is_empty() {
+                text += &format!("\nNot there yet, {protocol}: {}.\n", missing.join(", "));
+            }
         }
         text.push('\n');
         text += SCORES_NOTE;
         let gains = self.gains();
         if !gains.is_empty() {
-            let title = "ResLSTM-SA less LSTM-SA of the same size, protocol and seeds.";
+            let title = "ResLSTM-SA − LSTM-SA of the same size, protocol and seeds.";
             text += &format!("\n{title}\n\n{}\n{GAINS_NOTE}", gains.text());
         }
         text
@@ -198,14 +216,14 @@ impl Table1 {
 
     /// CSV text, every digit kept; a missing value is empty.
     pub fn csv(&self) -> String {
-        self.scores().csv()
+        Self::table(self.rows.iter()).csv()
     }
 }
 
 pub(super) const SCORES_NOTE: &str = "\
 mean ± std (ddof 0), max: over seeds. 95 % interval: of the mean, were there other speakers: 10,000 draws of as many
 speakers with replacement, the models as they were trained. Other seeds and other training speakers are not in it.
-The paper's scores are of a protocol like published, whose hyper-parameters are chosen on the test speakers.
+The paper's scores are of a protocol like table1, as it seems: chosen on the test speakers.
 ";
 
 pub(super) const GAINS_NOTE: &str = "\
@@ -226,7 +244,8 @@ pub fn difference(results: &Results, plan: &Plan, data: &str) -> Option<String> 
 
 /// The name of a row, and of its folder.
 pub fn name(settings: &CheckedSettings) -> String {
-    format!("{}-{}", settings.arch, settings.protocol)
+    let apart = if decomposition::is_apart(settings) { "-apart" } else { "" };
+    format!("{}-{}{apart}", settings.arch, settings.protocol)
 }
 
 /// The sort key of a row: by protocol, then in the paper's order, then by name.
@@ -235,10 +254,11 @@ fn place(results: &Results) -> (usize, usize, String) {
     let arch = settings.arch.to_string();
     let protocol = PROTOCOLS.iter().position(|protocol| *protocol == settings.protocol);
     let model = MODELS.iter().position(|model| *model == arch);
-    (protocol.expect("there are two"), model.unwrap_or(MODELS.len()), arch)
+    (protocol.expect("every protocol is one of them"), model.unwrap_or(MODELS.len()), arch)
 }
 
-fn row(results: &Results, all: &[&Results]) -> Row {
+/// The row of a cross-validation, with its gain over one of `all`.
+pub(super) fn row(results: &Results, all: &[&Results]) -> Row {
     let runs: Vec<&RunResult> = results.runs.iter().collect();
     let settings = &results.plan.settings;
     let arch = settings.arch.to_string();

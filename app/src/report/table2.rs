@@ -47,12 +47,13 @@ impl Table2 {
         let ours = table1.rows.iter().map(|row| &row.ours).filter(|ours| ours.arch.to_string() == MODEL);
         rows.extend(ours.map(|ours| {
             let (protocol, runs) = (ours.protocol, ours.uar.values.len());
+            let note = protocol.score_note().map_or(String::new(), |note| format!(", {note}"));
             Row {
                 model: "ResLSTM-SA-h64".into(),
                 parameters: Some(ours.parameters),
                 uar: ours.uar.mean,
                 ours: Some(protocol),
-                remark: format!("ours, {protocol}, mean of runs ({runs}), best {:.4}", ours.uar.max),
+                remark: format!("ours, {protocol}{note}, mean of runs ({runs}), best {:.4}", ours.uar.max),
             }
         }));
         rows.sort_by(|a, b| a.uar.total_cmp(&b.uar));

@@ -86,7 +86,8 @@ impl LearningCurves {
 /// Draws every fold of a run, or one.
 pub fn draw_learning_curves(run: &RunResult, fold: Option<usize>) -> Figure {
     let (arch, protocol) = (run.settings.arch, run.settings.protocol);
-    let title = format!("{arch}, {protocol} protocol, run {}: learning curves", run.run);
+    let note = protocol.score_note().map_or(String::new(), |note| format!(", {note}"));
+    let title = format!("{arch}, {protocol} protocol, run {}: learning curves{note}", run.run);
     Figure { svg: learning_curves::svg(&title, run, fold), csv: learning_curves::csv(run, fold) }
 }
 

@@ -2,17 +2,19 @@
 
 use crate::experiment::Results;
 use crate::files::{self, Existing};
+use crate::report::decomposition::Decomposition;
 use crate::report::table1::Table1;
 use crate::report::table2::Table2;
 use reslstm::error::{Error, Kind, Result};
 use serde::Serialize;
 use std::path::Path;
 
-/// Both of the paper's tables.
+/// Both of the paper's tables, and what the first one is made of.
 #[derive(Debug, Serialize)]
 pub struct Tables {
     table1: Table1,
     table2: Table2,
+    decomposition: Decomposition,
 }
 
 impl Tables {
@@ -24,7 +26,7 @@ impl Tables {
             return Err(Error::new(Kind::Data, problem).at(folder.display()).advice("paper DATA -o DIR makes them"));
         }
         let table1 = Table1::new(&results).map_err(|error| error.at(folder.display()))?;
-        Ok(Tables { table2: Table2::new(&table1), table1 })
+        Ok(Tables { table2: Table2::new(&table1), table1, decomposition: Decomposition::new(&results) })
     }
 
     /// Checks that they can be written to a folder later.
@@ -40,11 +42,21 @@ impl Tables {
         files::write_json(&folder.join("table1.json"), &self.table1)?;
         text("table2.txt", self.table2.text())?;
         text("table2.csv", self.table2.csv())?;
-        files::write_json(&folder.join("table2.json"), &self.table2)
+        files::write_json(&folder.join("table2.json"), &self.table2)?;
+        if !self.decomposition.rows.is_empty() {
+            text("decomposition.txt", self.decomposition.text())?;
+            text("decomposition.csv", self.decomposition.csv())?;
+            files::write_json(&folder.join("decomposition.json"), &self.decomposition)?;
+        }
+        Ok(())
     }
 
     /// For people.
     pub fn text(&self) -> String {
-        format!("{}\n{}", self.table1.text(), self.table2.text())
+        let mut text = format!("{}\n{}", self.table1.text(), self.table2.text());
+        if !self.decomposition.rows.is_empty() {
+            text += &format!("\n{}", self.decomposition.text());
+        }
+        text
     }
 }
