@@ -16,7 +16,7 @@ use super::results::{FoldRecord, ModelSummary, RunResult, Summary};
 use crate::files::{self, read_json, write_json};
 use reslstm::data::folds::FoldPlan;
 use reslstm::error::{Error, Kind, Result};
-use reslstm::train::{CheckedSettings, Settings};
+use reslstm::train::{CheckedSettings, Protocol, Settings};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -34,12 +34,17 @@ impl Candidate {
     /// `name` must be of letters, digits, `-`, `_` and `.`, and begin with a letter or digit.
     ///
     /// # Errors
-    /// [`Kind::Settings`] if it is not.
+    /// [`Kind::Settings`] if it is not, or if the settings choose anything on test speakers.
     pub fn new(name: &str, settings: CheckedSettings) -> Result<Self> {
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
         if !name.chars().all(plain) || !name.starts_with(|c: char| c.is_ascii_alphanumeric()) {
             let problem = format!("expected a name of letters, digits, '-', '_' and '.', got '{name}'");
             return Err(Error::new(Kind::Settings, problem).at("candidates"));
+        }
+        if settings.protocol == Protocol::Table1 {
+            let problem =
+                "protocol: expected strict or published, got table1, which chooses its epoch on test speakers";
+            return Err(Error::new(Kind::Settings, problem).at(format!("candidate {name}")));
         }
         Ok(Candidate { name: name.into(), settings })
     }

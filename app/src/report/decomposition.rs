@@ -12,7 +12,8 @@ use reslstm::train::{CheckedSettings, Protocol, Settings, Spread, Validation, me
 use serde::Serialize;
 
 /// The heading of the table.
-pub(super) const TITLE: &str = "UAR by the rule that keeps an epoch. From the second row on, chosen on its test speakers.";
+pub(super) const TITLE: &str =
+    "UAR by the rule that keeps an epoch. From the second row on, chosen on its test speakers.";
 
 pub(super) const NOTE: &str = "\
 mean ± std (ddof 0), max: over the seeds that both cross-validations have. step: mean difference from the row above, same seeds.

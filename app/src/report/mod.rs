@@ -32,8 +32,8 @@
 pub mod augmentation;
 mod colours;
 pub mod comparison;
-pub mod decomposition;
 pub mod confusion;
+pub mod decomposition;
 mod drawing;
 pub mod embeddings;
 pub mod explain;

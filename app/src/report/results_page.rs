@@ -1,10 +1,10 @@
 //! The page of results: one cross-validation, or the paper's tables with the cross-validations below them.
 
 use super::comparison::{self, Comparison};
+use super::decomposition::{self, Decomposition};
 use super::groups::{self, groups};
 use super::sheet::Sheet;
 use super::table::{Cell, Column, Table};
-use super::decomposition::{self, Decomposition};
 use super::table1::{GAINS_NOTE, PROTOCOLS, Row, SCORES_NOTE, Table1, kind, name, row};
 use super::table2::Table2;
 use super::{confusion, learning_curves, parameters, seeds};

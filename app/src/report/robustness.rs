@@ -166,6 +166,7 @@ mod tests {
         };
         let conditions = vec![result("as recorded", 0.7), result("telephone", 0.4)];
         Robustness {
+            score_note: String::new(),
             name: "cv".into(),
             program: "p".into(),
             labels: vec!["a".into(), "b".into()],

@@ -33,7 +33,9 @@ pub const PROTOCOLS: [Protocol; 3] = [Protocol::Strict, Protocol::Published, Pro
 pub fn kind(protocol: Protocol) -> &'static str {
     match protocol {
         Protocol::Strict => "strict: nothing is chosen on the test speakers.",
-        Protocol::Published => "published: hyper-parameters chosen on the test speakers, epochs on validation speakers.",
+        Protocol::Published => {
+            "published: hyper-parameters chosen on the test speakers, epochs on validation speakers."
+        }
         Protocol::Table1 => "table1: hyper-parameters and epochs chosen on the test speakers.",
     }
 }

@@ -95,6 +95,10 @@ fn candidates_that_cannot_be_are_named() {
         ("[candidates]\n'../a' = {}", "expected a name of letters, digits"),
         ("lr = 1\n[candidates]\na = {}", "expected all and candidates, got lr"),
         ("all = 3\n[candidates]\na = {}", "all: expected a table, got 3"),
+        (
+            "[candidates]\na = { protocol = 'table1' }",
+            "candidate a: protocol: expected strict or published, got table1",
+        ),
     ] {
         dir.write("candidates.toml", file);
         dir.is_wrong_call("nested ../speech -o out --candidates candidates.toml", &["candidates.toml", message]);

@@ -31,10 +31,28 @@ weight-decay = 0.004
 dropout = 0.4
 t0 = 5
 batch = 11
+[lstm-sa.table1]
+lr = 0.05
+weight-decay = 0.005
+dropout = 0.5
+t0 = 6
+batch = 12
+[reslstm-sa.table1]
+lr = 0.06
+weight-decay = 0.006
+dropout = 0.6
+t0 = 7
+batch = 13
 ";
 
-const ROWS: [&str; 4] =
-    ["lstm-sa-h4-strict", "reslstm-sa-h4-strict", "lstm-sa-h4-published", "reslstm-sa-h4-published"];
+const ROWS: [&str; 6] = [
+    "lstm-sa-h4-strict",
+    "reslstm-sa-h4-strict",
+    "lstm-sa-h4-published",
+    "reslstm-sa-h4-published",
+    "lstm-sa-h4-table1",
+    "reslstm-sa-h4-table1",
+];
 const TABLES: [&str; 6] = ["table1.csv", "table1.json", "table1.txt", "table2.csv", "table2.json", "table2.txt"];
 
 fn line(out: &str, epochs: usize) -> String {
@@ -74,7 +92,7 @@ fn the_tables_say_what_the_runs_say() {
     dir.write("mine.toml", CHOICES);
     let ran = dir.run(&line("out", 2));
     assert_eq!(ran.code, 0, "{}", ran.stderr);
-    let choice = "reslstm-sa-h4 strict: lr 0.03, weight decay 0.003, dropout 0.3, T0 4, batch 10; mine.journal, trial 7, 0.2500\n";
+    let choice = "reslstm-sa-h4-strict: lr 0.03, weight decay 0.003, dropout 0.3, T0 4, batch 10; mine.journal, trial 7, 0.2500\n";
     assert!(ran.stderr.contains(choice), "{}", ran.stderr);
     let mut files: Vec<&str> = ROWS.iter().chain(&TABLES).chain(&["clips.json", "figures"]).copied().collect();
     files.sort_unstable();
@@ -101,10 +119,10 @@ fn the_tables_say_what_the_runs_say() {
         });
         assert!(line.unwrap().contains(&format!("{mean:.4} ± {:.4}", number(&row["uar"]["std"]))), "{line:?}");
         means.push(mean);
-        assert_eq!(row["settings"]["batch"], [8, 10, 9, 11][means.len() - 1]);
+        assert_eq!(row["settings"]["batch"], [8, 10, 9, 11, 12, 13][means.len() - 1]);
     }
-    assert_eq!(means.len(), 4);
-    for (residual, plain) in [(1, 0), (3, 2)] {
+    assert_eq!(means.len(), 6);
+    for (residual, plain) in [(1, 0), (3, 2), (5, 4)] {
         let gain = &table["rows"][residual]["gain"];
         assert!((number(&gain["difference"]) - (means[residual] - means[plain])).abs() < 1e-12, "{gain}");
         assert_eq!((&gain["over"], &gain["seeds"]), (&"lstm-sa-h4".into(), &2.into()));
@@ -117,6 +135,22 @@ fn the_tables_say_what_the_runs_say() {
     }
     let csv = text("table1.csv");
     assert!(csv.lines().nth(4).unwrap().contains(&format!(",{},", means[3])), "{csv}");
+
+    // Scores of one kind stand in a table of their own; those that are chosen on test speakers say so wherever they are.
+    let note = "chosen on its test speakers";
+    for (row, expected) in [(0, Value::Null), (2, Value::Null), (4, note.into()), (5, note.into())] {
+        assert_eq!(table["rows"][row]["score_note"], expected, "{row}");
+    }
+    let heading = "\ntable1: hyper-parameters and epochs chosen on the test speakers.\n\nmodel ";
+    assert!(text("table1.txt").contains(heading), "{}", text("table1.txt"));
+    assert_eq!(csv.lines().filter(|line| line.contains(note)).count(), 2);
+    assert_eq!(dir.json("out/lstm-sa-h4-table1/runs/run0.json")["score_note"], note);
+    assert_eq!(dir.json("out/lstm-sa-h4-table1/summary.json")["models"][0]["score_note"], note);
+    for figure in ["confusion", "groups", "learning-curves", "seeds"] {
+        assert!(text(&format!("figures/lstm-sa-h4-table1-{figure}.svg")).contains(note), "{figure}");
+        assert!(!text(&format!("figures/lstm-sa-h4-published-{figure}.svg")).contains(note), "{figure}");
+    }
+    assert!(text("figures/parameters.svg").contains(note));
 
     // Of every row six figures, and one of all, each with its numbers.
     let mut figures = vec!["parameters.csv".to_string(), "parameters.svg".into()];
@@ -172,6 +206,53 @@ fn the_tables_say_what_the_runs_say() {
         ["small/lstm-sa-h4-strict/runs/run0.json: fold 0: its predictions for the clips do not give its confusion"];
     dir.refuses_saying("paper --tables -o small", &parts);
     assert_eq!(dir.json("out/clips.json").as_array().unwrap().len(), SPEECH_CLIPS);
+}
+
+#[test]
+fn table1_is_taken_apart_by_who_chooses_the_epoch_and_who_trains() {
+    let dir = TestDir::new("paper-decomposed");
+    let line = "paper ../speech -o out --arch lstm-sa-h64 --protocol table1 --runs 2 --epochs 6 --folds k=3";
+    let printed = dir.does(line);
+    let text = String::from_utf8(dir.read("out/decomposition.txt")).unwrap();
+    assert!(printed.ends_with(&format!("{text}\n")), "{printed}");
+    let rows = dir.json("out/decomposition.json")["rows"].clone();
+    let [apart, table1] = ["lstm-sa-h64-table1-apart", "lstm-sa-h64-table1"]
+        .map(|row| [0, 1].map(|run| dir.json(&format!("out/{row}/runs/run{run}.json"))));
+    let uars = |runs: &[Value; 2]| runs.each_ref().map(|run| number(&run["scores"]["uar"]));
+    assert_eq!(rows[1]["uar"]["values"], json!(uars(&apart)));
+    assert_eq!(rows[2]["uar"]["values"], json!(uars(&table1)));
+    // By hand: the recognised clips of each class, at the epoch that each fold keeps, over the clips of each class.
+    let pooled = |run: &Value, epoch: &dyn Fn(&Value) -> usize| {
+        let (mut correct, mut occurred) = ([0.0; 8], [0.0; 8]);
+        for fold in run["folds"].as_array().unwrap() {
+            for class in 0..8 {
+                correct[class] += number(&fold["epochs"]["test_correct"][epoch(fold)][class]);
+                occurred[class] += fold["confusion"][class].as_array().unwrap().iter().map(number).sum::<f64>();
+            }
+        }
+        (0..8).map(|class| correct[class] / occurred[class]).sum::<f64>() / 8.0
+    };
+    let by_validation = |fold: &Value| {
+        let uars: Vec<f64> = fold["epochs"]["validation_uar"].as_array().unwrap().iter().map(number).collect();
+        let best = uars.iter().copied().fold(0.0, f64::max);
+        uars.iter().position(|&uar| uar == best).unwrap()
+    };
+    for run in 0..2 {
+        for (row, expected) in [(0, pooled(&apart[run], &by_validation)), (3, pooled(&table1[run], &|_| 5))] {
+            let got = number(&rows[row]["uar"]["values"][run]);
+            assert!((got - expected).abs() < 1e-12, "row {row}, run {run}: {got}, {expected}");
+        }
+    }
+    assert!(number(&rows[1]["uar"]["mean"]) >= number(&rows[0]["uar"]["mean"]), "the best epoch is at least as good");
+    let step = number(&rows[2]["uar"]["mean"]) - number(&rows[1]["uar"]["mean"]);
+    assert_eq!((number(&rows[2]["step"]), &rows[0]["step"]), (step, &Value::Null));
+    // It is no row of Table I, and the page shows it.
+    assert_eq!(dir.json("out/table1.json")["rows"].as_array().unwrap().len(), 1);
+    dir.does("report out -o page.html");
+    let page = String::from_utf8(dir.read("page.html")).unwrap();
+    for words in ["What Table I is made of", "epoch by the validation speakers", "chosen on its test speakers"] {
+        assert!(page.contains(words), "{words}");
+    }
 }
 
 #[test]
@@ -238,7 +319,7 @@ fn what_cannot_be_is_refused_before_the_work() {
     dir.refuses_saying(&longer, &["half/lstm-sa-h4-strict: ", "settings.epochs was 1, now 2"]);
     // More rows may come; but they are of one table.
     dir.does(&format!("{} --resume", line("half", 1)));
-    assert_eq!(dir.json("half/table1.json")["rows"].as_array().unwrap().len(), 4);
+    assert_eq!(dir.json("half/table1.json")["rows"].as_array().unwrap().len(), 6);
     let other = "paper ../speech -o half --resume --arch lstm-sa-h5 --protocol strict --runs 1 --epochs 2 --folds k=3";
     dir.refuses_saying(other, &["half: lstm-sa-h4-", "would not be of one table with", "epochs was 1, now 2"]);
 }

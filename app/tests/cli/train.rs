@@ -64,7 +64,7 @@ fn train_is_one_training_and_cv_is_of_folds() {
     assert_eq!(dir.run(&format!("cv ../speech -o out --all {SMALL}")).code, 2);
     for (flag, expected) in [
         ("--arch gru-h4", "gru-h4"),
-        ("--protocol lenient", "possible values: strict, published"),
+        ("--protocol lenient", "possible values: strict, published, table1"),
         ("--inputs mfcc", "possible values: paper, deltas, all, pitch, voice"),
         ("--epochs many", "expected a whole number, got \"many\""),
         ("--lr nan", "expected a number, got \"nan\""),
@@ -81,7 +81,28 @@ fn train_is_one_training_and_cv_is_of_folds() {
     ] {
         dir.is_wrong_call(&format!("cv ../speech -o out {flag}"), &[expected]);
     }
+    dir.is_wrong_call(
+        "train ../speech -o m.safetensors --all --protocol table1",
+        &["protocol: expected strict or published to train on all speakers, got table1", "use strict for a model"],
+    );
     assert_eq!(dir.list("."), [""; 0]);
+}
+
+#[test]
+fn a_model_of_table1_says_that_its_score_was_chosen_on_test_speakers() {
+    let dir = TestDir::new("train-table1");
+    let note = "chosen on its test speakers";
+    let ran = dir.run("train ../speech -o m.safetensors --protocol table1 --arch lstm-sa-h4 --epochs 3");
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stderr.lines().last().unwrap().ends_with(note), "{}", ran.stderr);
+    let info: Value = serde_json::from_str(&dir.does("info m.safetensors --json")).unwrap();
+    assert_eq!(info["metadata"]["score_note"], note);
+    let ran = dir.run("eval m.safetensors ../speech --json");
+    assert!(ran.stderr.contains("note: m.safetensors: a model of the table1 protocol"), "{}", ran.stderr);
+    let scored: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(scored["score_note"], note);
+    // Scored in its own batches: the score of its training.
+    assert_eq!(scored["scores"]["uar"], info["metadata"]["scores"]["test_uar"]);
 }
 
 #[test]

@@ -68,6 +68,28 @@ fn a_search_says_what_it_found_and_cv_finds_the_same() {
 }
 
 #[test]
+fn table1_is_searched_by_epochs_and_trials_that_the_test_speakers_choose() {
+    let dir = TestDir::new("tune-table1");
+    let ran = dir.run(&format!("tune ../speech --study s.journal --trials 3 --protocol table1 {QUICK}"));
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stderr.contains("warning: table1 chooses every epoch and every trial on the test"), "{}", ran.stderr);
+    let lines = journal(&dir, "s.journal");
+    let end = of_kind(&lines, 6).into_iter().find(|end| end["state"] == 1).unwrap();
+    let fold = of_kind(&lines, 8).into_iter().rfind(|line| line["trial_id"] == end["trial_id"]).unwrap();
+    let detail = fold["user_attr"].as_object().unwrap().values().next().unwrap();
+    assert_eq!((&detail["pooled_test_uar"], &detail["validation_uar"]), (&end["values"][0], &Value::Null));
+    assert!(!of_kind(&lines, 4)[0]["params"].as_object().unwrap().contains_key("batch_size"));
+    // cv with the settings it recommends gives the same score, and says what it is.
+    let command = ran.stderr.lines().find_map(|line| line.strip_prefix("to train with it: reslstm ")).unwrap();
+    let printed = dir.does(&command.replace("DIR", "cv"));
+    assert!(printed.ends_with("table1: chosen on its test speakers\n\n"), "{printed}");
+    assert!(
+        ran.stdout
+            .contains(&format!("{:.4}", dir.json("cv/summary.json")["models"][0]["uar"]["mean"].as_f64().unwrap()))
+    );
+}
+
+#[test]
 fn strict_searches_by_the_validation_speakers_and_programs_can_listen() {
     let dir = TestDir::new("tune-json");
     let stdout = dir.does(&format!("tune ../speech --study s --trials 3 --json {QUICK}"));
@@ -199,7 +221,7 @@ fn what_cannot_be_searched_is_refused_before_any_work() {
     }
     dir.is_wrong_call(
         &line("--trials 1 --space nowhere.toml"),
-        &["nowhere.toml: ", "expected paper, code or a TOML file"],
+        &["nowhere.toml: ", "expected paper, code, table1 or a TOML file"],
     );
     dir.is_wrong_call(&line("--trials 0"), &["--trials: expected at least 1, got 0"]);
     dir.is_wrong_call(&line("--trials 1 --runs 2"), &["--runs: expected 1, got 2"]);
@@ -207,6 +229,10 @@ fn what_cannot_be_searched_is_refused_before_any_work() {
     dir.is_wrong_call(
         &line("--trials 1 --recipe voices --t0 1"),
         &["validation: expected apart, got train", "--validation apart"],
+    );
+    dir.is_wrong_call(
+        &line("--trials 1 --protocol table1 --space code"),
+        &["batch_size: expected one batch size under table1", "--space table1"],
     );
     assert!(!dir.path("s.journal").exists());
     let study = |path: &str| format!("tune ../speech --study {path} {QUICK} --trials 1");

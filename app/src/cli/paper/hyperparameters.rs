@@ -129,8 +129,7 @@ mod tests {
     #[test]
     fn what_a_search_found_is_what_its_journal_says() {
         let ours = Hyperparameters::read(None).unwrap();
-        let of_family = |it: &ByProtocol| [&it.strict, &it.published, &it.table1];
-        let choices = [&ours.lstm_sa, &ours.reslstm_sa].map(of_family);
+        let choices = [&ours.lstm_sa, &ours.reslstm_sa].map(|it| [&it.strict, &it.published, &it.table1]);
         let searched: Vec<&Choice> = choices.into_iter().flatten().flatten().filter(|c| c.search.is_some()).collect();
         assert!(!searched.is_empty());
         for choice in searched {
