@@ -196,7 +196,7 @@ mod tests {
             ("arch = 'gru-h64'", "expected an architecture like reslstm-sa-h64, got 'gru-h64'"),
             ("model = 'gru'", "got 'gru-h64'"),
             ("arch = 'lstm-sa-h4'\nhidden = 4", "expected arch, or model and hidden, got both"),
-            ("protocol = 'lenient'", "protocol: expected strict or published, got \"lenient\""),
+            ("protocol = 'lenient'", "protocol: expected strict, published or table1, got \"lenient\""),
             ("weights = ['best', 'mean']", "weights: expected best, last or average, got \"mean\""),
             ("validation = 'train'", "validation: expected apart"),
             ("inputs = ['paper', 'all']", "inputs: expected one value for all rows, as every clip is read once, got 2"),
