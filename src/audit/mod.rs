@@ -37,7 +37,8 @@ pub use probe::Along;
 #[cfg(feature = "threads")]
 pub use report::in_parallel;
 pub use report::{
-    DIFFERENCE_BOUND, DUAL_BOUND, Derivatives, Disagreement, TensorAudit, assert_gradients, audit, derivatives, in_order,
+    DIFFERENCE_BOUND, DUAL_BOUND, Derivatives, Disagreement, TensorAudit, assert_gradients, audit, derivatives,
+    in_order,
 };
 
 use crate::matrix::Matrix;
