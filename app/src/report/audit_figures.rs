@@ -2,8 +2,8 @@
 
 use super::colours::{BLUE, GREEN, VERMILLION};
 use super::drawing::{
-    Canvas, Drawn, HPos, LABEL, LONGEST_TITLE, Panel, TITLE, VPos, letters, line, picture, shortened, ticks,
-    whole_ticks, width_of, write, write_in,
+    Canvas, Drawn, HEADING, HPos, LABEL, LONGEST_TITLE, Panel, TITLE, VPos, letters, line, picture, shortened,
+    whole_ticks, write, write_in,
 };
 use super::marks::{Mark, Shape};
 use plotters::element::DashedPathElement;
@@ -16,6 +16,9 @@ use std::ops::Range;
 const WIDTH: i32 = 900;
 const LEFT: i32 = 76;
 const TOP: i32 = 46;
+
+const ROW: i32 = 66;
+const BETWEEN: i32 = 12;
 
 /// Bars of the distribution per decade.
 const BARS: usize = 4;
@@ -33,7 +36,7 @@ fn kinds(derivatives: &[Derivatives]) -> [Kind; 3] {
     let kind = |name, colour, bound, errors| Kind { name, colour, bound, errors };
     [
         kind("dual numbers", BLUE, Some(DUAL_BOUND), all(Derivatives::dual_errors)),
-        kind("central differences", GREEN, Some(DIFFERENCE_BOUND), all(Derivatives::difference_errors)),
+        kind("differences", GREEN, Some(DIFFERENCE_BOUND), all(Derivatives::difference_errors)),
         kind("f32", VERMILLION, None, all(Derivatives::f32_errors)),
     ]
 }
@@ -44,19 +47,22 @@ pub fn distribution(title: &str, derivatives: &[Derivatives]) -> String {
     let kinds = kinds(derivatives);
     let x = decades(kinds.iter().flat_map(|kind| &kind.errors).copied());
     let shares: Vec<Vec<f64>> = kinds.iter().map(|kind| shares(&kind.errors, &x)).collect();
-    let highest = shares.iter().flatten().copied().fold(1.0, f64::max);
-    let panel = Panel { left: LEFT, top: TOP, right: WIDTH - 16, bottom: TOP + 190, x, y: 0.0..1.28 * highest };
-    picture(WIDTH, panel.bottom + 50, |canvas| {
+    let panel = |number: usize| {
+        let (top, highest) =
+            (TOP + (ROW + BETWEEN) * number as i32, shares[number].iter().copied().fold(1.0, f64::max));
+        Panel { left: LEFT, top, right: WIDTH - 16, bottom: top + ROW, x: x.clone(), y: 0.0..1.1 * highest }
+    };
+    picture(WIDTH, panel(kinds.len() - 1).bottom + 50, |canvas| {
         write(canvas, &shortened(title, LONGEST_TITLE), (12, 10), TITLE, (HPos::Left, VPos::Top))?;
-        panel.y_axis(canvas, &ticks(&panel.y, 4), "% of all")?;
-        for (kind, shares) in kinds.iter().zip(&shares) {
+        for (number, (kind, shares)) in kinds.iter().zip(&shares).enumerate() {
+            let panel = panel(number);
+            panel.y_axis(canvas, &whole_ticks(&panel.y, 2), if number == 1 { "% of all elements" } else { "" })?;
             draw_shares(canvas, &panel, kind, shares)?;
-        }
-        for kind in &kinds {
             draw_bound(canvas, &panel, kind)?;
+            panel.frame(canvas)?;
         }
-        panel.frame(canvas)?;
-        panel.x_axis(canvas, &powers(&panel.x, 12), "error, relative to the tensor's largest derivative")
+        let last = panel(kinds.len() - 1);
+        last.x_axis(canvas, &powers(&last.x, 12), "error, relative to the tensor's largest derivative")
     })
 }
 
@@ -83,18 +89,17 @@ fn draw_shares(canvas: &Canvas<'_>, panel: &Panel, kind: &Kind, shares: &[f64]) 
     line(canvas, outline, kind.colour.stroke_width(2))?;
 
     let zeros = kind.errors.iter().filter(|error| **error == 0.0).count();
-    let name = match zeros {
-        0 => kind.name.to_string(),
-        _ => format!("{} ({:.0} % exactly 0)", kind.name, 100.0 * zeros as f64 / kind.errors.len() as f64),
+    let share = 100.0 * zeros as f64 / kind.errors.len() as f64;
+    let zeros = if share < 0.5 { String::new() } else { format!(", {share:.0} % exactly 0") };
+    // On the side where there are fewer errors.
+    let before = shares[..shares.len() / 2].iter().sum::<f64>();
+    let (x, side) = if before > shares.iter().sum::<f64>() / 2.0 {
+        (panel.right - 10, HPos::Right)
+    } else {
+        (panel.left + 10, HPos::Left)
     };
-    let peak = shares.iter().copied().fold(0.0, f64::max);
-    let bars = (0..shares.len()).filter(|&bar| shares[bar] > 0.5 * peak);
-    let (first, last) = bars.fold((shares.len(), 0), |(first, last), bar| (first.min(bar), last.max(bar + 1)));
-    let half = width_of(&name, LABEL) / 2;
-    let middle = panel.across((edge(first.min(last)) + edge(last)) / 2.0);
-    let middle = middle.clamp(panel.left + half + 4, panel.right - half - 4);
-    let style = letters(LABEL, (HPos::Center, VPos::Bottom)).color(&kind.colour);
-    write_in(canvas, &name, (middle, panel.up(peak) - 6), style)
+    let style = letters(HEADING, (side, VPos::Top)).color(&kind.colour);
+    write_in(canvas, &format!("{}{zeros}", kind.name), (x, panel.top + 7), style)
 }
 
 fn draw_bound(canvas: &Canvas<'_>, panel: &Panel, kind: &Kind) -> Drawn {
@@ -103,7 +108,7 @@ fn draw_bound(canvas: &Canvas<'_>, panel: &Panel, kind: &Kind) -> Drawn {
     let dashed = [(x, panel.top), (x, panel.bottom)];
     canvas.draw(&DashedPathElement::new(dashed, 6, 5, kind.colour.stroke_width(2)))?;
     let style = letters(LABEL, (HPos::Left, VPos::Top)).color(&kind.colour);
-    write_in(canvas, &format!("bound {bound:.0e}"), (x + 5, panel.top + 5), style)
+    write_in(canvas, &format!("bound {bound:.0e}"), (x + 6, panel.top + 7), style)
 }
 
 /// Powers of ten around all errors and both bounds, from 1e-20 to 10 at most.
@@ -127,7 +132,7 @@ pub fn steps() -> Vec<f64> {
 /// Error of plain central differences by step, both logarithmic, as SVG text: one faint line per tensor and their median, in
 /// `f64` and in `f32`, and the extrapolated difference of the audit. `curves` are measured at [`steps`].
 pub fn step_sizes(title: &str, curves: &[StepCurve]) -> String {
-    let panel = Panel { left: LEFT, top: TOP, right: WIDTH - 16, bottom: TOP + 290, x: -12.0..-1.0, y: -15.0..4.0 };
+    let panel = Panel { left: LEFT, top: TOP, right: WIDTH - 16, bottom: TOP + 290, x: -12.0..-1.0, y: -15.0..2.0 };
     picture(WIDTH, panel.bottom + 50, |canvas| {
         write(canvas, &shortened(title, LONGEST_TITLE), (12, 10), TITLE, (HPos::Left, VPos::Top))?;
         panel.y_axis(canvas, &powers(&panel.y, 7), "relative error")?;
@@ -164,7 +169,7 @@ fn draw_curves(
     let label = format!("{name}: best {:.0e}, at h = {:.0e}", medians[best], steps[best]);
     let style = letters(LABEL, (HPos::Right, VPos::Top)).color(&colour);
     write_in(canvas, &label, (at.0 - 2, at.1 + 10), style)?;
-    // Slopes, with the larger one of both curves' room above it.
+    // The slopes are those of both number types.
     if name == "f64" {
         let middle = |step: f64| steps.iter().position(|&s| s <= step).unwrap_or(0);
         let (rounding, truncation) = (pixels(&medians)[middle(1e-9)], pixels(&medians)[middle(2e-3)]);
@@ -182,8 +187,8 @@ fn draw_extrapolated(canvas: &Canvas<'_>, panel: &Panel, curves: &[StepCurve]) -
     let at = panel.at(STEP.log10(), height(panel, error));
     Mark::new(Shape::Diamond, GREEN).draw(canvas, at, 8.0)?;
     let label = format!("the audit's, extrapolated: {error:.0e}");
-    let style = letters(LABEL, (HPos::Left, VPos::Center)).color(&GREEN);
-    write_in(canvas, &label, (at.0 + 13, at.1), style)
+    let style = letters(LABEL, (HPos::Center, VPos::Top)).color(&GREEN);
+    write_in(canvas, &label, (at.0, at.1 + 12), style)
 }
 
 /// Where an error is drawn; zero and what is beyond the panel is at its edge.

@@ -13,7 +13,7 @@ use reslstm::models::Architecture;
 use serde_json::{Value, json};
 
 /// Powers of ten at the ends of the colour scale.
-const SCALE: [i32; 2] = [-20, -4];
+const SCALE: [i32; 2] = [-18, -6];
 /// Height of a map in pixels, where its rows allow it.
 const HEIGHT: usize = 256;
 
@@ -132,8 +132,8 @@ pub fn html(audited: &[(Audited, Vec<StepCurve>)]) -> String {
         sheet.text(&format!("{} parameters. Audited: {}.", model.parameters, model.what));
         sheet.figure(
             &distribution(&format!("Errors of all derivatives of {}", model.arch), &model.derivatives),
-            "Each gradient agrees with both witnesses if its errors are left of their bounds. f32 is the error that training \
-             precision adds: it has no bound.",
+            "The audit passes if all errors against a witness are left of its bound. f32 is the error that training precision \
+             adds; it has no bound.",
         );
         sheet.table(
             "Largest error of each tensor, relative to its largest derivative, and the element where it is.",
@@ -141,9 +141,9 @@ pub fn html(audited: &[(Audited, Vec<StepCurve>)]) -> String {
         );
         sheet.figure(
             &step_sizes(&format!("Error of central differences of {} by step", model.arch), curves),
-            "A large step includes curvature (truncation), a small one loses digits (rounding): the best is between. f32 \
-             leaves a few digits at best, so gradients are checked in f64. Faint: the element with the largest derivative of each \
-             tensor; bold: their median.",
+            "A large step includes curvature (truncation), a small one loses digits (rounding): the best is between. f32 leaves a \
+             few digits at best, so gradients are checked in f64. Faint: the element with the largest derivative of each tensor; \
+             bold: their median. Elements in which the output is linear have no truncation.",
         );
         sheet.push(html! { h2 { "Every element of " (model.arch) } });
         if number == 0 {
@@ -205,7 +205,7 @@ fn legend() -> Markup {
                 span style=(at(DIFFERENCE_BOUND.log10())) { "of differences ↓" }
             }
             div.bar style=(format!("background:linear-gradient(to right,{})", colours.join(","))) {}
-            div.ticks { @for power in (low..=high).step_by(4) { span style=(at(f64::from(power))) { "1e" (power) } } }
+            div.ticks { @for power in (low..=high).step_by(2) { span style=(at(f64::from(power))) { "1e" (power) } } }
             div.swatches {
                 span { i style=(format!("background:{}", css(INK))) {} "exactly 0" }
                 span { i style=(format!("background:{}", css(VERMILLION))) {} "exceeds its bound" }

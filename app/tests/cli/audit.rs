@@ -1,6 +1,6 @@
 //! `audit`
 
-use crate::browser::{ask, assert_closed};
+use crate::browser::{ask, ask_in_window, assert_closed};
 use crate::test_dir::{CLIP, TestDir, model};
 use serde_json::Value;
 
@@ -101,7 +101,6 @@ fn gradient_flow_is_printed_and_drawn() {
 
 /// JavaScript: what is wider than the window, the number of colours of every map, and what a map says under the pointer.
 const PICTURES: &str = "
-    document.documentElement.style.maxWidth = '1024px';
     const canvases = [...document.querySelectorAll('canvas')];
     const colours = canvases.map((canvas) => {
       const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
@@ -111,7 +110,7 @@ const PICTURES: &str = "
     const at = { clientX: box.right - 1, clientY: box.bottom - 1 };
     canvases[0].dispatchEvent(new PointerEvent('pointermove', at));
     const tables = [...document.querySelectorAll('.wide')].map((wide) => wide.scrollWidth - wide.clientWidth);
-    return { width: document.documentElement.scrollWidth, beyond: Math.max(...tables), colours,
+    return { window: innerWidth, width: document.documentElement.scrollWidth, beyond: Math.max(...tables), colours,
              tip: document.getElementById('element').textContent, hidden: document.getElementById('element').hidden };";
 
 #[test]
@@ -128,11 +127,12 @@ fn the_page_shows_every_element_and_refers_to_nothing_else() {
     }
     // 16 and 11 tensors, three maps each.
     assert_eq!(html.matches("<canvas").count(), 81);
-    if let Some(page) = ask(&dir, "page.html", "", PICTURES) {
+    if let Some(page) = ask_in_window(&dir, "page.html", "", [1024, 768], PICTURES) {
         let colours = page["colours"].as_array().unwrap();
         // lstm1.weight_ih_l0 of a ResLSTM is as wide as the features: 184×46.
         assert!(colours[..3].iter().all(|count| count.as_u64().unwrap() > 20), "{page}");
-        assert!(page["width"].as_u64().unwrap() <= 1024 && page["beyond"].as_i64().unwrap() <= 0, "{page}");
+        assert_eq!((&page["window"], &page["width"]), (&1024.into(), &1024.into()), "{page}");
+        assert!(page["beyond"].as_i64().unwrap() <= 0, "{page}");
         let tip = page["tip"].as_str().unwrap();
         assert!(tip.starts_with("lstm1.weight_ih_l0 [183, 45], gate o of unit 45\nbackward: "), "{tip}");
         assert!(tip.contains("\ndual numbers: ") && page["hidden"] == false, "{tip}");
