@@ -2,8 +2,8 @@
 
 use super::colours::{BLUE, GREEN, VERMILLION};
 use super::drawing::{
-    Canvas, Drawn, HEADING, HPos, LABEL, LONGEST_TITLE, Panel, TITLE, VPos, letters, line, picture, shortened,
-    whole_ticks, write, write_in,
+    Canvas, Drawn, HPos, LABEL, LONGEST_TITLE, Panel, TITLE, VPos, letters, line, picture, shortened, whole_ticks,
+    write, write_in,
 };
 use super::marks::{Mark, Shape};
 use plotters::element::DashedPathElement;
@@ -15,10 +15,10 @@ use std::ops::Range;
 /// Pixels.
 const WIDTH: i32 = 900;
 const LEFT: i32 = 76;
-const TOP: i32 = 46;
+const TOP: i32 = 56;
 
-const ROW: i32 = 66;
-const BETWEEN: i32 = 12;
+const ROW: i32 = 60;
+const BETWEEN: i32 = 24;
 
 /// Bars of the distribution per decade.
 const BARS: usize = 4;
@@ -91,15 +91,8 @@ fn draw_shares(canvas: &Canvas<'_>, panel: &Panel, kind: &Kind, shares: &[f64]) 
     let zeros = kind.errors.iter().filter(|error| **error == 0.0).count();
     let share = 100.0 * zeros as f64 / kind.errors.len() as f64;
     let zeros = if share < 0.5 { String::new() } else { format!(", {share:.0} % exactly 0") };
-    // On the side where there are fewer errors.
-    let before = shares[..shares.len() / 2].iter().sum::<f64>();
-    let (x, side) = if before > shares.iter().sum::<f64>() / 2.0 {
-        (panel.right - 10, HPos::Right)
-    } else {
-        (panel.left + 10, HPos::Left)
-    };
-    let style = letters(HEADING, (side, VPos::Top)).color(&kind.colour);
-    write_in(canvas, &format!("{}{zeros}", kind.name), (x, panel.top + 7), style)
+    let style = letters(LABEL, (HPos::Left, VPos::Bottom)).color(&kind.colour);
+    write_in(canvas, &format!("{}{zeros}", kind.name), (panel.left, panel.top - 4), style)
 }
 
 fn draw_bound(canvas: &Canvas<'_>, panel: &Panel, kind: &Kind) -> Drawn {
