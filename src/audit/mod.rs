@@ -10,6 +10,8 @@
 //! | dual numbers through the forward code | [`dual`] | rounding, about 1e-15 |
 //! | central differences, Richardson-extrapolated | [`finite_difference`] | about 1e-9 of the largest element |
 //!
+//! [`audit`] gives the largest error of every tensor, [`derivatives`] every derivative.
+//!
 //! ```
 //! use reslstm::audit::{Along, audit, in_order, random_point, subjects::LinearSubject};
 //!
@@ -34,7 +36,10 @@ pub use loss::{InEveryType, LossFunction, loss};
 pub use probe::Along;
 #[cfg(feature = "threads")]
 pub use report::in_parallel;
-pub use report::{DIFFERENCE_BOUND, DUAL_BOUND, Disagreement, TensorAudit, assert_gradients, audit, in_order};
+pub use report::{
+    DIFFERENCE_BOUND, DUAL_BOUND, Derivatives, Disagreement, TensorAudit, assert_gradients, audit, derivatives,
+    in_order,
+};
 
 use crate::matrix::Matrix;
 use crate::params::{Parameters, Path, Role};
@@ -127,18 +132,20 @@ pub struct Gradient {
     pub values: Vec<f64>,
 }
 
-/// `(index of the largest |a − b|, max|a − b| / max|b|)`; equal tensors give 0, even all-zero ones.
-pub fn scaled_error(a: &[f64], b: &[f64]) -> (usize, f64) {
+/// `|a − b| / max|b|` for every element; equal elements give 0, even where all are zero, and what is no number is infinite.
+pub fn scaled_errors(a: &[f64], b: &[f64]) -> Vec<f64> {
     let scale = b.iter().fold(0.0f64, |max, b| max.max(b.abs()));
-    let mut worst = (0, 0.0);
-    for (index, (a, b)) in a.iter().zip(b).enumerate() {
+    let error = |(a, b): (&f64, &f64)| {
         let error = if a == b { 0.0 } else { (a - b).abs() / scale };
-        let error = if error.is_nan() { f64::INFINITY } else { error };
-        if error > worst.1 {
-            worst = (index, error);
-        }
-    }
-    worst
+        if error.is_nan() { f64::INFINITY } else { error }
+    };
+    a.iter().zip(b).map(error).collect()
+}
+
+/// The first largest of the [`scaled_errors`], with its index; `(0, 0.0)` where there is none.
+pub fn scaled_error(a: &[f64], b: &[f64]) -> (usize, f64) {
+    let errors = scaled_errors(a, b).into_iter().enumerate();
+    errors.fold((0, 0.0), |worst, (index, error)| if error > worst.1 { (index, error) } else { worst })
 }
 
 /// Copies values from parameters of one number type to the same parameters of another.

@@ -1,8 +1,8 @@
 //! The audit itself, and its result: one entry per tensor.
 
 use super::probe::{self, Along, Task};
-use super::scaled_error;
 use super::{Gradient, Point, Subject, analytic, cast, dual, finite_difference, listed, random_point, recast};
+use super::{scaled_error, scaled_errors};
 use serde::Serialize;
 use std::sync::OnceLock;
 
@@ -51,11 +51,57 @@ impl TensorAudit {
     }
 }
 
-/// Audits a subject at a point: every learned tensor in the order of the visit, and then the input.
-///
-/// The work is divided into tasks. `run` is called once, with their number and a function that runs one of them, and calls that for
-/// every number from 0, in any order and on any threads; the result is the same. [`in_order`] runs them on
-/// this thread; `in_parallel` (feature `threads`) on all cores.
+/// All derivatives of one tensor, as backward and each witness computes them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Derivatives {
+    /// The tensor's name; `"input"` is the subject's input.
+    pub name: String,
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// What is compared: elements, row after row, or directions.
+    pub along: Along,
+    /// By backward, in `f64`.
+    pub backward: Vec<f64>,
+    /// By dual numbers.
+    pub dual: Vec<f64>,
+    /// By central differences.
+    pub differences: Vec<f64>,
+    /// Every element of the gradient by backward, in `f64`.
+    pub gradient: Vec<f64>,
+    /// Every element of the gradient by backward, in `f32`.
+    pub gradient_f32: Vec<f64>,
+}
+
+impl Derivatives {
+    /// The largest disagreement with each witness.
+    pub fn summary(&self) -> TensorAudit {
+        let disagreement = |witness| disagreement(&self.backward, witness, &self.shape, self.along);
+        TensorAudit {
+            name: self.name.clone(),
+            shape: self.shape.clone(),
+            dual: disagreement(&self.dual),
+            differences: disagreement(&self.differences),
+            f32_error: scaled_error(&self.gradient_f32, &self.gradient).1,
+        }
+    }
+
+    /// Error of every derivative against dual numbers, as in [`Disagreement::scaled_error`].
+    pub fn dual_errors(&self) -> Vec<f64> {
+        scaled_errors(&self.backward, &self.dual)
+    }
+
+    /// Error of every derivative against central differences.
+    pub fn difference_errors(&self) -> Vec<f64> {
+        scaled_errors(&self.backward, &self.differences)
+    }
+
+    /// Error of every element of the gradient in `f32`, against `f64`.
+    pub fn f32_errors(&self) -> Vec<f64> {
+        scaled_errors(&self.gradient_f32, &self.gradient)
+    }
+}
+
+/// Audits a subject at a point: the [summaries](Derivatives::summary) of all [`derivatives`].
 ///
 /// # Panics
 /// If `run` leaves out a task.
@@ -65,6 +111,23 @@ pub fn audit<A: Subject>(
     along: Along,
     run: impl FnOnce(usize, &(dyn Fn(usize) + Sync)),
 ) -> Vec<TensorAudit> {
+    derivatives(subject, point, along, run).iter().map(Derivatives::summary).collect()
+}
+
+/// The derivatives of a subject at a point: every learned tensor in the order of the visit, and then the input.
+///
+/// The work is divided into tasks. `run` is called once, with their number and a function that runs one of them, and calls that for
+/// every number from 0, in any order and on any threads; the result is the same. [`in_order`] runs them on
+/// this thread; `in_parallel` (feature `threads`) on all cores.
+///
+/// # Panics
+/// If `run` leaves out a task.
+pub fn derivatives<A: Subject>(
+    subject: &A,
+    point: &Point<A::Layer<f64>>,
+    along: Along,
+    run: impl FnOnce(usize, &(dyn Fn(usize) + Sync)),
+) -> Vec<Derivatives> {
     let directions = probe::directions(point, along);
     let tasks = probe::tasks(&directions);
     // Two witnesses per task: first dual numbers, then differences.
@@ -82,28 +145,29 @@ pub fn audit<A: Subject>(
         let witness = if n % 2 == 0 { &mut exact } else { &mut approximate };
         witness[tasks[n / 2].tensor].extend(values.into_inner().expect("every task is run"));
     }
-    let gradients = analytic(subject, point);
-    let single = analytic_f32(subject, point);
-    let mut audits = Vec::new();
-    for (t, gradient) in gradients.iter().enumerate() {
-        let ours = probe::derivatives(gradient, &directions[t]);
-        audits.push(TensorAudit {
-            name: gradient.name.clone(),
-            shape: gradient.shape.clone(),
-            dual: disagreement(&ours, &exact[t], &gradient.shape, along),
-            differences: disagreement(&ours, &approximate[t], &gradient.shape, along),
-            f32_error: scaled_error(&single[t].values, &gradient.values).1,
-        });
-    }
-    audits
+    let gradients = analytic(subject, point).into_iter().zip(analytic_f32(subject, point));
+    let witnesses = exact.into_iter().zip(approximate);
+    let tensors = gradients.zip(witnesses).zip(&directions);
+    tensors
+        .map(|(((gradient, gradient_f32), (dual, differences)), directions)| Derivatives {
+            backward: probe::derivatives(&gradient, directions),
+            name: gradient.name,
+            shape: gradient.shape,
+            along,
+            dual,
+            differences,
+            gradient: gradient.values,
+            gradient_f32: gradient_f32.values,
+        })
+        .collect()
 }
 
-/// Runs tasks 0, 1, 2, … on this thread: the simplest `run` of [`audit`].
+/// Runs tasks 0, 1, 2, … on this thread: the simplest `run` of [`derivatives`].
 pub fn in_order(tasks: usize, task: &(dyn Fn(usize) + Sync)) {
     (0..tasks).for_each(task);
 }
 
-/// Runs tasks on the threads of the rayon pool it is called in: the fast `run` of [`audit`].
+/// Runs tasks on the threads of the rayon pool it is called in: the fast `run` of [`derivatives`].
 #[cfg(feature = "threads")]
 pub fn in_parallel(tasks: usize, task: &(dyn Fn(usize) + Sync)) {
     use rayon::prelude::*;

@@ -5,10 +5,12 @@ use super::predict::model_file;
 use super::{Done, Outcome, clip, print_line, progress};
 use crate::files::{self, Existing};
 use crate::report;
+use crate::report::audit_page::{self, Audited};
 use clap::{Args, ValueEnum};
+use reslstm::audit::finite_difference::{StepCurve, step_curves};
 use reslstm::audit::flow::{Connection, Flow, gradient_flow};
 use reslstm::audit::subjects::{LossSubject, ModelSubject};
-use reslstm::audit::{self, Along, DIFFERENCE_BOUND, DUAL_BOUND, Point, Subject, TensorAudit};
+use reslstm::audit::{self, Along, DIFFERENCE_BOUND, DUAL_BOUND, Derivatives, Point, Subject, TensorAudit};
 use reslstm::error::{Error, Kind};
 use reslstm::matrix::Matrix;
 use reslstm::models::{Architecture, Model, Predictor};
@@ -41,10 +43,14 @@ const DIRECTIONS: usize = 8;
 /// Bounds, relative to a tensor's largest derivative, in f64: 1e-12 against dual numbers, as both sides round at 1e-16 some
 /// hundred times; 1e-7 against differences, whose truncation and cancellation errors are about 1e-9. The f32 column is the
 /// error of a gradient computed in training precision.
+///
+/// With --html, the result also becomes one page for a browser: a picture of the errors of every tensor's elements, the error of
+/// central differences by step, and what f32 costs. It needs no network.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   reslstm audit
+  reslstm audit --html audit.html
   reslstm audit --model model.safetensors --audio clip.wav --label angry
   reslstm audit --audio clip.wav --label angry --flow flow.svg
   reslstm audit --audio clip.wav --label angry --flow untrained.svg --arch reslstm-sa-h64")]
@@ -75,6 +81,9 @@ pub struct Audit {
     #[arg(long, value_name = "FILE.svg", num_args = 0..=1, default_missing_value = "gradient-flow.svg", requires = "audio",
           conflicts_with = "per")]
     flow: Option<PathBuf>,
+    /// Also write a page with pictures of all errors [default: audit.html]
+    #[arg(long, value_name = "PAGE.html", num_args = 0..=1, default_missing_value = "audit.html", conflicts_with = "flow")]
+    html: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -88,18 +97,14 @@ enum Per {
     Direction,
 }
 
-/// Result of the audit of one model.
-struct Audited {
-    arch: Architecture,
-    parameters: usize,
-    /// Description of the audited point and clip.
-    what: String,
-    tensors: Vec<TensorAudit>,
-    seconds: f64,
-}
+/// The audit of one model; the curves for the page, if one is written.
+type AuditedModel = (Audited, Vec<StepCurve>);
 
 impl Audit {
     pub fn run(self) -> Outcome {
+        if let Some(page) = &self.html {
+            files::check_writable(page, Existing::Replace)?;
+        }
         if let Some(path) = &self.audio {
             let clip = self.read_clip(path)?;
             return match &self.flow {
@@ -109,12 +114,12 @@ impl Audit {
         }
         let defaults = || ["lstm-sa-h64", "reslstm-sa-h64"].map(|name| name.parse().expect("a model")).to_vec();
         let architectures = if self.arch.is_empty() { defaults() } else { self.arch.clone() };
-        let audited: Vec<Audited> = architectures.into_iter().map(|arch| self.audit_batch(arch)).collect();
+        let audited: Vec<AuditedModel> = architectures.into_iter().map(|arch| self.audit_batch(arch)).collect();
         self.report(&audited)
     }
 
     /// Audits random parameters on a random batch, in training mode.
-    fn audit_batch(&self, arch: Architecture) -> Audited {
+    fn audit_batch(&self, arch: Architecture) -> AuditedModel {
         let layout = Packed::new(&LENGTHS, Padding::Ignored);
         let subject = ModelSubject::new(arch, layout, INPUTS, CLASSES, DROPOUT);
         let point = audit::random_point(&subject, self.seed);
@@ -123,7 +128,7 @@ impl Audit {
     }
 
     /// Audits a model on a real clip, in evaluation mode.
-    fn audit_clip(&self, clip: &Clip) -> Audited {
+    fn audit_clip(&self, clip: &Clip) -> AuditedModel {
         let [frames, inputs] = clip.x.shape();
         let (architecture, classes) = (clip.model.architecture(), clip.model.classes());
         let layout = Packed::new(&[frames], Padding::Ignored);
@@ -140,14 +145,14 @@ impl Audit {
         point: &Point<Model<f64>>,
         per: Per,
         what: String,
-    ) -> Audited {
+    ) -> AuditedModel {
         let (along, compared) = match per {
             Per::Element => (Along::Elements, "every element"),
             Per::Direction => (Along::Directions(DIRECTIONS), "eight random directions per tensor"),
         };
         let bar = progress::bar(0, &format!("{arch} derivatives"));
         let start = Instant::now();
-        let tensors = audit::audit(subject, point, along, |tasks, task| {
+        let derivatives = audit::derivatives(subject, point, along, |tasks, task| {
             bar.set_length(tasks as u64);
             audit::in_parallel(tasks, &|n| {
                 task(n);
@@ -155,41 +160,34 @@ impl Audit {
             });
         });
         bar.finish_and_clear();
-        let parameters = point.layer.parameter_count();
-        let what = format!("{what}; {compared}");
-        Audited { arch, parameters, what, tensors, seconds: start.elapsed().as_secs_f64() }
+        let seconds = start.elapsed().as_secs_f64();
+        let tensors = derivatives.iter().map(Derivatives::summary).collect();
+        let (parameters, what) = (point.layer.parameter_count(), format!("{what}; {compared}"));
+        let curves = match self.html {
+            Some(_) => step_curves(subject, point, &report::audit_figures::steps()),
+            None => Vec::new(),
+        };
+        (Audited { arch, parameters, what, derivatives, tensors, seconds }, curves)
     }
 
-    fn report(&self, audited: &[Audited]) -> Outcome {
-        let passes = |model: &Audited| model.tensors.iter().all(TensorAudit::passes);
+    fn report(&self, audited: &[AuditedModel]) -> Outcome {
+        let passes = audited.iter().all(|(model, _)| model.passes());
         if self.json {
-            let models: Vec<Value> = audited.iter().map(|model| model.to_json(passes(model))).collect();
+            let models: Vec<Value> = audited.iter().map(|(model, _)| to_json(model)).collect();
             print_line(json!({ "models": models, "bounds": { "dual": DUAL_BOUND, "differences": DIFFERENCE_BOUND },
-                               "passes": audited.iter().all(passes) }))?;
+                               "passes": passes }))?;
         } else {
-            for model in audited {
-                model.print()?;
-            }
+            audited.iter().try_for_each(|(model, _)| print(model))?;
         }
-        if audited.iter().all(passes) {
-            return Ok(Done::Everything);
+        if let Some(path) = &self.html {
+            let page = audit_page::html(audited);
+            files::write_atomically(path, page.as_bytes())?;
+            eprintln!("{}: {:.1} MB, for a browser", path.display(), page.len() as f64 / 1e6);
         }
-        for model in audited {
-            for tensor in model.tensors.iter().filter(|tensor| !tensor.passes()) {
-                let TensorAudit { name, dual, differences, .. } = tensor;
-                eprintln!(
-                    "error: {} {name}: at {:?} backward gives {:e}, dual numbers {:e}; at {:?} {:e}, differences {:e}",
-                    model.arch,
-                    dual.at,
-                    dual.backward,
-                    dual.witness,
-                    differences.at,
-                    differences.backward,
-                    differences.witness
-                );
-            }
+        for failure in audited.iter().flat_map(|(model, _)| model.failures()) {
+            eprintln!("error: {failure}");
         }
-        Ok(Done::SomeFailed)
+        Ok(if passes { Done::Everything } else { Done::SomeFailed })
     }
 
     /// Reads the model, and the clip to audit it on.
@@ -255,58 +253,23 @@ struct Clip {
     seconds: f64,
 }
 
-impl Audited {
-    fn to_json(&self, passes: bool) -> Value {
-        let tensor = |tensor: &TensorAudit| {
-            let mut json = json!(tensor);
-            json["elements"] = json!(tensor.elements());
-            json["passes"] = json!(tensor.passes());
-            json
-        };
-        let tensors: Vec<Value> = self.tensors.iter().map(tensor).collect();
-        json!({ "arch": self.arch, "parameters": self.parameters, "what": self.what, "tensors": tensors,
-                "passes": passes, "seconds": self.seconds })
-    }
-
-    fn print(&self) -> anyhow::Result<()> {
-        let (learned, input) = (self.parameters, self.tensors.last().map_or(0, TensorAudit::elements));
-        print_line(format_args!("{}: {learned} parameters and an input of {input} numbers", self.arch))?;
-        print_line(&self.what)?;
-        print_line(format_args!(
-            "{:<22} {:>9} {:>8}  {:>8} {:<10} {:>11} {:<10} {:>8}  verdict",
-            "tensor", "shape", "elements", "dual", "at", "differences", "at", "f32"
-        ))?;
-        let worst = |of: fn(&TensorAudit) -> f64| self.tensors.iter().map(of).fold(0.0, f64::max);
-        for tensor in &self.tensors {
-            let TensorAudit { name, shape, dual, differences, f32_error } = tensor;
-            let shape = shape.iter().map(usize::to_string).collect::<Vec<_>>().join("×");
-            let [dual_at, differences_at] = [&dual.at, &differences.at].map(|at| format!("{at:?}"));
-            print_line(format_args!(
-                "{name:<22} {shape:>9} {:>8}  {:>8.1e} {dual_at:<10} {:>11.1e} {differences_at:<10} {f32_error:>8.1e}  {}",
-                tensor.elements(),
-                dual.scaled_error,
-                differences.scaled_error,
-                verdict(tensor.passes())
-            ))?;
-        }
-        print_line(format_args!(
-            "{:<22} {:>9} {:>8}  {:>8.1e} {:<10} {:>11.1e} {:<10} {:>8.1e}  {} in {:.1} s\n",
-            "all",
-            "",
-            self.tensors.iter().map(TensorAudit::elements).sum::<usize>(),
-            worst(|tensor| tensor.dual.scaled_error),
-            "",
-            worst(|tensor| tensor.differences.scaled_error),
-            "",
-            worst(|tensor| tensor.f32_error),
-            verdict(self.tensors.iter().all(TensorAudit::passes)),
-            self.seconds
-        ))
-    }
+fn to_json(model: &Audited) -> Value {
+    let tensor = |tensor: &TensorAudit| {
+        let mut json = json!(tensor);
+        json["elements"] = json!(tensor.elements());
+        json["passes"] = json!(tensor.passes());
+        json
+    };
+    let tensors: Vec<Value> = model.tensors.iter().map(tensor).collect();
+    json!({ "arch": model.arch, "parameters": model.parameters, "what": model.what, "tensors": tensors,
+            "passes": model.passes(), "seconds": model.seconds })
 }
 
-fn verdict(passes: bool) -> &'static str {
-    if passes { "ok" } else { "EXCEEDS" }
+fn print(model: &Audited) -> anyhow::Result<()> {
+    let (learned, input) = (model.parameters, model.tensors.last().map_or(0, TensorAudit::elements));
+    print_line(format_args!("{}: {learned} parameters and an input of {input} numbers", model.arch))?;
+    print_line(&model.what)?;
+    print_line(model.table().text())
 }
 
 /// The quantities of a flow: names, and one value per frame.

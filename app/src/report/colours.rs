@@ -31,6 +31,15 @@ pub(super) const QUALITATIVE: [RGBColor; 8] = [
 const DIVERGING: [RGBColor; 5] =
     [RGBColor(0x00, 0x36, 0x5C), BLUE, RGBColor(0xF4, 0xF4, 0xF4), VERMILLION, RGBColor(0x6B, 0x2C, 0x00)];
 
+/// Pale yellow to dark blue, for sizes over many decades: it becomes darker all the way, and has no red or grey.
+pub(super) const DECADES: [RGBColor; 5] = [
+    RGBColor(0xFD, 0xF9, 0xC4),
+    RGBColor(0xA9, 0xDD, 0xB5),
+    RGBColor(0x3F, 0xB0, 0xC4),
+    RGBColor(0x22, 0x64, 0xAE),
+    RGBColor(0x10, 0x1C, 0x55),
+];
+
 /// Steps of the diverging scale from the middle to an end.
 pub(super) const STEPS: i32 = 16;
 

@@ -21,6 +21,7 @@
 //! |--------------------------|------------------------------------------------------------------------------------|
 //! | [`explain`]              | every step of a model on one clip                                                  |
 //! | [`results_page`]         | cross-validations, and the paper's tables                                          |
+//! | [`audit_page`]           | an audit of gradients, with the figures of [`audit_figures`]                       |
 //! | [`study_page`]           | a search for hyper-parameters, with the figures of `study_figures`                 |
 //!
 //! [`comparison`], [`table1`] and [`table2`] are tables, made of a [`table::Table`], which writes text, CSV and HTML.
@@ -29,6 +30,8 @@
 //! Figures are SVG for light and dark backgrounds: no background of their own, text and axes in grey, colours with contrast on
 //! both that colour-blind readers can tell apart. Shapes repeat the information of colours.
 
+pub mod audit_figures;
+pub mod audit_page;
 pub mod augmentation;
 mod colours;
 pub mod comparison;

@@ -25,7 +25,8 @@ impl Sheet {
         sheet
     }
 
-    fn push(&mut self, markup: Markup) {
+    /// HTML of the page's own.
+    pub(super) fn push(&mut self, markup: Markup) {
         self.body += &markup.into_string();
         self.body.push('\n');
     }
@@ -80,21 +81,31 @@ impl Sheet {
             ),
             licence => self.text(&format!("The models: {licence}")),
         }
+        self.made_by();
+    }
+
+    /// The program that made the page.
+    pub fn made_by(&mut self) {
         self.text(&format!("Page made by {}.", program()));
     }
 
     /// The page, as HTML text.
     pub fn html(&self) -> String {
+        self.html_with("", &Value::Null, "")
+    }
+
+    /// The page with more CSS, and with data for a script.
+    pub(super) fn html_with(&self, style: &str, data: &Value, script: &str) -> String {
         let body = html! {
             header { h1 { (self.title) } button #theme aria-label="light or dark" { "◐" } }
             main { (PreEscaped(&self.body)) }
         };
         Page {
             title: &self.title,
-            style: include_str!("page/sheet.css"),
+            style: &(include_str!("page/sheet.css").to_string() + style),
             body: &body.into_string(),
-            data: &Value::Null,
-            script: include_str!("page/sheet.js"),
+            data,
+            script: &(include_str!("page/sheet.js").to_string() + script),
         }
         .html()
     }

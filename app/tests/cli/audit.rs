@@ -1,5 +1,6 @@
 //! `audit`
 
+use crate::browser::{ask, ask_in_window, assert_closed};
 use crate::test_dir::{CLIP, TestDir, model};
 use serde_json::Value;
 
@@ -96,4 +97,68 @@ fn gradient_flow_is_printed_and_drawn() {
     dir.does(&format!("audit --audio {CLIP} --arch lstm-sa-h3 --flow"));
     assert!(!String::from_utf8(dir.read("gradient-flow.svg")).unwrap().contains("LSTM2"));
     dir.refuses_saying(&format!("{} --flow flow.svg/x.svg", line.replace(" --flow flow.svg", "")), &["flow.svg/x.svg"]);
+}
+
+/// JavaScript: what is wider than the window, the number of colours of every map, and what a map says under the pointer.
+const PICTURES: &str = "
+    const canvases = [...document.querySelectorAll('canvas')];
+    const colours = canvases.map((canvas) => {
+      const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+      return new Set(new Uint32Array(data.buffer)).size;
+    });
+    const box = canvases[0].getBoundingClientRect();
+    const at = { clientX: box.right - 1, clientY: box.bottom - 1 };
+    canvases[0].dispatchEvent(new PointerEvent('pointermove', at));
+    const tables = [...document.querySelectorAll('.wide')].map((wide) => wide.scrollWidth - wide.clientWidth);
+    const { scrollWidth, clientWidth } = document.documentElement;
+    return { window: innerWidth, beyond_window: scrollWidth - clientWidth, beyond_tables: Math.max(...tables), colours,
+             tip: document.getElementById('element').textContent, hidden: document.getElementById('element').hidden };";
+
+#[test]
+fn the_page_shows_every_element_and_refers_to_nothing_else() {
+    let dir = TestDir::new("audit-page");
+    let ran = dir.run("audit --arch reslstm-sa-h4 --arch lstm-sa-h3 --html page.html");
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stdout.contains("lstm1.weight_ih_l0") && ran.stderr.contains("page.html: "), "{}", ran.stderr);
+    assert_closed(&dir, "page.html");
+    let html = String::from_utf8(dir.read("page.html")).unwrap();
+    for text in ["<p class=\"lead\">Passed: ", "reslstm-sa-h4 and lstm-sa-h3", "lstm2.weight_hh_l0", "attention_vector"]
+    {
+        assert!(html.contains(text), "{text}");
+    }
+    // 16 and 10 tensors, three maps each.
+    assert_eq!(html.matches("<canvas").count(), 78);
+    if let Some(page) = ask_in_window(&dir, "page.html", "", [1024, 768], PICTURES) {
+        let colours = page["colours"].as_array().unwrap();
+        // lstm1.weight_ih_l0 of a ResLSTM is as wide as the features: 184×46.
+        assert!(colours[..3].iter().all(|count| count.as_u64().unwrap() > 20), "{page}");
+        assert_eq!((&page["window"], &page["beyond_window"]), (&1024.into(), &0.into()), "{page}");
+        assert_eq!(page["beyond_tables"], 0, "{page}");
+        let tip = page["tip"].as_str().unwrap();
+        assert!(tip.starts_with("lstm1.weight_ih_l0 [183, 45], gate o of unit 45\nbackward: "), "{tip}");
+        assert!(tip.contains("\ndual numbers: ") && page["hidden"] == false, "{tip}");
+    }
+
+    // The default name; JSON on stdout all the same, no larger than without a page.
+    let json = dir.does_json("audit --arch lstm-sa-h1 --json --html");
+    assert_eq!(json["passes"], true);
+    assert!(json.to_string().len() < 10_000 && dir.list("").contains(&"audit.html".to_string()));
+}
+
+#[test]
+fn a_page_that_cannot_be_written_is_refused_before_the_work() {
+    let dir = TestDir::new("audit-page-refuses");
+    dir.write("file", "");
+    dir.refuses_saying("audit --html file/page.html", &["file/page.html"]);
+    dir.is_wrong_call(&format!("audit --audio {CLIP} --flow --html"), &["--html"]);
+}
+
+#[test]
+fn an_audit_of_a_clip_has_a_page_too() {
+    let dir = TestDir::new("audit-page-clip");
+    dir.does(&format!("audit --model {} --audio {CLIP} --html page.html", model()));
+    let html = String::from_utf8(dir.read("page.html")).unwrap();
+    assert!(html.contains("8 directions, at most ") && html.contains("eight random directions per tensor"));
+    let Some(page) = ask(&dir, "page.html", "", PICTURES) else { return };
+    assert!(page["tip"].as_str().unwrap().starts_with("lstm1.weight_ih_l0 direction 7\n"), "{page}");
 }

@@ -34,6 +34,11 @@ fn chromium() -> Option<&'static str> {
 /// Opens a page with `hash` after its address and returns the result of the JavaScript function body `question`. The page must not
 /// report an error. Without Chromium it returns `None` and prints a note.
 pub fn ask(dir: &TestDir, page: &str, hash: &str, question: &str) -> Option<Value> {
+    ask_in_window(dir, page, hash, [1280, 800], question)
+}
+
+/// [`ask`], in a window of this width and height.
+pub fn ask_in_window(dir: &TestDir, page: &str, hash: &str, window: [u32; 2], question: &str) -> Option<Value> {
     let chromium = chromium()?;
     // The page as it is, and a script behind its own that leaves the answer in the document.
     let html = String::from_utf8(dir.read(page)).unwrap();
@@ -48,7 +53,8 @@ pub fn ask(dir: &TestDir, page: &str, hash: &str, question: &str) -> Option<Valu
     let mut browser = Command::new(chromium)
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"])
         .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
-        .args(["--enable-logging=stderr", "--v=0", "--window-size=1280,800", "--dump-dom"])
+        .args(["--enable-logging=stderr", "--v=0", "--dump-dom"])
+        .arg(format!("--window-size={},{}", window[0], window[1]))
         .arg(format!("--user-data-dir={}", profile.path().display()))
         .arg(format!("file://{}#{hash}", dir.path(&format!("asked-{page}")).canonicalize().unwrap().display()))
         .stdin(Stdio::null())
