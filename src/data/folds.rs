@@ -4,14 +4,18 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind, Result};
 
-/// Number of folds by default: the paper's.
+/// Number of folds by default: the paper's. With three or four speakers, each fold leaves out one.
 const STANDARD: usize = 5;
+
+/// Numbers of speakers that make fewer folds.
+const SMALL: RangeInclusive<usize> = 3..=4;
 
 /// The paper's folds of RAVDESS's 24 actors: test speakers, validation speakers.
 const PAPER: [(&[usize], &[usize]); STANDARD] = [
@@ -52,9 +56,8 @@ impl Split {
         let mut seen: Vec<(&str, &str)> = Vec::new();
         for (part, speakers) in split.parts() {
             if speakers.is_empty() {
-                return Err(wrong(format!("no speaker is left for {part}")).advice(
-                    "training, validation and test need at least one speaker each: use more speakers or folds",
-                ));
+                return Err(wrong(format!("no speaker is left for {part}"))
+                    .advice("training, validation and test need at least one speaker each"));
             }
             for speaker in speakers {
                 if let Some((_, other)) = seen.iter().find(|(earlier, _)| earlier == speaker) {
@@ -117,7 +120,7 @@ impl TryFrom<UncheckedSplit> for Split {
     }
 }
 
-/// The folds to run, in the syntax of `--folds`: `all`, `0,3`, `k=5`, `loso` or `within=0:4`.
+/// The folds to run, in the syntax of `--folds`: `all`, `0,3`, `k=5`, `k=5:0,3`, `loso`, `loso:2` or `within=0:4`.
 ///
 /// ```
 /// use reslstm::data::folds::FoldPlan;
@@ -132,12 +135,19 @@ impl TryFrom<UncheckedSplit> for Split {
 #[serde(try_from = "String", into = "String")]
 pub enum FoldPlan {
     /// `all`, or the numbers of some folds, ascending, 0 to 4. They are the paper's folds if the speakers are RAVDESS's 24
-    /// actors, otherwise those of `k=5`.
+    /// actors, otherwise those of `k=5`, or of `loso` with three or four speakers.
     Standard(Vec<usize>),
     /// `k=5`: this number of folds, at least 2.
     KFold(usize),
     /// `loso`: leave one speaker out, one fold per speaker.
     LeaveOneSpeakerOut,
+    /// `k=5:0,3` or `loso:2`: some folds of another plan, by their numbers, ascending.
+    Chosen {
+        /// [`KFold`](Self::KFold) or [`LeaveOneSpeakerOut`](Self::LeaveOneSpeakerOut).
+        of: Box<FoldPlan>,
+        /// Their numbers, from 0.
+        folds: Vec<usize>,
+    },
     /// `within=0:4`: the inner folds of a nested cross-validation. They divide the speakers that a standard fold does not
     /// test, so choices made by their scores never see its test speakers.
     Within {
@@ -164,24 +174,40 @@ impl FoldPlan {
     /// the paper.
     ///
     /// # Errors
-    /// [`Kind::Data`] if there are fewer speakers than folds, or too few for training, validation and test;
-    /// [`Kind::Settings`] if the plan was built by hand and names a fold that does not exist.
+    /// [`Kind::Data`] if there are fewer speakers than folds, too few for training, validation and test, or fewer folds than a
+    /// chosen one's number; [`Kind::Settings`] if the plan was built by hand and names a fold that does not exist.
     pub fn splits(&self, speakers: &[String]) -> Result<Vec<Split>> {
         self.check()?;
         let speakers: Vec<String> = speakers.iter().collect::<BTreeSet<_>>().into_iter().cloned().collect();
         match self {
-            FoldPlan::Standard(chosen) => {
-                Ok(standard_splits(&speakers)?.into_iter().filter(|split| chosen.contains(&split.fold)).collect())
-            }
+            plan if *plan == FoldPlan::all() => standard_splits(&speakers),
+            FoldPlan::Standard(chosen) => self.choose(standard_splits(&speakers)?, chosen),
             FoldPlan::KFold(folds) => dealt_splits(&speakers, *folds),
             FoldPlan::LeaveOneSpeakerOut => dealt_splits(&speakers, speakers.len()),
+            FoldPlan::Chosen { of, folds } => self.choose(of.splits(&speakers)?, folds),
             FoldPlan::Within { fold, folds } => {
-                let outer = standard_splits(&speakers)?.swap_remove(*fold);
+                let outer = self.choose(standard_splits(&speakers)?, &[*fold])?.remove(0);
                 let others: Vec<String> =
                     speakers.into_iter().filter(|speaker| !outer.test.contains(speaker)).collect();
                 dealt_splits(&others, *folds)
             }
         }
+    }
+
+    /// Whether `all` is leave one speaker out for this number of speakers, who are too few for five folds.
+    pub fn is_leave_one_out_for(&self, speakers: usize) -> bool {
+        matches!(self, FoldPlan::Standard(_)) && SMALL.contains(&speakers)
+    }
+
+    /// The splits with these numbers.
+    fn choose(&self, splits: Vec<Split>, chosen: &[usize]) -> Result<Vec<Split>> {
+        let count = splits.len();
+        if let Some(missing) = chosen.iter().find(|&&fold| fold >= count) {
+            let problem =
+                format!("expected folds from 0 to {}, as these speakers make {count}, got {missing}", count - 1);
+            return Err(Error::new(Kind::Data, problem).at(format!("folds `{self}`")));
+        }
+        Ok(splits.into_iter().filter(|split| chosen.contains(&split.fold)).collect())
     }
 
     fn check(&self) -> Result<()> {
@@ -198,6 +224,10 @@ impl FoldPlan {
             FoldPlan::KFold(folds) | FoldPlan::Within { folds, .. } if *folds < 2 => {
                 wrong(format!("expected at least 2 folds, got {folds}"))
             }
+            FoldPlan::Chosen { of, folds } => match **of {
+                FoldPlan::KFold(_) | FoldPlan::LeaveOneSpeakerOut if !folds.is_empty() => of.check(),
+                _ => wrong("expected some folds of k=K or loso".into()),
+            },
             FoldPlan::KFold(_) | FoldPlan::LeaveOneSpeakerOut | FoldPlan::Within { .. } => Ok(()),
         }
     }
@@ -214,22 +244,26 @@ impl FromStr for FoldPlan {
 
     fn from_str(text: &str) -> Result<Self> {
         let invalid = || {
-            let problem = "expected `all`, numbers such as `0,3`, `k=5`, `loso` or `within=0:4`";
+            let problem =
+                "expected `all`, numbers such as `0,3`, `k=5`, `loso`, some of these as `k=5:0,3`, or `within=0:4`";
             Error::new(Kind::Settings, problem).at(format!("folds `{text}`"))
         };
         let number = |text: &str| text.trim().parse::<usize>().map_err(|_| invalid());
-        let plan = match text.trim().split_once('=') {
-            None if text.trim() == "all" => FoldPlan::all(),
-            None if text.trim() == "loso" => FoldPlan::LeaveOneSpeakerOut,
-            None => {
-                FoldPlan::Standard(text.split(',').map(number).collect::<Result<BTreeSet<_>>>()?.into_iter().collect())
+        let numbers = |text: &str| Ok(Vec::from_iter(text.split(',').map(number).collect::<Result<BTreeSet<_>>>()?));
+        let (plan, chosen) = match text.trim().split_once(':') {
+            Some((plan, chosen)) => (plan, Some(chosen)),
+            None => (text.trim(), None),
+        };
+        let plan = match (plan.split_once('='), chosen) {
+            (Some(("within", fold)), Some(folds)) => FoldPlan::Within { fold: number(fold)?, folds: number(folds)? },
+            (Some(("k", folds)), None) => FoldPlan::KFold(number(folds)?),
+            (None, None) if plan == "loso" => FoldPlan::LeaveOneSpeakerOut,
+            (_, Some(chosen)) if plan == "loso" || plan.starts_with("k=") => {
+                FoldPlan::Chosen { of: Box::new(plan.parse()?), folds: numbers(chosen)? }
             }
-            Some(("k", folds)) => FoldPlan::KFold(number(folds)?),
-            Some(("within", inner)) => {
-                let (fold, folds) = inner.split_once(':').ok_or_else(invalid)?;
-                FoldPlan::Within { fold: number(fold)?, folds: number(folds)? }
-            }
-            Some(_) => return Err(invalid()),
+            (None, None) if plan == "all" => FoldPlan::all(),
+            (None, None) => FoldPlan::Standard(numbers(plan)?),
+            _ => return Err(invalid()),
         };
         plan.check()?;
         Ok(plan)
@@ -238,12 +272,11 @@ impl FromStr for FoldPlan {
 
 impl fmt::Display for FoldPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let numbers = |folds: &[usize]| folds.iter().map(usize::to_string).collect::<Vec<_>>().join(",");
         match self {
             plan if *plan == FoldPlan::all() => f.write_str("all"),
-            FoldPlan::Standard(chosen) => {
-                let numbers: Vec<String> = chosen.iter().map(usize::to_string).collect();
-                f.write_str(&numbers.join(","))
-            }
+            FoldPlan::Standard(chosen) => f.write_str(&numbers(chosen)),
+            FoldPlan::Chosen { of, folds } => write!(f, "{of}:{}", numbers(folds)),
             FoldPlan::KFold(folds) => write!(f, "k={folds}"),
             FoldPlan::LeaveOneSpeakerOut => f.write_str("loso"),
             FoldPlan::Within { fold, folds } => write!(f, "within={fold}:{folds}"),
@@ -273,10 +306,11 @@ fn actors_by_number(speakers: &[String]) -> Option<Vec<&String>> {
     actors.iter().map(|(number, _)| *number).eq(1..=24).then(|| actors.into_iter().map(|(_, name)| name).collect())
 }
 
-/// The five standard folds of sorted speakers: the paper's if the speakers are RAVDESS's actors.
+/// The standard folds of sorted speakers: the paper's five if the speakers are RAVDESS's actors.
 fn standard_splits(speakers: &[String]) -> Result<Vec<Split>> {
     match actors_by_number(speakers) {
         Some(actors) => paper_splits(&actors),
+        None if SMALL.contains(&speakers.len()) => dealt_splits(speakers, speakers.len()),
         None => dealt_splits(speakers, STANDARD),
     }
 }
@@ -293,15 +327,20 @@ fn paper_splits(actors: &[&String]) -> Result<Vec<Split>> {
 
 /// `folds` folds of any sorted speakers, as [`FoldPlan::splits`] describes them.
 fn dealt_splits(speakers: &[String], folds: usize) -> Result<Vec<Split>> {
-    if speakers.len() < folds.max(3) {
-        let problem = if speakers.len() < 3 {
-            format!("expected at least 3 speakers to train, validate and test with, found {}", speakers.len())
-        } else {
-            format!("expected at least as many speakers as folds, {folds}, found {}", speakers.len())
-        };
-        return Err(Error::new(Kind::Data, problem)
-            .at("folds")
-            .advice("`k=3` makes three folds, `loso` one per speaker"));
+    let found = speakers.len();
+    let refuse =
+        |problem: String, advice: &str| Err(Error::new(Kind::Data, problem).at("folds").advice(advice.to_string()));
+    if found < 3 {
+        let problem = format!("expected at least 3 speakers to train, validate and test with, found {found}");
+        return refuse(problem, "train --all trains on everyone, without a score");
+    }
+    if found < folds {
+        let problem = format!("expected at least as many speakers as folds, {folds}, found {found}");
+        return refuse(problem, &format!("`k={found}` or `loso` leaves out one speaker per fold"));
+    }
+    if folds == 2 && found == 3 {
+        let problem = "expected at least 4 speakers for two folds, found 3";
+        return refuse(problem.into(), "`loso` leaves out one speaker per fold");
     }
     let mut groups = vec![Vec::new(); folds];
     for (turn, speaker) in speakers.iter().enumerate() {

@@ -41,7 +41,7 @@ impl Cv {
         let begun = begun.map(|plan| Begun::new(self.output.display(), &plan.settings, Some(&plan)));
         let plan = request.plan(begun, || corpus.holds_features_only())?;
         corpus.note_skipped();
-        corpus.splits(&plan.folds)?;
+        corpus.splits_with_notes(&plan.folds, plan.settings.validation)?;
         let (threads, resume) = (request.work.threads(), request.work.resume);
         check_folder(&self.output, &plan, resume)?;
         let data = corpus.load_for(&plan.settings, request.work.cache(), threads).map_err(interrupt::resumable)?;

@@ -1,14 +1,15 @@
 //! `DATA`: a corpus loaded for training or evaluation, with its licence.
 
 use super::{interrupt, progress};
-use crate::corpus::{self, Cache, Corpus, Loaded, Work};
+use crate::corpus::{self, Cache, Corpus, Entry, Loaded, Work};
 use reslstm::audio::FeatureSettings;
 use reslstm::data::condition::Condition;
 use reslstm::data::folds::{FoldPlan, Split};
 use reslstm::data::{ConditionedClips, Dataset};
 use reslstm::error::{Error, Kind, Result};
 use reslstm::matrix::Matrix;
-use reslstm::train::{Settings, TrainingData};
+use reslstm::train::{Settings, TrainingData, Validation};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// A loaded corpus, and what models trained on it must say.
@@ -93,8 +94,37 @@ impl Found {
 
     /// The folds of its speakers.
     pub fn splits(&self, plan: &FoldPlan) -> Result<Vec<Split>> {
-        let speakers: Vec<String> = self.corpus.entries().iter().map(|entry| entry.speaker.clone()).collect();
+        let speakers: BTreeSet<&String> = self.corpus.entries().iter().map(|entry| &entry.speaker).collect();
+        let speakers: Vec<String> = speakers.into_iter().cloned().collect();
         plan.splits(&speakers).map_err(|error| error.at(self.path.display()))
+    }
+
+    /// [`splits`](Self::splits), with notes on stderr: if the speakers are too few for the standard folds, and if a fold's training
+    /// speakers lack a class.
+    pub fn splits_with_notes(&self, plan: &FoldPlan, validation: Validation) -> Result<Vec<Split>> {
+        let splits = self.splits(plan)?;
+        let speakers: BTreeSet<&String> = self.corpus.entries().iter().map(|entry| &entry.speaker).collect();
+        if plan.is_leave_one_out_for(speakers.len()) {
+            eprintln!("note: {} speakers are too few for five folds, so each fold leaves out one", speakers.len());
+        }
+        for split in &splits {
+            for (class, name) in self.corpus.labels().names().iter().enumerate() {
+                let clips = |speakers: &[String]| {
+                    let is_one = |entry: &&Entry| entry.label == class && speakers.contains(&entry.speaker);
+                    self.corpus.entries().iter().filter(is_one).count()
+                };
+                let train =
+                    clips(split.train()) + if validation == Validation::Train { clips(split.validation()) } else { 0 };
+                if train == 0 {
+                    let (fold, test) = (split.fold(), clips(split.test()));
+                    eprintln!(
+                        "warning: fold {fold}: no training speaker has a clip of '{name}', so none of its {test} test clips can \
+                         be recognised"
+                    );
+                }
+            }
+        }
+        Ok(splits)
     }
 
     /// Reads every clip, features from the cache where they are there.

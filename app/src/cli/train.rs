@@ -3,10 +3,11 @@
 use super::options::{Begun, TRAIN, TrainingOptions, WrongCall, wrong_call};
 use super::source::Found;
 use super::{Done, Outcome, interrupt, print_line, progress};
+use crate::experiment::Plan;
 use crate::experiment::fit::fit;
 use crate::files::{self, Existing};
 use clap::Args;
-use reslstm::data::folds::{FoldPlan, Split};
+use reslstm::data::folds::Split;
 use reslstm::error::{Error, Kind, Result};
 use reslstm::models::{Metadata, ModelFile};
 use reslstm::train::task::check_all_speakers;
@@ -65,7 +66,7 @@ impl Train {
             check_all_speakers(settings).map_err(WrongCall)?;
         }
         corpus.note_skipped();
-        let split = if self.all { None } else { Some(only_split(&corpus, &plan.folds)?) };
+        let split = if self.all { None } else { Some(only_split(&corpus, &plan)?) };
         let (threads, cache) = (request.work.threads(), request.work.cache());
         self.check_output(&checkpoint, request.work.resume)?;
         let data = corpus.load_for(settings, cache, threads).map_err(interrupt::resumable)?;
@@ -133,8 +134,8 @@ impl Train {
 }
 
 /// The one fold that the plan names.
-fn only_split(corpus: &Found, folds: &FoldPlan) -> anyhow::Result<Split> {
-    let mut splits = corpus.splits(folds)?;
+fn only_split(corpus: &Found, Plan { folds, settings, .. }: &Plan) -> anyhow::Result<Split> {
+    let mut splits = corpus.splits_with_notes(folds, settings.validation)?;
     if splits.len() != 1 {
         let problem = format!("--folds {folds}: expected one fold, got {}", splits.len());
         return Err(wrong_call(problem, "name one as in --folds 0, or use cv").into());

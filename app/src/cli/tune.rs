@@ -74,7 +74,7 @@ impl Tune {
         let threads = request.work.threads();
         let repeat = |trials| repeat_command(trials, is_new && request.names_no_recipe());
         let corpus = Found::open(&self.data)?;
-        let splits = corpus.splits(&plan.folds)?;
+        let splits = corpus.splits_with_notes(&plan.folds, plan.settings.validation)?;
         if self.study.is_dir() {
             let error = Error::new(Kind::Settings, "expected a file to write, found a folder");
             return Err(error.at(self.study.display()).into());

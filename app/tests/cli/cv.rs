@@ -193,8 +193,82 @@ fn a_manifest_brings_its_own_labels_and_speakers() {
     let tested: Vec<&Value> = run["folds"].as_array().unwrap().iter().map(|fold| &fold["split"]["test"][0]).collect();
     assert_eq!(tested, ["person 1", "person 2", "person 3", "person 4"]);
     // Too few speakers for the folds is known before any work.
-    dir.refuses_saying("cv corpus.csv -o k5", &["corpus.csv: ", "as many speakers as folds, 5, found 4"]);
+    dir.refuses_saying("cv corpus.csv -o k5 --folds k=5", &["corpus.csv: ", "as many speakers as folds, 5, found 4"]);
     assert!(!dir.path("k5").exists());
+}
+
+/// The first `speakers` of the synthetic corpus, each with two clips of each class in `classes(speaker)`.
+fn table(speakers: usize, classes: impl Fn(usize) -> Vec<&'static str>) -> String {
+    let mut table = "path,label,speaker\n".to_string();
+    for speaker in 1..=speakers {
+        for class in classes(speaker) {
+            for intensity in 1..=2 {
+                let clip = format!("Actor_{speaker:02}/03-01-{class}-{intensity:02}-01-01-{speaker:02}.wav");
+                table += &format!("../speech/{clip},class {class},speaker {speaker}\n");
+            }
+        }
+    }
+    table
+}
+
+#[test]
+fn few_speakers_are_left_out_one_by_one_and_what_cannot_be_is_refused_with_advice_that_works() {
+    let dir = TestDir::new("few-speakers");
+    for speakers in 1..=4 {
+        dir.write(&format!("{speakers}.csv"), table(speakers, |_| vec!["04", "05"]));
+    }
+    for speakers in [3, 4] {
+        let ran = dir.run(&format!("cv {speakers}.csv -o cv{speakers} {SMALL}"));
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        let note = format!("note: {speakers} speakers are too few for five folds, so each fold leaves out one");
+        assert!(ran.stderr.contains(&note), "{}", ran.stderr);
+        let folds = dir.json(&format!("cv{speakers}/runs/run0.json"))["folds"].as_array().unwrap().len();
+        assert_eq!(folds, speakers);
+        dir.does(&format!("train {speakers}.csv -o m{speakers}.safetensors --folds 2 {SMALL}"));
+    }
+    dir.does(&format!("train 4.csv -o loso.safetensors --folds loso:3 {SMALL}"));
+    let info: Value = serde_json::from_str(&dir.does("info loso.safetensors --json")).unwrap();
+    assert_eq!(info["metadata"]["test_speakers"], serde_json::json!(["speaker 4"]));
+    dir.does(&format!("train 4.csv -o k3.safetensors --folds k=3:1 {SMALL}"));
+    dir.refuses_saying("cv 4.csv -o k5 --folds k=5", &["found 4 (`k=4` or `loso` leaves out one speaker per fold)"]);
+    dir.does(&format!("cv 4.csv -o k4 --folds k=4 {SMALL}"));
+    dir.refuses_saying("train 3.csv -o m.safetensors --folds 3", &["folds `3`: expected folds from 0 to 2", "got 3"]);
+    for speakers in [1, 2] {
+        for command in ["cv", "train"] {
+            let line = format!("{command} {speakers}.csv -o out.safetensors {SMALL}");
+            dir.refuses_saying(&line, &["expected at least 3 speakers", "train --all trains on everyone"]);
+        }
+        dir.does(&format!("train {speakers}.csv -o all{speakers}.safetensors --all {SMALL}"));
+    }
+}
+
+#[test]
+fn a_class_that_no_training_speaker_has_is_named() {
+    let dir = TestDir::new("missing-class");
+    dir.write("own.csv", table(5, |speaker| if speaker == 5 { vec!["04", "05", "03"] } else { vec!["04", "05"] }));
+    let ran = dir.run(&format!("cv own.csv -o out --folds loso {SMALL}"));
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let warnings: Vec<&str> = ran.stderr.lines().filter(|line| line.starts_with("warning: ")).collect();
+    let expected = |fold: usize, tests: usize| {
+        format!(
+            "warning: fold {fold}: no training speaker has a clip of 'class 03', so none of its {tests} test clips can be recognised"
+        )
+    };
+    // Fold 3 has speaker 5 for validation: nobody trains the class, and nobody is tested on it.
+    assert_eq!(warnings, [expected(3, 0), expected(4, 2)]);
+    // The UAR of a fold is over the classes that occur among its test clips.
+    let run = dir.json("out/runs/run0.json");
+    for fold in run["folds"].as_array().unwrap() {
+        let rows = fold["confusion"].as_array().unwrap();
+        let recalls = rows.iter().enumerate().filter_map(|(class, row)| {
+            let counts: Vec<u64> = row.as_array().unwrap().iter().map(|count| count.as_u64().unwrap()).collect();
+            let occurred: u64 = counts.iter().sum();
+            (occurred > 0).then(|| counts[class] as f64 / occurred as f64)
+        });
+        let recalls: Vec<f64> = recalls.collect();
+        let uar = recalls.iter().sum::<f64>() / recalls.len() as f64;
+        assert!((fold["test_uar"].as_f64().unwrap() - uar).abs() < 1e-12, "{fold}");
+    }
 }
 
 #[test]

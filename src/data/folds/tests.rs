@@ -112,7 +112,7 @@ fn with_two_folds_validation_speakers_come_from_the_training_half() {
     let sizes: Vec<_> = splits.iter().map(|s| (s.train().len(), s.validation().len(), s.test().len())).collect();
     assert_eq!(sizes, [(2, 2, 5), (3, 2, 4)]);
     let error = FoldPlan::KFold(2).splits(&names(3)).unwrap_err();
-    assert!(error.to_string().starts_with("fold 1: no speaker is left for training ("), "{error}");
+    assert!(error.to_string().starts_with("folds: expected at least 4 speakers for two folds, found 3 ("), "{error}");
 }
 
 #[test]
@@ -159,13 +159,48 @@ fn too_few_speakers_are_refused() {
         assert_eq!(error.kind(), Kind::Data);
         error.to_string()
     };
-    let few = "folds: expected at least as many speakers as folds, 5, found 4 (";
-    assert!(refusal(FoldPlan::all(), 4).starts_with(few));
+    let few = "folds: expected at least as many speakers as folds, 5, found 4 (`k=4` or `loso` ";
     assert!(refusal(FoldPlan::KFold(5), 4).starts_with(few));
     let three = "folds: expected at least 3 speakers to train, validate and test with, found ";
-    assert!(refusal(FoldPlan::LeaveOneSpeakerOut, 2).starts_with(&format!("{three}2")));
+    for plan in [FoldPlan::LeaveOneSpeakerOut, FoldPlan::all(), FoldPlan::KFold(3)] {
+        assert_eq!(refusal(plan, 2), format!("{three}2 (train --all trains on everyone, without a score)"));
+    }
     assert!(refusal(FoldPlan::LeaveOneSpeakerOut, 0).starts_with(&format!("{three}0")));
     assert!(refusal(FoldPlan::KFold(2), 1).starts_with(&format!("{three}1")));
+}
+
+#[test]
+fn three_or_four_speakers_are_left_out_one_by_one() {
+    for count in [3, 4] {
+        let speakers = names(count);
+        let all = FoldPlan::all().splits(&speakers).unwrap();
+        assert_eq!(all, FoldPlan::LeaveOneSpeakerOut.splits(&speakers).unwrap());
+        assert_eq!(FoldPlan::Standard(vec![2]).splits(&speakers).unwrap(), all[2..3]);
+        assert!(FoldPlan::all().is_leave_one_out_for(count) && !FoldPlan::KFold(3).is_leave_one_out_for(count));
+        let error = FoldPlan::Standard(vec![0, 4]).splits(&speakers).unwrap_err().to_string();
+        let expected =
+            format!("folds `0,4`: expected folds from 0 to {}, as these speakers make {count}, got 4", count - 1);
+        assert_eq!(error, expected);
+        assert!(FoldPlan::Within { fold: 4, folds: 2 }.splits(&speakers).is_err());
+    }
+    assert!(!FoldPlan::all().is_leave_one_out_for(5));
+}
+
+#[test]
+fn some_folds_of_a_plan_are_chosen_by_number() {
+    let speakers = names(9);
+    for (text, whole) in
+        [("k=3:1", FoldPlan::KFold(3)), ("k=5:0,3", FoldPlan::KFold(5)), ("loso:8", FoldPlan::LeaveOneSpeakerOut)]
+    {
+        let splits = text.parse::<FoldPlan>().unwrap().splits(&speakers).unwrap();
+        let numbers: Vec<usize> = splits.iter().map(Split::fold).collect();
+        let chosen: Vec<usize> = text.split_once(':').unwrap().1.split(',').map(|n| n.parse().unwrap()).collect();
+        assert_eq!(numbers, chosen);
+        let all = whole.splits(&speakers).unwrap();
+        assert!(splits.iter().all(|split| *split == all[split.fold()]));
+    }
+    let error = "loso:9".parse::<FoldPlan>().unwrap().splits(&speakers).unwrap_err();
+    assert_eq!(error.to_string(), "folds `loso:9`: expected folds from 0 to 8, as these speakers make 9, got 9");
 }
 
 #[test]
@@ -176,6 +211,8 @@ fn plans_are_read_and_written_as_text() {
         ("2", FoldPlan::Standard(vec![2])),
         ("k=10", FoldPlan::KFold(10)),
         ("loso", FoldPlan::LeaveOneSpeakerOut),
+        ("k=5:0,3", FoldPlan::Chosen { of: Box::new(FoldPlan::KFold(5)), folds: vec![0, 3] }),
+        ("loso:2", FoldPlan::Chosen { of: Box::new(FoldPlan::LeaveOneSpeakerOut), folds: vec![2] }),
         ("within=3:4", FoldPlan::Within { fold: 3, folds: 4 }),
     ] {
         assert_eq!(text.parse::<FoldPlan>().unwrap(), plan);
@@ -194,10 +231,29 @@ fn invalid_plans_are_refused() {
         assert_eq!(error.kind(), Kind::Settings);
         error.to_string()
     };
-    for text in ["", "some", "k=", "k=five", "K=5", "1,", "1;2", "-1", "k=-3", "within=1", "in=1:2", "within=:3"] {
-        let expected = format!("folds `{text}`: expected `all`, numbers such as `0,3`, `k=5`, `loso` or `within=0:4`");
-        assert_eq!(refusal(text), expected);
+    let wrong = "expected `all`, numbers such as `0,3`, `k=5`, `loso`, some of these as `k=5:0,3`, or `within=0:4`";
+    for text in [
+        "",
+        "some",
+        "k=",
+        "k=five",
+        "K=5",
+        "1,",
+        "1;2",
+        "-1",
+        "k=-3",
+        "within=1",
+        "in=1:2",
+        "within=:3",
+        "k=3:",
+        "loso:a",
+        "all:1",
+        "0,1:2",
+        ":1",
+    ] {
+        assert_eq!(refusal(text), format!("folds `{text}`: {wrong}"));
     }
+    assert_eq!(refusal("k=1:0"), "folds `k=1`: expected at least 2 folds, got 1");
     assert_eq!(refusal("1,5"), "folds `1,5`: expected folds from 0 to 4, got 5");
     assert_eq!(refusal("within=0:1"), "folds `within=0:1`: expected at least 2 folds, got 1");
     assert_eq!(refusal("k=1"), "folds `k=1`: expected at least 2 folds, got 1");

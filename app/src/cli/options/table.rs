@@ -121,11 +121,11 @@ pub static PLAN: [Row; 2] = [
         "folds",
         "FOLDS",
         Values::Text(|folds| folds.parse::<FoldPlan>().map(drop)),
-        "Folds: all, 0,3 (a list), k=N, loso, within=F:K",
+        "Folds: all, 0,3 (a list), k=N, loso, k=N:0,3, within=F:K",
     )
     .more(
-        "all: the five standard folds; 0,3: some of them; k=N: N other folds; loso: leave \
-             one speaker out; within=F:K: the speakers that fold F does not test, in K folds.",
+        "all: the five standard folds (with 3 or 4 speakers, leave one out); 0,3: some of them; k=N: N other folds; loso: leave \
+         one speaker out; k=N:0,3 and loso:2: some of these; within=F:K: the speakers that fold F does not test, in K folds.",
     ),
     row("runs", "N", Values::Whole, "Runs over all folds, each with its own seed"),
 ];

@@ -19,7 +19,7 @@ use reslstm::audio::FeatureSettings;
 use reslstm::data::folds::FoldPlan;
 use reslstm::error::{Error, Kind, Result};
 use reslstm::models::Architecture;
-use reslstm::train::{CheckedSettings, Protocol};
+use reslstm::train::{CheckedSettings, Protocol, Validation};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use tables::Tables;
@@ -96,7 +96,7 @@ impl Paper {
         let plans = self.plans().map_err(WrongCall)?;
         let threads = self.work.threads();
         let corpus = Found::open(data)?;
-        let splits = corpus.splits(&self.folds)?;
+        let splits = corpus.splits_with_notes(&self.folds, Validation::Apart)?;
         if !self.work.resume {
             check_new(&self.output)?;
         }

@@ -14,7 +14,7 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 use grid::Grid;
 use reslstm::error::{Error, Kind};
-use reslstm::train::Identity;
+use reslstm::train::{Identity, Validation};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -95,7 +95,9 @@ impl Plan {
         let recipe = Recipe::read(&self.recipe).map_err(WrongCall)?;
         let grid = Grid::read(&self.grid, &recipe).map_err(WrongCall)?;
         let corpus = Found::open(&self.data)?;
-        let splits = corpus.splits(&grid.folds)?;
+        let apart = grid.rows.iter().any(|row| row.validation == Validation::Apart);
+        let validation = if apart { Validation::Apart } else { Validation::Train };
+        let splits = corpus.splits_with_notes(&grid.folds, validation)?;
         Folder::<Identity>::check(&self.output)?;
         let threads = super::options::all_cores();
         let data = corpus
