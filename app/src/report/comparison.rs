@@ -88,7 +88,6 @@ impl Comparison {
             Column::left("", 4),
             Column::csv_only(&["name"]),
             Column::csv_only(&["way"]),
-            Column::csv_only(&["score_note"]),
             Column::right("parameters", 10).csv(&["parameters"]),
             Column::right("runs", 4).csv(&["runs"]),
             Column::right("UAR mean ± std", 15).gap(2).csv(&["uar_mean", "uar_std"]),
@@ -98,6 +97,7 @@ impl Comparison {
             Column::left("95 % interval", 18).gap(2).csv(&["more_low", "more_high"]),
             Column::right("p speakers", 10).csv(&["p_speakers"]),
             Column::right("p seeds", 8).csv(&["p_seeds"]),
+            Column::csv_only(&["score_note"]),
         ]);
         for Row { name, variant, score_note, parameters, uar, interval, gain } in &self.rows {
             let speakers = gain.as_ref().map(|gain| &gain.speakers);
@@ -107,7 +107,6 @@ impl Comparison {
                 variant.as_ref().map_or(name.clone(), |variant| format!("  {variant}")).into(),
                 name.clone().into(),
                 variant.clone().unwrap_or_default().into(),
-                score_note.clone().unwrap_or_default().into(),
                 (*parameters).into(),
                 uar.values.len().into(),
                 uar.into(),
@@ -117,6 +116,7 @@ impl Comparison {
                 cell(|gain| Cell::SignedInterval(gain.interval)),
                 cell(|gain| Cell::Score(gain.p)),
                 p_seeds,
+                score_note.clone().unwrap_or_default().into(),
             ]);
         }
         table

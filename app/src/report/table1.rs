@@ -120,7 +120,6 @@ impl Table1 {
         let mut table = Table::new(vec![
             Column::left("model", 22).csv(&["model"]),
             Column::left("protocol", 9).csv(&["protocol"]),
-            Column::csv_only(&["score_note"]),
             Column::right("parameters", 10).csv(&["parameters"]),
             Column::right("runs", 5).csv(&["runs", "runs_planned"]),
             Column::right("mean ± std", 15).gap(2).csv(&["uar_mean", "uar_std"]).page_heading("UAR"),
@@ -137,6 +136,7 @@ impl Table1 {
             Column::csv_only(&["paper_parameters"]),
             Column::right("paper's", 15).gap(2).csv(&["paper_uar_mean", "paper_uar_std"]).page_heading("paper's UAR"),
             Column::right("max", 7).csv(&["paper_uar_max"]),
+            Column::csv_only(&["score_note"]),
         ]);
         for Row { ours, runs_planned, interval, gain, published } in rows {
             let gain = |cell: fn(&Gain) -> Cell| Cell::or_missing(gain.as_ref(), cell);
@@ -144,7 +144,6 @@ impl Table1 {
             table.push(vec![
                 ours.arch.to_string().into(),
                 ours.protocol.to_string().into(),
-                ours.score_note.clone().unwrap_or_default().into(),
                 ours.parameters.into(),
                 Cell::Progress(ours.uar.values.len(), *runs_planned),
                 (&ours.uar).into(),
@@ -163,6 +162,7 @@ impl Table1 {
                     Cell::Spread(uar, std)
                 }),
                 Cell::or_missing(paper(|row| row.max), Cell::Score),
+                ours.score_note.clone().unwrap_or_default().into(),
             ]);
         }
         table
