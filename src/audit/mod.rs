@@ -22,10 +22,14 @@
 //! `examples/audit_your_layer.rs` audits a layer of its own, `examples/audit_gru.rs` a whole GRU. A loss is given as two closures
 //! ([`loss!`]); `examples/audit_your_loss.rs` audits three.
 
+pub mod case;
 pub mod dual;
+pub mod faults;
 pub mod finite_difference;
 pub mod flow;
 mod loss;
+mod pass;
+pub mod plain;
 mod probe;
 mod report;
 pub mod subjects;
@@ -34,6 +38,7 @@ pub use loss::{InEveryType, LossFunction, loss};
 pub use probe::Along;
 #[cfg(feature = "threads")]
 pub use report::in_parallel;
+use report::indices;
 pub use report::{DIFFERENCE_BOUND, DUAL_BOUND, Disagreement, TensorAudit, assert_gradients, audit, in_order};
 
 use crate::matrix::Matrix;

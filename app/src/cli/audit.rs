@@ -1,10 +1,13 @@
 //! `audit`
 
+mod against;
+
 use super::options::WrongCall;
 use super::predict::model_file;
 use super::{Done, Outcome, clip, print_line, progress};
 use crate::files::{self, Existing};
 use crate::report;
+use against::CaseOptions;
 use clap::{Args, ValueEnum};
 use reslstm::audit::flow::{Connection, Flow, gradient_flow};
 use reslstm::audit::subjects::{LossSubject, ModelSubject};
@@ -47,7 +50,9 @@ Examples:
   reslstm audit
   reslstm audit --model model.safetensors --audio clip.wav --label angry
   reslstm audit --audio clip.wav --label angry --flow flow.svg
-  reslstm audit --audio clip.wav --label angry --flow untrained.svg --arch reslstm-sa-h64")]
+  reslstm audit --audio clip.wav --label angry --flow untrained.svg --arch reslstm-sa-h64
+  reslstm audit --against case.safetensors
+  reslstm audit --gradients ours.safetensors --arch lstm-sa-h5")]
 pub struct Audit {
     /// Untrained model, H hidden units: lstm-sa-hH or reslstm-sa-hH [default: both, H = 64]
     ///
@@ -75,6 +80,8 @@ pub struct Audit {
     #[arg(long, value_name = "FILE.svg", num_args = 0..=1, default_missing_value = "gradient-flow.svg", requires = "audio",
           conflicts_with = "per")]
     flow: Option<PathBuf>,
+    #[command(flatten)]
+    case: CaseOptions,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -100,6 +107,9 @@ struct Audited {
 
 impl Audit {
     pub fn run(self) -> Outcome {
+        if self.case.given() {
+            return self.run_case();
+        }
         if let Some(path) = &self.audio {
             let clip = self.read_clip(path)?;
             return match &self.flow {

@@ -1,0 +1,135 @@
+//! Which known fault explains another program's results.
+
+use super::dropout;
+use super::{Case, Compared, Mode};
+use crate::audit::faults::{Fault, Planted};
+use crate::audit::plain::network::{Faulty, PlainAdam};
+use crate::matrix::Matrix;
+use crate::params::Parameters;
+use serde::Serialize;
+use std::collections::BTreeSet;
+
+/// Known faults that explain the tensors beyond their bound.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Diagnosis {
+    /// The fault that explains most tensors first; then the one that explains most of the rest; and so on.
+    pub explanations: Vec<Explanation>,
+    /// Keys of the tensors beyond their bound that no known fault explains.
+    pub unexplained: Vec<String>,
+}
+
+/// A fault, and what it explains.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Explanation {
+    /// The fault; more than one where they give the same numbers.
+    pub faults: Vec<Planted>,
+    /// What they do, as sentences.
+    pub sentences: Vec<String>,
+    /// Keys of the tensors that are within their bound if the fault is planted here too.
+    pub tensors: Vec<String>,
+    /// Dropout probability, if dropout is left on.
+    pub dropout: Option<f64>,
+}
+
+/// A fault that explains something and contradicts nothing.
+struct Candidate {
+    planted: Planted,
+    dropout: Option<f64>,
+    tensors: BTreeSet<String>,
+}
+
+impl Case {
+    /// Tries every known fault. A fault explains a tensor beyond its bound if that is within the bound once the fault is planted in
+    /// this engine's computation; a fault that moves another tensor beyond its bound is discarded.
+    pub fn diagnose(&self) -> Diagnosis {
+        let rows = self.compare();
+        let mut left: BTreeSet<String> = names(&rows, false);
+        let (wrong, right) = (left.clone(), names(&rows, true));
+        let mut candidates: Vec<Candidate> = Vec::new();
+        if !wrong.is_empty() {
+            let known = Planted::all(self.model.architecture());
+            candidates.extend(known.into_iter().filter_map(|planted| self.explained(planted, &wrong, &right)));
+            candidates.extend(self.explained_by_dropout(&wrong, &right));
+        }
+        let mut explanations = Vec::new();
+        while let Some(most) =
+            candidates.iter().map(|it| it.tensors.intersection(&left).count()).max().filter(|&most| most > 0)
+        {
+            let best = |it: &&Candidate| it.tensors.intersection(&left).count() == most;
+            let first: BTreeSet<String> = candidates.iter().find(best).expect("the best").tensors.clone();
+            let equal: Vec<&Candidate> = candidates.iter().filter(|it| it.tensors == first).collect();
+            explanations.push(Explanation {
+                faults: equal.iter().map(|it| it.planted.clone()).collect(),
+                sentences: equal.iter().map(|it| it.planted.to_string()).collect(),
+                tensors: self.in_order(first.intersection(&left)),
+                dropout: equal.iter().find_map(|it| it.dropout),
+            });
+            left = left.difference(&first).cloned().collect();
+        }
+        Diagnosis { explanations, unexplained: self.in_order(left.iter()) }
+    }
+
+    /// Keys in the order of the comparison.
+    fn in_order<'a>(&self, names: impl Iterator<Item = &'a String>) -> Vec<String> {
+        let names: BTreeSet<&String> = names.collect();
+        self.ours.iter().map(|tensor| &tensor.name).filter(|name| names.contains(name)).cloned().collect()
+    }
+
+    fn explained(&self, planted: Planted, wrong: &BTreeSet<String>, right: &BTreeSet<String>) -> Option<Candidate> {
+        let mut tensors: BTreeSet<String> =
+            self.agreeing(&planted, [None, None], false, right)?.intersection(wrong).cloned().collect();
+        // Steps of Adam are computed last: they take longest, and most faults have been discarded before.
+        let only_adam = wrong.iter().all(|name| name.starts_with("adam."));
+        if only_adam || (!tensors.is_empty() && self.adam.is_some()) {
+            tensors = self.agreeing(&planted, [None, None], true, right)?.intersection(wrong).cloned().collect();
+        }
+        (!tensors.is_empty()).then_some(Candidate { planted, dropout: None, tensors })
+    }
+
+    /// Dropout with the masks that fit the results. Every step of Adam draws another one, so its weights follow, unchecked.
+    fn explained_by_dropout(&self, wrong: &BTreeSet<String>, right: &BTreeSet<String>) -> Option<Candidate> {
+        let masks = dropout::masks(self, wrong);
+        let found = masks.iter().flatten().next()?;
+        let kept = found.as_slice().iter().copied().find(|&kept| kept > 0.0)?;
+        let planted = Planted::new(Fault::DropoutLeftOn, "");
+        let agreeing = self.agreeing(&planted, [masks[0].as_ref(), masks[1].as_ref()], false, right)?;
+        let mut tensors: BTreeSet<String> = agreeing.intersection(wrong).cloned().collect();
+        if !tensors.is_empty() && masks[0].is_some() {
+            tensors.extend(wrong.iter().filter(|name| name.starts_with("adam.")).cloned());
+        }
+        (!tensors.is_empty()).then_some(Candidate { planted, dropout: Some(1.0 - 1.0 / kept), tensors })
+    }
+
+    /// Keys of the tensors that agree with a faulty network's, given its dropout masks in training and evaluation; none if one of
+    /// the `right` tensors does not.
+    fn agreeing(
+        &self,
+        planted: &Planted,
+        [training, evaluation]: [Option<&Matrix<f64>>; 2],
+        with_adam: bool,
+        right: &BTreeSet<String>,
+    ) -> Option<BTreeSet<String>> {
+        let mut pass = |model: &_, mode| {
+            let mask = if mode == Mode::Training { training } else { evaluation };
+            Faulty { planted, padding: self.padding, mask }.pass(model, &self.batch, mode)
+        };
+        let mut ours = self.single_pass(&mut pass);
+        if with_adam {
+            let moments = vec![[0.0; 3]; self.model.parameter_count()];
+            let mut adam = PlainAdam { weight_decay: self.weight_decay(), fault: planted.fault, steps: 0, moments };
+            ours.extend(self.adam_steps(&mut pass, &mut |model, grads, rate| adam.step(model, grads, rate)));
+        }
+        let rows = self.compare_with(&ours);
+        (!names(&rows, false).iter().any(|name| right.contains(name))).then(|| names(&rows, true))
+    }
+
+    /// The other program's values of a result.
+    pub(super) fn theirs(&self, key: &str) -> Option<&[f64]> {
+        self.theirs.get(key).map(|theirs| theirs.values.as_slice())
+    }
+}
+
+/// Keys of the rows that pass, or of those that do not.
+fn names(rows: &[Compared], passing: bool) -> BTreeSet<String> {
+    rows.iter().filter(|row| row.passes() == passing).map(|row| row.name.clone()).collect()
+}
