@@ -152,7 +152,7 @@ impl Fault {
             WeightedPathMissing => "no gradient flows through the weighted hidden states, only through the scores",
             MeanOverVectorsDropped => "the gradient is not divided by the number of attention vectors",
             PaddingOutsideTheSoftmax => "backward leaves out the padded frames that forward counted",
-            MaskNotScaled => "backward does not scale the dropout mask",
+            MaskNotScaled => "dropout is left on, and its backward does not scale what was kept",
             StraightPathMissing => "no gradient flows along the residual connection",
             ForgetPathMissing => "no gradient flows from one frame's cell state to the one before",
             ForgetGateSeesTheNewCell => {

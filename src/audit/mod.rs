@@ -21,6 +21,9 @@
 //! ```
 //! `examples/audit_your_layer.rs` audits a layer of its own, `examples/audit_gru.rs` a whole GRU. A loss is given as two closures
 //! ([`loss!`]); `examples/audit_your_loss.rs` audits three.
+//!
+//! A whole network that another program computed is compared in [`case`]: its results against this engine's. Where they differ, the
+//! known [`faults`] are planted in a [`plain`] computation of the network, to see which of them explains the difference.
 
 pub mod case;
 pub mod dual;

@@ -5,9 +5,10 @@ use super::{Case, Compared, Mode};
 use crate::audit::faults::{Fault, Planted};
 use crate::audit::plain::network::{Faulty, PlainAdam};
 use crate::matrix::Matrix;
-use crate::params::Parameters;
+use crate::params::{Parameters, Path};
 use serde::Serialize;
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
 
 /// Known faults that explain the tensors beyond their bound.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -27,7 +28,7 @@ pub struct Explanation {
     pub sentences: Vec<String>,
     /// Keys of the tensors that are within their bound if the fault is planted here too.
     pub tensors: Vec<String>,
-    /// Dropout probability, if dropout is left on.
+    /// Dropout probability, if dropout is left on and scales what it keeps by 1/(1 − p).
     pub dropout: Option<f64>,
 }
 
@@ -41,16 +42,23 @@ struct Candidate {
 impl Case {
     /// Tries every known fault. A fault explains a tensor beyond its bound if that is within the bound once the fault is planted in
     /// this engine's computation; a fault that moves another tensor beyond its bound is discarded.
-    pub fn diagnose(&self) -> Diagnosis {
+    ///
+    /// Every fault is a task. `run` gets their number and a function that runs one of them, as in [`audit`](crate::audit::audit).
+    ///
+    /// # Panics
+    /// If `run` leaves out a task.
+    pub fn diagnose(&self, run: impl FnOnce(usize, &(dyn Fn(usize) + Sync))) -> Diagnosis {
         let rows = self.compare();
         let mut left: BTreeSet<String> = names(&rows, false);
         let (wrong, right) = (left.clone(), names(&rows, true));
-        let mut candidates: Vec<Candidate> = Vec::new();
-        if !wrong.is_empty() {
-            let known = Planted::all(self.model.architecture());
-            candidates.extend(known.into_iter().filter_map(|planted| self.explained(planted, &wrong, &right)));
-            candidates.extend(self.explained_by_dropout(&wrong, &right));
-        }
+        let known = if wrong.is_empty() { Vec::new() } else { Planted::all(self.model.architecture()) };
+        let tried: Vec<OnceLock<Option<Candidate>>> = known.iter().map(|_| OnceLock::new()).collect();
+        run(known.len(), &|n| {
+            tried[n].get_or_init(|| self.explained(known[n].clone(), &wrong, &right));
+        });
+        let tried = tried.into_iter().map(|candidate| candidate.into_inner().expect("every task is run"));
+        let mut candidates: Vec<Candidate> = tried.flatten().collect();
+        candidates.extend(self.explained_by_dropout(&wrong, &right));
         let mut explanations = Vec::new();
         while let Some(most) =
             candidates.iter().map(|it| it.tensors.intersection(&left).count()).max().filter(|&most| most > 0)
@@ -87,17 +95,21 @@ impl Case {
     }
 
     /// Dropout with the masks that fit the results. Every step of Adam draws another one, so its weights follow, unchecked.
-    fn explained_by_dropout(&self, wrong: &BTreeSet<String>, right: &BTreeSet<String>) -> Option<Candidate> {
+    fn explained_by_dropout(&self, wrong: &BTreeSet<String>, right: &BTreeSet<String>) -> Vec<Candidate> {
         let masks = dropout::masks(self, wrong);
-        let found = masks.iter().flatten().next()?;
-        let kept = found.as_slice().iter().copied().find(|&kept| kept > 0.0)?;
-        let planted = Planted::new(Fault::DropoutLeftOn, "");
-        let agreeing = self.agreeing(&planted, [masks[0].as_ref(), masks[1].as_ref()], false, right)?;
-        let mut tensors: BTreeSet<String> = agreeing.intersection(wrong).cloned().collect();
-        if !tensors.is_empty() && masks[0].is_some() {
-            tensors.extend(wrong.iter().filter(|name| name.starts_with("adam.")).cloned());
-        }
-        (!tensors.is_empty()).then_some(Candidate { planted, dropout: Some(1.0 - 1.0 / kept), tensors })
+        let kept = |mask: &Matrix<f64>| mask.as_slice().iter().copied().find(|&kept| kept > 0.0);
+        let Some(kept) = masks.iter().flatten().find_map(kept) else { return Vec::new() };
+        let candidate = |fault| {
+            let planted = Planted::new(fault, "");
+            let agreeing = self.agreeing(&planted, [masks[0].as_ref(), masks[1].as_ref()], false, right)?;
+            let mut tensors: BTreeSet<String> = agreeing.intersection(wrong).cloned().collect();
+            if !tensors.is_empty() && masks[0].is_some() {
+                tensors.extend(wrong.iter().filter(|name| name.starts_with("adam.")).cloned());
+            }
+            let dropout = (kept > 1.0 + 1e-6).then_some(1.0 - 1.0 / kept);
+            (!tensors.is_empty()).then_some(Candidate { planted, dropout, tensors })
+        };
+        [Fault::DropoutLeftOn, Fault::MaskNotScaled].into_iter().filter_map(candidate).collect()
     }
 
     /// Keys of the tensors that agree with a faulty network's, given its dropout masks in training and evaluation; none if one of
@@ -115,8 +127,11 @@ impl Case {
         };
         let mut ours = self.single_pass(&mut pass);
         if with_adam {
-            let moments = vec![[0.0; 3]; self.model.parameter_count()];
-            let mut adam = PlainAdam { weight_decay: self.weight_decay(), fault: planted.fault, steps: 0, moments };
+            let mut has_gradient = Vec::new();
+            self.model.visit(&Path::ROOT, &mut |path, _, _, _| {
+                has_gradient.push(self.theirs.contains_key(&format!("grad.{path}")));
+            });
+            let mut adam = PlainAdam::new(&self.model, self.weight_decay(), planted.fault, has_gradient);
             ours.extend(self.adam_steps(&mut pass, &mut |model, grads, rate| adam.step(model, grads, rate)));
         }
         let rows = self.compare_with(&ours);

@@ -11,9 +11,9 @@
 //! All subsets of up to [`MOST`] terms are tried. Whether a mask is right is seen when everything is computed with it.
 
 use super::{Case, Mode, Scratch};
+use crate::audit::plain::network::top;
 use crate::layers::{BatchNorm, BatchNormTape, Linear, softmax_cross_entropy};
 use crate::matrix::Matrix;
-use crate::models::{Model, ResLstmSa};
 use std::collections::BTreeSet;
 
 /// Features or clips among which kept ones are searched: 65,536 subsets.
@@ -21,7 +21,7 @@ const MOST: usize = 16;
 
 /// The masks `[N,H]` of training and evaluation, where scores are wrong and a mask is found.
 pub(super) fn masks(case: &Case, wrong: &BTreeSet<String>) -> [Option<Matrix<f64>>; 2] {
-    let (Model::LstmSa(top) | Model::ResLstmSa(ResLstmSa { top, .. })) = &case.model;
+    let top = top(&case.model);
     [("out", "grad", true), ("eval", "eval.grad", false)].map(|(out, grad, training)| {
         let key = format!("{out}.logits");
         let classes = case.model.classes();

@@ -90,9 +90,8 @@ impl<'a> File<'a> {
             .iter()
             .filter_map(|(key, tensor)| Some((key.strip_prefix("param.")?.to_string(), tensor.clone())))
             .collect();
-        let shapes = |error: Error| Error::new(Kind::Data, error.to_string()).at("param.*").with_cause(error);
         let (architecture, inputs, classes) =
-            file::infer(&weights).map_err(|error| shapes(error.advice(format!("of the keys param.*; {KEYS}"))))?;
+            file::infer(&weights).map_err(|error| Error::caused_by(Kind::Data, error.advice(KEYS)).at("param.*"))?;
         let mut model = Model::<f64>::zeros(architecture, inputs, classes);
         let mut filled = Ok(());
         model.visit_mut(&Path::ROOT, &mut |path, role, shape, values| {
@@ -270,7 +269,15 @@ fn stated_optimiser(words: &str, steps: usize) -> Result<(Vec<f64>, f64)> {
         return Err(wrong("metadata adam", problem));
     }
     let (lr, eta_min) = (number("lr", None)?, number("eta_min", Some(0.0))?);
-    let (t0, t_mult) = (number("T_0", Some(0.0))? as usize, number("T_mult", Some(1.0))? as usize);
+    // No case has a million steps, and longer cycles than that are all alike.
+    let whole = |name: &str, default: f64| {
+        let value = number(name, Some(default))?;
+        if value.fract() != 0.0 {
+            return Err(wrong("metadata adam", format!("expected {name} to be a whole number, got {value}")));
+        }
+        Ok(value.min(1e6) as usize)
+    };
+    let (t0, t_mult) = (whole("T_0", 0.0)?, whole("T_mult", 1.0)?);
     let schedule = CosineWarmRestarts { lr, eta_min, t0, t_mult: t_mult.max(1) };
     let rates = (0..steps).map(|step| if t0 == 0 { lr } else { schedule.rate(step) });
     Ok((rates.collect(), number("weight_decay", Some(0.0))?))

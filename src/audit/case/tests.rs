@@ -1,7 +1,9 @@
 use super::*;
 use crate::audit::faults::{Fault, Planted};
-use crate::audit::plain::network::{Faulty, PlainAdam};
+use crate::audit::in_order;
+use crate::audit::plain::network::{Faulty, PlainAdam, top};
 use crate::layers::dropout;
+use crate::params::Path;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::collections::HashMap;
 
@@ -27,8 +29,9 @@ fn case(name: &str, inputs: usize, classes: usize, padding: Padding) -> Case {
 
 /// What a program with this fault would have computed for a case.
 fn with_fault(case: &Case, planted: &Planted, mask: Option<&Matrix<f64>>) -> Case {
-    let moments = vec![[0.0; 3]; case.model.parameter_count()];
-    let mut adam = PlainAdam { weight_decay: case.weight_decay(), fault: planted.fault, steps: 0, moments };
+    let mut tensors = 0;
+    case.model.visit(&Path::ROOT, &mut |_, _, _, _| tensors += 1);
+    let mut adam = PlainAdam::new(&case.model, case.weight_decay(), planted.fault, vec![true; tensors]);
     let faulty = Faulty { planted, padding: case.padding, mask };
     let mut pass = |model: &_, mode| faulty.pass(model, &case.batch, mode);
     let mut theirs = case.single_pass(&mut pass);
@@ -64,7 +67,7 @@ fn every_fault_that_changes_a_result_is_named() {
         for planted in Planted::all(case.model.architecture()) {
             let faulty = with_fault(&case, &planted, None);
             let wrong = faulty.compare().iter().filter(|row| !row.passes()).count();
-            let diagnosis = faulty.diagnose();
+            let diagnosis = faulty.diagnose(in_order);
             if wrong == 0 {
                 assert_eq!(diagnosis, Diagnosis::default(), "{planted}");
                 continue;
@@ -86,19 +89,38 @@ fn every_fault_that_changes_a_result_is_named() {
 #[test]
 fn dropout_is_recognised_by_its_mask_with_its_probability() {
     // By clip, where subsets of the features are few; by feature, where those of the clips are.
-    for name in ["lstm-sa-h5", "reslstm-sa-h5-2vectors", "lstm-sa-h20"] {
+    let left_on = Fault::DropoutLeftOn;
+    for (name, fault) in [
+        ("lstm-sa-h5", left_on),
+        ("reslstm-sa-h5-2vectors", left_on),
+        ("lstm-sa-h20", left_on),
+        ("lstm-sa-h5", Fault::MaskNotScaled),
+    ] {
         let case = case(name, 3, 3, Padding::Counted);
         let mut mask = Matrix::default();
         let mut stream = RandomStream::new(1, "dropout", 0);
         dropout::draw_mask(0.4, case.clips(), case.model.architecture().hidden(), &mut stream, &mut mask);
-        let planted = Planted::new(Fault::DropoutLeftOn, "");
+        let planted = Planted::new(fault, "");
         let faulty = with_fault(&case, &planted, Some(&mask));
         let wrong = faulty.compare().iter().filter(|row| !row.passes()).count();
-        let diagnosis = faulty.diagnose();
+        let diagnosis = faulty.diagnose(in_order);
         let [explanation] = &diagnosis.explanations[..] else { panic!("{name}: {diagnosis:?}") };
         assert_eq!((&explanation.faults, explanation.tensors.len()), (&vec![planted], wrong), "{name}");
         approx::assert_abs_diff_eq!(explanation.dropout.unwrap(), 0.4, epsilon = 1e-9);
     }
+}
+
+#[test]
+fn a_weight_without_a_gradient_is_not_decayed_as_in_pytorch() {
+    let case = case("lstm-sa-h4", 3, 3, Padding::Ignored);
+    let planted = Planted::new(Fault::AttentionDetached, "");
+    let mut faulty = with_fault(&case, &planted, None);
+    let start = Theirs { values: top(&case.model).attention.vector.as_slice().to_vec(), single: false };
+    faulty.theirs.retain(|key, _| !key.starts_with("adam.5.") && key != "grad.attention_vector");
+    faulty.theirs.insert("adam.1.attention_vector".into(), start);
+    let diagnosis = faulty.diagnose(in_order);
+    assert_eq!((&diagnosis.explanations[0].faults, diagnosis.unexplained.len()), (&vec![planted], 0), "{diagnosis:?}");
+    assert!(diagnosis.explanations[0].tensors.contains(&"adam.1.attention_vector".to_string()));
 }
 
 #[test]
@@ -109,7 +131,7 @@ fn independent_faults_are_named_one_after_the_other_and_what_is_left_is_said() {
     let key = "after.bn.running_var";
     faulty.theirs.insert(key.into(), variance.theirs[key].clone());
     faulty.theirs.get_mut("eval.grad.fc.bias").unwrap().values[1] *= 1.001;
-    let diagnosis = faulty.diagnose();
+    let diagnosis = faulty.diagnose(in_order);
     let faults: Vec<Fault> = diagnosis.explanations.iter().map(|it| it.faults[0].fault).collect();
     assert_eq!(faults, [Fault::AttentionDetached, Fault::BiasedRunningVariance], "{diagnosis:?}");
     assert_eq!(diagnosis.explanations[1].tensors, [key]);
@@ -254,6 +276,7 @@ fn damaged_cases_end_in_an_error_that_names_key_and_cause() {
         ("padding", "some", "metadata padding: expected ignored or counted, got some"),
         ("adam", "weight_decay=0.1", "metadata adam: expected lr=NUMBER"),
         ("adam", "lr=0.1 betas=0.8,0.9", "expected betas=0.9,0.999"),
+        ("adam", "lr=0.1 T_0=2.5", "expected T_0 to be a whole number, got 2.5"),
         ("adam", "lr=fast", "expected lr=NUMBER, 0 or more, got \"fast\""),
     ] {
         refuses(&[expected], &|_, metadata| drop(metadata.insert(key.into(), value.into())));

@@ -19,7 +19,7 @@ pub struct Faulty<'a> {
 }
 
 /// The part of a network that both have.
-fn top(model: &Model<f64>) -> &LstmSa<f64> {
+pub fn top(model: &Model<f64>) -> &LstmSa<f64> {
     match model {
         Model::LstmSa(top) | Model::ResLstmSa(ResLstmSa { top, .. }) => top,
     }
@@ -266,29 +266,39 @@ fn with_epsilon(layer: &BatchNorm<f64>, fault: Fault) -> BatchNorm<f64> {
 
 /// [Adam](crate::optim::Adam) in plain loops.
 pub struct PlainAdam {
-    pub weight_decay: f64,
-    pub fault: Fault,
-    pub steps: i32,
+    weight_decay: f64,
+    fault: Fault,
+    /// For every tensor, in the order of the visit, whether the program has a gradient of it. PyTorch skips weights without one.
+    has_gradient: Vec<bool>,
+    steps: i32,
     /// Gradient, its running mean and the running mean of its square, of every learned value.
-    pub moments: Vec<[f64; 3]>,
+    moments: Vec<[f64; 3]>,
 }
 
 impl PlainAdam {
+    /// Before the first step of training a model.
+    pub fn new(model: &Model<f64>, weight_decay: f64, fault: Fault, has_gradient: Vec<bool>) -> Self {
+        PlainAdam { weight_decay, fault, has_gradient, steps: 0, moments: vec![[0.0; 3]; model.parameter_count()] }
+    }
+
     /// One step against the gradient.
     pub fn step(&mut self, model: &mut Model<f64>, grads: &Model<f64>, lr: f64) {
         self.steps += 1;
         let decay = if self.fault == Fault::WeightDecayMissing { 0.0 } else { self.weight_decay };
         let corrected = self.fault != Fault::BiasCorrectionMissing;
         let correction = |beta: f64| if corrected { 1.0 - beta.powi(self.steps) } else { 1.0 };
-        let mut moments = self.moments.iter_mut();
+        let (mut moments, mut has_gradient) = (self.moments.iter_mut(), self.has_gradient.iter());
         model.visit_pairs(grads, &mut |role, theta, gradient| {
+            let has_gradient = *has_gradient.next().expect("one per tensor") || gradient.iter().any(|&g| g != 0.0);
             if role == Role::Buffer {
                 return;
             }
-            for (theta, &gradient) in theta.iter_mut().zip(gradient) {
-                let [sum, m, v] = moments.next().expect("moments of every learned value");
+            for ((theta, &gradient), [sum, m, v]) in theta.iter_mut().zip(gradient).zip(&mut moments) {
                 *sum = if self.fault == Fault::GradientsNotCleared { *sum + gradient } else { gradient };
                 let mut g = *sum;
+                if !has_gradient {
+                    continue;
+                }
                 if self.fault == Fault::WeightDecayDecoupled {
                     *theta -= lr * decay * *theta;
                 } else {

@@ -5,12 +5,16 @@ use crate::cli::options::WrongCall;
 use crate::cli::{Done, Outcome, print_line};
 use crate::files::{self, Existing};
 use clap::Args;
+use reslstm::audit;
 use reslstm::audit::case::{Case, Compared, Diagnosis, Explanation};
 use reslstm::data::batch::Example;
 use reslstm::error::{Error, Kind};
 use reslstm::packed::Padding;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+
+/// Names of tensors in one line of text; JSON has them all.
+const MOST_NAMES: usize = 6;
 
 #[derive(Debug, Args)]
 pub struct CaseOptions {
@@ -71,7 +75,7 @@ impl Audit {
 }
 
 fn report(path: &Path, case: &Case, as_json: bool) -> Outcome {
-    let (rows, diagnosis) = (case.compare(), case.diagnose());
+    let (rows, diagnosis) = (case.compare(), case.diagnose(audit::in_parallel));
     let wrong = rows.iter().filter(|row| !row.passes()).count();
     if as_json {
         let tensor = |row: &Compared| {
@@ -106,14 +110,14 @@ fn print_table(case: &Case, rows: &[Compared]) -> anyhow::Result<()> {
     let arch = case.model().architecture();
     print_line(format_args!("{arch}: {} clips, padding {padding}; ours in f64 against theirs", case.clips()))?;
     print_line(format_args!(
-        "{:<27} {:>9} {:>8}  {:>8} {:<12} {:>13} {:>13} {:>6}  verdict",
+        "{:<30} {:>9} {:>8}  {:>8} {:<12} {:>13} {:>13} {:>6}  verdict",
         "tensor", "shape", "elements", "error", "at", "ours", "theirs", "bound"
     ))?;
     for row in rows {
         let Compared { name, shape, scaled_error, at, ours, theirs, bound } = row;
         let shape = shape.iter().map(usize::to_string).collect::<Vec<_>>().join("×");
         print_line(format_args!(
-            "{name:<27} {shape:>9} {:>8}  {scaled_error:>8.1e} {:<12} {ours:>13.6e} {theirs:>13.6e} {bound:>6.0e}  {}",
+            "{name:<30} {shape:>9} {:>8}  {scaled_error:>8.1e} {:<12} {ours:>13.6e} {theirs:>13.6e} {bound:>6.0e}  {}",
             row.elements(),
             format!("{at:?}"),
             verdict(row.passes())
@@ -121,7 +125,7 @@ fn print_table(case: &Case, rows: &[Compared]) -> anyhow::Result<()> {
     }
     let worst = rows.iter().map(|row| row.scaled_error).fold(0.0, f64::max);
     print_line(format_args!(
-        "{:<27} {:>9} {:>8}  {worst:>8.1e} {:<12} {:>13} {:>13} {:>6}  {}",
+        "{:<30} {:>9} {:>8}  {worst:>8.1e} {:<12} {:>13} {:>13} {:>6}  {}",
         "all",
         "",
         rows.iter().map(Compared::elements).sum::<usize>(),
@@ -137,10 +141,18 @@ fn print_diagnosis(diagnosis: &Diagnosis, wrong: usize) -> anyhow::Result<()> {
     for Explanation { sentences, tensors, dropout, .. } in &diagnosis.explanations {
         let probability = dropout.map_or(String::new(), |p| format!(", with probability {p:.3}"));
         print_line(format_args!("\n{}{probability}", sentences.join("\nor ")))?;
-        print_line(format_args!("  explains {} of {wrong} wrong tensors: {}", tensors.len(), tensors.join(", ")))?;
+        let which = if tensors.len() == wrong { String::new() } else { format!(": {}", some(tensors)) };
+        print_line(format_args!("  explains {} of {wrong} wrong tensors{which}", tensors.len()))?;
     }
     if !diagnosis.unexplained.is_empty() {
-        print_line(format_args!("\nnone of the known faults explains {}", diagnosis.unexplained.join(", ")))?;
+        print_line(format_args!("\nnone of the known faults explains {}", some(&diagnosis.unexplained)))?;
     }
     Ok(())
+}
+
+/// The first names of a list.
+fn some(names: &[String]) -> String {
+    let shown = names.len().min(MOST_NAMES);
+    let more = if shown == names.len() { String::new() } else { format!(" and {} more", names.len() - shown) };
+    format!("{}{more}", names[..shown].join(", "))
 }
