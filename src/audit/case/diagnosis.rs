@@ -132,7 +132,7 @@ impl Case {
                 has_gradient.push(self.theirs.contains_key(&format!("grad.{path}")));
             });
             let mut adam = PlainAdam::new(&self.model, self.weight_decay(), planted.fault, has_gradient);
-            ours.extend(self.adam_steps(&mut pass, &mut |model, grads, rate| adam.step(model, grads, rate)));
+            ours.extend(self.adam_steps(&mut pass, |model, grads, rate| adam.step(model, grads, rate)));
         }
         let rows = self.compare_with(&ours);
         (!names(&rows, false).iter().any(|name| right.contains(name))).then(|| names(&rows, true))

@@ -186,7 +186,7 @@ impl Case {
         let mut scratch = Scratch::new(&case.batch);
         let mut pass = |model: &Model<f64>, mode| scratch.pass(model, &case.batch, mode);
         let mut ours = case.single_pass(&mut pass);
-        ours.extend(case.adam_steps(&mut pass, &mut |model, grads, rate| adam.step(model, grads, rate)));
+        ours.extend(case.adam_steps(&mut pass, |model, grads, rate| adam.step(model, grads, rate)));
         case.ours = ours;
         case
     }

@@ -61,7 +61,7 @@ impl Case {
     }
 
     /// Results of one pass in training mode, and of one in evaluation mode.
-    pub(super) fn single_pass(&self, pass: &mut dyn FnMut(&Model<f64>, Mode) -> Pass) -> Vec<Tensor> {
+    pub(super) fn single_pass(&self, pass: &mut impl FnMut(&Model<f64>, Mode) -> Pass) -> Vec<Tensor> {
         let mut results = Vec::new();
         // Batch norm has no batch statistics of one clip.
         if self.clips() > 1 {
@@ -85,8 +85,8 @@ impl Case {
     /// Weights after steps of an optimiser on the case's batch: `step` gets the model, its gradient and the learning rate.
     pub(super) fn adam_steps(
         &self,
-        pass: &mut dyn FnMut(&Model<f64>, Mode) -> Pass,
-        step: &mut dyn FnMut(&mut Model<f64>, &Model<f64>, f64),
+        pass: &mut impl FnMut(&Model<f64>, Mode) -> Pass,
+        mut step: impl FnMut(&mut Model<f64>, &Model<f64>, f64),
     ) -> Vec<Tensor> {
         let mut results = Vec::new();
         let Some(run) = &self.adam else { return results };

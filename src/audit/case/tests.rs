@@ -35,7 +35,7 @@ fn with_fault(case: &Case, planted: &Planted, mask: Option<&Matrix<f64>>) -> Cas
     let faulty = Faulty { planted, padding: case.padding, mask };
     let mut pass = |model: &_, mode| faulty.pass(model, &case.batch, mode);
     let mut theirs = case.single_pass(&mut pass);
-    theirs.extend(case.adam_steps(&mut pass, &mut |model, grads, rate| adam.step(model, grads, rate)));
+    theirs.extend(case.adam_steps(&mut pass, |model, grads, rate| adam.step(model, grads, rate)));
     let theirs = theirs.into_iter().map(|tensor| (tensor.name, Theirs { values: tensor.values, single: false }));
     Case { theirs: theirs.collect(), ..case.clone() }
 }
@@ -155,7 +155,7 @@ fn a_written_case_is_read_back_and_passes() {
 }
 
 /// A case's file with a change in its tensors and metadata.
-fn changed(case: &Case, change: impl FnOnce(&mut Vec<Stored>, &mut HashMap<String, String>)) -> Vec<u8> {
+fn changed(case: &Case, change: impl FnOnce(&mut Vec<Stored>, &mut Metadata)) -> Vec<u8> {
     let bytes = case.to_bytes();
     let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
@@ -173,6 +173,7 @@ fn changed(case: &Case, change: impl FnOnce(&mut Vec<Stored>, &mut HashMap<Strin
 }
 
 type Stored = (String, Dtype, Vec<usize>, Vec<u8>);
+type Metadata = HashMap<String, String>;
 
 fn find<'a>(tensors: &'a mut [Stored], name: &str) -> &'a mut Stored {
     tensors.iter_mut().find(|tensor| tensor.0 == name).unwrap_or_else(|| panic!("{name}"))
@@ -230,7 +231,7 @@ fn a_wrong_element_is_named_with_its_place_and_a_nan_is_never_right() {
 #[test]
 fn damaged_cases_end_in_an_error_that_names_key_and_cause() {
     let case = case("reslstm-sa-h3", 4, 3, Padding::Counted);
-    let refuses = |parts: &[&str], change: &dyn Fn(&mut Vec<Stored>, &mut HashMap<String, String>)| {
+    let refuses = |parts: &[&str], change: &dyn Fn(&mut Vec<Stored>, &mut Metadata)| {
         let error = Case::read(&changed(&case, |tensors, metadata| change(tensors, metadata))).unwrap_err();
         assert_eq!(error.kind(), Kind::Data);
         for part in parts {

@@ -25,7 +25,7 @@ pub struct CaseOptions {
     #[arg(long, value_name = "CASE.safetensors",
           conflicts_with_all = ["arch", "seed", "audio", "model", "label", "per", "flow"])]
     against: Option<PathBuf>,
-    /// Write our results as such a file: of --against, --audio or one --arch
+    /// Write our results as such a file, for --against, --audio or one --arch
     #[arg(long, value_name = "OUT.safetensors", conflicts_with_all = ["per", "flow"])]
     gradients: Option<PathBuf>,
 }
