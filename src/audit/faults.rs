@@ -1,7 +1,7 @@
 //! Mistakes that programs make in these networks, each with a name and a sentence.
 //!
 //! [`plain`](super::plain) computes every layer and both networks with one of them planted. `tests/planted_faults.rs` proves that the
-//! audit finds the mistakes of a layer's backward; [`diagnosis`](super::case) recognises them in another program's results.
+//! audit finds the mistakes of a layer's backward; [`case`](super::case) recognises them in another program's results.
 
 use crate::models::{Architecture, Family};
 use serde::Serialize;

@@ -22,7 +22,7 @@ const MOST: usize = 16;
 /// The masks `[N,H]` of training and evaluation, where scores are wrong and a mask is found.
 pub(super) fn masks(case: &Case, wrong: &BTreeSet<String>) -> [Option<Matrix<f64>>; 2] {
     let top = top(&case.model);
-    [("out", "grad", true), ("eval", "eval.grad", false)].map(|(out, grad, training)| {
+    [("out", "grad", Mode::Training), ("eval", "eval.grad", Mode::Evaluation)].map(|(out, grad, mode)| {
         let key = format!("{out}.logits");
         let classes = case.model.classes();
         let mut logits = Matrix::zeros(case.clips(), classes);
@@ -30,7 +30,7 @@ pub(super) fn masks(case: &Case, wrong: &BTreeSet<String>) -> [Option<Matrix<f64
         for (n, &clip) in case.batch.order.iter().enumerate() {
             logits.row_mut(n).copy_from_slice(&theirs[clip * classes..][..classes]);
         }
-        let y = normalised(case, &top.bn, training);
+        let y = normalised(case, &top.bn, mode);
         let [clips, hidden] = y.shape();
         if hidden <= MOST {
             return by_clip(&top.fc, &y, &logits);
@@ -42,8 +42,7 @@ pub(super) fn masks(case: &Case, wrong: &BTreeSet<String>) -> [Option<Matrix<f64
 }
 
 /// The features before dropout, `[N,H]`.
-fn normalised(case: &Case, bn: &BatchNorm<f64>, training: bool) -> Matrix<f64> {
-    let mode = if training { Mode::Training } else { Mode::Evaluation };
+fn normalised(case: &Case, bn: &BatchNorm<f64>, mode: Mode) -> Matrix<f64> {
     let context = Scratch::new(&case.batch).pass(&case.model, &case.batch, mode).context;
     let mut y = Matrix::default();
     match mode {

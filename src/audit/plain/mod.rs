@@ -1,6 +1,6 @@
 //! Every layer's backward a second time, in plain loops, with a [`Fault`] that can be planted in it.
 //!
-//! [`Fault::None`] gives the right gradient: the same numbers as the layers', for any size, slowly. [`network`] puts the layers
+//! [`Fault::None`] gives the right gradient: the same numbers as the layers', for any size, slowly. `network` puts the layers
 //! together.
 
 mod lstm;

@@ -36,7 +36,7 @@ fn lower(model: &Model<f64>) -> Option<&ResLstmSa<f64>> {
 }
 
 impl Faulty<'_> {
-    /// [`Pass::new`] with the fault.
+    /// The pass with the fault.
     pub fn pass(&self, model: &Model<f64>, batch: &Batch<f64>, mode: Mode) -> Pass {
         if self.planted.fault == Fault::LengthsIgnored {
             return self.without_lengths(model, batch, mode);
