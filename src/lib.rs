@@ -105,7 +105,7 @@ pub mod layers;
 pub mod matrix;
 pub mod models;
 pub mod normalise;
-#[cfg(any(test, feature = "train"))]
+#[cfg(any(test, feature = "audit", feature = "train"))]
 pub mod optim;
 pub mod packed;
 pub mod params;

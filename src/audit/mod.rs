@@ -23,11 +23,18 @@
 //! ```
 //! `examples/audit_your_layer.rs` audits a layer of its own, `examples/audit_gru.rs` a whole GRU. A loss is given as two closures
 //! ([`loss!`]); `examples/audit_your_loss.rs` audits three.
+//!
+//! A whole network that another program computed is compared in [`case`]: its results against this engine's. Where they differ, the
+//! known [`faults`] are planted in a [`plain`] computation of the network, to see which of them explains the difference.
 
+pub mod case;
 pub mod dual;
+pub mod faults;
 pub mod finite_difference;
 pub mod flow;
 mod loss;
+mod pass;
+pub mod plain;
 mod probe;
 mod report;
 pub mod subjects;
@@ -36,6 +43,7 @@ pub use loss::{InEveryType, LossFunction, loss};
 pub use probe::Along;
 #[cfg(feature = "threads")]
 pub use report::in_parallel;
+use report::indices;
 pub use report::{
     DIFFERENCE_BOUND, DUAL_BOUND, Derivatives, Disagreement, TensorAudit, assert_gradients, audit, derivatives,
     in_order,

@@ -192,7 +192,7 @@ fn disagreement(backward: &[f64], witness: &[f64], shape: &[usize], along: Along
 }
 
 /// The indices of a flat index, the last running fastest.
-fn indices(mut flat: usize, shape: &[usize]) -> Vec<usize> {
+pub(super) fn indices(mut flat: usize, shape: &[usize]) -> Vec<usize> {
     let mut indices = vec![0; shape.len()];
     for (index, &size) in indices.iter_mut().zip(shape).rev() {
         (*index, flat) = (flat % size.max(1), flat / size.max(1));

@@ -127,7 +127,7 @@ impl ModelFile {
 }
 
 /// By name, sorted, so that errors are the same every time.
-type Tensors<'a> = BTreeMap<String, TensorView<'a>>;
+pub(crate) type Tensors<'a> = BTreeMap<String, TensorView<'a>>;
 
 /// The error for bytes that are not a model file.
 fn unreadable(bytes: &[u8], cause: SafeTensorError) -> Error {
@@ -148,7 +148,7 @@ fn unreadable(bytes: &[u8], cause: SafeTensorError) -> Error {
 
 /// Architecture, inputs `D` and classes `K` from the tensors that name every size. Their shapes are checked against each
 /// other: all other tensors of the model are smaller, so that it takes no more memory than the file.
-fn infer(tensors: &Tensors) -> Result<(Architecture, usize, usize)> {
+pub(crate) fn infer(tensors: &Tensors) -> Result<(Architecture, usize, usize)> {
     let (family, top_lstm) = if tensors.contains_key("lstm1.weight_ih_l0") {
         (Family::ResLstmSa, "lstm2")
     } else if tensors.contains_key("lstm.weight_ih_l0") {

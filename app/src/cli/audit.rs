@@ -1,11 +1,14 @@
 //! `audit`
 
+mod against;
+
 use super::options::WrongCall;
 use super::predict::model_file;
 use super::{Done, Outcome, clip, print_line, progress};
 use crate::files::{self, Existing};
 use crate::report;
 use crate::report::audit_page::{self, Audited};
+use against::CaseOptions;
 use clap::{Args, ValueEnum};
 use reslstm::audit::finite_difference::{StepCurve, step_curves};
 use reslstm::audit::flow::{Connection, Flow, gradient_flow};
@@ -53,7 +56,9 @@ Examples:
   reslstm audit --html audit.html
   reslstm audit --model model.safetensors --audio clip.wav --label angry
   reslstm audit --audio clip.wav --label angry --flow flow.svg
-  reslstm audit --audio clip.wav --label angry --flow untrained.svg --arch reslstm-sa-h64")]
+  reslstm audit --audio clip.wav --label angry --flow untrained.svg --arch reslstm-sa-h64
+  reslstm audit --against case.safetensors
+  reslstm audit --gradients ours.safetensors --arch lstm-sa-h5")]
 pub struct Audit {
     /// Untrained model, H hidden units: lstm-sa-hH or reslstm-sa-hH [default: both, H = 64]
     ///
@@ -84,6 +89,8 @@ pub struct Audit {
     /// Also write a page with pictures of all errors [default: audit.html]
     #[arg(long, value_name = "PAGE.html", num_args = 0..=1, default_missing_value = "audit.html", conflicts_with = "flow")]
     html: Option<PathBuf>,
+    #[command(flatten)]
+    case: CaseOptions,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -102,6 +109,9 @@ type AuditedModel = (Audited, Vec<StepCurve>);
 
 impl Audit {
     pub fn run(self) -> Outcome {
+        if self.case.given() {
+            return self.run_case();
+        }
         if let Some(page) = &self.html {
             files::check_writable(page, Existing::Replace)?;
         }
@@ -152,21 +162,18 @@ impl Audit {
         };
         let bar = progress::bar(0, &format!("{arch} derivatives"));
         let start = Instant::now();
-        let derivatives = audit::derivatives(subject, point, along, |tasks, task| {
-            bar.set_length(tasks as u64);
-            audit::in_parallel(tasks, &|n| {
-                task(n);
-                bar.inc(1);
-            });
-        });
-        bar.finish_and_clear();
+        let derivatives = audit::derivatives(subject, point, along, |tasks, task| progress::tasks(&bar, tasks, task));
         let seconds = start.elapsed().as_secs_f64();
         let tensors = derivatives.iter().map(Derivatives::summary).collect();
         let (parameters, what) = (point.layer.parameter_count(), format!("{what}; {compared}"));
         let curves = match self.html {
-            Some(_) => step_curves(subject, point, &report::audit_figures::steps()),
+            Some(_) => {
+                bar.set_message(format!("{arch} error by step"));
+                step_curves(subject, point, &report::audit_figures::steps())
+            }
             None => Vec::new(),
         };
+        bar.finish_and_clear();
         (Audited { arch, parameters, what, derivatives, tensors, seconds }, curves)
     }
 

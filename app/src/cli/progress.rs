@@ -31,6 +31,15 @@ pub fn epochs(bar: &ProgressBar, steps: u64, event: &Event<'_>) {
     }
 }
 
+/// Runs the tasks of an audit on all cores, and moves a bar by each.
+pub fn tasks(bar: &ProgressBar, tasks: usize, task: &(dyn Fn(usize) + Sync)) {
+    bar.set_length(tasks as u64);
+    reslstm::audit::in_parallel(tasks, &|n| {
+        task(n);
+        bar.inc(1);
+    });
+}
+
 /// Counts steps that an earlier session did: they took this one no time, so the time left does not go by them.
 pub fn found(bar: &ProgressBar, steps: u64) {
     bar.inc(steps);

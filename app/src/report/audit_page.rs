@@ -105,7 +105,8 @@ impl Audited {
     }
 }
 
-fn verdict(passes: bool) -> &'static str {
+/// The last column.
+pub fn verdict(passes: bool) -> &'static str {
     if passes { "ok" } else { "EXCEEDS" }
 }
 

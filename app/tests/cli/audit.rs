@@ -3,6 +3,7 @@
 use crate::browser::{ask, ask_in_window, assert_closed};
 use crate::test_dir::{CLIP, TestDir, model};
 use serde_json::Value;
+use std::process::Command;
 
 #[test]
 fn small_models_pass_and_their_parameters_are_counted() {
@@ -161,4 +162,111 @@ fn an_audit_of_a_clip_has_a_page_too() {
     assert!(html.contains("8 directions, at most ") && html.contains("eight random directions per tensor"));
     let Some(page) = ask(&dir, "page.html", "", PICTURES) else { return };
     assert!(page["tip"].as_str().unwrap().starts_with("lstm1.weight_ih_l0 direction 7\n"), "{page}");
+}
+
+/// A case that PyTorch computed.
+fn pytorch_case(name: &str) -> String {
+    format!("{}/../tests/golden/against/{name}.safetensors", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Cases with a fault, and how it is named.
+const WRONG_CASES: [(&str, &str, usize); 4] = [
+    ("detached-attention", "attention weights are detached: no gradient flows through them (alpha.detach())", 0),
+    ("transposed-weight", "lstm2.weight_hh_l0: the weight is used transposed (each gate's block, in an LSTM)", 0),
+    ("dropout-left-on", "dropout is left on, with probability 0.300", 0),
+    ("biased-variance", "the running variance takes the biased variance: the factor n/(n − 1) is missing", 2),
+];
+
+fn check_pytorch_cases(dir: &TestDir, path: impl Fn(&str) -> String) {
+    let ran = dir.run(&format!("audit --against {}", path("right")));
+    assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{}", ran.stdout);
+    // 3 + 2 results of forward, the gradient of 15 weights and of the input, 4 running statistics, 15 weights after 1 and 5 steps.
+    assert_eq!(ran.stdout.matches("  ok").count(), 3 + 2 + 16 + 4 + 30 + 1, "{}", ran.stdout);
+    for (name, fault, wrong) in WRONG_CASES {
+        let ran = dir.run(&format!("audit --against {}", path(name)));
+        assert_eq!(ran.code, 1, "{name}: {}", ran.stdout);
+        assert!(ran.stdout.contains("EXCEEDS") && ran.stderr.contains("exceed their bound"), "{name}: {}", ran.stderr);
+        assert!(ran.stdout.contains(&format!("\n{fault}\n")), "{name}: {}", ran.stdout);
+        assert!(!ran.stdout.contains("none of the known faults"), "{name}: {}", ran.stdout);
+
+        let ran = dir.run(&format!("audit --json --against {}", path(name)));
+        let json: Value = serde_json::from_str(&ran.stdout).unwrap();
+        let exceeding = json["tensors"].as_array().unwrap().iter().filter(|tensor| tensor["passes"] == false).count();
+        let explanations = json["diagnosis"]["explanations"].as_array().unwrap();
+        assert_eq!((ran.code, &json["passes"], explanations.len()), (1, &Value::from(false), 1), "{name}: {json}");
+        assert_eq!(explanations[0]["tensors"].as_array().unwrap().len(), exceeding, "{name}: {json}");
+        assert!(exceeding == wrong || wrong == 0 && exceeding > 10, "{name}: {exceeding}");
+    }
+}
+
+#[test]
+fn a_right_case_of_pytorch_passes_and_wrong_ones_are_named() {
+    check_pytorch_cases(&TestDir::new("audit-against"), pytorch_case);
+}
+
+/// A Python that has PyTorch: `RESLSTM_PYTHON`, or the system's.
+fn python_with_torch() -> Option<String> {
+    let python = std::env::var("RESLSTM_PYTHON").unwrap_or_else(|_| "python3".into());
+    let imports = Command::new(&python).args(["-c", "import torch, numpy, safetensors"]).output();
+    imports.is_ok_and(|output| output.status.success()).then_some(python)
+}
+
+#[test]
+fn cases_made_by_the_pytorch_at_hand_are_judged_alike() {
+    let Some(python) = python_with_torch() else {
+        println!("skipped: no python3 with torch and safetensors; RESLSTM_PYTHON may name one");
+        return;
+    };
+    let dir = TestDir::new("audit-torch");
+    let script = pytorch_case("make_cases").replace(".safetensors", ".py");
+    let mut command = Command::new(&python);
+    command.arg("-B").arg(script).arg(dir.path("."));
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    check_pytorch_cases(&dir, |name| format!("{name}.safetensors"));
+}
+
+#[test]
+fn gradients_written_are_a_case_that_passes() {
+    let dir = TestDir::new("audit-gradients");
+    let written = |line: &str| {
+        dir.does(&format!("audit --gradients ours.safetensors {line}"));
+        let json = dir.does_json("audit --against ours.safetensors --json");
+        assert!(json["ignored"].as_array().unwrap().is_empty(), "{json}");
+        json
+    };
+    let random = written("--arch lstm-sa-h3-2vectors --seed 7");
+    assert_eq!((&random["arch"], &random["clips"]), (&"lstm-sa-h3-2vectors".into(), &3.into()));
+    let names = |json: &Value| -> Vec<String> {
+        json["tensors"].as_array().unwrap().iter().map(|tensor| tensor["name"].as_str().unwrap().into()).collect()
+    };
+    for name in ["out.loss", "grad.attention_vector", "grad.in.x", "after.bn.running_var", "eval.grad.fc.bias"] {
+        assert!(names(&random).contains(&name.to_string()), "{name}");
+    }
+    // A wrong case's batch and weights with our results is a right case.
+    let wrong = pytorch_case("transposed-weight");
+    let ran = dir.run(&format!("audit --against {wrong} --gradients ours.safetensors"));
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    let ours = dir.does_json("audit --against ours.safetensors --json");
+    assert!(names(&ours).contains(&"adam.5.lstm1.weight_hh_l0".to_string()), "{ours}");
+
+    // A real clip is a batch of one: evaluation mode.
+    let clip = written(&format!("--model {} --audio {CLIP} --label angry", model()));
+    assert!(names(&clip).iter().all(|name| name.starts_with("eval.")) && names(&clip).len() > 10, "{clip}");
+}
+
+#[test]
+fn wrong_calls_and_damaged_cases_are_named() {
+    let dir = TestDir::new("audit-against-bad");
+    let right = pytorch_case("right");
+    for other in ["--arch lstm-sa-h3", "--seed 1", "--per element", &format!("--audio {CLIP}")] {
+        dir.is_wrong_call(&format!("audit --against {right} {other}"), &["cannot be used with"]);
+    }
+    dir.is_wrong_call("audit --gradients o.safetensors", &["--gradients: expected one --arch", "got 0"]);
+    dir.is_wrong_call("audit --gradients o.safetensors --arch lstm-sa-h2 --arch lstm-sa-h3", &["got 2"]);
+    dir.refuses_saying("audit --against missing.safetensors", &["missing.safetensors: No such file"]);
+    dir.write("cut.safetensors", &dir.read(&right)[..400]);
+    dir.refuses_saying("audit --against cut.safetensors", &["cut.safetensors: expected a safetensors file"]);
+    dir.refuses_saying(&format!("audit --against {}", model()), &["param.*: expected a tensor lstm.weight_ih_l0"]);
+    assert!(!dir.path("o.safetensors").exists());
 }
