@@ -114,10 +114,13 @@ impl Spread {
     }
 }
 
-/// `0.6893 ± 0.0093`
+/// `0.6893 ± 0.0093`, and of one value `0.6893`.
 impl fmt::Display for Spread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&format!("{:.4} ± {:.4}", self.mean, self.std))
+        match self.values.len() {
+            1 => f.pad(&format!("{:.4}", self.mean)),
+            _ => f.pad(&format!("{:.4} ± {:.4}", self.mean, self.std)),
+        }
     }
 }
 

@@ -160,7 +160,7 @@ impl Audit {
             Per::Element => (Along::Elements, "every element"),
             Per::Direction => (Along::Directions(DIRECTIONS), "eight random directions per tensor"),
         };
-        let bar = progress::bar(0, &format!("{arch} derivatives"));
+        let bar = progress::bar(0, &format!("{arch} derivatives"), "parts");
         let start = Instant::now();
         let derivatives = audit::derivatives(subject, point, along, |tasks, task| progress::tasks(&bar, tasks, task));
         let seconds = start.elapsed().as_secs_f64();

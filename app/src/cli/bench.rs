@@ -33,7 +33,8 @@ pub struct Bench {
 
 impl Bench {
     pub fn run(self) -> Outcome {
-        let bar = progress::bar((1 + BATCHES.len() + HIDDEN.len() + CLIPS.len() + 1) as u64, "measurements");
+        let bar =
+            progress::bar((1 + BATCHES.len() + HIDDEN.len() + CLIPS.len() + 1) as u64, "measuring", "measurements");
         let peak = peak::multiply_adds();
         bar.inc(1);
         let arch: Architecture = ARCH.parse()?;

@@ -54,7 +54,8 @@ impl Cv {
 /// Cross-validates with progress.
 pub fn run_plan(data: &Licensed, plan: &Plan, out: &Path, threads: usize, resume: bool) -> Result<Summary> {
     let folds = plan.folds.splits(&data.dataset().speakers())?.len();
-    let bar = progress::bar((plan.runs * folds * plan.settings.epochs) as u64, &plan.settings.arch.to_string());
+    let epochs = (plan.runs * folds * plan.settings.epochs) as u64;
+    let bar = progress::bar(epochs, &plan.settings.arch.to_string(), "epochs");
     let observe = |_: &CheckedSettings, event: Event<'_>| progress::epochs(&bar, 1, &event);
     let execution = Execution { threads, resume, stop: interrupt::stop_flag(), observe: &observe };
     let summary = cross_validate(&data.source(), &[(plan.clone(), out.to_path_buf())], &execution);

@@ -147,7 +147,7 @@ fn confusion_of_clips(
 
 /// Scores the last prediction of each recording, read as a stream.
 fn confusion_live(file: &ModelFile, data: &Licensed, clips: &[usize]) -> Result<Confusion> {
-    let bar = progress::bar(clips.len() as u64, "clips");
+    let bar = progress::bar(clips.len() as u64, "scoring", "clips");
     let live = LivePredictor::new(file)?;
     let last_label = |live: &mut LivePredictor, &clip: &usize| {
         if interrupt::stopped() {

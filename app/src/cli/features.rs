@@ -65,7 +65,7 @@ impl Features {
                 return Err(error.advice("give their common folder instead: subfolders are kept").into());
             }
         }
-        let bar = progress::bar(inputs.len() as u64, "clips");
+        let bar = progress::bar(inputs.len() as u64, "features", "clips");
         let settings = self.kinds.features();
         let (progress, stop) = (&|_, _| bar.inc(1), interrupt::stop_flag());
         let work = Work { settings: &settings, condition: Condition::AsRecorded, cache: None, progress, stop };

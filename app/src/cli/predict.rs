@@ -78,7 +78,7 @@ impl Predict {
         let mut predictor = Predictor::new(model_file(self.model.as_deref())?)?;
         let inputs = inputs::recordings(&self.inputs)?;
         interrupt::stop_flag();
-        let bar = progress::bar(inputs.len() as u64, "files");
+        let bar = progress::bar(inputs.len() as u64, "predicting", "files");
         let mut out = std::io::stdout().lock();
         let columns: &[&str] = if windows.is_some() { &["file", "start", "end"] } else { &["file"] };
         format.write_header(&mut out, columns, predictor.labels())?;

@@ -4,9 +4,9 @@ use crate::experiment::cross_validate::Event;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::time::Duration;
 
-/// A bar over `total` steps; shown from half a second on, and not at all where stderr is no terminal.
-pub fn bar(total: u64, what: &str) -> ProgressBar {
-    styled(total, what, "{msg} {bar:30} {pos}/{len} {elapsed} elapsed, {eta} left")
+/// A bar over `total` steps, each one `unit`; shown from half a second on, and not at all where stderr is no terminal.
+pub fn bar(total: u64, what: &str, unit: &str) -> ProgressBar {
+    styled(total, what, &format!("{{msg}} {{bar:30}} {{pos}}/{{len}} {unit}, {{elapsed}} elapsed, {{eta}} left"))
 }
 
 /// [`bar`], where the steps are of different lengths and their number says nothing.

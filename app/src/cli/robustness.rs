@@ -86,7 +86,7 @@ impl RobustnessCommand {
 
     fn score(&self, groups: &[(Licensed, Vec<FoldModel>)]) -> Result<Robustness> {
         let all: Vec<&FoldModel> = groups.iter().flat_map(|(_, models)| models).collect();
-        let bar = progress::bar((all.len() * Condition::REPORTED.len()) as u64, "predicting");
+        let bar = progress::bar((all.len() * Condition::REPORTED.len()) as u64, "predicting", "models");
         let (first, _) = groups.first().expect("there are models");
         let (clips, labels) = (first.dataset().clips(), first.dataset().labels().names());
         let mut conditions = Vec::new();

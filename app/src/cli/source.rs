@@ -17,6 +17,7 @@ pub struct Licensed {
     loaded: Loaded,
     features: FeatureSettings,
     corpus: Corpus,
+    cache: Option<Cache>,
 }
 
 impl Licensed {
@@ -40,10 +41,11 @@ impl Licensed {
         self.loaded.sample_rate
     }
 
-    /// Features `[T,D]` of every clip in a condition, on the threads of the pool this is called in.
+    /// Features `[T,D]` of every clip in a condition, from the cache where they are there, on the threads of the pool this is called
+    /// in.
     pub fn features_in(&self, condition: Condition) -> Result<Vec<Matrix<f32>>> {
         let stop = interrupt::stop_flag();
-        let work = Work { settings: &self.features, condition, cache: None, progress: &|_, _| {}, stop };
+        let work = Work { settings: &self.features, condition, cache: self.cache.as_ref(), progress: &|_, _| {}, stop };
         corpus::load_features(&self.corpus, &work)
     }
 
@@ -145,7 +147,7 @@ impl Found {
         threads: usize,
     ) -> Result<Licensed> {
         let cache = open_cache(cache)?;
-        let bar = progress::bar((self.corpus.entries().len() * (1 + others.len())) as u64, "features");
+        let bar = progress::bar((self.corpus.entries().len() * (1 + others.len())) as u64, "features", "clips");
         let work = Work {
             settings: &features,
             condition: Condition::AsRecorded,
@@ -166,7 +168,7 @@ impl Found {
         });
         bar.finish_and_clear();
         let loaded = loaded.map_err(|error: Error| error.at(self.path.display()))?;
-        Ok(Licensed { loaded, features, corpus: self.corpus })
+        Ok(Licensed { loaded, features, corpus: self.corpus, cache })
     }
 }
 

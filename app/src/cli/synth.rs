@@ -60,7 +60,7 @@ pub fn write_corpus(dir: &Path, seed: u64, plan: &[RavdessName]) -> anyhow::Resu
     let text =
         format!("Synthetic speech made by reslstm {}, seed {seed}. Nobody spoke it.\n", env!("CARGO_PKG_VERSION"));
     files::write_atomically(&note, text.as_bytes())?;
-    let bar = progress::bar(plan.len() as u64, "clips");
+    let bar = progress::bar(plan.len() as u64, "synthetic speech", "clips");
     plan.par_iter().try_for_each(|name| {
         if interrupt::stopped() {
             return Err(Error::new(Kind::Interrupted, "stopped; the corpus is incomplete").at(dir.display()));

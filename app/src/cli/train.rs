@@ -82,7 +82,7 @@ impl Train {
             Some(split) => Task::for_split(data.dataset(), split, settings)?,
             None => Task::for_all(data.dataset(), settings)?,
         };
-        let bar = progress::bar(settings.epochs as u64, &settings.arch.to_string());
+        let bar = progress::bar(settings.epochs as u64, &settings.arch.to_string(), "epochs");
         let mut observe = |epoch: usize, record: &EpochRecord| {
             let validation = record.validation_uar.map_or(String::new(), |uar| format!(" validation UAR {uar:.3}"));
             bar.set_message(format!("epoch {} loss {:.3}{validation}", epoch + 1, record.loss));

@@ -229,7 +229,15 @@ struct Monitor<'a> {
 impl<'a> Monitor<'a> {
     fn new(study: &'a Study, trials: usize, (folds, epochs): (usize, usize), json: bool) -> Self {
         let (folds, epochs) = (folds as u64, epochs as u64);
-        Monitor { study, bar: progress::bar(0, "search"), json, trials, folds, epochs, open: Mutex::default() }
+        Monitor {
+            study,
+            bar: progress::bar(0, "search", "epochs"),
+            json,
+            trials,
+            folds,
+            epochs,
+            open: Mutex::default(),
+        }
     }
 
     /// Fits the bar to the epochs that are left.

@@ -103,7 +103,7 @@ pub fn cross_validate(
 }
 
 /// Refuses, before the data are read, a folder that `plan` cannot be run in: one in use without `resume`, one started with other
-/// settings, one that cannot be written to. Makes the folder if there is none.
+/// settings, one that cannot be written to. Makes the folder if there is none. More runs than it was started with are welcome.
 ///
 /// # Errors
 /// [`Kind::Settings`] or [`Kind::Io`], naming the folder.
@@ -117,7 +117,12 @@ pub fn check_folder(out: &Path, plan: &Plan, resume: bool) -> Result<()> {
         return Err(Error::new(Kind::Settings, problem).at(out.display()).advice("choose another folder"));
     }
     files::check_writable(&path, Existing::Replace)?;
-    refuse_difference(out, |begun| first_difference("", &begun["plan"], &json!(plan)))
+    refuse_difference(out, |begun| {
+        let mut earlier = begun["plan"].clone();
+        let runs = earlier["runs"].as_u64().unwrap_or_default();
+        earlier["runs"] = json!(runs.max(plan.runs as u64));
+        first_difference("", &earlier, &json!(plan))
+    })
 }
 
 /// The plan that a folder was started with, if it was.
@@ -203,9 +208,8 @@ impl<'a> Folder<'a> {
         check_folder(root, plan, execution.resume)?;
         let data = source.fingerprint;
         refuse_difference(root, |begun| first_difference("data", &begun["data"], &json!(data)))?;
-        let path = plan_path(root);
-        if !path.exists() {
-            write_json(&path, &Begun { plan: plan.clone(), data: data.into() })?;
+        if begun_plan(root)?.is_none_or(|begun| begun.runs < plan.runs) {
+            write_json(&plan_path(root), &Begun { plan: plan.clone(), data: data.into() })?;
         }
         // After the plan: a folder without one would not be gone on with.
         write_clips(root, source.dataset)?;

@@ -76,11 +76,10 @@ pub struct Figure {
 pub fn title(results: &Results) -> String {
     let settings = &results.plan.settings;
     let uar = Spread::new(results.runs.iter().map(|run| run.scores.uar).collect());
-    let score = if uar.values.len() > 1 { uar.to_string() } else { format!("{:.4}", uar.mean) };
     let several = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     let (runs, folds) = (several(uar.values.len(), "run"), several(results.runs[0].folds.len(), "fold"));
     let note = settings.protocol.score_note().map_or(String::new(), |note| format!(", {note}"));
-    format!("{}, {} protocol: UAR {score}, {runs} of {folds}{note}", settings.arch, settings.protocol)
+    format!("{}, {} protocol: UAR {uar}, {runs} of {folds}{note}", settings.arch, settings.protocol)
 }
 
 /// What must be said of scores under these protocols, one line for each protocol that has a note.

@@ -106,6 +106,8 @@ pub enum Cell {
     Percent(f64),
     /// Mean and standard deviation, two CSV fields: `0.3854 ± 0.0215`.
     Spread(f64, f64),
+    /// The score of a single run, which has no deviation: two CSV fields, the second empty.
+    SingleRun(f64),
     /// Two CSV fields: `[0.3506, 0.4183]`, on a page `0.3506–0.4183`.
     Interval(Interval),
     /// Two CSV fields: `[-0.0605, +0.0166]`.
@@ -140,6 +142,7 @@ impl Cell {
             Cell::OneDecimal(value) => format!("{value:.1}"),
             Cell::Percent(share) => format!("{:.1} %", 100.0 * share),
             Cell::Spread(mean, std) => format!("{mean:.4} ± {std:.4}"),
+            Cell::SingleRun(score) => format!("{score:.4}"),
             Cell::Interval(Interval { low, high }) if page => format!("{low:.4}–{high:.4}"),
             Cell::Interval(interval) => interval.to_string(),
             Cell::SignedInterval(interval) => format!("{interval:+}"),
@@ -157,6 +160,7 @@ impl Cell {
                 vec![value.to_string()]
             }
             Cell::Spread(mean, std) => vec![mean.to_string(), std.to_string()],
+            Cell::SingleRun(score) => vec![score.to_string(), String::new()],
             Cell::Interval(Interval { low, high }) | Cell::SignedInterval(Interval { low, high }) => {
                 vec![low.to_string(), high.to_string()]
             }
@@ -186,7 +190,10 @@ impl From<usize> for Cell {
 
 impl From<&Spread> for Cell {
     fn from(spread: &Spread) -> Self {
-        Cell::Spread(spread.mean, spread.std)
+        match spread.values.len() {
+            1 => Cell::SingleRun(spread.mean),
+            _ => Cell::Spread(spread.mean, spread.std),
+        }
     }
 }
 

@@ -96,7 +96,6 @@ fn what_was_begun_is_not_gone_on_with_otherwise() {
     for (flag, difference) in [
         ("--batch 9", "settings.batch was 8, now 9"),
         ("--seed 3", "settings.seed was 0, now 3"),
-        ("--runs 2", "runs was 1, now 2"),
         ("--protocol published", "settings.protocol was \"strict\", now \"published\""),
     ] {
         dir.refuses_saying(&format!("{line} --resume {flag}"), &["out: ", "other settings or data: ", difference]);
@@ -113,6 +112,23 @@ fn what_was_begun_is_not_gone_on_with_otherwise() {
     let mine = format!("cv ../speech -o mine --resume {SMALL}");
     dir.refuses_saying(&mine, &["mine: expected a folder begun by this command"]);
     assert_eq!(dir.list("mine"), ["notes.txt"]);
+}
+
+#[test]
+fn a_finished_cross_validation_can_get_more_runs() {
+    let dir = TestDir::new("resume-grows");
+    let line = |out: &str, rest: &str| format!("cv ../speech -o {out} --folds k=3 {SMALL} {rest}");
+    dir.does(&line("whole", "--runs 3"));
+    dir.does(&line("parts", "--runs 1"));
+    let first = dir.read("parts/runs/run0.json");
+    dir.refuses_saying(&line("parts", "--runs 3"), &["parts: expected a new or empty folder", "--resume"]);
+    // The score of one run has no deviation.
+    assert!(!dir.does(&line("parts", "--runs 1 --resume")).contains('±'));
+    let printed = dir.does("cv ../speech -o parts --resume --runs 3");
+    assert!(printed.contains('±'), "{printed}");
+    assert_same(&dir, "whole", "parts");
+    assert!(dir.read("parts/runs/run0.json") == first && dir.read("parts/plan.json") == dir.read("whole/plan.json"));
+    dir.refuses_saying(&line("parts", "--runs 2 --resume"), &["runs was 3, now 2"]);
 }
 
 #[test]

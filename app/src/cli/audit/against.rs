@@ -76,7 +76,7 @@ impl Audit {
 
 fn report(path: &Path, case: &Case, as_json: bool) -> Outcome {
     let rows = case.compare();
-    let bar = progress::bar(0, "known faults");
+    let bar = progress::bar(0, "diagnosis", "known faults");
     let diagnosis = case.diagnose(|tasks, task| progress::tasks(&bar, tasks, task));
     bar.finish_and_clear();
     let wrong = rows.iter().filter(|row| !row.passes()).count();

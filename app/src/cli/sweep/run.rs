@@ -92,7 +92,7 @@ impl Run {
     fn work(&self, folder: &Folder<Identity>, shard: Shard, jobs: &[&Training], threads: usize) -> Result<usize> {
         let data = self.load(folder, threads)?;
         let screen = Screen {
-            bar: progress::bar(jobs.iter().map(|job| epochs(job)).sum(), &progress_of(0, jobs.len())),
+            bar: progress::bar(jobs.iter().map(|job| epochs(job)).sum(), &progress_of(0, jobs.len()), "epochs"),
             jobs: jobs.len(),
             done: AtomicUsize::new(0),
         };
