@@ -40,7 +40,7 @@ impl Cv {
         let begun = if request.work.resume { begun_plan(&self.output)? } else { None };
         let begun = begun.map(|plan| Begun::new(self.output.display(), &plan.settings, Some(&plan)));
         let plan = request.plan(begun, || corpus.holds_features_only())?;
-        corpus.note_skipped();
+        corpus.print_notes();
         corpus.splits_with_notes(&plan.folds, plan.settings.validation)?;
         let (threads, resume) = (request.work.threads(), request.work.resume);
         check_folder(&self.output, &plan, resume)?;

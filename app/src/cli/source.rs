@@ -69,23 +69,21 @@ pub struct Found {
 }
 
 impl Found {
-    /// Finds the clips of a folder or a manifest, and notes on stderr which are left out.
+    /// Finds the clips of a folder or a manifest, and says on stderr what is left out and how a table was understood.
     pub fn open(data: &Path) -> Result<Self> {
         let found = Self::find(data)?;
-        found.note_skipped();
+        found.print_notes();
         Ok(found)
     }
 
-    /// [`open`](Self::open) without the note.
+    /// [`open`](Self::open) without the notes.
     pub fn find(data: &Path) -> Result<Self> {
         Ok(Found { corpus: Corpus::open(data)?, path: data.to_path_buf() })
     }
 
-    /// Notes on stderr which clips are left out.
-    pub fn note_skipped(&self) {
-        if self.corpus.skipped() > 0 {
-            eprintln!("note: {} songs and videos of RAVDESS are left out", self.corpus.skipped());
-        }
+    /// Says on stderr what is left out and how a table was understood.
+    pub fn print_notes(&self) {
+        self.corpus.notes().iter().for_each(|note| eprintln!("{note}"));
     }
 
     /// Whether every clip is a matrix of features, without a recording that could be played faster or through a telephone.

@@ -65,7 +65,7 @@ impl Train {
         if self.all {
             check_all_speakers(settings).map_err(WrongCall)?;
         }
-        corpus.note_skipped();
+        corpus.print_notes();
         let split = if self.all { None } else { Some(only_split(&corpus, &plan)?) };
         let (threads, cache) = (request.work.threads(), request.work.cache());
         self.check_output(&checkpoint, request.work.resume)?;

@@ -36,7 +36,7 @@ pub struct Corpus {
     labels: Labels,
     entries: Vec<Entry>,
     kind: CorpusKind,
-    skipped: usize,
+    notes: Vec<String>,
 }
 
 /// One clip.
@@ -92,9 +92,9 @@ impl Corpus {
         &self.entries
     }
 
-    /// Number of songs and sound tracks of videos that were skipped.
-    pub fn skipped(&self) -> usize {
-        self.skipped
+    /// What its reader should know: what is left out, how a table was understood.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// The terms for models trained on these recordings; empty if they are unknown.
@@ -109,9 +109,9 @@ impl Corpus {
         }
     }
 
-    fn new(labels: Labels, mut entries: Vec<Entry>, kind: CorpusKind, skipped: usize) -> Self {
+    fn new(labels: Labels, mut entries: Vec<Entry>, kind: CorpusKind, notes: Vec<String>) -> Self {
         entries.sort_by(|a, b| (a.path.file_name(), &a.path).cmp(&(b.path.file_name(), &b.path)));
-        Corpus { labels, entries, kind, skipped }
+        Corpus { labels, entries, kind, notes }
     }
 }
 
@@ -193,7 +193,11 @@ fn open_ravdess(folder: &Path) -> Result<Corpus> {
     }
     let synthetic = folder.join(SYNTHETIC_NOTE).exists();
     let kind = if synthetic { CorpusKind::Synthetic } else { CorpusKind::Ravdess };
-    Ok(Corpus::new(Labels::ravdess(), entries, kind, skipped))
+    let notes = match skipped {
+        0 => Vec::new(),
+        _ => vec![format!("note: {skipped} songs and videos of RAVDESS are left out")],
+    };
+    Ok(Corpus::new(Labels::ravdess(), entries, kind, notes))
 }
 
 fn open_manifest(path: &Path) -> Result<Corpus> {
@@ -203,8 +207,12 @@ fn open_manifest(path: &Path) -> Result<Corpus> {
     let (mut entries, mut faults) = (Vec::new(), Vec::new());
     let mut lines: BTreeMap<PathBuf, u64> = BTreeMap::new();
     for ManifestRow { path, label, speaker, line } in manifest.rows() {
-        // An absolute path replaces the folder it is joined to.
-        let file = folder.join(path);
+        // An absolute path replaces the folder it is joined to. Backslashes of a table made on Windows separate folders.
+        let mut file = folder.join(path);
+        let with_slashes = folder.join(path.replace('\\', "/"));
+        if !file.exists() && with_slashes.exists() {
+            file = with_slashes;
+        }
         match fs::canonicalize(&file) {
             Err(error) => faults.push(format!("line {line}: {}: {error}", file.display())),
             Ok(real) if !real.is_file() => faults.push(format!("line {line}: {}: not a file", file.display())),
@@ -226,7 +234,8 @@ fn open_manifest(path: &Path) -> Result<Corpus> {
         let what = format!("expected one audio file per line, found {} lines without", faults.len());
         return Err(wrong(all_faults(&what, &faults).advice("relative paths start at the manifest's folder")));
     }
-    Ok(Corpus::new(manifest.labels().clone(), entries, CorpusKind::Manifest, 0))
+    let notes = manifest.notes().iter().map(|note| format!("{note} ({})", path.display())).collect();
+    Ok(Corpus::new(manifest.labels().clone(), entries, CorpusKind::Manifest, notes))
 }
 
 #[cfg(test)]
@@ -283,7 +292,8 @@ mod tests {
         ]);
         let corpus = Corpus::open(folder.path()).unwrap();
         assert_eq!(corpus.labels(), &Labels::ravdess());
-        assert_eq!((corpus.kind, corpus.skipped()), (CorpusKind::Ravdess, 2));
+        assert_eq!(corpus.kind, CorpusKind::Ravdess);
+        assert_eq!(corpus.notes(), ["note: 2 songs and videos of RAVDESS are left out"]);
         assert!(corpus.licence().contains("CC BY-NC-SA 4.0"));
         // Sorted by file name, not by folder.
         let entries: Vec<_> = corpus.entries().iter().map(|e| (e.name.as_str(), e.label, e.speaker.as_str())).collect();

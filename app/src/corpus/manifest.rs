@@ -5,25 +5,35 @@
 //! anna/monday.wav,angry,anna
 //! "ben/so, what.wav",neutral,ben
 //! ```
-//! Comma-separated values in UTF-8. The header has exactly these three columns, in any order. Spaces around a field are
-//! ignored. The caller resolves relative paths, from the manifest's folder.
+//! Values separated by commas, semicolons or tabs, in UTF-8 or, with a byte order mark, UTF-16. The header has these three columns in
+//! any order, in upper or lower case, or columns of [another name](NAMES) for them. Other columns are not used. Spaces around a field
+//! are ignored. The caller resolves relative paths, from the manifest's folder.
 
 use std::collections::HashMap;
 use std::io::Read;
 
 use csv::{ReaderBuilder, StringRecord, Trim};
 
+use super::lookalikes;
 use reslstm::error::{Error, Kind, Result};
 use reslstm::labels::Labels;
 
 /// The columns, in the order in which errors list them.
 const COLUMNS: [&str; 3] = ["path", "label", "speaker"];
 
+/// Other names of each column: those of Hugging Face's `metadata.csv`, audformat, nkululeko and common tables.
+pub const NAMES: [&[&str]; 3] =
+    [&["file", "file_name", "filename", "filepath", "wav", "audio"], &["emotion"], &["speaker_id", "spk", "actor"]];
+
+/// What may separate fields.
+const SEPARATORS: [u8; 3] = *b",;\t";
+
 /// A manifest: at least one row and two classes, no path twice, no field empty.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Manifest {
     labels: Labels,
     rows: Vec<ManifestRow>,
+    notes: Vec<String>,
 }
 
 /// One clip of a manifest.
@@ -45,8 +55,8 @@ impl Manifest {
     /// The labels are those in the table: in RAVDESS's order if they are exactly its eight, otherwise sorted.
     ///
     /// # Errors
-    /// [`Kind::Data`], with the line, if a column is missing, unknown or repeated, a row has too few or too many
-    /// fields, a field is empty or not UTF-8, or a path occurs twice; also if there are no rows or only one label.
+    /// [`Kind::Data`], with the line, if a column is missing or repeated, a row has too few or too many fields, a field is empty or
+    /// not UTF-8, or a path occurs twice; also if there are no rows or only one label.
     /// [`Kind::Io`] if `table` cannot be read.
     ///
     /// ```
@@ -60,21 +70,19 @@ impl Manifest {
     pub fn read(mut table: impl Read) -> Result<Self> {
         let mut bytes = Vec::new();
         table.read_to_end(&mut bytes).map_err(|error| Error::io("manifest", error))?;
-        let text = String::from_utf8(bytes).map_err(|error| {
-            let line = Lines::new(error.as_bytes()).number_at(error.utf8_error().valid_up_to());
-            Error::new(Kind::Data, "expected text in UTF-8, found other bytes")
-                .at(format!("line {line}"))
-                .advice("save the table as UTF-8")
-        })?;
+        let text = decoded(bytes)?;
+        let separator = separator(text.lines().next().unwrap_or_default());
         // Flexible, because our error for a row with a missing comma is clearer. Reading text in memory cannot fail otherwise.
-        let mut reader = ReaderBuilder::new().trim(Trim::All).flexible(true).from_reader(text.as_bytes());
-        let places = column_positions(reader.headers().expect("text in memory can be read"))?;
+        let mut reader =
+            ReaderBuilder::new().delimiter(separator).trim(Trim::All).flexible(true).from_reader(text.as_bytes());
+        let header = reader.headers().expect("text in memory can be read").clone();
+        let places = column_positions(&header)?;
         let lines = Lines::new(text.as_bytes());
         let mut rows = Vec::new();
         for record in reader.records() {
             let record = record.expect("text in memory can be read");
             let start = record.position().expect("a record that was read has a position").byte() as usize;
-            rows.push(row(&record, places, lines.number_at(start))?);
+            rows.push(row(&record, &header, places, lines.number_at(start), separator)?);
         }
         check_paths(&rows)?;
         if rows.is_empty() {
@@ -83,7 +91,15 @@ impl Manifest {
             );
         }
         let labels = Labels::found(rows.iter().map(|row| row.label.as_str()))?;
-        Ok(Manifest { labels, rows })
+        let mut notes = column_notes(&header, places);
+        notes.extend(lookalikes::warnings("labels", "classes", rows.iter().map(|row| &row.label)));
+        notes.extend(lookalikes::warnings("speakers", "people", rows.iter().map(|row| &row.speaker)));
+        Ok(Manifest { labels, rows, notes })
+    }
+
+    /// What its reader should know: columns of other names, columns that are not used, names that look alike.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// The classes in the table.
@@ -97,24 +113,88 @@ impl Manifest {
     }
 }
 
+/// The text of a table in UTF-8, or in UTF-16 behind a byte order mark, as spreadsheets save it.
+fn decoded(bytes: Vec<u8>) -> Result<String> {
+    let wrong = |line: u64| {
+        Error::new(Kind::Data, "expected text in UTF-8, found other bytes")
+            .at(format!("line {line}"))
+            .advice("save the table as UTF-8")
+    };
+    let utf16 = |from: fn([u8; 2]) -> u16| {
+        let units: Vec<u16> = bytes[2..].as_chunks().0.iter().map(|&pair| from(pair)).collect();
+        String::from_utf16(&units).map_err(|_| wrong(1))
+    };
+    match bytes.get(..2) {
+        Some([0xff, 0xfe]) => utf16(u16::from_le_bytes),
+        Some([0xfe, 0xff]) => utf16(u16::from_be_bytes),
+        _ => String::from_utf8(bytes)
+            .map_err(|error| wrong(Lines::new(error.as_bytes()).number_at(error.utf8_error().valid_up_to()))),
+    }
+}
+
+/// The separator that occurs most often in the header.
+fn separator(header: &str) -> u8 {
+    let count = |separator: &u8| header.bytes().filter(|byte| byte == separator).count();
+    // The last of equals is the largest: in reverse, that is the comma.
+    SEPARATORS.into_iter().rev().max_by_key(count).expect("there are three")
+}
+
 /// Positions of path, label and speaker in a row.
 fn column_positions(header: &StringRecord) -> Result<[usize; 3]> {
-    let wrong = |problem: String| {
-        let advice = format!("the first line names the columns: {}", COLUMNS.join(","));
-        Error::new(Kind::Data, problem).at("line 1").advice(advice)
-    };
-    if let Some(unknown) = header.iter().find(|name| !COLUMNS.contains(name)) {
-        return Err(wrong(format!("expected the columns {}, found `{unknown}`", COLUMNS.join(", "))));
-    }
+    let wrong = |problem: String, advice: &str| Err(Error::new(Kind::Data, problem).at("line 1").advice(advice));
+    let found = || header.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     let mut places = [0; 3];
-    for (place, column) in places.iter_mut().zip(COLUMNS) {
-        let mut found = (0..header.len()).filter(|&index| &header[index] == column);
-        *place = found.next().ok_or_else(|| wrong(format!("the column `{column}` is missing")))?;
-        if found.next().is_some() {
-            return Err(wrong(format!("the column `{column}` is repeated")));
-        }
+    for ((place, column), others) in places.iter_mut().zip(COLUMNS).zip(NAMES) {
+        let named = |names: &[&str]| -> Vec<usize> {
+            let is_one = |&index: &usize| names.iter().any(|name| header[index].eq_ignore_ascii_case(name));
+            (0..header.len()).filter(is_one).collect()
+        };
+        let own = named(&[column]);
+        let candidates = if own.is_empty() { named(others) } else { own };
+        *place = match candidates[..] {
+            [only] => only,
+            [] if column == "speaker" && header.len() > 1 => {
+                let problem = format!(
+                    "the column `speaker` is missing among {}: without it, clips of one person would train and test a model, and \
+                     scores would be too high",
+                    found()
+                );
+                return wrong(problem, "add a column speaker, with the same name for all clips of one person");
+            }
+            [] => {
+                let advice = "the first line names the columns: path,label,speaker";
+                return wrong(format!("the column `{column}` is missing among {}", found()), advice);
+            }
+            [first, second, ..] => {
+                let problem =
+                    format!("expected one column for `{column}`, found `{}` and `{}`", &header[first], &header[second]);
+                return wrong(problem, &format!("call the right one {column}"));
+            }
+        };
     }
     Ok(places)
+}
+
+/// Which columns of other names are read, and which are not used.
+fn column_notes(header: &StringRecord, places: [usize; 3]) -> Vec<String> {
+    let renamed: Vec<String> = COLUMNS
+        .into_iter()
+        .zip(places)
+        .filter(|(column, place)| !header[*place].eq_ignore_ascii_case(column))
+        .map(|(column, place)| format!("{column} is the column `{}`", &header[place]))
+        .collect();
+    let unused: Vec<String> = (0..header.len())
+        .filter(|place| !places.contains(place))
+        .map(|place| format!("`{}`", &header[place]))
+        .collect();
+    let mut notes = Vec::new();
+    if !renamed.is_empty() {
+        notes.push(format!("note: {}", renamed.join(", ")));
+    }
+    if !unused.is_empty() {
+        notes.push(format!("note: columns that are not used: {}", unused.join(", ")));
+    }
+    notes
 }
 
 /// Positions of line ends in a text, to find line numbers.
@@ -136,11 +216,21 @@ impl<'a> Lines<'a> {
     }
 }
 
-fn row(record: &StringRecord, places: [usize; 3], line: u64) -> Result<ManifestRow> {
+fn row(
+    record: &StringRecord,
+    header: &StringRecord,
+    places: [usize; 3],
+    line: u64,
+    separator: u8,
+) -> Result<ManifestRow> {
     let wrong = |problem: String| Error::new(Kind::Data, problem).at(format!("line {line}"));
-    if record.len() != COLUMNS.len() {
-        return Err(wrong(format!("expected {} fields, found {}", COLUMNS.len(), record.len()))
-            .advice("put a field that contains a comma into double quotes"));
+    if record.len() != header.len() {
+        let separator = match separator {
+            b'\t' => "tab".to_string(),
+            other => format!("`{}`", char::from(other)),
+        };
+        return Err(wrong(format!("expected {} fields, found {}", header.len(), record.len()))
+            .advice(format!("put a field that contains a {separator} into double quotes")));
     }
     if let Some((_, column)) = places.into_iter().zip(COLUMNS).find(|&(place, _)| record[place].is_empty()) {
         return Err(wrong(format!("the field `{column}` is empty")));
@@ -214,24 +304,82 @@ mod tests {
     #[test]
     fn an_error_in_the_header_shows_the_right_header() {
         let advice = "(the first line names the columns: path,label,speaker)";
-        assert_eq!(error_of("path,label\n1,a\n"), format!("line 1: the column `speaker` is missing {advice}"));
-        assert_eq!(error_of(""), format!("line 1: the column `path` is missing {advice}"));
-        assert_eq!(error_of("path,label,speaker,path\n"), format!("line 1: the column `path` is repeated {advice}"));
-        for (header, unknown) in [
-            ("path,label,speaker,age", "age"),
-            ("Path,label,speaker", "Path"),
-            ("path;label;speaker", "path;label;speaker"),
-            ("1.wav,angry,anna", "1.wav"),
+        let speaker = error_of("path,label\n1,a\n");
+        assert!(speaker.starts_with("line 1: the column `speaker` is missing among `path`, `label`: "), "{speaker}");
+        assert!(
+            speaker.ends_with("(add a column speaker, with the same name for all clips of one person)"),
+            "{speaker}"
+        );
+        assert_eq!(error_of(""), format!("line 1: the column `path` is missing among  {advice}"));
+        let found = "`1.wav`, `angry`, `anna`";
+        assert_eq!(
+            error_of("1.wav,angry,anna\n"),
+            format!("line 1: the column `path` is missing among {found} {advice}")
+        );
+        for (header, expected) in [
+            (
+                "path,label,speaker,path",
+                "expected one column for `path`, found `path` and `path` (call the right one path)",
+            ),
+            (
+                "wav,file,label,speaker",
+                "expected one column for `path`, found `wav` and `file` (call the right one path)",
+            ),
         ] {
-            let expected = format!("line 1: expected the columns path, label, speaker, found `{unknown}` {advice}");
-            assert_eq!(error_of(&format!("{header}\n")), expected);
+            assert_eq!(error_of(&format!("{header}\n")), format!("line 1: {expected}"));
+        }
+    }
+
+    #[test]
+    fn tables_as_spreadsheets_and_other_tools_write_them_are_read() {
+        let plain = Manifest::read("path,label,speaker\n1.wav,a,x\n2.wav,b,y\n".as_bytes()).unwrap();
+        assert!(plain.notes().is_empty());
+        let read = |table: &[u8], notes: &[&str]| {
+            let manifest = Manifest::read(table).unwrap();
+            assert_eq!(
+                (manifest.rows(), manifest.notes()),
+                (plain.rows(), &notes.iter().map(|it| it.to_string()).collect::<Vec<_>>()[..])
+            );
+        };
+        read(b"path;label;speaker\r\n1.wav;a;x\r\n2.wav;b;y\r\n", &[]);
+        read(b"path\tlabel\tspeaker\n1.wav\ta\tx\n2.wav\tb\ty\n", &[]);
+        read(b"Path,LABEL,Speaker\n1.wav,a,x\n2.wav,b,y\n", &[]);
+        read(
+            b",path,label,speaker,age\n0,1.wav,a,x,7\n1,2.wav,b,y,8\n",
+            &["note: columns that are not used: ``, `age`"],
+        );
+        // Hugging Face, audformat, nkululeko.
+        read(
+            b"file_name,emotion,speaker_id\n1.wav,a,x\n2.wav,b,y\n",
+            &[
+                "note: path is the column `file_name`, label is the column `emotion`, speaker is the column `speaker_id`",
+            ],
+        );
+        // The column's own name counts where there are both.
+        read(
+            b"path,emotion,label,speaker\n1.wav,q,a,x\n2.wav,q,b,y\n",
+            &["note: columns that are not used: `emotion`"],
+        );
+        for (mark, bytes) in [([0xff, 0xfe], u16::to_le_bytes as fn(u16) -> [u8; 2]), ([0xfe, 0xff], u16::to_be_bytes)]
+        {
+            let text = "path,label,speaker\n1.wav,a,x\n2.wav,b,y\n".encode_utf16().flat_map(bytes);
+            read(&mark.into_iter().chain(text).collect::<Vec<u8>>(), &[]);
+        }
+    }
+
+    #[test]
+    fn names_that_look_alike_are_in_a_warning() {
+        let table = "path,label,speaker\n1,High,01\n2,high,1\n3,\u{200b}low,anna\n4,low,Anna\n";
+        let notes = Manifest::read(table.as_bytes()).unwrap().notes().join("\n");
+        for pair in ["`High` and `high`", "`low` and `\\u{200b}low`", "`01` and `1`", "`Anna` and `anna`"] {
+            assert!(notes.contains(pair), "{pair}: {notes}");
         }
     }
 
     #[test]
     fn an_error_in_a_row_names_its_line() {
         let table = |row: &str| error_of(&format!("path,label,speaker\n1.wav,a,x\n\n2.wav,b,y\n{row}\n"));
-        let advice = "(put a field that contains a comma into double quotes)";
+        let advice = "(put a field that contains a `,` into double quotes)";
         assert_eq!(table("3.wav,a"), format!("line 5: expected 3 fields, found 2 {advice}"));
         assert_eq!(table("3.wav,a,x,"), format!("line 5: expected 3 fields, found 4 {advice}"));
         assert_eq!(table(",a,x"), "line 5: the field `path` is empty");

@@ -20,6 +20,7 @@ pub mod cache;
 pub mod condition;
 pub mod extract;
 pub mod folders;
+mod lookalikes;
 pub mod manifest;
 pub mod npy;
 pub mod resample;

@@ -86,16 +86,12 @@ fn invalid_manifests_are_refused() {
     }
     for (table, problem) in [
         ("path,label,speaker\n1.wav,a,x\n9.wav,b,y\n", "line 3: 9.wav: No such file"),
-        (
-            "path,label,speaker,mood\n1.wav,a,x,good\n",
-            "line 1: expected the columns path, label, speaker, found `mood`",
-        ),
+        ("path,label,speaker\nC:\\me\\1.wav,a,x\n2.wav,b,y\n", "line 2: C:\\me\\1.wav: No such file"),
         ("path,label\n1.wav,a\n", "line 1: the column `speaker` is missing"),
         ("path,label,speaker\n1.wav,a,x\n2.wav,a,y\n3.wav,a,z\n", "expected"),
         ("path,label,speaker\n", "expected one clip per line"),
         ("", "line 1: the column `path` is missing"),
         ("path,label,speaker\n1.wav,a,x\n2.wav,b,y\n", "expected at least 3 speakers"),
-        ("path,label,speaker\n1.wav,a,x\n2.wav,b,y\n3.wav,b,z\n4.wav,a,z\n", "as many speakers as folds, 5, found 3"),
         ("path,label,speaker\n1.wav,a,x\n1.wav,b,y\n", "line 3: the path `1.wav` is on line 2 already"),
         ("path,label,speaker\n1.wav,a\n", "line 2: expected 3 fields, found 2"),
     ] {

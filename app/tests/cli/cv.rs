@@ -197,6 +197,37 @@ fn a_manifest_brings_its_own_labels_and_speakers() {
     assert!(!dir.path("k5").exists());
 }
 
+#[test]
+fn a_table_from_a_spreadsheet_on_windows_is_read_and_says_how() {
+    let dir = TestDir::new("spreadsheet");
+    let plain = table(4, |_| vec!["04", "05"]);
+    dir.write("plain.csv", &plain);
+    // Semicolons, backslashes, a column more, another name for the label; and a speaker with another case in one place.
+    let other: String = plain
+        .lines()
+        .map(|line| match line {
+            "path,label,speaker" => "Path;Emotion;Speaker;age\r\n".to_string(),
+            line => format!("{};40\r\n", line.replace(',', ";").replace('/', "\\")),
+        })
+        .collect();
+    dir.write("windows.csv", other.replacen("speaker 4", "Speaker 4", 1));
+    let run = |table: &str| {
+        let ran = dir.run(&format!("cv {table}.csv -o {table} --folds loso {SMALL}"));
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        (ran.stderr, dir.json(&format!("{table}/runs/run0.json"))["folds"].clone())
+    };
+    let ((silent, _), (said, folds)) = (run("plain"), run("windows"));
+    assert!(!silent.contains("note: ") && !silent.contains("warning: "), "{silent}");
+    for words in [
+        "note: label is the column `Emotion` (windows.csv)",
+        "note: columns that are not used: `age` (windows.csv)",
+        "warning: speakers `Speaker 4` and `speaker 4` look alike but count as different people",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    assert_eq!(folds.as_array().unwrap().len(), 5);
+}
+
 /// The first `speakers` of the synthetic corpus, each with two clips of each class in `classes(speaker)`.
 fn table(speakers: usize, classes: impl Fn(usize) -> Vec<&'static str>) -> String {
     let mut table = "path,label,speaker\n".to_string();
