@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use super::all_faults;
+use super::known::{self, KnownCorpus};
 use super::manifest::ManifestRow;
 use crate::corpus::manifest::Manifest;
 use crate::files;
@@ -13,18 +14,37 @@ use reslstm::labels::Labels;
 use reslstm::labels::RavdessName;
 
 /// What a corpus is, for errors.
-const EXPECTED: &str = "expected a RAVDESS folder (Actor_01 … Actor_24) or a .csv with the columns path,label,speaker";
+const EXPECTED: &str = "expected a folder of a known corpus or a .csv with the columns path,label,speaker";
 const ADVICE: &str = "RAVDESS is on Zenodo, record 1188976";
 
 /// Kind of a corpus.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 enum CorpusKind {
     /// A folder of files with RAVDESS's names.
     Ravdess,
     /// A folder of the same layout with synthetic speech, marked by a file [`SYNTHETIC_NOTE`].
     Synthetic,
+    /// A folder of another known corpus.
+    Known(&'static KnownCorpus),
     /// A manifest table.
     Manifest,
+}
+
+impl PartialEq for CorpusKind {
+    fn eq(&self, other: &Self) -> bool {
+        self.name() == other.name()
+    }
+}
+
+impl CorpusKind {
+    fn name(self) -> &'static str {
+        match self {
+            CorpusKind::Ravdess => "RAVDESS",
+            CorpusKind::Synthetic => "synthetic speech",
+            CorpusKind::Known(corpus) => &corpus.name,
+            CorpusKind::Manifest => "a table",
+        }
+    }
 }
 
 /// Name of the file that marks a folder of synthetic speech.
@@ -53,9 +73,9 @@ pub struct Entry {
 }
 
 impl Corpus {
-    /// Finds the clips of `data`: a RAVDESS folder or a manifest `.csv`.
+    /// Finds the clips of `data`: a folder of RAVDESS or another [known corpus](super::known), or a manifest `.csv`.
     ///
-    /// In a folder, every visible `.wav` file at any depth must have a RAVDESS name. Songs are skipped, and so are sound tracks
+    /// In a folder, every visible `.wav` file at any depth must have a name of the corpus that most names are of. Songs are skipped, and so are sound tracks
     /// of videos, which repeat the same recordings; both are counted. In a manifest, relative paths start at the manifest's
     /// folder.
     ///
@@ -74,7 +94,7 @@ impl Corpus {
             wrong(Kind::Io, &found).with_cause(error)
         })?;
         if found.is_dir() {
-            return open_ravdess(data);
+            return open_folder(data);
         }
         if data.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv")) {
             return open_manifest(data);
@@ -97,6 +117,11 @@ impl Corpus {
         &self.notes
     }
 
+    /// What the data was taken for: the name of the corpus, `synthetic speech` or `a table`.
+    pub fn kind(&self) -> &'static str {
+        self.kind.name()
+    }
+
     /// The terms for models trained on these recordings; empty if they are unknown.
     pub fn licence(&self) -> &'static str {
         match self.kind {
@@ -105,6 +130,7 @@ impl Corpus {
                  share what you make of it under the same licence."
             }
             CorpusKind::Synthetic => "Trained on synthetic speech made by this program; nobody's voice is in it.",
+            CorpusKind::Known(corpus) => &corpus.terms,
             CorpusKind::Manifest => "",
         }
     }
@@ -152,15 +178,55 @@ fn search(folder: &Path, searched: &mut HashSet<PathBuf>, found: &mut Vec<PathBu
     Ok(())
 }
 
-fn open_ravdess(folder: &Path) -> Result<Corpus> {
-    let wrong = |error: Error| error.at(folder.display());
+fn open_folder(folder: &Path) -> Result<Corpus> {
     let files = find_audio(folder)?;
     if files.is_empty() {
-        return Err(wrong(Error::new(Kind::Data, format!("{EXPECTED}, but it holds no .wav files")).advice(ADVICE)));
+        let problem = format!("{EXPECTED}, but it holds no .wav files");
+        return Err(Error::new(Kind::Data, problem).at(folder.display()).advice(ADVICE));
     }
+    let names: Vec<String> = files.iter().map(|file| known::name_of(folder, file)).collect();
+    match KnownCorpus::of_names(names.iter().map(String::as_str)) {
+        Some(corpus) => open_known(folder, corpus, files, names),
+        None => open_ravdess(folder, &files),
+    }
+}
+
+fn open_known(folder: &Path, corpus: &'static KnownCorpus, files: Vec<PathBuf>, names: Vec<String>) -> Result<Corpus> {
+    let wrong = |error: Error| Err(error.at(folder.display()));
+    let (mut clips, mut faults, total) = (Vec::new(), Vec::new(), files.len());
+    let mut first_of: BTreeMap<String, PathBuf> = BTreeMap::new();
+    for (path, name) in files.into_iter().zip(names) {
+        match corpus.parse(&name) {
+            None => faults.push(format!("{}: not a name of {}", path.display(), corpus.name)),
+            Some((label, speaker)) => {
+                if let Some(first) = first_of.insert(name.clone(), path.clone()) {
+                    let (first, second) = (first.display(), path.display());
+                    let problem = format!("expected every clip once, found {first} and {second}");
+                    return wrong(Error::new(Kind::Data, problem).advice("keep one of the two formats"));
+                }
+                clips.push((path, label.to_string(), speaker.to_string(), name));
+            }
+        }
+    }
+    if !faults.is_empty() {
+        let what =
+            format!("expected names of {}, found {} of {total} files with other names", corpus.name, faults.len());
+        return wrong(all_faults(&what, &faults).advice("move these files away, or list the others in a table"));
+    }
+    let labels = Labels::found(clips.iter().map(|(_, label, ..)| label.as_str()))?;
+    let entry = |(path, label, speaker, name): (PathBuf, String, String, String)| {
+        Ok(Entry { path, name, label: labels.index_of(&label)?, speaker })
+    };
+    let entries = clips.into_iter().map(entry).collect::<Result<Vec<_>>>()?;
+    let note = format!("note: {} ({}; {})", corpus.name, corpus.about, corpus.terms);
+    Ok(Corpus::new(labels, entries, CorpusKind::Known(corpus), vec![note]))
+}
+
+fn open_ravdess(folder: &Path, files: &[PathBuf]) -> Result<Corpus> {
+    let wrong = |error: Error| error.at(folder.display());
     let (mut entries, mut faults, mut skipped) = (Vec::new(), Vec::new(), 0);
     let mut first_of: BTreeMap<RavdessName, &Path> = BTreeMap::new();
-    for path in &files {
+    for path in files {
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
         let shown = path.strip_prefix(folder).unwrap_or(path).display();
         match stem.parse::<RavdessName>() {
@@ -182,6 +248,16 @@ fn open_ravdess(folder: &Path) -> Result<Corpus> {
                 });
             }
         }
+    }
+    if entries.is_empty() && skipped == 0 {
+        let known: Vec<&str> = KnownCorpus::all().iter().map(|corpus| corpus.name.as_str()).collect();
+        let what = format!(
+            "expected file names of a known corpus (RAVDESS, {}), found {} files with other names",
+            known.join(", "),
+            faults.len()
+        );
+        let advice = "describe it by a manifest .csv with the columns path,label,speaker";
+        return Err(wrong(Error::new(Kind::Data, what).advice(advice)));
     }
     if !faults.is_empty() {
         let what = format!("expected RAVDESS names, found {} of {} files with other names", faults.len(), files.len());
@@ -317,6 +393,38 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_of_no_known_corpus_is_refused_naming_those_there_are() {
+        let message = error_of(folder_of(&["happy/anna_1.wav", "sad/ben_2.wav"]).path());
+        let expected = "expected file names of a known corpus (RAVDESS, AESDD, CaFE, CREMA-D, ";
+        assert!(message.contains(expected) && message.contains("found 2 files with other names ("), "{message}");
+    }
+
+    #[test]
+    fn another_known_corpus_is_recognised_by_most_of_its_names() {
+        let folder = folder_of(&["f1/dis-f1-b1.wav", "m2/gio-m2-n5.wav", "m2/neu-m2-l1.wav"]);
+        let corpus = Corpus::open(folder.path()).unwrap();
+        assert_eq!(
+            (corpus.kind(), corpus.labels().names()),
+            ("EMOVO", &["disgust", "happy", "neutral"].map(String::from)[..])
+        );
+        let entries: Vec<_> = corpus.entries().iter().map(|e| (e.name.as_str(), e.label, e.speaker.as_str())).collect();
+        assert_eq!(entries, [("f1/dis-f1-b1", 0, "f1"), ("m2/gio-m2-n5", 1, "m2"), ("m2/neu-m2-l1", 2, "m2")]);
+        assert!(
+            corpus.licence().starts_with("Trained on EMOVO (Costantini and others, LREC 2014)."),
+            "{}",
+            corpus.licence()
+        );
+        assert!(corpus.notes()[0].starts_with("note: EMOVO (acted Italian; "), "{:?}", corpus.notes());
+        // A file more with another name is named; two files of one clip are too.
+        fs::write(folder.path().join("m2/test.wav"), b"").unwrap();
+        let message = error_of(folder.path());
+        assert!(message.contains("expected names of EMOVO, found 1 of 4 files with other names\n"), "{message}");
+        assert!(message.contains("test.wav: not a name of EMOVO"), "{message}");
+        fs::rename(folder.path().join("m2/test.wav"), folder.path().join("m2/neu-m2-l1.WAV")).unwrap();
+        assert!(error_of(folder.path()).contains("expected every clip once, found "));
+    }
+
+    #[test]
     fn a_corpus_with_a_second_copy_is_refused() {
         let folder = folder_of(&["Actor_01/03-01-08-01-01-01-01.wav", "copy/Actor_01/03-01-08-01-01-01-01.wav"]);
         let message = error_of(folder.path());
@@ -329,7 +437,7 @@ mod tests {
         let folder = folder_of(&["only/notes.txt", "data.txt", "sung/03-02-03-01-01-01-02.wav"]);
         let message = error_of(&folder.path().join("only"));
         assert!(
-            message.contains("a RAVDESS folder (Actor_01 … Actor_24) or a .csv") && message.contains("holds no .wav"),
+            message.contains("a folder of a known corpus or a .csv") && message.contains("holds no .wav"),
             "{message}"
         );
         let message = error_of(&folder.path().join("sung"));

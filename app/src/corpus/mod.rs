@@ -20,6 +20,7 @@ pub mod cache;
 pub mod condition;
 pub mod extract;
 pub mod folders;
+pub mod known;
 mod lookalikes;
 pub mod manifest;
 pub mod npy;

@@ -228,6 +228,29 @@ fn a_table_from_a_spreadsheet_on_windows_is_read_and_says_how() {
     assert_eq!(folds.as_array().unwrap().len(), 5);
 }
 
+#[test]
+fn the_folder_of_another_known_corpus_needs_no_table() {
+    let dir = TestDir::new("known-corpus");
+    // Synthetic speech under the names of EMOVO: f1 to f3, m1; two emotions of two sentences each.
+    for (speaker, name) in (1..).zip(["f1", "f2", "f3", "m1"]) {
+        for (class, emotion) in [("04", "tri"), ("05", "rab")] {
+            for sentence in 1..=2 {
+                let clip = dir
+                    .read(&format!("../speech/Actor_{speaker:02}/03-01-{class}-{sentence:02}-01-01-{speaker:02}.wav"));
+                dir.write(&format!("emovo/{name}/{emotion}-{name}-b{sentence}.wav"), clip);
+            }
+        }
+    }
+    let ran = dir.run(&format!("cv emovo -o out {SMALL}"));
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stderr.contains("note: EMOVO (acted Italian; Trained on EMOVO (Costantini"), "{}", ran.stderr);
+    let summary = dir.json("out/summary.json");
+    assert_eq!(summary["models"][0]["labels"], serde_json::json!(["angry", "sad"]));
+    assert_eq!(total(&summary["models"][0]["confusion"]), 16);
+    let info: Value = serde_json::from_str(&dir.does("info out/models/run0-fold0.safetensors --json")).unwrap();
+    assert!(info["metadata"]["licence"].as_str().unwrap().contains("EMOVO"), "{info}");
+}
+
 /// The first `speakers` of the synthetic corpus, each with two clips of each class in `classes(speaker)`.
 fn table(speakers: usize, classes: impl Fn(usize) -> Vec<&'static str>) -> String {
     let mut table = "path,label,speaker\n".to_string();
