@@ -10,6 +10,7 @@ mod clip;
 mod commands;
 mod compare;
 mod completions;
+mod corpus;
 mod cv;
 mod demo;
 mod eval;
@@ -65,6 +66,7 @@ struct Cli {
 enum Command {
     Demo(demo::Demo),
     Synth(synth::Synth),
+    Corpus(corpus::CorpusCommand),
     Features(features::Features),
     Train(train::Train),
     Cv(cv::Cv),
@@ -107,6 +109,7 @@ pub fn run() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Demo(command) => command.run(),
         Command::Synth(command) => command.run(),
+        Command::Corpus(command) => command.run(),
         Command::Features(command) => command.run(),
         Command::Train(command) => command.run(),
         Command::Cv(command) => command.run(),

@@ -19,13 +19,15 @@ const ADVICE: &str = "RAVDESS is on Zenodo, record 1188976";
 
 /// Kind of a corpus.
 #[derive(Clone, Copy, Debug)]
-enum CorpusKind {
+pub(super) enum CorpusKind {
     /// A folder of files with RAVDESS's names.
     Ravdess,
     /// A folder of the same layout with synthetic speech, marked by a file [`SYNTHETIC_NOTE`].
     Synthetic,
     /// A folder of another known corpus.
     Known(&'static KnownCorpus),
+    /// A folder with one subfolder per label.
+    ByLabel,
     /// A manifest table.
     Manifest,
 }
@@ -42,6 +44,7 @@ impl CorpusKind {
             CorpusKind::Ravdess => "RAVDESS",
             CorpusKind::Synthetic => "synthetic speech",
             CorpusKind::Known(corpus) => &corpus.name,
+            CorpusKind::ByLabel => "a folder per label",
             CorpusKind::Manifest => "a table",
         }
     }
@@ -131,11 +134,11 @@ impl Corpus {
             }
             CorpusKind::Synthetic => "Trained on synthetic speech made by this program; nobody's voice is in it.",
             CorpusKind::Known(corpus) => &corpus.terms,
-            CorpusKind::Manifest => "",
+            CorpusKind::ByLabel | CorpusKind::Manifest => "",
         }
     }
 
-    fn new(labels: Labels, mut entries: Vec<Entry>, kind: CorpusKind, notes: Vec<String>) -> Self {
+    pub(super) fn new(labels: Labels, mut entries: Vec<Entry>, kind: CorpusKind, notes: Vec<String>) -> Self {
         entries.sort_by(|a, b| (a.path.file_name(), &a.path).cmp(&(b.path.file_name(), &b.path)));
         Corpus { labels, entries, kind, notes }
     }

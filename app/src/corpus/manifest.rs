@@ -11,10 +11,11 @@
 
 use std::collections::HashMap;
 use std::io::Read;
+use std::path::Path;
 
 use csv::{ReaderBuilder, StringRecord, Trim};
 
-use super::lookalikes;
+use super::{Corpus, lookalikes};
 use reslstm::error::{Error, Kind, Result};
 use reslstm::labels::Labels;
 
@@ -111,6 +112,21 @@ impl Manifest {
     pub fn rows(&self) -> &[ManifestRow] {
         &self.rows
     }
+}
+
+/// A corpus as a table, to be saved at `path`: clips below its folder by relative paths, others by absolute ones.
+pub fn write(corpus: &Corpus, path: &Path) -> String {
+    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    let folder = absolute(path).parent().map(Path::to_path_buf).unwrap_or_default();
+    let mut table = csv::Writer::from_writer(Vec::new());
+    let written = "writing to memory";
+    table.write_record(COLUMNS).expect(written);
+    for entry in corpus.entries() {
+        let clip = absolute(&entry.path);
+        let clip = clip.strip_prefix(&folder).unwrap_or(&clip).to_string_lossy().into_owned();
+        table.write_record([&clip, corpus.labels().name(entry.label), &entry.speaker]).expect(written);
+    }
+    String::from_utf8(table.into_inner().expect(written)).expect("made of text")
 }
 
 /// The text of a table in UTF-8, or in UTF-16 behind a byte order mark, as spreadsheets save it.

@@ -8,7 +8,10 @@
 //!
 //! | file            | content                                                                 |
 //! |-----------------|-------------------------------------------------------------------------|
-//! | [`folders`]     | the clips of a corpus: a RAVDESS folder, or a manifest                   |
+//! | [`folders`]     | the clips of a corpus: a folder of a known corpus, or a manifest        |
+//! | [`known`]       | corpora that are recognised by the names of their files                 |
+//! | [`by_label`]    | a folder per label, and a pattern for the speaker                       |
+//! | [`overview`]    | what a corpus is, in numbers                                            |
 //! | [`manifest`]    | a corpus described by a table                                           |
 //! | [`mod@extract`] | features of many clips, on all cores                                    |
 //! | [`condition`]   | recording conditions: telephone, noise, another speed                   |
@@ -16,6 +19,7 @@
 //! | [`npy`]         | features as NumPy's `.npy` files                                        |
 //! | [`resample`]    | other sample rates and playback speeds                                  |
 
+pub mod by_label;
 pub mod cache;
 pub mod condition;
 pub mod extract;
@@ -24,6 +28,7 @@ pub mod known;
 mod lookalikes;
 pub mod manifest;
 pub mod npy;
+pub mod overview;
 pub mod resample;
 
 pub use cache::Cache;

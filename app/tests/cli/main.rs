@@ -5,6 +5,7 @@ mod audit;
 mod bad_input;
 mod bench;
 mod browser;
+mod corpus;
 mod cv;
 mod eval;
 mod explain;
