@@ -6,7 +6,8 @@
 //! keys sorted: the format's own map has no order, and the same model must give the same bytes.
 //!
 //! A state dict saved from PyTorch loads as well: it has no metadata, may hold 64-bit floats, and counts batches in
-//! `*.num_batches_tracked`, which nothing here needs.
+//! `*.num_batches_tracked`, which nothing here needs. Wrappers put a prefix before every name (`_orig_mod.` by
+//! `torch.compile`, `module.` by `DataParallel`); it is removed, and [`ModelFile::prefix`] has it.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -25,6 +26,8 @@ const BATCH_COUNT: &str = ".num_batches_tracked";
 const DAMAGED: &str = "the file is damaged or was cut off: copy it again";
 const SAVE_FROM_PYTORCH: &str = "a model of this program is one .safetensors file; save one from PyTorch with \
                                  safetensors.torch.save_file(model.state_dict(), \"model.safetensors\")";
+const OTHER_ARCHITECTURE: &str = "the models of this program have LSTMs of one layer and one direction, with biases; \
+                                  other architectures cannot be loaded";
 
 /// A checked model: every weight is finite, and the metadata, if there is any, agrees with the tensors.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +35,7 @@ pub struct ModelFile {
     model: Model<f32>,
     metadata: Option<Metadata>,
     labels: Labels,
+    prefix: String,
 }
 
 impl ModelFile {
@@ -56,7 +60,7 @@ impl ModelFile {
             None if model.classes() == ravdess.count() => ravdess,
             None => Labels::new((0..model.classes()).map(|class| format!("class {class}")).collect())?,
         };
-        Ok(ModelFile { model, metadata, labels })
+        Ok(ModelFile { model, metadata, labels, prefix: String::new() })
     }
 
     /// The model.
@@ -72,6 +76,11 @@ impl ModelFile {
     /// Class names, `[K]`. Without metadata, eight classes are RAVDESS's in its order, others `class 0`, `class 1`, …
     pub fn labels(&self) -> &Labels {
         &self.labels
+    }
+
+    /// What stood before every tensor's name in the file and was removed, such as `_orig_mod.`; empty for most files.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
     }
 
     /// The model and its metadata.
@@ -103,7 +112,9 @@ impl ModelFile {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| unreadable(bytes, error))?;
         let file = SafeTensors::deserialize(bytes).map_err(|error| unreadable(bytes, error))?;
-        let tensors: Tensors = file.tensors().into_iter().filter(|(name, _)| !name.ends_with(BATCH_COUNT)).collect();
+        let named: Tensors = file.tensors().into_iter().filter(|(name, _)| !name.ends_with(BATCH_COUNT)).collect();
+        let prefix = find_prefix(&named)?;
+        let tensors: Tensors = named.into_iter().map(|(name, tensor)| (name[prefix.len()..].into(), tensor)).collect();
 
         let (architecture, inputs, classes) = infer(&tensors)?;
         let mut model = Model::<f32>::zeros(architecture, inputs, classes);
@@ -119,10 +130,11 @@ impl ModelFile {
         filled?;
         if let Some(name) = unread.keys().next() {
             let problem = format!("a model {architecture} has no such tensor");
-            return Err(Error::new(Kind::Model, problem).at(format!("tensor {name}")).advice(SAVE_FROM_PYTORCH));
+            return Err(Error::new(Kind::Model, problem).at(format!("tensor {name}")).advice(OTHER_ARCHITECTURE));
         }
         let metadata = header.metadata().as_ref().and_then(|map| map.get(METADATA_KEY));
-        ModelFile::new(model, metadata.map(|json| Metadata::from_json(json)).transpose()?)
+        let file = ModelFile::new(model, metadata.map(|json| Metadata::from_json(json)).transpose()?)?;
+        Ok(ModelFile { prefix, ..file })
     }
 }
 
@@ -146,20 +158,40 @@ fn unreadable(bytes: &[u8], cause: SafeTensorError) -> Error {
     Error::new(Kind::Model, problem).advice(advice).with_cause(cause)
 }
 
-/// Architecture, inputs `D` and classes `K` from the tensors that name every size. Their shapes are checked against each
-/// other: all other tensors of the model are smaller, so that it takes no more memory than the file.
-pub(crate) fn infer(tensors: &Tensors) -> Result<(Architecture, usize, usize)> {
-    let (family, top_lstm) = if tensors.contains_key("lstm1.weight_ih_l0") {
-        (Family::ResLstmSa, "lstm2")
-    } else if tensors.contains_key("lstm.weight_ih_l0") {
-        (Family::LstmSa, "lstm")
-    } else {
+/// What stands before the published names: the same before all of them, and most often nothing.
+fn find_prefix(tensors: &Tensors) -> Result<String> {
+    let before = |name: &String| {
+        let rest = name.strip_suffix("lstm1.weight_ih_l0").or_else(|| name.strip_suffix("lstm.weight_ih_l0"))?;
+        (rest.is_empty() || rest.ends_with('.')).then(|| rest.to_string())
+    };
+    let Some(prefix) = tensors.keys().filter_map(before).min_by_key(String::len) else {
         let names: Vec<&str> = tensors.keys().take(5).map(String::as_str).collect();
         let found =
             if names.is_empty() { "none".into() } else { format!("{} such as {}", tensors.len(), names.join(", ")) };
         let problem = format!("expected a tensor lstm.weight_ih_l0 or lstm1.weight_ih_l0, got {found}");
         return Err(Error::new(Kind::Model, problem).advice(SAVE_FROM_PYTORCH));
     };
+    match tensors.keys().find(|name| !name.starts_with(&prefix)) {
+        None => Ok(prefix),
+        Some(other) => {
+            let problem = format!("expected {prefix} before the names of all tensors or of none, got {other} too");
+            let advice = "save the state dict of the model alone: the part of the saved object that has this name";
+            Err(Error::new(Kind::Model, problem).at(format!("tensors {prefix}*")).advice(advice))
+        }
+    }
+}
+
+/// Architecture, inputs `D` and classes `K` from the tensors that name every size. Their shapes are checked against each
+/// other: all other tensors of the model are smaller, so that it takes no more memory than the file.
+pub(crate) fn infer(tensors: &Tensors) -> Result<(Architecture, usize, usize)> {
+    let (family, top_lstm) = match tensors.contains_key("lstm1.weight_ih_l0") {
+        true => (Family::ResLstmSa, "lstm2"),
+        false => (Family::LstmSa, "lstm"),
+    };
+    if let Some(name) = tensors.keys().find(|name| name.ends_with("_reverse")) {
+        let problem = "expected an LSTM of one direction, got a bidirectional one";
+        return Err(Error::new(Kind::Model, problem).at(format!("tensor {name}")).advice(OTHER_ARCHITECTURE));
+    }
     let weight_ih = format!("{top_lstm}.weight_ih_l0");
     let [_, inputs] = matrix_shape(tensors, &weight_ih)?;
     let [hidden, vectors] = matrix_shape(tensors, "attention_vector")?;
@@ -184,7 +216,7 @@ fn find<'t, 'a>(tensors: &'t Tensors<'a>, name: &str) -> Result<&'t TensorView<'
     tensors.get(name).ok_or_else(|| {
         Error::new(Kind::Model, "expected this tensor, found none of the name")
             .at(format!("tensor {name}"))
-            .advice(SAVE_FROM_PYTORCH)
+            .advice(OTHER_ARCHITECTURE)
     })
 }
 

@@ -11,11 +11,14 @@ use reslstm::matrix::Matrix;
 use reslstm::models::{Metadata, Model, ModelFile, Predictor};
 use std::path::Path;
 
-/// Reads a model file. A note on stderr says what must be said of its scores.
+/// Reads a model file. Notes on stderr say what must be said of its scores, and of its tensors' names.
 pub fn read_model(path: &Path) -> Result<ModelFile> {
     let file = ModelFile::from_bytes(&files::read(path)?).map_err(|error| error.at(path.display()))?;
     if let Some(Metadata { protocol, score_note, .. }) = file.metadata().filter(|it| !it.score_note.is_empty()) {
         eprintln!("note: {}: a model of the {protocol} protocol, its score is {score_note}", path.display());
+    }
+    if !file.prefix().is_empty() {
+        eprintln!("note: {}: removed '{}' from the names of all tensors", path.display(), file.prefix());
     }
     Ok(file)
 }

@@ -13,18 +13,20 @@ pub fn cv(data: &str, plan: &Plan) -> String {
     format!("reslstm cv {} -o DIR {} --folds {folds} --runs {runs}", quote(data), options(settings))
 }
 
-/// The search of `data` that a study holds, `trials` in all.
-pub fn tune(data: &str, study: &Path, trials: usize, identity: &StudyIdentity) -> String {
+/// The search of `data` that a study holds, `trials` in all; `name` is needed where the journal has several. `None` if the
+/// settings of the study cannot be read.
+pub fn tune(data: &str, study: &Path, name: Option<&str>, trials: usize, identity: &StudyIdentity) -> Option<String> {
     let StudyIdentity { folds, settings, space, .. } = identity;
     let preset = Space::PRESETS.into_iter().find(|name| Space::preset(name).as_ref() == Some(space));
     let (study, space) = (quote(&study.display().to_string()), preset.unwrap_or("SPACE.toml"));
     // A setting that is searched has its default here, so it is left out.
-    let settings: Settings = serde_json::from_value(settings.clone().into()).unwrap_or_default();
+    let settings: Settings = serde_json::from_value(settings.clone().into()).ok()?;
     let settings = differing(PAPER, &settings);
-    format!(
-        "reslstm tune {} --study {study} --trials {trials} --space {space} --recipe {PAPER} --folds {folds}{settings}",
+    let name = name.map_or(String::new(), |name| format!(" --study-name {}", quote(name)));
+    Some(format!(
+        "reslstm tune {} --study {study}{name} --trials {trials} --space {space} --recipe {PAPER} --folds {folds}{settings}",
         quote(data)
-    )
+    ))
 }
 
 /// The recipe that most of the settings are of, and the others as options.

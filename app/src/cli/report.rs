@@ -70,7 +70,7 @@ impl Report {
         let about = study_page::About {
             value: maximised(protocol),
             caution: caution(protocol),
-            search: Some(commands::tune(DATA, &self.out, trials, &identity)),
+            search: commands::tune(DATA, &self.out, self.study_name.as_deref(), trials, &identity),
             train: best.map(|plan| commands::cv(DATA, &plan)),
             fixed,
         };

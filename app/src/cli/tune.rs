@@ -19,6 +19,7 @@ use reslstm::train::{EpochRecord, Protocol, Validation};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
 /// Search hyper-parameters by cross-validation.
@@ -54,6 +55,11 @@ pub struct Tune {
     /// Study of the journal [default: the only one, or named as the file]
     #[arg(long, value_name = "NAME")]
     study_name: Option<String>,
+    /// First end these running trials as failed, such as 0,3
+    ///
+    /// A trial whose process ended without a result counts as running, as in Optuna. The search names such trials.
+    #[arg(long, value_name = "NUMBERS", value_delimiter = ',')]
+    fail_trials: Vec<usize>,
     /// Print events and the result as JSON, one per line
     #[arg(long)]
     json: bool,
@@ -99,6 +105,7 @@ impl Tune {
         };
         let search = Search { space: space.clone(), seed: plan.settings.seed, trials: self.trials };
         let study = Study::open(journal, self.study_name.as_deref(), search, &identity, accept)?;
+        study.fail(&self.fail_trials).map_err(|error| error.at("--fail-trials"))?;
         let monitor = Monitor::new(&study, self.trials, (splits.len(), plan.settings.epochs), self.json);
         let base = &plan.settings;
         let objective = Objective {
@@ -113,7 +120,9 @@ impl Tune {
         let outcome = optimise(&study, threads, interrupt::stop_flag(), |claim| objective.run(claim));
         monitor.bar.finish_and_clear();
         outcome.map_err(resumable)?;
-        self.report(&study, &space, &plan, &repeat(self.trials * 2))
+        self.report(&study, &space, &plan, &repeat(self.trials * 2))?;
+        name_running(&study, &repeat(self.trials))?;
+        Ok(if monitor.refused.load(Ordering::Relaxed) { Done::SomeFailed } else { Done::Everything })
     }
 
     /// Refuses settings that a search cannot have.
@@ -150,7 +159,7 @@ impl Tune {
     }
 
     /// Prints the best trial, and what to do with it; `more` is the command that continues the search.
-    fn report(&self, study: &Study, space: &Space, plan: &Plan, more: &str) -> Outcome {
+    fn report(&self, study: &Study, space: &Space, plan: &Plan, more: &str) -> anyhow::Result<()> {
         let Progress { complete, pruned, failed, running, best } = study.progress()?;
         if self.json {
             let best = best
@@ -159,7 +168,7 @@ impl Tune {
                 json!({ "event": "done", "study": study.name(), "complete": complete, "pruned": pruned, "failed": failed,
                                "running": running, "best": best }),
             )?;
-            return Ok(Done::Everything);
+            return Ok(());
         }
         let what = maximised(plan.settings.protocol);
         if let Some((number, value, parameters)) = &best {
@@ -176,12 +185,27 @@ impl Tune {
         } else {
             print_line(format!("no trial is complete, {pruned} are pruned"))?;
         }
-        if !running.is_empty() {
-            let numbers: Vec<String> = running.iter().map(ToString::to_string).collect();
-            eprintln!("note: trials {} are still running in another process, or were interrupted", numbers.join(", "));
-        }
-        Ok(Done::Everything)
+        Ok(())
     }
+}
+
+/// Names the trials that are running, and how to end those that nobody may work on; `again` is the command of this process.
+fn name_running(study: &Study, again: &str) -> Result<()> {
+    let list = |numbers: &[usize]| numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    let abandoned = study.maybe_abandoned()?;
+    let mut running = study.progress()?.running;
+    running.retain(|number| !abandoned.contains(number));
+    if !running.is_empty() {
+        eprintln!("note: trials {} are still running in another process", list(&running));
+    }
+    if !abandoned.is_empty() {
+        let numbers = list(&abandoned);
+        eprintln!(
+            "note: trials {numbers} count as running: Optuna works on them, or their process ended without a result"
+        );
+        eprintln!("to end them as failed: {again} --fail-trials {numbers}");
+    }
+    Ok(())
 }
 
 /// A preset, or a file.
@@ -200,7 +224,7 @@ fn read_space(name: &str) -> Result<Space> {
 fn repeat_command(trials: usize, name_recipe: bool) -> String {
     let mut words = vec!["reslstm".to_string()];
     let mut value_follows = false;
-    for word in std::env::args().skip(1) {
+    for word in std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()) {
         words.push(match word.strip_prefix("--trials") {
             _ if value_follows => trials.to_string(),
             Some(value) if value.starts_with('=') => format!("--trials={trials}"),
@@ -224,6 +248,8 @@ struct Monitor<'a> {
     epochs: u64,
     /// Epochs that each trial under way here still has before it.
     open: Mutex<BTreeMap<usize, u64>>,
+    /// Whether a queued trial was refused.
+    refused: AtomicBool,
 }
 
 impl<'a> Monitor<'a> {
@@ -237,6 +263,7 @@ impl<'a> Monitor<'a> {
             folds,
             epochs,
             open: Mutex::default(),
+            refused: AtomicBool::default(),
         }
     }
 
@@ -266,8 +293,11 @@ impl Observer for Monitor<'_> {
     fn begin(&self, claim: &Claim) -> Result<()> {
         self.open().insert(claim.number, self.folds * self.epochs);
         self.resize()?;
+        for warning in &claim.warnings {
+            self.bar.suspend(|| eprintln!("warning: trial {}: {warning}", claim.number));
+        }
         self.event(|| {
-            json!({ "event": "trial", "trial": claim.number, "parameters": claim.parameters,
+            json!({ "event": "trial", "trial": claim.number, "parameters": claim.parameters, "warnings": claim.warnings,
                          "folds_reported": claim.reported.map_or(0, |last| last + 1) })
         })
     }
@@ -288,12 +318,18 @@ impl Observer for Monitor<'_> {
         self.event(|| json!({ "event": "fold", "trial": trial, "fold": fold, "value": value, "detail": detail }))
     }
 
+    fn refused(&self, trial: usize, problem: &Error) {
+        self.refused.store(true, Ordering::Relaxed);
+        self.bar.suspend(|| eprintln!("error: trial {trial}: {problem}: the trial failed, the search goes on"));
+    }
+
     fn end(&self, trial: usize, ending: Ending) -> Result<()> {
         self.open().remove(&trial);
         self.resize()?;
         self.event(|| match ending {
             Ending::Complete(value) => json!({ "event": "complete", "trial": trial, "value": value }),
             Ending::Pruned => json!({ "event": "pruned", "trial": trial }),
+            Ending::Failed => json!({ "event": "failed", "trial": trial }),
         })
     }
 }

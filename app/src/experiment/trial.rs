@@ -87,7 +87,8 @@ pub fn check_space(space: &Space, base: &Settings) -> Result<()> {
         let unknown = || Error::new(Kind::Settings, format!("parameter '{name}': expected one of {known}"));
         option_of(name).ok_or_else(unknown)?;
         for extreme in range.extremes() {
-            settings(space, base, &BTreeMap::from([(name.to_string(), extreme)]))?;
+            let checked = settings(space, base, &BTreeMap::from([(name.to_string(), extreme)]));
+            checked.map_err(|error| error.at("search space"))?;
         }
     }
     Ok(())
@@ -111,7 +112,7 @@ pub fn settings(space: &Space, base: &Settings, parameters: &BTreeMap<String, Va
             _ => return Err(wrong("the name of a setting")),
         }
     }
-    settings.check().map_err(|error| error.at("search space"))
+    settings.check()
 }
 
 /// A fold of a trial, done.
@@ -182,6 +183,8 @@ pub trait Observer: Sync {
     fn epoch(&self, trial: usize, fold: usize, epoch: usize, record: &EpochRecord);
     /// A fold is done, here or by an earlier worker: how many are, the value over these, and the details that are recorded.
     fn fold(&self, trial: usize, fold: usize, done: usize, value: f64, detail: &Value) -> Result<()>;
+    /// A queued trial cannot be trained with and fails.
+    fn refused(&self, trial: usize, problem: &Error);
     /// A trial is over.
     fn end(&self, trial: usize, ending: Ending) -> Result<()>;
 }
@@ -208,11 +211,24 @@ impl Objective<'_> {
     /// Trains a trial's folds that are not trained yet.
     pub fn run(&self, claim: &Claim) -> Result<Ending> {
         self.observer.begin(claim)?;
-        let settings = settings(self.space, self.base, &claim.parameters)?;
+        let checked = match &claim.refusal {
+            Some(problem) => Err(Error::new(Kind::Settings, problem.clone())),
+            None => settings(self.space, self.base, &claim.parameters),
+        };
+        let end = |ending| self.observer.end(claim.number, ending).map(|()| ending);
+        let settings = match checked {
+            Ok(settings) => settings,
+            // A queued trial can ask for what cannot be trained with; the others are in the search space, which is checked.
+            Err(error) if claim.refusal.is_some() || !claim.warnings.is_empty() => {
+                self.study.note(claim, "error", error.to_string().into())?;
+                self.observer.refused(claim.number, &error);
+                return end(Ending::Failed);
+            }
+            Err(error) => return Err(error),
+        };
         let classes = self.source.dataset.labels().count();
         let mut folds =
             Folds { done: 0, validation_sum: 0.0, test: Confusion::new(classes), last_test: Confusion::new(classes) };
-        let end = |ending| self.observer.end(claim.number, ending).map(|()| ending);
         for (step, split) in self.splits.iter().enumerate() {
             let fold = match self.fold(claim, &settings, split) {
                 // Worse than bad, but no reason to end the search.

@@ -24,7 +24,7 @@ pub struct Row {
     /// Name of the predictor variant; `None` for the kept weights.
     #[serde(rename = "way")]
     pub variant: Option<String>,
-    /// What must be said of the scores: [`Protocol::score_note`].
+    /// What must be said of the scores: [`score_note`](reslstm::train::Protocol::score_note).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub score_note: Option<String>,
     /// Number of parameters of all its models.

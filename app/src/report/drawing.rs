@@ -86,13 +86,11 @@ pub(super) struct Panel {
 
 impl Panel {
     pub fn across(&self, x: f64) -> i32 {
-        let share = (x - self.x.start) / (self.x.end - self.x.start);
-        self.left + (share * f64::from(self.right - self.left)).round() as i32
+        self.left + (share(&self.x, x) * f64::from(self.right - self.left)).round() as i32
     }
 
     pub fn up(&self, y: f64) -> i32 {
-        let share = (y - self.y.start) / (self.y.end - self.y.start);
-        self.bottom - (share * f64::from(self.bottom - self.top)).round() as i32
+        self.bottom - (share(&self.y, y) * f64::from(self.bottom - self.top)).round() as i32
     }
 
     pub fn at(&self, x: f64, y: f64) -> (i32, i32) {
@@ -145,19 +143,49 @@ impl Panel {
     }
 }
 
-/// At most about `most` round values at equal steps within the range, all with the same number of decimals.
+/// Half the length of a range: the whole may be more than the largest number.
+fn half(range: &Range<f64>) -> f64 {
+    range.end * 0.5 - range.start * 0.5
+}
+
+/// Where a number lies in a range, from 0 to 1.
+fn share(range: &Range<f64>, number: f64) -> f64 {
+    half(&(range.start..number)) / half(range)
+}
+
+/// Whether its numbers are too close to each other for a scale.
+fn is_narrow(range: &Range<f64>) -> bool {
+    half(range) <= (1e-9 * range.start.abs().max(range.end.abs())).max(1e-290)
+}
+
+/// `low` to `high` with room at both ends: `part` of the range, or `alone` if all numbers are one.
+pub(super) fn with_room(low: f64, high: f64, part: f64, alone: f64) -> Range<f64> {
+    let range = low..high;
+    let room = if is_narrow(&range) { alone } else { 2.0 * part * half(&range) };
+    (low - room).max(f64::MIN)..(high + room).min(f64::MAX)
+}
+
+/// At most about `most` round values at equal steps within the range, all with the same number of decimals. None in
+/// a range too narrow for a scale.
 pub(super) fn ticks(range: &Range<f64>, most: usize) -> Vec<(f64, String)> {
-    let span = range.end - range.start;
-    let power = (span / most as f64).log10().floor() as i32;
-    let steps = [(1.0, power), (2.0, power), (5.0, power), (1.0, power + 1)];
+    if is_narrow(range) {
+        return Vec::new();
+    }
+    let half = half(range);
+    let power = (half / most as f64).log10().floor() as i32;
+    let steps = [(1.0, power), (2.0, power), (5.0, power), (1.0, power + 1), (2.0, power + 1)];
     let value = |(digit, power): (f64, i32)| digit * 10f64.powi(power);
-    let (digit, power) = steps.into_iter().find(|&step| span / value(step) <= most as f64).unwrap_or(steps[3]);
+    let (digit, power) = steps.into_iter().find(|&step| 2.0 * (half / value(step)) <= most as f64).unwrap_or(steps[4]);
     let step = value((digit, power));
     // A little beyond the ends: 0.6 / 0.2 is not quite 3.
     let (first, last) = ((range.start / step - 1e-9).ceil() as i64, (range.end / step + 1e-9).floor() as i64);
     let decimals = (-power).max(0) as usize;
-    let label = |tick: f64| format!("{tick:.decimals$}").replace('-', "−");
-    (first..=last).map(|n| n as f64 * step).map(|tick| (tick, label(tick))).collect()
+    let label = |n: i64| match n as f64 * step {
+        tick if decimals <= 9 && tick.abs() < 1e9 => format!("{tick:.decimals$}"),
+        0.0 => "0".into(),
+        _ => format!("{}e{power}", n as f64 * digit),
+    };
+    (first..=last).map(|n| (n as f64 * step, label(n).replace('-', "−"))).collect()
 }
 
 /// [`ticks`] at whole numbers.
@@ -182,6 +210,21 @@ mod tests {
         let whole = |range| whole_ticks(&range, 10).into_iter().map(|(_, label)| label).collect::<Vec<_>>();
         assert_eq!((whole(0.5..1.5), whole(0.5..3.5)), (vec!["1".into()], ["1", "2", "3"].map(String::from).to_vec()));
         assert_eq!(whole(-0.5..86.5).len(), 9);
+        // Neither the largest range nor numbers far from zero are too much.
+        assert_eq!(labels(f64::MIN..f64::MAX, 4), ["−1e308", "0", "1e308"]);
+        assert_eq!(labels(2e9..6e9, 3), ["2e9", "4e9", "6e9"]);
+        assert_eq!(labels(0.0..3e-12, 3), ["0", "1e−12", "2e−12", "3e−12"]);
+        assert_eq!(labels(0.0..5e-324, 3).len() + labels(1e6..1e6, 3).len(), 0, "too narrow");
+    }
+
+    #[test]
+    fn a_scale_of_one_number_or_of_the_largest_has_room() {
+        assert_eq!(with_room(0.0, 10.0, 0.05, 9.0), -0.5..10.5);
+        assert_eq!(with_room(1e6, 1e6, 0.05, 9.0), 999_991.0..1_000_009.0);
+        assert_eq!(with_room(-1e308, 1e308, 0.04, 9.0), -1.08e308..1.08e308);
+        assert_eq!(with_room(f64::MIN, f64::MAX, 0.04, 9.0), f64::MIN..f64::MAX);
+        let panel = Panel { left: 0, top: 0, right: 200, bottom: 100, x: f64::MIN..f64::MAX, y: 0.0..1.0 };
+        assert_eq!([f64::MIN, 0.0, f64::MAX].map(|x| panel.across(x)), [0, 100, 200]);
     }
 
     #[test]

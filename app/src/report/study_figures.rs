@@ -1,7 +1,9 @@
 //! Two figures of a hyper-parameter search: the course of its trials, and their values against each parameter.
 
 use super::colours::{BLUE, INK, VERMILLION};
-use super::drawing::{Canvas, Drawn, HPos, Panel, TITLE, VPos, line, picture, shortened, ticks, whole_ticks, write};
+use super::drawing::{
+    Canvas, Drawn, HPos, Panel, TITLE, VPos, line, picture, shortened, ticks, whole_ticks, with_room, write,
+};
 use super::marks::{Legend, Mark, Shape};
 use crate::tune::{Distribution, Snapshot, State, Trial};
 use plotters::prelude::*;
@@ -30,8 +32,7 @@ fn valued(study: &Snapshot) -> impl Iterator<Item = (&Trial, f64)> {
 fn values(study: &Snapshot) -> Range<f64> {
     let (low, high) = valued(study)
         .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), (_, value)| (low.min(value), high.max(value)));
-    let room = if high > low { 0.06 * (high - low) } else { 0.05 };
-    if low.is_finite() { low - room..high + room } else { 0.0..1.0 }
+    if low.is_finite() { with_room(low, high, 0.06, 0.05f64.max(0.01 * high.abs())) } else { 0.0..1.0 }
 }
 
 fn mark(study: &Snapshot, trial: &Trial) -> Mark {
@@ -113,7 +114,8 @@ pub fn slices(study: &Snapshot, value: &str) -> String {
             panel.y_axis(canvas, &labels.collect::<Vec<_>>(), if first { value } else { "" })?;
             panel.frame(canvas)?;
             draw_trials(canvas, study, |trial, value| {
-                Some(panel.at(axis.place(*trial.parameters.get(*name)?), value))
+                let place = axis.place(*trial.parameters.get(*name)?);
+                place.is_finite().then(|| panel.at(place, value))
             })?;
             panel.x_axis(canvas, &axis.ticks, name)?;
         }
@@ -133,6 +135,7 @@ impl Axis {
     fn new(study: &Snapshot, name: &str) -> Self {
         let distribution = study.trials.iter().find_map(|trial| trial.distributions.get(name)).expect("a trial has it");
         let numbers = study.trials.iter().filter_map(|trial| trial.parameters.get(name));
+        let numbers = numbers.filter(|&&number| distribution.can_be_observed(number));
         let around = |low: f64, high: f64| {
             // Trials of an earlier, wider search may lie outside.
             let (low, high) = numbers.fold((low, high), |(low, high), &number| (low.min(number), high.max(number)));
@@ -151,8 +154,8 @@ impl Axis {
 
     fn between((low, high): (f64, f64), logarithmic: bool) -> Self {
         let place = |number: f64| if logarithmic { number.log10() } else { number };
-        let room = 0.04 * (place(high) - place(low)).max(1e-9);
-        let range = place(low) - room..place(high) + room;
+        let alone = if logarithmic || high == 0.0 { 0.5 } else { 0.5 * high.abs() };
+        let range = with_room(place(low), place(high), 0.04, alone);
         let ticks = if logarithmic { powers(&range) } else { ticks(&range, 5) };
         Axis { logarithmic, range, ticks }
     }

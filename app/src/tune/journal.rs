@@ -2,10 +2,11 @@
 //!
 //! Any number of processes, of this program and of Optuna in Python, append in turn under a [`lock`](super::lock). A process
 //! killed while it writes leaves an incomplete line. Optuna cannot read past such a line, so it is cut off before the next
-//! append.
+//! append. So are a blank line and null bytes at the end, which a file system may leave after a crash: Optuna reads up to them.
+//! Anywhere else they are refused, as Optuna does.
 
 use super::lock::{GRACE_PERIOD, Lock};
-use super::replay::Replay;
+use super::replay::{BYTE_ORDER_MARK, Replay};
 use reslstm::error::{Error, Kind, Result};
 use serde_json::Value;
 use std::fs::File;
@@ -110,10 +111,8 @@ impl Journal {
             let problem = "the journal became shorter: it was replaced by another file";
             return Err(Error::new(Kind::Data, problem).at(self.path.display()).advice("start the command again"));
         }
-        let (read, tail) = apply(&bytes, &mut self.replay, &mut self.lines).map_err(|error| {
-            let error = error.at(self.path.display());
-            error.advice("give a journal, or a file that does not exist yet")
-        })?;
+        let applied = apply(&bytes, &mut self.replay, &mut self.lines);
+        let (read, tail) = applied.map_err(|error| error.at(self.path.display()))?;
         self.offset += read as u64;
         Ok(tail)
     }
@@ -149,18 +148,28 @@ fn apply(bytes: &[u8], replay: &mut Replay, lines: &mut usize) -> Result<(usize,
                 *lines += 1;
             }
             // Only the last line can be unfinished.
-            Err(_) if rest.peek().is_none() && is_incomplete(line) => return Ok((read, Tail::Incomplete)),
-            Err(error) => return Err(error.at(format!("line {}", *lines + 1))),
+            Err(_) if rest.peek().is_none() && is_incomplete(line, *lines) => return Ok((read, Tail::Incomplete)),
+            Err(error) => {
+                let advice = match *lines {
+                    0 => "give a journal, or a file that does not exist yet",
+                    _ => "Optuna cannot read past this line either: keep a copy of the journal, then remove the line",
+                };
+                return Err(error.at(format!("line {}", *lines + 1)).advice(advice));
+            }
         }
     }
     Ok((read, Tail::Complete))
 }
 
-/// Whether the last line of a file is an incomplete line of a journal; anything else must not be cut off.
-fn is_incomplete(line: &[u8]) -> bool {
-    match serde_json::from_slice::<Value>(line) {
-        Ok(whole) => !line.ends_with(b"\n") && whole.get("op_code").is_some(),
-        Err(_) => line.starts_with(b"{"),
+/// Whether the last line of a file is an incomplete line of a journal, or an empty one after `lines` others. Anything else must
+/// not be cut off.
+fn is_incomplete(line: &[u8], lines: usize) -> bool {
+    let text = String::from_utf8_lossy(line);
+    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&text);
+    match serde_json::from_str::<Value>(text) {
+        Ok(whole) => !text.ends_with('\n') && whole.get("op_code").is_some(),
+        Err(_) if text.trim_matches(['\0', '\n', '\r', '\t', ' ']).is_empty() => lines > 0,
+        Err(_) => text.trim_start().starts_with('{'),
     }
 }
 
@@ -197,12 +206,48 @@ mod tests {
         let path = folder.path().join("study.journal");
         let whole = format!("{}\n", create_study("one"));
         let added = format!("{}\n", json!({ "op_code": 0, "study_name": "two", "directions": [2], "worker_id": "a" }));
-        for incomplete in ["{", "{\"op_code\":4,\"wor", "{\"op_code\":4,\"study_id\":0}", "{\"op_code\":4,\"stu\n"] {
+        let unfinished = ["{", "{\"op_code\":4,\"wor", "{\"op_code\":4,\"study_id\":0}", "{\"op_code\":4,\"stu\n"];
+        // What Optuna 5 reads up to, but would not read past.
+        let empty = ["\n", "  ", " \r\n", "\0\0\0", "\u{feff}", "\u{feff}{\"op"];
+        for incomplete in unfinished.into_iter().chain(empty) {
             std::fs::write(&path, format!("{whole}{incomplete}")).unwrap();
             let mut journal = Journal::open(&path, "a").unwrap();
             assert_eq!(names(&mut journal), ["one"], "reading stops before it");
             journal.update(|_| Ok((vec![create_study("two")], ()))).unwrap();
             assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{whole}{added}"), "{incomplete}");
+        }
+    }
+
+    #[test]
+    fn a_byte_order_mark_and_blanks_around_a_line_are_passed_over_as_in_python() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("study.journal");
+        let [one, two] = ["one", "two"].map(create_study);
+        std::fs::write(&path, format!("\u{feff}{one}\r\n\u{feff} \t{two}\n")).unwrap();
+        assert_eq!(names(&mut Journal::open(&path, "a").unwrap()), ["one", "two"]);
+        assert_eq!(read(&path).unwrap().studies().count(), 2);
+    }
+
+    #[test]
+    fn a_damaged_line_before_others_is_refused_with_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("study.journal");
+        let [one, two] = ["one", "two"].map(create_study);
+        for (damaged, got) in [
+            ("", "got \"\": EOF while parsing a value"),
+            ("{\"op_code\":4,\"wo", "got \"{\\\"op_code\\\":4,\\\"wo\": EOF while parsing a string at column 16"),
+            ("\0\0", "got \"\\x00\\x00\": expected value at column 1"),
+            ("[]", "got \"[]\": "),
+        ] {
+            let text = format!("{one}\n{damaged}\n{two}\n");
+            std::fs::write(&path, &text).unwrap();
+            for error in [Journal::open(&path, "a").unwrap_err(), read(&path).unwrap_err()] {
+                let message = error.to_string();
+                for part in ["study.journal: line 2: ", "expected a JSON object, ", got, "then remove the line"] {
+                    assert!(message.contains(part), "expected `{part}` in: {message}");
+                }
+            }
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
         }
     }
 
@@ -216,6 +261,8 @@ mod tests {
             "{\"a\": 1}\n",
             "{\"a\": 1}",
             "{\"op_code\":4,\"wo\n{\"op_code\":4}\n",
+            "\0\0\0",
+            "\n",
         ] {
             std::fs::write(&path, bytes).unwrap();
             let error = Journal::open(&path, "a").unwrap_err();

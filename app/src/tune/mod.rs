@@ -9,6 +9,7 @@
 //! | [`tpe`]      | the sampler: which point to try next                                                |
 //! | [`pruner`]   | which trial to stop early                                                           |
 //! | [`lock`]     | one writer at a time, across processes and machines                                 |
+//! | [`enqueued`] | what a queued trial asks for                                                        |
 //! | [`journal`]  | Optuna's journal file                                                               |
 //! | [`replay`]   | studies and trials from the lines of a journal                                      |
 //! | [`snapshot`] | a study at one moment, read only                                                    |
@@ -16,6 +17,7 @@
 //!
 //! This module knows nothing of training: the work of a trial comes as a closure.
 
+pub mod enqueued;
 pub mod journal;
 pub mod lock;
 pub mod normal;

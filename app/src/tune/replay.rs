@@ -25,6 +25,9 @@ pub mod operation {
     pub const DISCARD_TRIALS: u64 = 10;
 }
 
+/// Some editors put it at the beginning of a text file.
+pub(super) const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// The direction of a study that maximises.
 pub const MAXIMIZE: u64 = 2;
 
@@ -105,9 +108,14 @@ impl Replay {
     /// # Errors
     /// [`Kind::Data`] if the line is not one of a journal.
     pub fn apply(&mut self, line: &[u8]) -> Result<()> {
-        let text = std::str::from_utf8(line).map_err(|error| not_a_line(error.to_string()))?;
-        let line: Line =
-            serde_json::from_str(&quote_bare_numbers(text)).map_err(|error| not_a_line(error.to_string()))?;
+        let text = std::str::from_utf8(line).map_err(|error| not_an_object(line, &error.to_string()))?;
+        // As in Python, any line may begin with a byte order mark.
+        let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
+        let line: Line = serde_json::from_str(&quote_bare_numbers(text)).map_err(|error| {
+            let cause = error.to_string();
+            let place = format!(" at line {} column {}", error.line(), error.column());
+            not_an_object(line, &cause.replace(&place, &format!(" at column {}", error.column())))
+        })?;
         match line.op_code {
             operation::CREATE_STUDY => self.create_study(line),
             operation::DELETE_STUDY | operation::SET_STUDY_USER_ATTRIBUTE => self.change_study(line),
@@ -146,7 +154,9 @@ impl Replay {
             trial.distributions.insert(name, distribution(text.as_str().unwrap_or_default())?);
         }
         for (name, value) in line.params {
-            trial.parameters.insert(name, field(number(&value), "params")?);
+            let number = field(number(&value), "params")?;
+            check_choice(trial.distributions.get(&name), number)?;
+            trial.parameters.insert(name, number);
         }
         for (step, value) in line.intermediate_values {
             let step = field(step.parse().ok(), "intermediate_values")?;
@@ -169,6 +179,7 @@ impl Replay {
                 let name = field(line.param_name, "param_name")?;
                 let value = field(line.param_value_internal.as_ref().and_then(number), "param_value_internal")?;
                 let distribution = distribution(&field(line.distribution, "distribution")?)?;
+                check_choice(Some(&distribution), value)?;
                 let study = &self.studies[self.trials[id].0];
                 let earlier = study.trials.iter().find_map(|&id| self.trials[id].1.distributions.get(&name));
                 if earlier.is_none_or(|earlier| earlier.is_compatible(&distribution)) {
@@ -213,12 +224,30 @@ fn not_a_line(problem: String) -> Error {
     Error::new(Kind::Data, format!("not a line of an Optuna journal: {problem}"))
 }
 
+fn not_an_object(line: &[u8], cause: &str) -> Error {
+    let beginning = line[..line.len().min(40)].escape_ascii();
+    let more = if line.len() > 40 { "…" } else { "" };
+    not_a_line(format!("expected a JSON object, got \"{beginning}{more}\": {cause}"))
+}
+
 fn field<T>(value: Option<T>, name: &str) -> Result<T> {
     value.ok_or_else(|| not_a_line(format!("expected a valid '{name}'")))
 }
 
 fn distribution(text: &str) -> Result<Distribution> {
-    serde_json::from_str(text).map_err(|error| not_a_line(format!("distribution '{text}': {error}")))
+    let wrong = |problem: String| not_a_line(format!("distribution '{text}': {problem}"));
+    let distribution: Distribution = serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
+    distribution.check().map_err(|error| wrong(error.to_string()))
+}
+
+/// Refuses the index of a choice that does not exist.
+fn check_choice(distribution: Option<&Distribution>, number: f64) -> Result<()> {
+    match distribution {
+        Some(range @ Distribution::Categorical { choices }) if !range.can_be_observed(number) => {
+            Err(not_a_line(format!("expected the index of one of {} choices, got {number}", choices.len())))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A number, or one of the words that [`quote_bare_numbers`] quotes.
@@ -346,11 +375,38 @@ mod tests {
             ("{\"a\":1}", "op_code"),
             ("RIFF", "expected value"),
             ("{\"op_code\":4,\"study_id\":0,\"state\":9}", "'state'"),
+            ("[\"op_code\"]", "expected a JSON object, got \"[\\\"op_code\\\"]\": "),
         ] {
             let error = replay(&PYTHON[..1]).apply(line.as_bytes()).unwrap_err();
             assert_eq!(error.kind(), Kind::Data);
             assert!(error.to_string().contains(problem), "{line}: {error}");
         }
         assert!(Replay::default().apply(b"\xff").is_err());
+    }
+
+    #[test]
+    fn parameters_that_optuna_cannot_read_either_are_refused() {
+        let float = |low, high, log| {
+            format!(
+                r#"{{"name": "FloatDistribution", "attributes": {{"step": null, "low": {low}, "high": {high}, "log": {log}}}}}"#
+            )
+        };
+        let choices =
+            |choices: &str| format!(r#"{{"name": "CategoricalDistribution", "attributes": {{"choices": {choices}}}}}"#);
+        for (distribution, problem) in [
+            (choices("[8, 16]"), "expected the index of one of 2 choices, got 2"),
+            (choices("[]"), "expected at least one choice"),
+            (float(2, 1, false), "expected low up to high, got 2 to 1"),
+            (float(0, 9, true), "expected low above 0"),
+            (r#"{"low": 1, "high": 5}"#.into(), "missing field `name`"),
+        ] {
+            let set = json!({ "op_code": 5, "trial_id": 0, "param_name": "p", "param_value_internal": 2, "distribution": distribution });
+            let create =
+                json!({ "op_code": 4, "study_id": 0, "params": { "p": 2 }, "distributions": { "p": distribution } });
+            for line in [set, create] {
+                let error = replay(&PYTHON[..3]).apply(line.to_string().as_bytes()).unwrap_err();
+                assert!(error.to_string().contains(problem), "{distribution}: {error}");
+            }
+        }
     }
 }

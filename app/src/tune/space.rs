@@ -42,7 +42,34 @@ pub enum Distribution {
     },
 }
 
+impl std::fmt::Display for Distribution {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Distribution::Float { low, high, .. } => write!(f, "{low} to {high}"),
+            Distribution::Int { low, high, .. } => write!(f, "a whole number from {low} to {high}"),
+            Distribution::Categorical { choices } => {
+                write!(f, "one of {}", choices.iter().map(Value::to_string).collect::<Vec<_>>().join(", "))
+            }
+        }
+    }
+}
+
 impl Distribution {
+    /// Refuses a range without any value.
+    pub fn check(self) -> Result<Self> {
+        let (low, high, log) = match self {
+            Distribution::Float { low, high, log, .. } => (low, high, log),
+            Distribution::Int { low, high, log, .. } => (low as f64, high as f64, log),
+            Distribution::Categorical { ref choices } => {
+                require(!choices.is_empty(), || "expected at least one choice, got none".into())?;
+                return Ok(self);
+            }
+        };
+        require(low <= high, || format!("expected low up to high, got {low} to {high}"))?;
+        require(!log || low > 0.0, || format!("expected low above 0 for a logarithm, got {low}"))?;
+        Ok(self)
+    }
+
     /// JSON in a string, as in the journal.
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).expect("plain values become JSON")
@@ -143,6 +170,10 @@ impl Distribution {
     }
 }
 
+fn require(holds: bool, problem: impl FnOnce() -> String) -> Result<()> {
+    if holds { Ok(()) } else { Err(Error::new(Kind::Settings, problem())) }
+}
+
 /// Equality as in Python: 8 equals 8.0.
 fn same_choice(a: &Value, b: &Value) -> bool {
     match (a.as_f64(), b.as_f64()) {
@@ -175,31 +206,21 @@ enum Range {
 impl Range {
     /// Checks the range.
     fn distribution(self) -> Result<Distribution> {
-        let require = |holds: bool, problem: String| match holds {
-            true => Ok(()),
-            false => Err(Error::new(Kind::Settings, problem)),
-        };
         match self {
             Range::Float { low, high, log } => {
-                require(low.is_finite() && high.is_finite(), format!("expected finite ends, got {low} to {high}"))?;
-                require(low <= high, format!("expected low up to high, got {low} to {high}"))?;
-                require(!log || low > 0.0, format!("expected low above 0 for a logarithm, got {low}"))?;
-                Ok(Distribution::Float { step: None, low, high, log })
+                let finite = low.is_finite() && high.is_finite();
+                require(finite, || format!("expected finite ends, got {low} to {high}"))?;
+                Distribution::Float { step: None, low, high, log }.check()
             }
-            Range::Int { low, high, log } => {
-                require(low <= high, format!("expected low up to high, got {low} to {high}"))?;
-                require(!log || low > 0, format!("expected low above 0 for a logarithm, got {low}"))?;
-                Ok(Distribution::Int { log, step: 1, low, high })
-            }
+            Range::Int { low, high, log } => Distribution::Int { log, step: 1, low, high }.check(),
             Range::Categorical { choices } => {
-                require(!choices.is_empty(), "expected at least one choice, got none".into())?;
                 for (i, choice) in choices.iter().enumerate() {
                     let scalar = !(choice.is_array() || choice.is_object());
-                    require(scalar, format!("expected numbers or strings as choices, got {choice}"))?;
+                    require(scalar, || format!("expected numbers or strings as choices, got {choice}"))?;
                     let new = !choices[..i].iter().any(|earlier| same_choice(earlier, choice));
-                    require(new, format!("expected every choice once, got {choice} twice"))?;
+                    require(new, || format!("expected every choice once, got {choice} twice"))?;
                 }
-                Ok(Distribution::Categorical { choices })
+                Distribution::Categorical { choices }.check()
             }
         }
     }

@@ -14,6 +14,7 @@
 //! worker only, on whatever machine, so no two workers try the same point. A search that was killed continues exactly as it would
 //! have without.
 
+use super::enqueued::Enqueued;
 use super::journal::Journal;
 use super::replay::{MAXIMIZE, Replay, StudyRecord, create_trial_line, operation};
 use super::space::Space;
@@ -33,9 +34,6 @@ use std::time::SystemTime;
 
 /// User attribute with the identity of a study of this program; it also marks this program's trials.
 pub const USER_ATTRIBUTE: &str = "reslstm";
-
-/// System attribute in which Optuna keeps the parameters of a queued trial.
-const FIXED_PARAMETERS: &str = "fixed_params";
 
 /// Settings of a search.
 #[derive(Clone, Debug)]
@@ -66,6 +64,10 @@ pub struct Claim {
     pub number: usize,
     /// The trial's parameters.
     pub parameters: BTreeMap<String, Value>,
+    /// Warnings about the values that a queued trial asks for.
+    pub warnings: Vec<String>,
+    /// Why a queued trial cannot be worked on, only told as failed.
+    pub refusal: Option<String>,
     /// Folder for checkpoints. It exists, and may hold those of an earlier worker.
     pub folder: PathBuf,
     /// The last step that an earlier worker reported.
@@ -91,6 +93,8 @@ pub enum Ending {
     Complete(f64),
     /// Stopped early.
     Pruned,
+    /// Failed: it cannot be worked on.
+    Failed,
 }
 
 /// Progress of a study.
@@ -247,10 +251,9 @@ impl Study {
                     let intermediate = &replay.trials(self.id)[claim.number].intermediate;
                     (State::Pruned, intermediate.last_key_value().map(|(_, &value)| value))
                 }
+                Ending::Failed => (State::Failed, None),
             };
-            let line = json!({ "op_code": operation::SET_TRIAL_STATE_VALUES, "trial_id": claim.id, "state": state as u64,
-                               "values": value.map(|value| [value]), "datetime_complete": now() });
-            Ok((vec![line], ()))
+            Ok((vec![end_line(claim.id, state, value)], ()))
         })?;
         let folder = claim.folder.clone();
         drop(claim);
@@ -302,7 +305,7 @@ impl Study {
         RandomStream::new(self.search.seed, "trial", number as u64)
     }
 
-    /// Starts a queued trial. Given parameters are used if they are in the search space; the sampler chooses the others.
+    /// Starts a queued trial. The sampler chooses the parameters that it does not give.
     fn start_waiting(&self, waiting: &Trial, trials: &[&Trial]) -> Result<(Vec<Value>, Claim)> {
         let held = self.hold_empty(waiting.id)?;
         let mut trial = waiting.clone();
@@ -323,13 +326,12 @@ impl Study {
         let space = &self.search.space;
         let mut parameters = trial.values();
         let mut lines = Vec::new();
-        if space.names().any(|name| !parameters.contains_key(name)) {
+        let Enqueued { numbers: wanted, warnings, refusal } = Enqueued::read(trial, space);
+        if refusal.is_none() && space.names().any(|name| !parameters.contains_key(name)) {
             let others: Vec<&Trial> = trials.iter().copied().filter(|other| other.number != trial.number).collect();
             let suggested = tpe::suggest(space, &others, &mut self.stream(trial.number));
             for (name, range) in space.iter().filter(|(name, _)| !trial.parameters.contains_key(*name)) {
-                let wanted = trial.system_attributes.get(FIXED_PARAMETERS).and_then(|fixed| fixed.get(name));
-                let wanted = wanted.and_then(|value| range.to_number(value)).filter(|&number| range.contains(number));
-                let number = wanted.unwrap_or(suggested[name]);
+                let number = wanted.get(name).copied().unwrap_or(suggested[name]);
                 lines
                     .push(json!({ "op_code": operation::SET_TRIAL_PARAMETER, "trial_id": trial.id, "param_name": name,
                                    "param_value_internal": number, "distribution": range.to_json() }));
@@ -339,6 +341,8 @@ impl Study {
         let claim = Claim {
             number: trial.number,
             parameters,
+            warnings,
+            refusal,
             folder: self.trial_folder(trial.id),
             reported: trial.intermediate.last_key_value().map(|(&step, _)| step),
             id: trial.id,
@@ -420,14 +424,17 @@ pub(super) fn choose<'a>(replay: &'a Replay, name: Option<&str>) -> Result<Optio
     if studies.len() > 1 {
         let names: Vec<&str> = studies.iter().map(|(_, study)| study.name.as_str()).collect();
         let problem = format!("expected one study in the journal, found {}: {}", names.len(), names.join(", "));
-        return Err(Error::new(Kind::Settings, problem).advice("give the name of one"));
+        return Err(Error::new(Kind::Settings, problem).advice("name one with --study-name"));
     }
     Ok(studies.into_iter().next())
 }
 
 /// Refuses a study to which this search cannot add trials.
 fn check(replay: &Replay, id: usize, study: &StudyRecord, space: &Space) -> Result<()> {
-    let wrong = |problem: String| Err(Error::new(Kind::Settings, problem).at(format!("study '{}'", study.name)));
+    let wrong = |problem: String| {
+        let advice = "--study-name NAME begins another study in the same journal";
+        Err(Error::new(Kind::Settings, problem).at(format!("study '{}'", study.name)).advice(advice))
+    };
     if study.directions != [MAXIMIZE] {
         return wrong(format!("expected one value to maximise (direction 2), got directions {:?}", study.directions));
     }
@@ -461,6 +468,11 @@ fn attribute_line(trial: usize, name: &str, content: Value) -> Value {
     json!({ "op_code": operation::SET_TRIAL_USER_ATTRIBUTE, "trial_id": trial, "user_attr": { name: content } })
 }
 
+fn end_line(trial: usize, state: State, value: Option<f64>) -> Value {
+    json!({ "op_code": operation::SET_TRIAL_STATE_VALUES, "trial_id": trial, "state": state as u64,
+            "values": value.map(|value| [value]), "datetime_complete": now() })
+}
+
 /// User attributes of a trial of this program.
 fn own_trial_attributes() -> Map<String, Value> {
     Map::from_iter([(USER_ATTRIBUTE.to_string(), env!("CARGO_PKG_VERSION").into())])
@@ -470,5 +482,6 @@ fn now() -> String {
     iso_8601(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
 }
 
+mod abandoned;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,5 @@
 //! End-to-end tests of the command: exit code, output and files of a process. One file per command; `bad_input` and `resume` test
-//! several commands.
+//! several commands, `studies` tests `tune` on journals of others.
 
 mod audit;
 mod bad_input;
@@ -21,6 +21,7 @@ mod predict_live;
 mod report;
 mod resume;
 mod robustness;
+mod studies;
 mod sweep;
 mod synth;
 mod test_dir;

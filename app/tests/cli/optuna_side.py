@@ -1,6 +1,9 @@
 """The other side of the tests of `tune`: a study opened, begun and joined by Optuna itself.
 
 usage: optuna_side.py (inspect | begin | work) JOURNAL [TRIALS]        needs: optuna 5
+       optuna_side.py queue JOURNAL FIXED        a study of queued trials; FIXED is a JSON list of their parameters
+       optuna_side.py run JOURNAL TRIALS         works on it
+       optuna_side.py read JOURNAL...            number of trials of each; null if Optuna cannot read it
 """
 import json
 import sys
@@ -44,8 +47,26 @@ def objective(trial):
     return trial.params["dropout"]
 
 
+def queued(trial):
+    trial.suggest_float("lr", 1e-4, 1e-2, log=True)
+    trial.suggest_int("t0", 1, 10)
+    trial.suggest_categorical("batch_size", [8, 16])
+    return 0.5
+
+
+def count(path):
+    try:
+        study = optuna.load_study(study_name=None, storage=JournalStorage(JournalFileBackend(path)))
+        return len(study.trials)
+    except Exception:
+        return None
+
+
 def main():
     what, path = sys.argv[1:3]
+    if what == "read":
+        print(json.dumps([count(path) for path in sys.argv[2:]]))
+        return
     storage = JournalStorage(JournalFileBackend(path))
     sampler = optuna.samplers.TPESampler(seed=1)
     if what == "begin":
@@ -58,7 +79,18 @@ def main():
     elif what == "work":
         study = optuna.load_study(study_name=None, storage=storage, sampler=sampler)
         study.optimize(objective, n_trials=int(sys.argv[3]))
+    elif what == "queue":
+        study = optuna.create_study(study_name="queued", direction="maximize", storage=storage)
+        for fixed in json.loads(sys.argv[3]):
+            study.enqueue_trial(fixed)
+    elif what == "run":
+        optuna.logging.set_verbosity(optuna.logging.CRITICAL)
+        study = optuna.load_study(study_name=None, storage=storage)
+        study.optimize(queued, n_trials=int(sys.argv[3]), catch=ValueError)
     study = optuna.load_study(study_name=None, storage=storage)
+    if study.study_name == "queued":
+        print(json.dumps([{"state": t.state.name, "parameters": t.params} for t in study.trials]))
+        return
     for trial in study.trials:
         for name, distribution in trial.distributions.items():
             assert distribution == SPACE[name], (trial.number, name, distribution)

@@ -141,6 +141,8 @@ fn a_state_dict_from_pytorch_takes_features_and_refuses_audio() {
         .collect();
     assert!(!norms.is_empty());
     dict.extend(norms.into_iter().map(|name| (name, count.clone())));
+    let compiled = dict.iter().map(|(name, view)| (format!("_orig_mod.{name}"), view.clone()));
+    dir.write("compiled.safetensors", safetensors::serialize(compiled, None).unwrap());
     dir.write("dict.safetensors", safetensors::serialize(dict, None).unwrap());
 
     dir.does(&format!("features {CLIP} -o f"));
@@ -152,6 +154,9 @@ fn a_state_dict_from_pytorch_takes_features_and_refuses_audio() {
     let ours = &predictions(&dir.does(&format!("predict --json --model {model} {npy}")))[0];
     let plain = &predictions(&dir.does("predict --json --model dict.safetensors normalised.npy"))[0];
     assert_eq!(ours["probabilities"], plain["probabilities"]);
+    let ran = dir.run("predict --json --model compiled.safetensors normalised.npy");
+    assert_eq!((ran.code, &predictions(&ran.stdout)[0]["probabilities"]), (0, &plain["probabilities"]));
+    assert_eq!(ran.stderr, "note: compiled.safetensors: removed '_orig_mod.' from the names of all tensors\n");
 
     let audio = format!("predict --model dict.safetensors {CLIP}");
     dir.refuses_saying(&audio, &[CLIP, "expected a model file with the mean and standard deviation", "no recordings"]);

@@ -140,6 +140,57 @@ fn a_running_search_is_shown_and_not_changed() {
 }
 
 #[test]
+fn a_hostile_journal_becomes_a_page_or_an_error() {
+    let dir = TestDir::new("report-hostile");
+    let study = |name: &str| format!("{{\"op_code\":0,\"study_name\":\"{name}\",\"directions\":[2]}}\n");
+    let trial = |id: usize, low: &str, high: &str, number: &str| {
+        let range = format!(
+            r#"{{\"name\":\"FloatDistribution\",\"attributes\":{{\"step\":null,\"low\":{low},\"high\":{high},\"log\":false}}}}"#
+        );
+        [
+            r#"{"op_code":4,"study_id":0,"state":0}"#.to_string(),
+            format!(
+                r#"{{"op_code":5,"trial_id":{id},"param_name":"lr","param_value_internal":{number},"distribution":"{range}"}}"#
+            ),
+            format!(r#"{{"op_code":6,"trial_id":{id},"state":1,"values":[{number}]}}"#),
+        ]
+        .map(|line| line + "\n")
+        .concat()
+    };
+    // Ranges that overflow, that are one number only, and values far outside them.
+    for (name, range) in [
+        ("wide", [("-1e308", "1e308", "0.5"), ("-1e308", "1e308", "-1e308")]),
+        ("single", [("1000000", "1000000", "1000000"), ("1000000", "1000000", "1000000")]),
+        ("tiny", [("5e-324", "5e-324", "5e-324"), ("0", "0", "0")]),
+        ("close", [("1000000", "1000000.0000000001", "1000000"), ("1000000", "1000000", "1000000")]),
+        ("outside", [("0", "1", "1.7e308"), ("0", "1", "-1.7e308")]),
+        ("infinite", [("0", "1", "Infinity"), ("0", "1", "NaN")]),
+    ] {
+        let trials: String = range.iter().enumerate().map(|(id, (low, high, x))| trial(id, low, high, x)).collect();
+        dir.write("s.journal", study(name) + &trials);
+        dir.does("report s.journal");
+        let html = String::from_utf8(dir.read("report.html")).unwrap();
+        assert!(html.contains(&format!("Search {name}")) && html.matches("<svg").count() >= 2, "{name}");
+    }
+    // A command to copy has the study's name, quoted; none is given if the settings are not settings.
+    let identity = |seed: &str| {
+        let settings = format!(r#"{{"seed":{seed},"arch":"lstm-sa-h4","protocol":"strict"}}"#);
+        let range = r#"{"name":"FloatDistribution","attributes":{"step":null,"low":0.0001,"high":0.01,"log":true}}"#;
+        format!(
+            r#"{{"op_code":2,"study_id":0,"user_attr":{{"reslstm":{{"data":"x","folds":"all","settings":{settings},"space":{{"lr":{range}}}}}}}}}"#
+        ) + "\n"
+    };
+    let name = "$(touch${IFS}PWNED)";
+    dir.write("s.journal", study(name) + &identity("0"));
+    dir.does(&format!("report s.journal --study-name {name}"));
+    let [search] = &commands(&dir, "report.html")[..] else { panic!("one command") };
+    assert!(search.contains(&format!("--study-name '{name}' --trials")), "{search}");
+    dir.write("s.journal", study("s") + &identity("\"0 $(touch PWNED); echo\""));
+    dir.does("report s.journal");
+    assert!(commands(&dir, "report.html").is_empty());
+}
+
+#[test]
 fn other_files_than_results_are_refused() {
     let dir = TestDir::new("report-refuses");
     std::fs::create_dir(dir.path("empty")).unwrap();

@@ -162,6 +162,45 @@ fn a_state_dict_from_pytorch_loads() {
 }
 
 #[test]
+fn a_prefix_of_all_names_is_removed_and_known() {
+    let original = ModelFile::new(model("reslstm-sa-h2", 3, 8), None).unwrap();
+    assert_eq!(ModelFile::from_bytes(&original.to_bytes()).unwrap().prefix(), "");
+    // Of torch.compile, DataParallel, both, and a module that holds the model.
+    for prefix in ["_orig_mod.", "module.", "module._orig_mod.", "model.", "net.lstm."] {
+        let mut parts = Parts::new(&original);
+        parts.tensors.insert("bn.num_batches_tracked".into(), (Dtype::I64, vec![], vec![0; 8]));
+        let named = |(name, tensor)| (format!("{prefix}{name}"), tensor);
+        parts.tensors = std::mem::take(&mut parts.tensors).into_iter().map(named).collect();
+        let read = ModelFile::from_bytes(&parts.bytes()).unwrap();
+        assert_eq!(read.prefix(), prefix);
+        assert_eq!(read.to_bytes(), original.to_bytes());
+        // Errors still have the published name.
+        let missing = parts.tensors.remove(&format!("{prefix}fc.bias")).unwrap();
+        assert!(parts.refusal().starts_with("tensor fc.bias: expected this tensor"), "{}", parts.refusal());
+        parts.tensors.insert("fc.bias".into(), missing);
+        let message = parts.refusal();
+        let problem = format!("tensors {prefix}*: expected {prefix} before the names of all tensors or of none");
+        assert!(message.starts_with(&problem) && message.contains("got fc.bias too"), "{message}");
+    }
+}
+
+#[test]
+fn another_architecture_is_refused_with_the_tensor_that_it_has_more() {
+    for (name, problem) in [
+        ("lstm.weight_ih_l0_reverse", "expected an LSTM of one direction, got a bidirectional one"),
+        ("lstm.weight_ih_l1", "a model lstm-sa-h2 has no such tensor"),
+    ] {
+        let mut parts = Parts::new(&small());
+        parts.zeros(name, &[8, 2]);
+        let message = parts.refusal();
+        assert!(
+            message.starts_with(&format!("tensor {name}: {problem} (the models of this program have")),
+            "{message}"
+        );
+    }
+}
+
+#[test]
 fn a_later_field_is_skipped_and_a_later_format_refused() {
     let mut parts = Parts::new(&small());
     let json = parts.metadata.clone().unwrap();

@@ -171,22 +171,25 @@ fn only_trials_of_dead_workers_are_taken_over() {
     assert!(open(&path, 2).unwrap().ask().unwrap().is_none(), "1 and 4 are running");
 }
 
+/// Adds a waiting trial, as `study.enqueue_trial` in Python writes it.
+fn enqueue(path: &Path, fixed: &str) {
+    let line = "{\"op_code\":4,\"worker_id\":\"p\",\"study_id\":0,\"datetime_start\":null,\"state\":4,\"value\":null,\
+                \"values\":null,\"distributions\":{},\"params\":{},\"user_attrs\":{},\"system_attrs\":{\"fixed_params\":";
+    append(path, &format!("{line}{fixed}}},\"intermediate_values\":{{}}}}\n"));
+}
+
 #[test]
 fn queued_trials_come_first() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("study.journal");
     let study = open(&path, 9).unwrap();
-    let enqueue = |fixed: &str| {
-        let line = "{\"op_code\":4,\"worker_id\":\"p\",\"study_id\":0,\"datetime_start\":null,\"state\":4,\"value\":null,\
-                    \"values\":null,\"distributions\":{},\"params\":{},\"user_attrs\":{},\"system_attrs\":{\"fixed_params\":";
-        append(&path, &format!("{line}{fixed}}},\"intermediate_values\":{{}}}}\n"));
-    };
-    enqueue("{\"x\": 0.25}");
-    enqueue("{\"x\": 7.0, \"c\": 8}");
+    enqueue(&path, "{\"x\": 0.25}");
+    enqueue(&path, "{\"x\": 7.0, \"c\": 8}");
     let [first, second] = [0, 1].map(|_| study.ask().unwrap().unwrap());
     assert_eq!((first.number, x(&first)), (0, 0.25));
     assert_eq!((second.number, &second.parameters["c"]), (1, &json!(8)));
-    assert!((-1.0..=1.0).contains(&x(&second)), "7 is outside the range");
+    assert_eq!((x(&second), second.warnings.len()), (7.0, 1), "outside the range, and used with a warning");
+    assert_eq!((first.warnings.len(), &first.refusal, &second.refusal), (0, &None, &None));
     let trials = trials(&path);
     assert_eq!(trials[0].state, State::Running);
     assert_eq!(trials[0].parameters["x"], 0.25);
@@ -194,6 +197,55 @@ fn queued_trials_come_first() {
     // From now on it is a trial of this program.
     drop(first);
     assert_eq!(study.ask().unwrap().unwrap().number, 0);
+}
+
+#[test]
+fn a_queued_trial_that_is_refused_fails_and_the_search_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("study.journal");
+    let study = open(&path, 2).unwrap();
+    enqueue(&path, "{\"c\": 5}");
+    let claim = study.ask().unwrap().unwrap();
+    assert_eq!(claim.refusal.as_deref(), Some("c: expected one of 4, 8, got 5"));
+    assert!(claim.parameters.is_empty(), "no other value is tried in its place");
+    // If this worker dies, the next one reads the same.
+    drop(claim);
+    let claim = study.ask().unwrap().unwrap();
+    assert!(claim.number == 0 && claim.refusal.is_some() && claim.parameters.is_empty());
+    study.tell(claim, Ending::Failed).unwrap();
+    optimise(&study, 1, &AtomicBool::new(false), |claim| work(&study, claim)).unwrap();
+    let states: Vec<State> = trials(&path).iter().map(|trial| trial.state).collect();
+    assert_eq!(states, [State::Failed, State::Complete, State::Complete], "a failed trial does not count");
+}
+
+#[test]
+fn trials_left_running_are_named_and_can_be_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("study.journal");
+    let study = open(&path, 9).unwrap();
+    let [alive, dead] = [0, 1].map(|_| study.ask().unwrap().unwrap());
+    drop(dead);
+    append(&path, "{\"op_code\":4,\"worker_id\":\"p\",\"study_id\":0,\"datetime_start\":null}\n");
+    enqueue(&path, "{}");
+    let other = open(&path, 9).unwrap();
+    assert_eq!(other.maybe_abandoned().unwrap(), [1, 2], "of Optuna's worker nobody knows");
+    for (numbers, problem) in [
+        ([2, 0], "trial 0: expected a trial that nobody works on, but its process is alive"),
+        ([2, 3], "trial 3: expected a running trial, but it is Waiting"),
+        ([2, 4], "trial 4: expected the number of one of 4 trials"),
+    ] {
+        assert!(other.fail(&numbers).unwrap_err().to_string().contains(problem));
+        assert_eq!(trials(&path)[2].state, State::Running, "none is ended");
+    }
+    // Again is no error: a command that was killed is repeated.
+    for _ in 0..2 {
+        other.fail(&[1, 2]).unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(&path).unwrap().matches("\"state\":3").count(), 2);
+    assert!(other.maybe_abandoned().unwrap().is_empty());
+    study.tell(alive, Ending::Complete(0.5)).unwrap();
+    let states: Vec<State> = trials(&path).iter().map(|trial| trial.state).collect();
+    assert_eq!(states, [State::Complete, State::Failed, State::Failed, State::Waiting]);
 }
 
 #[test]
