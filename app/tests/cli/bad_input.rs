@@ -69,10 +69,10 @@ fn folders_that_are_not_a_corpus_are_refused() {
     }
     dir.refuses_saying(
         "cv empty -o out",
-        &["empty: expected a RAVDESS folder", "holds no .wav files (RAVDESS is on Zenodo"],
+        &["empty: expected a folder of a known corpus", "holds no .wav files (RAVDESS is on Zenodo"],
     );
     dir.refuses_saying("cv nowhere -o out", &["nowhere: ", "record 1188976"]);
-    dir.refuses_saying(&format!("cv {CLIP} -o out"), &[CLIP, "expected a RAVDESS folder"]);
+    dir.refuses_saying(&format!("cv {CLIP} -o out"), &[CLIP, "expected a folder of a known corpus"]);
     dir.refuses_saying("features empty -o out", &["empty: expected recordings (.wav)"]);
     dir.refuses_saying("predict empty", &["empty: expected recordings (.wav)"]);
     assert!(!dir.path("out").exists());
