@@ -22,6 +22,7 @@ mod interrupt;
 mod live;
 mod man;
 mod nested;
+mod notes;
 mod options;
 mod paper;
 mod predict;

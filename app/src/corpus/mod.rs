@@ -15,6 +15,7 @@
 //! | [`cache`]       | the feature cache                                                       |
 //! | [`npy`]         | features as NumPy's `.npy` files                                        |
 //! | [`resample`]    | other sample rates and playback speeds                                  |
+//! | [`sound`]       | sound files of every kind that is read                                  |
 
 pub mod cache;
 pub mod condition;
@@ -23,6 +24,7 @@ pub mod folders;
 pub mod manifest;
 pub mod npy;
 pub mod resample;
+pub mod sound;
 
 pub use cache::Cache;
 pub use extract::{ClipFeatures, Loaded, Work, extract, load_dataset, load_features};
