@@ -2,6 +2,7 @@
 
 use super::{Done, Outcome, interrupt};
 use crate::corpus::{folders, sound};
+use crate::files;
 use reslstm::audio::Recording;
 use reslstm::error::{Error, Kind, Result};
 use std::io::Read;
@@ -85,5 +86,6 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
         false => std::fs::File::open(path).and_then(|mut file| file.read_to_end(&mut bytes)),
     };
     read.map_err(|error| Error::new(Kind::Io, error.to_string()))?;
+    files::refuse_lfs_pointer(&bytes)?;
     Ok(bytes)
 }

@@ -326,7 +326,7 @@ mod tests {
         let message = error.to_string();
         assert!(message.starts_with("expected usable clips, found 2 of 16 that are not\n"), "{message}");
         let lines: Vec<&str> = message.lines().collect();
-        assert!(lines[1].contains("03.wav: expected a WAV file"), "{message}");
+        assert!(lines[1].contains("03.wav: expected a sound file"), "{message}");
         assert!(lines[2].contains("05.wav: ") && lines[2].matches("05.wav").count() == 1, "{message}");
         for clip in 0..16 {
             std::fs::write(folder.path().join(format!("{clip:02}.wav")), b"").unwrap();

@@ -39,6 +39,7 @@ pub fn decode(bytes: &[u8]) -> Result<Sound> {
             let wav = decode_wav(bytes)?;
             let notes = match wav.rest {
                 0 => Vec::new(),
+                1 => vec!["left out 1 byte at the end, which is less than a whole frame".into()],
                 rest => vec![format!("left out {rest} bytes at the end, which are less than a whole frame")],
             };
             Sound { recording: wav.recording, notes }

@@ -20,6 +20,7 @@ mod predict_live;
 mod report;
 mod resume;
 mod robustness;
+mod sound;
 mod sweep;
 mod synth;
 mod test_dir;

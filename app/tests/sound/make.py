@@ -75,8 +75,8 @@ def ffmpeg(*words):
 
 sf.write("long.wav", voice(16000, 0.5), 16000, subtype="PCM_16")
 exact = "-fflags +bitexact -flags:a +bitexact -map_metadata -1".split()
-LOSSY = [  # name, encoder, decoder of the reference, its rate
-    ("mp3.mp3", "-ac 1 -c:a libmp3lame -b:a 48k", "mp3float", 16000), ("vorbis.ogg", "-c:a libvorbis -q:a 3", "vorbis", 16000),
+LOSSY = [  # name, encoder, ffmpeg's decoder for the reference (none: libsndfile), its rate
+    ("mp3.mp3", "-ac 1 -c:a libmp3lame -b:a 48k", None, 16000), ("vorbis.ogg", "-c:a libvorbis -q:a 3", None, 16000),
     ("opus-music.opus", "-c:a libopus -b:a 48k", "libopus", 48000),
     ("opus-voice.ogg", "-ac 1 -c:a libopus -application voip -b:a 16k -frame_duration 60", "libopus", 48000),
     ("opus.webm", "-ac 1 -c:a libopus -b:a 32k", "libopus", 48000),
@@ -85,9 +85,12 @@ LOSSY = [  # name, encoder, decoder of the reference, its rate
 ]
 for name, encoder, decoder, rate in LOSSY:
     ffmpeg("-i", "long.wav", *encoder.split(), *exact, name)
-    raw = ffmpeg("-c:a", decoder, "-i", name, "-c:a", "pcm_f32le", "-f", "f32le", "-ar", str(rate), "-")
     channels = 1 if "-ac 1" in encoder else 2
-    samples = np.frombuffer(raw, "<f4").reshape(-1, channels).mean(1)
+    if decoder:
+        raw = ffmpeg("-c:a", decoder, "-i", name, "-c:a", "pcm_f32le", "-f", "f32le", "-ar", str(rate), "-")
+        samples = np.frombuffer(raw, "<f4").reshape(-1, channels).mean(1)
+    else:
+        samples, rate = librosa.load(name, sr=None)
     sf.write(f"reference/{name}.wav", samples, rate, subtype="PCM_16")
     golden["lossy"].append(name)
 for name, encoder in [("alac.m4a", "-c:a alac"), ("flac.oga", "-c:a flac")]:
