@@ -111,7 +111,7 @@ impl Mixer {
 /// Decodes packets. Its errors are clauses for [`decode`] to complete.
 enum Decoder {
     Symphonia { inner: Box<dyn AudioDecoder>, interleaved: Vec<f32> },
-    Opus { inner: OpusDecoder, head: OpusHead },
+    Opus { inner: Box<OpusDecoder>, head: OpusHead },
 }
 
 impl Decoder {
@@ -120,7 +120,7 @@ impl Decoder {
             let head = parameters.extra_data.as_deref().map(OpusHead::parse);
             return match head {
                 Some(Ok(head)) if head.channel_count <= 2 => {
-                    Ok(Decoder::Opus { inner: OpusDecoder::new(head.channel_count.into()), head })
+                    Ok(Decoder::Opus { inner: Box::new(OpusDecoder::new(head.channel_count.into())), head })
                 }
                 Some(Ok(head)) => Err(format!("Opus with {} channels, where 1 or 2 are read", head.channel_count)),
                 _ => Err("Opus without its header".into()),
