@@ -34,9 +34,23 @@ enum Durability {
 /// All bytes of a file.
 ///
 /// # Errors
-/// [`Kind::Io`], naming the file.
+/// [`Kind::Io`], and [`Kind::Data`] for a pointer of git-lfs; both name the file.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).map_err(|error| Error::io(path.display(), error))
+    let bytes = fs::read(path).map_err(|error| Error::io(path.display(), error))?;
+    refuse_lfs_pointer(&bytes).map_err(|error| error.at(path.display()))?;
+    Ok(bytes)
+}
+
+/// Refuses the few lines of text that Git leaves in place of a file when its extension for large files is not installed.
+///
+/// # Errors
+/// [`Kind::Data`] if `bytes` are such a text.
+pub fn refuse_lfs_pointer(bytes: &[u8]) -> Result<()> {
+    if !bytes.starts_with(b"version https://git-lfs.github.com/spec/") {
+        return Ok(());
+    }
+    let problem = "expected the file itself, got a pointer of git-lfs to it";
+    Err(Error::new(Kind::Data, problem).advice("fetch the files of this repository with: git lfs pull"))
 }
 
 /// Creates or replaces the file at `path` in one step: a reader finds all of the old bytes or all of the new ones, even after

@@ -52,7 +52,7 @@ mod wav;
 
 pub use live::LiveFrontEnd;
 pub use settings::FeatureSettings;
-pub use wav::{Recording, write_wav16};
+pub use wav::{DecodedWav, Recording, decode_wav, write_wav16};
 
 use chroma::ChromaBank;
 use mel::MelBank;

@@ -68,7 +68,7 @@ pub struct Audit {
     /// Seed of random parameters and inputs
     #[arg(long, value_name = "S", default_value_t = 0)]
     seed: u64,
-    /// Recording (.wav) or feature file (.npy) to audit a trained model on
+    /// Recording or feature file (.npy) to audit a trained model on
     #[arg(long, value_name = "FILE")]
     audio: Option<PathBuf>,
     /// Model file [default: the bundled model]

@@ -26,7 +26,7 @@ pub fn read_model(path: &Path) -> Result<ModelFile> {
 /// Reads a recording, at the model's sample rate. The caller adds the path to errors.
 pub fn recording(predictor: &mut Predictor, path: &Path) -> Result<Recording> {
     let rate = predictor.sample_rate()?;
-    to_rate(Recording::from_wav(&inputs::read(path)?)?, rate)
+    to_rate(inputs::recording(path)?, rate)
 }
 
 /// Features `[T,D]` of a recording, or from a `.npy` file. The caller adds the path to errors.

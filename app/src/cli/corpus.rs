@@ -1,5 +1,6 @@
 //! `corpus DATA`
 
+use super::notes::Notes;
 use super::options::WrongCall;
 use super::{Done, Outcome, print_line, progress};
 use crate::corpus::overview::{LabelCount, Overview, Seconds};
@@ -47,8 +48,10 @@ impl CorpusCommand {
         };
         corpus.notes().iter().for_each(|note| eprintln!("{note}"));
         let bar = progress::bar(corpus.entries().len() as u64, "reading", "clips");
-        let overview = Overview::new(&corpus, || bar.inc(1));
+        let notes = Notes::default();
+        let overview = Overview::new(&corpus, || bar.inc(1), &|path, note| notes.add(path, note));
         bar.finish_and_clear();
+        notes.print();
         if let Some(output) = &self.output {
             files::write_atomically(output, manifest::write(&corpus, output).as_bytes())?;
             eprintln!("{}: {} clips", output.display(), overview.clips);

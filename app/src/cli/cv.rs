@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 Example: reslstm cv ravdess -o results --recipe anywhere --runs 3"
 )]
 pub struct Cv {
-    /// A RAVDESS folder, or a manifest .csv with the columns path,label,speaker
+    /// Folder of a known corpus such as RAVDESS, or a table .csv with the columns path,label,speaker
     data: PathBuf,
     /// Folder for results
     #[arg(short, long, value_name = "DIR")]

@@ -3,11 +3,11 @@
 use super::options::{CacheOption, all_cores};
 use super::source::{Found, Licensed};
 use super::{Done, Outcome, clip, interrupt, print_line, progress, table};
+use crate::corpus::sound;
 use crate::experiment::results::Scores;
 use crate::files;
 use clap::Args;
 use rayon::prelude::*;
-use reslstm::audio::Recording;
 use reslstm::data::Clip;
 use reslstm::data::batch::Example;
 use reslstm::error::{Error, Kind, Result};
@@ -154,7 +154,10 @@ fn confusion_live(file: &ModelFile, data: &Licensed, clips: &[usize]) -> Result<
             return Err(Error::new(Kind::Interrupted, "stopped before all recordings were scored"));
         }
         let path = data.path(clip);
-        let recording = Recording::from_wav(&files::read(path)?).map_err(|error| error.at(path.display()))?;
+        let recording = files::read(path).and_then(|bytes| {
+            // What is odd about it was noted when the features were computed.
+            sound::decode(&bytes).map(|sound| sound.recording).map_err(|error| error.at(path.display()))
+        })?;
         live.push(&recording.samples)?;
         let last = live.finish()?.pop().expect("a recording has a frame that reaches beyond its end");
         bar.inc(1);

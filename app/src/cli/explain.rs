@@ -30,7 +30,7 @@ In the page: the pointer or the arrow keys move the frame, a click holds it and 
 Example: reslstm explain clip.wav -o page.html --label angry"
 )]
 pub struct Explain {
-    /// A recording (.wav) of at most 30 seconds
+    /// A recording of at most 30 seconds
     audio: PathBuf,
     /// Page to write
     #[arg(short, long, value_name = "PAGE.html")]

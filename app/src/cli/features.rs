@@ -1,6 +1,7 @@
 //! `features AUDIO|DIR… -o DIR`
 
 use super::inputs::{self, Input};
+use super::notes::Notes;
 use super::{Outcome, interrupt, progress};
 use crate::corpus::{self, ClipFeatures, Work, npy};
 use crate::files::{self, Existing};
@@ -20,7 +21,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Args)]
 #[command(after_help = "Example: reslstm features ravdess -o features --format csv")]
 pub struct Features {
-    /// Recordings (.wav), or folders of recordings
+    /// Recordings (WAV, FLAC, MP3, Ogg, Opus, M4A, AIFF), or folders of recordings
     #[arg(required = true, value_name = "AUDIO|DIR")]
     inputs: Vec<PathBuf>,
     /// Folder for the feature files
@@ -62,13 +63,19 @@ impl Features {
                 let problem =
                     format!("{} and {} would both be written to this file", other.display(), input.path.display());
                 let error = Error::new(Kind::Settings, problem).at(output(input).display());
-                return Err(error.advice("give their common folder instead: subfolders are kept").into());
+                return Err(error
+                    .advice(
+                        "rename one; clips of different folders keep their subfolders if you give the common folder",
+                    )
+                    .into());
             }
         }
         let bar = progress::bar(inputs.len() as u64, "features", "clips");
         let settings = self.kinds.features();
         let (progress, stop) = (&|_, _| bar.inc(1), interrupt::stop_flag());
-        let work = Work { settings: &settings, condition: Condition::AsRecorded, cache: None, progress, stop };
+        let notes = Notes::default();
+        let note = &|path: &Path, note| notes.add(path, note);
+        let work = Work { settings: &settings, condition: Condition::AsRecorded, cache: None, progress, note, stop };
         let write = |index: usize, clip: ClipFeatures| {
             let bytes = match self.format {
                 Format::Npy => npy::to_bytes(&clip.features),
@@ -79,6 +86,7 @@ impl Features {
         let paths: Vec<&Path> = inputs.iter().map(|input| input.path.as_path()).collect();
         let failures: Vec<Error> = corpus::extract(&paths, &work, write)?.into_iter().filter_map(Result::err).collect();
         bar.finish_and_clear();
+        notes.print();
         inputs::summarise(failures, inputs.len())
     }
 }

@@ -1,7 +1,9 @@
 //! Input files of a command: files, and folders of recordings.
 
 use super::{Done, Outcome, interrupt};
-use crate::corpus::folders;
+use crate::corpus::{folders, sound};
+use crate::files;
+use reslstm::audio::Recording;
 use reslstm::error::{Error, Kind, Result};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -25,9 +27,9 @@ pub fn recordings(paths: &[PathBuf]) -> Result<Vec<Input>> {
         }
         let found = folders::find_audio(path)?;
         if found.is_empty() {
-            return Err(
-                Error::new(Kind::Data, "expected recordings (.wav) in this folder, found none").at(path.display())
-            );
+            let problem =
+                "expected recordings in this folder (.wav, .flac, .mp3, .ogg, .opus, .m4a, .aiff), found none";
+            return Err(Error::new(Kind::Data, problem).at(path.display()));
         }
         inputs.extend(found.into_iter().map(|file| {
             let relative = file.strip_prefix(path).unwrap_or(Path::new(&file)).to_path_buf();
@@ -62,6 +64,20 @@ pub fn is_features(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("npy"))
 }
 
+/// Reads a recording, of any kind, and notes on stderr what is odd about it. The caller adds the path to errors.
+pub fn recording(path: &Path) -> Result<Recording> {
+    let sound = sound::decode(&read(path)?)?;
+    for note in sound.notes {
+        print_note(path, &note);
+    }
+    Ok(sound.recording)
+}
+
+/// Prints a note on a recording.
+pub fn print_note(path: &Path, note: &str) {
+    eprintln!("note: {}: {note}", if path.as_os_str() == "-" { "stdin".into() } else { path.display().to_string() });
+}
+
 /// All bytes of a file, or of stdin for `-`. The caller adds the path to errors.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
@@ -70,5 +86,6 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
         false => std::fs::File::open(path).and_then(|mut file| file.read_to_end(&mut bytes)),
     };
     read.map_err(|error| Error::new(Kind::Io, error.to_string()))?;
+    files::refuse_lfs_pointer(&bytes)?;
     Ok(bytes)
 }

@@ -23,6 +23,7 @@ mod interrupt;
 mod live;
 mod man;
 mod nested;
+mod notes;
 mod options;
 mod paper;
 mod predict;

@@ -45,7 +45,7 @@ Example: reslstm nested ravdess -o nested --candidates candidates.toml --recipe 
          reslstm nested ravdess -o nested --candidates candidates.toml --recipe voices --resume --runs 10"
 )]
 pub struct NestedCommand {
-    /// A RAVDESS folder, or a manifest .csv with the columns path,label,speaker
+    /// Folder of a known corpus such as RAVDESS, or a table .csv with the columns path,label,speaker
     data: PathBuf,
     /// Folder for results
     #[arg(short, long, value_name = "DIR")]

@@ -8,7 +8,6 @@ use crate::corpus::npy;
 use crate::corpus::resample::to_rate;
 use anyhow::Context;
 use clap::Args;
-use reslstm::audio::Recording;
 use reslstm::error::{Error, Kind, Result};
 use reslstm::models::{ModelFile, Prediction, Predictor};
 use std::collections::BTreeSet;
@@ -33,7 +32,8 @@ pub(super) const BUNDLED: &[u8] = include_bytes!("../../data/reslstm-sa-h64-ravd
   arecord -f S16_LE -r 48000 -d 4 | reslstm predict -
   arecord -t raw -f S16_LE -r 48000 | reslstm predict --live --step 0.5")]
 pub struct Predict {
-    /// Recordings (.wav), folders of recordings, feature files (.npy), or - for a WAV file on stdin
+    /// Recordings (WAV, FLAC, MP3, Ogg, Opus, M4A, AIFF), folders of recordings, feature files (.npy), or - for a recording on
+    /// stdin
     #[arg(required_unless_present = "live", conflicts_with = "live", value_name = "AUDIO|DIR|FEATURES.npy|-")]
     inputs: Vec<PathBuf>,
     /// Model file, or a PyTorch state dict in safetensors format [default: the bundled model]
@@ -143,7 +143,7 @@ fn predict_input(
         return Ok(vec![(None, predictor.predict_features(&features)?)]);
     }
     let rate = predictor.sample_rate()?;
-    let recording = Recording::from_wav(&inputs::read(&input.path)?)?;
+    let recording = inputs::recording(&input.path)?;
     if recording.sample_rate != rate && resampled.insert(recording.sample_rate) {
         eprintln!("note: resampled from {} Hz to {rate} Hz", recording.sample_rate);
     }

@@ -1,5 +1,6 @@
 //! `DATA`: a corpus loaded for training or evaluation, with its licence.
 
+use super::notes::Notes;
 use super::{interrupt, progress};
 use crate::corpus::{self, Cache, Corpus, Entry, Loaded, Work};
 use reslstm::audio::FeatureSettings;
@@ -45,7 +46,8 @@ impl Licensed {
     /// in.
     pub fn features_in(&self, condition: Condition) -> Result<Vec<Matrix<f32>>> {
         let stop = interrupt::stop_flag();
-        let work = Work { settings: &self.features, condition, cache: self.cache.as_ref(), progress: &|_, _| {}, stop };
+        let (settings, cache) = (&self.features, self.cache.as_ref());
+        let work = Work { settings, condition, cache, progress: &|_, _| {}, note: &|_, _| {}, stop };
         corpus::load_features(&self.corpus, &work)
     }
 
@@ -146,11 +148,13 @@ impl Found {
     ) -> Result<Licensed> {
         let cache = open_cache(cache)?;
         let bar = progress::bar((self.corpus.entries().len() * (1 + others.len())) as u64, "features", "clips");
+        let notes = Notes::default();
         let work = Work {
             settings: &features,
             condition: Condition::AsRecorded,
             cache: cache.as_ref(),
             progress: &|_, _| bar.inc(1),
+            note: &|path, note| notes.add(path, note),
             stop: interrupt::stop_flag(),
         };
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
@@ -158,13 +162,14 @@ impl Found {
         let loaded = pool.install(|| {
             let mut loaded = corpus::load_dataset(&self.corpus, &work)?;
             let conditioned = |&condition: &Condition| {
-                let features = corpus::load_features(&self.corpus, &Work { condition, ..work })?;
+                let features = corpus::load_features(&self.corpus, &Work { condition, note: &|_, _| {}, ..work })?;
                 Ok(ConditionedClips { condition, features })
             };
             loaded.dataset = loaded.dataset.with_conditions(others.iter().map(conditioned).collect::<Result<_>>()?);
             Ok(loaded)
         });
         bar.finish_and_clear();
+        notes.print();
         let loaded = loaded.map_err(|error: Error| error.at(self.path.display()))?;
         Ok(Licensed { loaded, features, corpus: self.corpus, cache })
     }

@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 Example: reslstm train ravdess -o emotions.safetensors --recipe anywhere --folds 2"
 )]
 pub struct Train {
-    /// A RAVDESS folder, or a manifest .csv with the columns path,label,speaker
+    /// Folder of a known corpus such as RAVDESS, or a table .csv with the columns path,label,speaker
     data: PathBuf,
     /// Model file to write
     #[arg(short, long, value_name = "MODEL.safetensors")]

@@ -38,7 +38,7 @@ SPACE.toml: lr = { type = \"float\", low = 1e-4, high = 1e-2, log = true }
 Example: reslstm tune ravdess --study study.journal --trials 50 --recipe paper --space code"
 )]
 pub struct Tune {
-    /// A RAVDESS folder, or a manifest .csv with the columns path,label,speaker
+    /// Folder of a known corpus such as RAVDESS, or a table .csv with the columns path,label,speaker
     data: PathBuf,
     /// Optuna journal file; created if missing
     ///

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::condition::apply_condition;
 use super::folders::Corpus;
-use super::{Cache, all_faults};
+use super::{Cache, all_faults, sound};
 use crate::hash::Hash;
 use reslstm::audio::{FeatureSettings, FrontEnd, Recording};
 use reslstm::data::condition::Condition;
@@ -36,6 +36,9 @@ pub struct Work<'a> {
     /// Called after each clip with the number of finished clips and their total. Several threads call it, so the numbers may come
     /// out of order.
     pub progress: &'a (dyn Fn(usize, usize) + Sync),
+    /// Called with what a user should know of a recording, when it is read. Clips from the cache are not read again. Several
+    /// threads call it.
+    pub note: &'a (dyn Fn(&Path, String) + Sync),
     /// When set, work stops after the clips in progress.
     pub stop: &'a AtomicBool,
 }
@@ -51,7 +54,7 @@ pub struct Loaded {
     pub fingerprint: String,
 }
 
-/// Computes the features of the WAV files at `paths` and passes each, with its index, to `finish`. Returns the results in the
+/// Computes the features of the recordings at `paths` and passes each, with its index, to `finish`. Returns the results in the
 /// order of `paths`; for a clip that cannot be used, an error that names it.
 ///
 /// Runs on the threads of the current rayon pool, `finish` too.
@@ -155,7 +158,11 @@ impl Worker<'_> {
         }
         // Not `files::read`: the path is added once, to every error of the clip.
         let bytes = std::fs::read(path).map_err(|error| Error::new(Kind::Io, error.to_string()))?;
-        let Recording { sample_rate, samples } = apply_condition(self.work.condition, Recording::from_wav(&bytes)?)?;
+        let sound = sound::decode(&bytes)?;
+        for note in sound.notes {
+            (self.work.note)(path, note);
+        }
+        let Recording { sample_rate, samples } = apply_condition(self.work.condition, sound.recording)?;
         let features = self.front_end(sample_rate)?.features(&samples)?;
         let clip = ClipFeatures { features, sample_rate };
         if let Some((cache, key)) = cached {
@@ -220,7 +227,14 @@ mod tests {
     }
 
     fn work<'a>(settings: &'a FeatureSettings, cache: Option<&'a Cache>) -> Work<'a> {
-        Work { settings, condition: Condition::AsRecorded, cache, progress: &|_, _| {}, stop: &NEVER_STOP }
+        Work {
+            settings,
+            condition: Condition::AsRecorded,
+            cache,
+            progress: &|_, _| {},
+            note: &|_, _| {},
+            stop: &NEVER_STOP,
+        }
     }
 
     fn samples(clip: usize) -> Vec<f32> {
@@ -312,7 +326,7 @@ mod tests {
         let message = error.to_string();
         assert!(message.starts_with("expected usable clips, found 2 of 16 that are not\n"), "{message}");
         let lines: Vec<&str> = message.lines().collect();
-        assert!(lines[1].contains("03.wav: expected a WAV file"), "{message}");
+        assert!(lines[1].contains("03.wav: expected a sound file"), "{message}");
         assert!(lines[2].contains("05.wav: ") && lines[2].matches("05.wav").count() == 1, "{message}");
         for clip in 0..16 {
             std::fs::write(folder.path().join(format!("{clip:02}.wav")), b"").unwrap();

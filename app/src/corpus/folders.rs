@@ -7,6 +7,7 @@ use std::{fs, io};
 use super::all_faults;
 use super::known::{self, KnownCorpus};
 use super::manifest::ManifestRow;
+use super::sound::is_sound_name;
 use crate::corpus::manifest::Manifest;
 use crate::files;
 use reslstm::error::{Error, Kind, Result};
@@ -67,7 +68,7 @@ pub struct Corpus {
 pub struct Entry {
     /// Its audio file.
     pub path: PathBuf,
-    /// Its name in errors and result files: the file name without `.wav` in RAVDESS, the path as written in a manifest.
+    /// Its name in errors and result files: the file name without its ending in RAVDESS, the path as written in a manifest.
     pub name: String,
     /// Class index, `0..K`.
     pub label: usize,
@@ -78,7 +79,7 @@ pub struct Entry {
 impl Corpus {
     /// Finds the clips of `data`: a folder of RAVDESS or another [known corpus](super::known), or a manifest `.csv`.
     ///
-    /// In a folder, every visible `.wav` file at any depth must have a name of the corpus that most names are of. Songs are skipped, and so are sound tracks
+    /// In a folder, every visible sound file at any depth must have a name of the corpus that most names are of. Songs are skipped, and so are sound tracks
     /// of videos, which repeat the same recordings; both are counted. In a manifest, relative paths start at the manifest's
     /// folder.
     ///
@@ -144,7 +145,7 @@ impl Corpus {
     }
 }
 
-/// Every visible `.wav` file (in upper or lower case) in `folder` and its subfolders, sorted by path. A folder that links reach
+/// Every visible sound file, of a kind that is read or not, by its name, in `folder` and its subfolders, sorted by path. A folder that links reach
 /// more than once is searched once.
 ///
 /// # Errors
@@ -174,7 +175,7 @@ fn search(folder: &Path, searched: &mut HashSet<PathBuf>, found: &mut Vec<PathBu
     for path in paths {
         if path.is_dir() {
             search(&path, searched, found)?;
-        } else if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("wav")) {
+        } else if is_sound_name(&path) {
             found.push(path);
         }
     }
@@ -184,7 +185,7 @@ fn search(folder: &Path, searched: &mut HashSet<PathBuf>, found: &mut Vec<PathBu
 fn open_folder(folder: &Path) -> Result<Corpus> {
     let files = find_audio(folder)?;
     if files.is_empty() {
-        let problem = format!("{EXPECTED}, but it holds no .wav files");
+        let problem = format!("{EXPECTED}, but it holds no sound files");
         return Err(Error::new(Kind::Data, problem).at(folder.display()).advice(ADVICE));
     }
     let names: Vec<String> = files.iter().map(|file| known::name_of(folder, file)).collect();
@@ -340,11 +341,20 @@ mod tests {
 
     #[test]
     fn audio_is_found_at_any_depth_and_in_any_case() {
-        let folder =
-            folder_of(&["b/2.WAV", "b/1.wav", "a.Wav", "c/d/e.wav", "c.mp3", "._a.wav", ".trash/x.wav", "wav"]);
+        let folder = folder_of(&[
+            "b/2.WAV",
+            "b/1.wav",
+            "a.Wav",
+            "c/d/e.FLAC",
+            "c.mp3",
+            "c.txt",
+            "._a.wav",
+            ".trash/x.wav",
+            "wav",
+        ]);
         let found = find_audio(folder.path()).unwrap();
         let found: Vec<_> = found.iter().map(|path| path.strip_prefix(folder.path()).unwrap()).collect();
-        assert_eq!(found, ["a.Wav", "b/1.wav", "b/2.WAV", "c/d/e.wav"].map(Path::new));
+        assert_eq!(found, ["a.Wav", "b/1.wav", "b/2.WAV", "c/d/e.FLAC", "c.mp3"].map(Path::new));
         let missing = folder.path().join("missing");
         assert_eq!(find_audio(&missing).unwrap_err().kind(), Kind::Io);
     }
@@ -440,7 +450,7 @@ mod tests {
         let folder = folder_of(&["only/notes.txt", "data.txt", "sung/03-02-03-01-01-01-02.wav"]);
         let message = error_of(&folder.path().join("only"));
         assert!(
-            message.contains("a folder of a known corpus or a .csv") && message.contains("holds no .wav"),
+            message.contains("a folder of a known corpus or a .csv") && message.contains("holds no sound"),
             "{message}"
         );
         let message = error_of(&folder.path().join("sung"));

@@ -18,6 +18,7 @@
 //! | [`cache`]       | the feature cache                                                       |
 //! | [`npy`]         | features as NumPy's `.npy` files                                        |
 //! | [`resample`]    | other sample rates and playback speeds                                  |
+//! | [`sound`]       | sound files of every kind that is read                                  |
 
 pub mod by_label;
 pub mod cache;
@@ -30,6 +31,7 @@ pub mod manifest;
 pub mod npy;
 pub mod overview;
 pub mod resample;
+pub mod sound;
 
 pub use cache::Cache;
 pub use extract::{ClipFeatures, Loaded, Work, extract, load_dataset, load_features};

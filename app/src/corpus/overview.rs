@@ -1,13 +1,14 @@
 //! What a corpus is: clips, speakers, labels, sample rates, durations, and clips with the same content.
 
+use super::sound::{self, Sound};
 use super::{Corpus, Entry};
 use crate::files;
 use crate::hash::Hash;
 use rayon::prelude::*;
-use reslstm::audio::Recording;
 use reslstm::error::Result;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 /// An overview of a corpus, all of whose clips were read.
 #[derive(Debug, Serialize)]
@@ -63,19 +64,20 @@ struct Read {
     content: u128,
 }
 
-fn read(entry: &Entry) -> Result<Read> {
+fn read(entry: &Entry, note: &(dyn Fn(&Path, String) + Sync)) -> Result<Read> {
     let bytes = files::read(&entry.path)?;
-    let recording = Recording::from_wav(&bytes).map_err(|error| error.at(entry.path.display()))?;
+    let Sound { recording, notes } = sound::decode(&bytes).map_err(|error| error.at(entry.path.display()))?;
+    notes.into_iter().for_each(|found| note(&entry.path, found));
     let seconds = recording.samples.len() as f64 / f64::from(recording.sample_rate);
     Ok(Read { rate: recording.sample_rate, seconds, content: Hash::new().bytes(&bytes).finish() })
 }
 
 impl Overview {
-    /// Reads every clip, on all cores. `progress` is called after each.
-    pub fn new(corpus: &Corpus, progress: impl Fn() + Sync) -> Self {
+    /// Reads every clip, on all cores. `progress` is called after each, `note` with what a user should know of one.
+    pub fn new(corpus: &Corpus, progress: impl Fn() + Sync, note: &(dyn Fn(&Path, String) + Sync)) -> Self {
         let entries = corpus.entries();
         let count = |entry: &Entry| {
-            let read = read(entry);
+            let read = read(entry, note);
             progress();
             read
         };

@@ -21,6 +21,7 @@ mod predict_live;
 mod report;
 mod resume;
 mod robustness;
+mod sound;
 mod studies;
 mod sweep;
 mod synth;

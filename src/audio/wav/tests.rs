@@ -1,5 +1,6 @@
 //! Formats that are decoded, and files that are refused.
 
+use super::chunks::OPEN_END;
 use super::*;
 
 /// A `fmt ` chunk: tag, channels, bits; 48 kHz.
@@ -226,20 +227,181 @@ fn zero_and_seventeen_channels_are_refused() {
 
 #[test]
 fn formats_we_do_not_read_are_named() {
-    // 64-bit floats, 12-bit integers, ADPCM, A-law, MP3 in a WAV file, extensible with an unknown tag.
-    assert_refused(&wav(&format(3, 1, 64), &[0; 8]), "format 0x0003 with 64 bits", "ffmpeg");
-    assert_refused(&wav(&format(1, 1, 12), &[0; 8]), "format 0x0001 with 12 bits", "ffmpeg");
+    // Wide integers, half floats, and formats of telephones and music, extensible ones too.
     assert_refused(&wav(&format(1, 1, 64), &[0; 8]), "format 0x0001 with 64 bits", "ffmpeg");
-    assert_refused(&wav(&format(2, 1, 8), &[0; 8]), "format 0x0002 with 8 bits", "ffmpeg");
-    assert_refused(&wav(&format(6, 1, 8), &[0; 8]), "format 0x0006 with 8 bits", "ffmpeg");
-    assert_refused(&wav(&format(0x55, 1, 8), &[0; 8]), "format 0x0055", "ffmpeg");
-    assert_refused(&wav(&extensible(6, 1, 8), &[0; 8]), "format 0xfffe", "ffmpeg");
-    assert_refused(&wav(&extensible(3, 1, 64), &[0; 8]), "format 0xfffe with 64 bits", "ffmpeg");
+    assert_refused(&wav(&format(1, 1, 0), &[0; 8]), "format 0x0001 with 0 bits", "ffmpeg");
+    assert_refused(&wav(&format(3, 1, 16), &[0; 8]), "format 0x0003 with 16 bits", "ffmpeg");
+    assert_refused(&wav(&format(0x31, 1, 0), &[0; 65]), "format 0x0031 (GSM 6.10) with 0 bits", "ffmpeg");
+    assert_refused(&wav(&extensible(0x55, 1, 8), &[0; 8]), "format 0x0055 (MP3)", "ffmpeg");
+    assert_refused(&wav(&format(0xfffe, 1, 16), &[0; 8]), "format 0xfffe with 16 bits", "ffmpeg");
     assert_refused(&wav(&format(1, 1, 16)[..14], &[0; 8]), "at least 16 bytes", "copy");
-    // 24 bits in places of four bytes.
-    let mut loose = format(1, 1, 32);
-    loose[14] = 24;
-    assert_refused(&wav(&loose, &[0; 8]), "narrower", "ffmpeg");
+    // Blocks of ADPCM too short for their own header.
+    assert_refused(&wav(&block(2, 1, 6), &[0; 12]), "format 0x0002 with 4 bits", "ffmpeg");
+    assert_refused(&wav(&block(0x11, 2, 8), &[0; 16]), "format 0x0011 with 4 bits", "ffmpeg");
+}
+
+/// The format of ADPCM with blocks of this many bytes.
+fn block(tag: u16, channels: u16, bytes: u16) -> Vec<u8> {
+    let mut format = format(tag, channels, 4);
+    format[12..14].copy_from_slice(&bytes.to_le_bytes());
+    format
+}
+
+#[test]
+fn wide_floats_are_rounded_to_32_bits() {
+    let data: Vec<u8> = [0.1f64, -3.5, 1e-300].iter().flat_map(|x| x.to_le_bytes()).collect();
+    assert_eq!(samples(&wav(&format(3, 1, 64), &data)), [0.1, -3.5, 0.0]);
+    assert_eq!(samples(&wav(&extensible(3, 1, 64), &data)), [0.1, -3.5, 0.0]);
+    assert_refused(&wav(&format(3, 1, 64), &1e300f64.to_le_bytes()), "got inf at sample 0", "scale");
+}
+
+#[test]
+fn telephone_speech_has_the_levels_of_its_standard() {
+    // G.711, tables 1 and 2: the ends, the middle, and where the step doubles.
+    let a_law: [(u8, i32); 8] =
+        [(0xd5, 8), (0x55, -8), (0xaa, 32_256), (0x2a, -32_256), (0xd4, 24), (0xda, 248), (0xc5, 264), (0x80, 5_504)];
+    let mu_law: [(u8, i32); 7] =
+        [(0xff, 0), (0x7f, 0), (0x80, 32_124), (0x00, -32_124), (0xfe, 8), (0xf0, 120), (0xef, 132)];
+    for (tag, levels) in [(6, &a_law[..]), (7, &mu_law)] {
+        for &(byte, level) in levels {
+            let expected = [level as f32 / 32_768.0];
+            assert_eq!(samples(&wav(&format(tag, 1, 8), &[byte])), expected, "format {tag}, byte {byte:#04x}");
+        }
+        // The bits are a matter of the format, whatever the header says.
+        assert_eq!(samples(&wav(&format(tag, 1, 0), &[levels[2].0])).len(), 1);
+        // Every positive value has a negative one of the same size.
+        let bytes: Vec<u8> = (0..=255).collect();
+        let (low, high) =
+            (samples(&wav(&extensible(tag, 1, 8), &bytes[..128])), samples(&wav(&format(tag, 1, 8), &bytes[128..])));
+        assert!(low.iter().zip(&high).all(|(low, high)| *low == -high), "format {tag}");
+    }
+}
+
+#[test]
+fn adpcm_follows_its_steps() {
+    // IMA: sample 100, step 7, differences 7 (11 upwards, the index moves by 8: step 16) and 8 (2 downwards).
+    let header = |sample: i16, index: u8| [&sample.to_le_bytes()[..], &[index, 0]].concat();
+    let mono = [header(100, 0), vec![0x87, 0, 0, 0]].concat();
+    let expected = [100.0, 111.0, 109.0, 110.0, 111.0, 112.0, 113.0, 114.0, 115.0].map(|x: f32| x / 32_768.0);
+    assert_eq!(samples(&wav(&block(0x11, 1, 8), &mono)), expected);
+    // The same on the left, its negative on the right.
+    let stereo = [header(100, 0), header(-100, 0), vec![0x87, 0, 0, 0, 0x0f, 8, 8, 8]].concat();
+    let right = [-100.0, -111.0, -109.0].map(|x: f32| x / 32_768.0);
+    let mean = samples(&wav(&block(0x11, 2, 16), &stereo));
+    assert_eq!(mean.len(), 9);
+    assert!((0..3).all(|n| mean[n] == (expected[n] + right[n]) / 2.0), "{mean:?}");
+
+    // Microsoft: predictor 1 continues the line through the last two samples, 50 and 60, in steps of 16: 70, 80 + 2·16.
+    let line = [vec![1], 16i16.to_le_bytes().to_vec(), 60i16.to_le_bytes().to_vec(), 50i16.to_le_bytes().to_vec()];
+    let mono = [line.concat(), vec![0x02]].concat();
+    assert_eq!(samples(&wav(&block(2, 1, 8), &mono)), [50.0, 60.0, 70.0, 112.0].map(|x: f32| x / 32_768.0));
+    // Two channels, the right at rest: predictor 2 predicts nothing.
+    let stereo = [1, 2, 16, 0, 16, 0, 60, 0, 0, 0, 50, 0, 0, 0, 0x00, 0x20];
+    assert_eq!(samples(&wav(&block(2, 2, 16), &stereo)), [25.0, 30.0, 35.0, 56.0].map(|x: f32| x / 32_768.0));
+    // A block that is not whole is no sound.
+    for (tag, length) in [(0x11, 8), (2, 8)] {
+        let whole = decode_wav(&wav(&block(tag, 1, length), &[0; 32])).unwrap();
+        let more = decode_wav(&wav(&block(tag, 1, length), &[0; 37])).unwrap();
+        assert_eq!((more.recording, more.rest, whole.rest), (whole.recording, 5, 0));
+    }
+}
+
+#[test]
+fn bytes_per_frame_and_per_second_are_not_used() {
+    let data = [0, 0x40, 0, 0x20, 0, 0xc0, 0, 0x30];
+    for (tag, channels, bits) in [(1, 1, 16), (1, 2, 16), (1, 1, 12), (3, 1, 32), (6, 1, 8)] {
+        let right = samples(&wav(&format(tag, channels, bits), &data));
+        for frame in [0u16, 1, 3, 4, 7, 255, u16::MAX] {
+            let mut wrong = format(tag, channels, bits);
+            wrong[8..12].copy_from_slice(&(u32::from(frame) * 77).to_le_bytes());
+            wrong[12..14].copy_from_slice(&frame.to_le_bytes());
+            assert_eq!(samples(&wav(&wrong, &data)), right, "format {tag} with {bits} bits, {frame} bytes per frame");
+        }
+    }
+    // Narrow samples fill the upper bits: 12 in two bytes, 20 in three, 24 in four as the extensible format says.
+    assert_eq!(samples(&wav(&format(1, 1, 12), &data)), [0.5, 0.25, -0.5, 0.375]);
+    assert_eq!(samples(&wav(&format(1, 1, 20), &[0, 0, 0x40])), [0.5]);
+    let mut in_four = extensible(1, 1, 32);
+    in_four[18] = 24;
+    assert_eq!(samples(&wav(&in_four, &[0, 0, 0, 0x40])), [0.5]);
+}
+
+#[test]
+fn a_last_frame_that_is_not_whole_is_left_out() {
+    let data: Vec<u8> = (0..64).collect();
+    for (tag, channels, bits) in [(1, 1, 16), (1, 2, 16), (1, 2, 24), (1, 3, 8), (3, 1, 32), (3, 2, 64), (7, 2, 8)] {
+        let frame = usize::from(channels * bits / 8);
+        let whole = wav(&format(tag, channels, bits), &data[..3 * frame]);
+        let expected = decode_wav(&whole).unwrap();
+        assert_eq!((expected.rest, expected.recording.samples.len()), (0, 3));
+        for rest in 1..frame {
+            let decoded = decode_wav(&wav(&format(tag, channels, bits), &data[..3 * frame + rest])).unwrap();
+            assert_eq!((&decoded.recording, decoded.rest), (&expected.recording, rest), "{tag} {channels} {bits}");
+        }
+    }
+    assert_refused(&wav(&format(1, 2, 16), &[0; 3]), "at least one sample", "leave");
+}
+
+/// The same sound in another layout, with a chunk of odd length before it.
+fn other_layout(id: &[u8; 4], format: &[u8], data: &[u8], length: u64) -> Vec<u8> {
+    if id == b"riff" {
+        let guid = |name: &[u8; 4]| [&name[..], b"\xf3\xac\xd3\x11\x8c\xd1\0\xc0\x4f\x8e\xdb\x8a"].concat();
+        let mut bytes = [b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\0\0", &[0; 8][..], &guid(b"wave")].concat();
+        for (name, content, length) in
+            [(b"odd!", &[1; 5][..], 5), (b"fmt ", format, format.len() as u64), (b"data", data, length)]
+        {
+            bytes.extend(guid(name));
+            bytes.extend(length.saturating_add(24).to_le_bytes());
+            bytes.extend(content);
+            bytes.resize(bytes.len().next_multiple_of(8), 0);
+        }
+        let whole = bytes.len() as u64;
+        bytes[16..24].copy_from_slice(&whole.to_le_bytes());
+        return bytes;
+    }
+    let sizes: Vec<u8> = [0, length, 0].iter().flat_map(|size| size.to_le_bytes()).chain([0; 4]).collect();
+    let mut bytes = file(&[(b"ds64", &sizes), (b"odd!", &[1; 5]), (b"fmt ", format), (b"data", data)]);
+    bytes[..4].copy_from_slice(id);
+    let at = bytes.len() - data.len().next_multiple_of(2) - 4;
+    bytes[at..at + 4].copy_from_slice(&[0xff; 4]);
+    bytes
+}
+
+#[test]
+fn layouts_for_long_files_hold_the_same_samples() {
+    let data = [0, 0x40, 0, 0x20, 0, 0xc0, 0, 0xe0, 0, 0, 0, 0, 0, 0, 0, 0x40];
+    let format = format(1, 2, 16);
+    let expected = samples(&wav(&format, &data));
+    for id in [b"RF64", b"BW64", b"riff"] {
+        let whole = other_layout(id, &format, &data, 16);
+        assert_eq!(samples(&whole), expected, "{}", id.escape_ascii());
+        // Lengths that a program to a pipe never filled in.
+        for open in [u64::MAX - 24, u64::MAX] {
+            assert_eq!(samples(&other_layout(id, &format, &data, open)), expected, "{}", id.escape_ascii());
+        }
+        let cut = other_layout(id, &format, &data, 1 << 33);
+        assert_refused(&cut, "expected 8589934592 bytes of \"data\" as the header says, got", "cut off");
+        for length in 0..whole.len() - 8 {
+            assert!(Recording::from_wav(&whole[..length]).is_err(), "{} cut to {length}", id.escape_ascii());
+        }
+    }
+}
+
+#[test]
+fn big_endian_files_hold_the_same_samples() {
+    for (tag, channels, bits) in [(1, 1, 16), (1, 2, 24), (1, 1, 32), (3, 1, 32), (3, 2, 64), (6, 1, 8), (1, 1, 8)] {
+        let (format, data) = (format(tag, channels, bits), (0..48).map(|n| n * 5 / 4).collect::<Vec<u8>>());
+        let expected = samples(&wav(&format, &data));
+        let reversed = |bytes: &[u8], width: usize| {
+            bytes.chunks(width).flat_map(|number| number.iter().rev().copied()).collect::<Vec<u8>>()
+        };
+        let format = [reversed(&format[..4], 2), reversed(&format[4..12], 4), reversed(&format[12..], 2)].concat();
+        let mut bytes = b"RIFX\0\0\0\x54WAVEfmt \0\0\0\x10".to_vec();
+        bytes.extend(format);
+        bytes.extend(b"data\0\0\0\x30");
+        bytes.extend(reversed(&data, usize::from(bits / 8)));
+        assert_eq!(samples(&bytes), expected, "format {tag} with {bits} bits");
+    }
 }
 
 #[test]
@@ -266,15 +428,14 @@ fn hostile_headers_end_in_an_error() {
     assert_refused(&unknown, "\"junk\"", "cut off");
     assert_refused(&b"RIFF\0\0\0\0WAVE".iter().copied().chain([0; 800]).collect::<Vec<_>>(), "got none", "cut off");
     assert_refused(&file(&[(b"data", &[0; 8]), (b"fmt ", &format(1, 1, 8))]), "fmt", "cut off");
-    // Half a sample too many, half a frame too many.
-    assert_refused(&wav(&format(1, 1, 16), &[0; 3]), "whole frames of 2 bytes, got 3", "ffmpeg");
-    assert_refused(&wav(&format(1, 2, 16), &[0; 6]), "whole frames of 4 bytes, got 6", "ffmpeg");
 }
 
 #[test]
 fn no_change_of_one_byte_in_the_header_panics() {
-    for format in [format(1, 2, 16), format(3, 1, 32), extensible(1, 1, 24)] {
-        let good = wav(&format, &[0; 24]);
+    let riff = [format(1, 2, 16), format(3, 1, 32), extensible(1, 1, 24), block(2, 2, 16), block(0x11, 1, 8)];
+    let riff = riff.map(|format| wav(&format, &[0x5c; 48]));
+    let long = [b"RF64", b"riff"].map(|id| other_layout(id, &format(1, 1, 16), &[0; 24], 24));
+    for good in riff.iter().chain(&long) {
         for place in 0..good.len() {
             for value in [0, 1, 2, 3, 15, 16, 17, 18, 24, 40, 127, 128, 254, 255] {
                 let mut bytes = good.clone();

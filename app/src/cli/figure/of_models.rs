@@ -29,7 +29,7 @@ pub const MOST_FRAMES: usize = 700;
 #[derive(Debug, Args)]
 #[command(after_help = "Example: reslstm figure signal-flow clip.wav -o flow.svg")]
 pub struct SignalFlow {
-    /// A recording (.wav), or features (.npy)
+    /// A recording, or features (.npy)
     audio: PathBuf,
     /// The model [default: the bundled model]
     #[arg(short, long, value_name = "MODEL.safetensors")]
@@ -73,7 +73,7 @@ pub fn draw_signal_flow(predictor: &mut Predictor, features: &Matrix<f32>, name:
 
 Example: reslstm figure augmentation clip.wav -o augmentation.svg")]
 pub struct Augmentation {
-    /// A recording (.wav)
+    /// A recording
     audio: PathBuf,
     /// Augmentation: voices, anywhere, or a TOML file with speeds, conditions, stretch, channel and noise
     #[arg(long, value_name = "NAME|FILE.toml", default_value = "voices")]
@@ -91,8 +91,8 @@ impl Augmentation {
         let augment = options::augment(&self.augment).map_err(options::WrongCall)?;
         augment.check().map_err(options::WrongCall)?;
         let name = self.audio.file_name().unwrap_or_default().to_string_lossy();
-        let clips = inputs::read(&self.audio)
-            .and_then(|bytes| augmented_clips(&Recording::from_wav(&bytes)?, &augment, self.seed));
+        let clips =
+            inputs::recording(&self.audio).and_then(|recording| augmented_clips(&recording, &augment, self.seed));
         let clips = clips.map_err(|error| error.at(self.audio.display()))?;
         let title = format!("{name}, as recorded and as augmented by --augment {}", self.augment);
         let svg = augmentation::svg(&title, &clips, &FeatureSettings::default());
@@ -152,7 +152,7 @@ fn augmented_clips(recording: &Recording, augment: &Augment, seed: u64) -> Resul
 Example: reslstm figure pca ravdess --model cv-h64/models/run0-fold0.safetensors -o pca.svg"
 )]
 pub struct Pca {
-    /// A RAVDESS folder, or a manifest .csv with the columns path,label,speaker
+    /// Folder of a known corpus such as RAVDESS, or a table .csv with the columns path,label,speaker
     data: PathBuf,
     /// The model [default: the bundled model]
     #[arg(short, long, value_name = "MODEL.safetensors")]

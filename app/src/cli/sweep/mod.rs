@@ -72,7 +72,7 @@ struct Plan {
     /// The grid
     #[arg(value_name = "GRID.toml")]
     grid: PathBuf,
-    /// A RAVDESS folder, or a manifest .csv with the columns path,label,speaker
+    /// Folder of a known corpus such as RAVDESS, or a table .csv with the columns path,label,speaker
     data: PathBuf,
     /// Folder of the plan, its jobs and their results
     #[arg(short, long, value_name = "DIR")]

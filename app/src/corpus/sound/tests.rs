@@ -1,0 +1,157 @@
+//! Every kind of sound file in `tests/sound`, whose recipe is `make.py` there, against librosa and ffmpeg.
+
+use super::*;
+use reslstm::models::{ModelFile, Predictor};
+use serde_json::Value;
+use std::path::PathBuf;
+
+fn file(name: &str) -> Vec<u8> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/sound").join(name);
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn golden() -> Value {
+    serde_json::from_slice(&file("golden.json")).unwrap()
+}
+
+fn decoded(name: &str) -> Sound {
+    decode(&file(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// FNV-1a of the samples' bytes.
+fn fnv(samples: &[f32]) -> String {
+    let bytes = samples.iter().flat_map(|sample| sample.to_le_bytes());
+    let hash =
+        bytes.fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
+    format!("{hash:016x}")
+}
+
+fn error_of(bytes: &[u8]) -> String {
+    decode(bytes).unwrap_err().to_string()
+}
+
+#[test]
+fn lossless_kinds_give_the_samples_of_librosa() {
+    let golden = golden();
+    let kinds = golden["lossless"].as_object().unwrap();
+    assert!(kinds.len() > 25, "{}", kinds.len());
+    for (name, expected) in kinds {
+        let Sound { recording, notes } = decoded(name);
+        assert_eq!(expected["rate"], recording.sample_rate, "{name}");
+        assert_eq!(expected["samples"], recording.samples.len(), "{name}");
+        assert_eq!(expected["fnv"], fnv(&recording.samples), "{name}");
+        let is_partial = name.contains("partial");
+        assert_eq!(notes.len(), usize::from(is_partial), "{name}: {notes:?}");
+        assert!(!is_partial || notes[0].contains("left out 4 bytes at the end"), "{notes:?}");
+    }
+}
+
+/// The best correlation of two recordings, over all shifts that the delay of an encoder explains.
+fn correlation(ours: &[f32], other: &[f32]) -> f64 {
+    let at_shift = |shift: usize| {
+        let (mut product, mut squares) = (0.0, (0.0, 0.0));
+        for (&a, &b) in ours[shift..].iter().zip(other) {
+            let (a, b) = (f64::from(a), f64::from(b));
+            (product, squares) = (product + a * b, (squares.0 + a * a, squares.1 + b * b));
+        }
+        product / (squares.0 * squares.1).sqrt()
+    };
+    (0..=1024).map(at_shift).fold(0.0, f64::max)
+}
+
+#[test]
+fn lossy_kinds_sound_as_other_decoders_have_them() {
+    let model = include_bytes!("../../../data/reslstm-sa-h64-ravdess.safetensors");
+    let mut predictor = Predictor::new(ModelFile::from_bytes(model).unwrap()).unwrap();
+    let mut label = |recording: Recording| {
+        let recording = crate::corpus::resample::to_rate(recording, predictor.sample_rate().unwrap()).unwrap();
+        predictor.predict_recording(&recording).unwrap().label
+    };
+    let golden = golden();
+    let kinds = golden["lossy"].as_array().unwrap();
+    assert_eq!(kinds.len(), 8);
+    for name in kinds.iter().map(|name| name.as_str().unwrap()) {
+        let (Sound { recording, notes }, reference) = (decoded(name), decoded(&format!("reference/{name}.wav")));
+        assert_eq!(recording.sample_rate, reference.recording.sample_rate, "{name}");
+        let (ours, other) = (&recording.samples, &reference.recording.samples);
+        assert!(ours.len() >= other.len() && ours.len() - other.len() <= 1024 + 1024, "{name}: {}", ours.len());
+        let correlation = correlation(ours, other);
+        assert!(correlation > 0.999, "{name}: {correlation}");
+        assert_eq!(notes, [""; 0], "{name}");
+        assert_eq!(label(recording), label(reference.recording), "{name}");
+    }
+}
+
+#[test]
+fn kinds_that_are_not_read_are_named_with_what_to_do() {
+    for (name, kind) in [("gsm.wav", "GSM 6.10"), ("pcm16.au", "AU (Sun"), ("video-only.mp4", "no sound track")] {
+        let message = error_of(&file(name));
+        assert!(message.contains(kind) && message.contains("ffmpeg -i INPUT"), "{name}: {message}");
+    }
+    for (bytes, kind) in [
+        (&b"#!AMR\n<"[..], "got AMR"),
+        (b"NIST_1A\n   1024\n", "got NIST SPHERE"),
+        (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9", "got Windows Media Audio"),
+        (b"OggS\0\x02\0\0", "got another kind of Ogg"),
+        (b"ID3\x03\0\0\0\0\0\0", "expected MP3 that can be decoded, got: "),
+        (b"\0\0\0\x20ftypM4A \0\0\0\0", "expected M4A that can be decoded, got: "),
+        (b"fLaC\0\0\0\x22", "expected FLAC that can be decoded, got: "),
+        (b"Dear diary", "got 10 bytes beginning \"Dear diary\""),
+        (b"", "got 0 bytes"),
+    ] {
+        let message = error_of(bytes);
+        assert!(message.contains(kind) && message.contains("ffmpeg -i INPUT"), "{message}");
+    }
+    let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n";
+    assert!(error_of(pointer).contains("a pointer of git-lfs to it (fetch"), "{}", error_of(pointer));
+    assert!(error_of(pointer).contains("git lfs pull"));
+}
+
+#[test]
+fn damaged_and_cut_off_files_are_no_sound_without_a_word() {
+    // A changed sample in the middle, a cut anywhere: lossless kinds are refused.
+    for name in ["pcm16.flac", "flac.oga", "alac.m4a", "pcm16.aiff"] {
+        let good = file(name);
+        for part in 1..8 {
+            let message = error_of(&good[..good.len() * part / 8]);
+            assert!(message.contains("ffmpeg"), "{name}, {part} eighths: {message}");
+        }
+    }
+    let mut changed = file("pcm16.flac");
+    let middle = changed.len() / 2;
+    changed[middle] ^= 0x10;
+    assert!(error_of(&changed).contains("expected FLAC that can be decoded"), "{}", error_of(&changed));
+    // Lossy kinds may lose packets: then a note says so.
+    for name in ["vorbis.ogg", "opus-music.opus", "mp3.mp3", "aac.m4a", "aac.aac"] {
+        let good = file(name);
+        for at in (0..good.len()).step_by(97) {
+            let mut damaged = good.clone();
+            damaged[at] ^= 0x55;
+            let _ = decode(&damaged);
+            let _ = decode(&good[..at]);
+        }
+    }
+}
+
+#[test]
+fn floats_in_the_unit_of_integers_are_noted() {
+    let mut bytes = file("float32.wav");
+    let data = bytes.windows(4).position(|name| name == b"data").unwrap() + 8;
+    let note_of = |bytes: &[u8]| decode(bytes).unwrap().notes;
+    bytes[data..data + 8].copy_from_slice(&[9.5f32.to_le_bytes(), 9.5f32.to_le_bytes()].concat());
+    assert_eq!(note_of(&bytes), [""; 0]);
+    bytes[data..data + 8].copy_from_slice(&[9000f32.to_le_bytes(), 8000f32.to_le_bytes()].concat());
+    let notes = note_of(&bytes);
+    assert!(notes.len() == 1 && notes[0].starts_with("samples reach 8500 times full scale"), "{notes:?}");
+    assert!(notes[0].contains("divide them by 32768"));
+}
+
+#[test]
+fn the_content_decides_and_not_the_name() {
+    assert!(["a.wav", "B.WAVE", "c.Mp3", "d.opus", "e.wma", "f.sph"].iter().all(|name| is_sound_name(name.as_ref())));
+    assert!(!["a.txt", "wav", "a.npy", "a.csv", ".wav"].iter().any(|name| is_sound_name(name.as_ref())));
+    let golden = golden();
+    // None of these bytes say what the file is called.
+    assert!(golden["lossless"].as_object().unwrap().keys().all(|name| kinds::identify(&file(name)).is_ok()));
+    assert_eq!(kinds::identify(&file("opus-voice.ogg")).unwrap(), Reader::Symphonia("Opus"));
+}
