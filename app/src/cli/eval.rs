@@ -26,7 +26,7 @@ use std::path::PathBuf;
 pub struct Eval {
     /// Model file
     model: PathBuf,
-    /// RAVDESS folder, or manifest .csv with the columns path,label,speaker
+    /// Folder of a known corpus such as RAVDESS, or a table .csv with the columns path,label,speaker
     data: PathBuf,
     /// Print JSON
     #[arg(long)]
