@@ -5,6 +5,7 @@
 
 mod decoder;
 mod kinds;
+mod mp4;
 
 use reslstm::audio::{Recording, decode_wav};
 use reslstm::error::{Error, Kind, Result};

@@ -1,6 +1,6 @@
 //! Compressed sound and AIFF, by `symphonia`; Opus, which it does not decode, by `ruopus`.
 
-use super::{CONVERT, Sound};
+use super::{CONVERT, Sound, mp4};
 use reslstm::audio::Recording;
 use reslstm::error::{Error, Kind, Result};
 use ruopus::OpusDecoder;
@@ -81,6 +81,8 @@ pub(super) fn decode(bytes: &[u8], kind: &str) -> Result<Sound> {
             notes.push(format!("the sound ends early, after {:.0} % of the length that the header says", 100.0 * got));
         }
     }
+    let delay = (mp4::delay(bytes, id) * f64::from(rate)).round() as usize;
+    samples.drain(..delay.min(samples.len()));
     Ok(Sound { recording: Recording { sample_rate: rate, samples }, notes })
 }
 

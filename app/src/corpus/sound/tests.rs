@@ -46,17 +46,14 @@ fn lossless_kinds_give_the_samples_of_librosa() {
     }
 }
 
-/// The best correlation of two recordings, over all shifts that the delay of an encoder explains.
+/// The correlation of two recordings, sample by sample.
 fn correlation(ours: &[f32], other: &[f32]) -> f64 {
-    let at_shift = |shift: usize| {
-        let (mut product, mut squares) = (0.0, (0.0, 0.0));
-        for (&a, &b) in ours[shift..].iter().zip(other) {
-            let (a, b) = (f64::from(a), f64::from(b));
-            (product, squares) = (product + a * b, (squares.0 + a * a, squares.1 + b * b));
-        }
-        product / (squares.0 * squares.1).sqrt()
-    };
-    (0..=1024).map(at_shift).fold(0.0, f64::max)
+    let (mut product, mut squares) = (0.0, (0.0, 0.0));
+    for (&a, &b) in ours.iter().zip(other) {
+        let (a, b) = (f64::from(a), f64::from(b));
+        (product, squares) = (product + a * b, (squares.0 + a * a, squares.1 + b * b));
+    }
+    product / (squares.0 * squares.1).sqrt()
 }
 
 #[test]
@@ -74,7 +71,9 @@ fn lossy_kinds_sound_as_other_decoders_have_them() {
         let (Sound { recording, notes }, reference) = (decoded(name), decoded(&format!("reference/{name}.wav")));
         assert_eq!(recording.sample_rate, reference.recording.sample_rate, "{name}");
         let (ours, other) = (&recording.samples, &reference.recording.samples);
-        assert!(ours.len() >= other.len() && ours.len() - other.len() <= 1024 + 1024, "{name}: {}", ours.len());
+        // WebM does not say how much of the last packet is no sound.
+        let most = other.len() + if name.ends_with("webm") { 960 } else { 0 };
+        assert!((other.len()..=most).contains(&ours.len()), "{name}: {} samples, not {}", ours.len(), other.len());
         let correlation = correlation(ours, other);
         assert!(correlation > 0.999, "{name}: {correlation}");
         assert_eq!(notes, [""; 0], "{name}");
