@@ -11,13 +11,14 @@ use reslstm::data::condition::Condition;
 use reslstm::error::{Error, Kind};
 use reslstm::matrix::Matrix;
 use reslstm::train::Inputs;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 /// Write features of recordings, one file per clip.
 ///
 /// A file has one row per frame: by default 34 MFCC, then 12 chroma, as librosa computes them, not normalised. Subfolders are
-/// kept, and the feature cache is not used. If a recording is broken, it is reported, the others are written, and the exit code
-/// is 1.
+/// kept, and the feature cache is not used. Of recordings that differ in their ending alone, as clip.wav and clip.mp3, the files
+/// keep it: clip.wav.npy. If a recording is broken, it is reported, the others are written, and the exit code is 1.
 #[derive(Debug, Args)]
 #[command(after_help = "Example: reslstm features ravdess -o features --format csv")]
 pub struct Features {
@@ -54,8 +55,18 @@ impl Features {
         let inputs = inputs::recordings(&self.inputs)?;
         let extension = if self.format == Format::Npy { "npy" } else { "csv" };
         let existing = if self.force { Existing::Replace } else { Existing::Refuse };
-        let output = |input: &Input| self.output.join(input.relative.with_extension(extension));
-        let mut outputs = std::collections::HashMap::new();
+        let relative: BTreeSet<&Path> = inputs.iter().map(|input| input.relative.as_path()).collect();
+        let mut endings = HashMap::new();
+        relative.iter().for_each(|path| *endings.entry(path.with_extension("")).or_insert(0) += 1);
+        // Names that differ in their endings alone keep them.
+        let output = |input: &Input| {
+            let ending = input.relative.extension().unwrap_or_default().to_string_lossy();
+            self.output.join(match endings[&input.relative.with_extension("")] {
+                1 => input.relative.with_extension(extension),
+                _ => input.relative.with_extension(format!("{ending}.{extension}")),
+            })
+        };
+        let mut outputs = HashMap::new();
         for input in &inputs {
             files::check_writable(&output(input), existing)
                 .map_err(|error| error.advice("--force overwrites existing files"))?;
@@ -63,11 +74,7 @@ impl Features {
                 let problem =
                     format!("{} and {} would both be written to this file", other.display(), input.path.display());
                 let error = Error::new(Kind::Settings, problem).at(output(input).display());
-                return Err(error
-                    .advice(
-                        "rename one; clips of different folders keep their subfolders if you give the common folder",
-                    )
-                    .into());
+                return Err(error.advice("give their common folder instead: subfolders are kept").into());
             }
         }
         let bar = progress::bar(inputs.len() as u64, "features", "clips");

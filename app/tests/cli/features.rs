@@ -44,7 +44,7 @@ fn a_broken_recording_is_reported_and_the_others_are_written() {
     dir.write("in/deep/b.wav", "no sound at all");
     dir.refuses_saying(
         "features in -o out",
-        &["in/deep/b.wav: expected a WAV file", "1 of 3 failed, the rest succeeded"],
+        &["in/deep/b.wav: expected a sound file", "1 of 3 failed, the rest succeeded"],
     );
     assert_eq!((dir.list("out"), dir.list("out/deep")), (vec!["a.npy".into(), "deep".into()], vec!["c.npy".into()]));
 }

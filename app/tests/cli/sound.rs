@@ -53,14 +53,16 @@ fn a_mixed_folder_is_read_and_what_cannot_be_read_is_named_and_counted() {
         let line = ran.stdout.lines().find(|line| line.starts_with(&format!("in/{name},"))).unwrap();
         line.split_once(',').unwrap().1.to_owned()
     };
-    assert_eq!((of("pcm16.flac"), of("pcm16.aiff")), (of("b.WAVE"), of("really-flac.wav")));
+    assert_eq!((of("pcm16.flac"), of("pcm16.aiff")), (of("really-flac.wav"), of("b.WAVE")));
     let ran = dir.run("features in -o out");
     assert!(ran.code == 1 && ran.stderr.contains("4 of 14 failed"), "{}", ran.stderr);
     assert_eq!(dir.list("out").len(), 10);
+    // Names that would be the same keep their endings.
+    assert!(["pcm16.aiff.npy", "pcm16.flac.npy", "b.npy"].iter().all(|name| dir.path("out").join(name).exists()));
 
     dir.refuses_saying(&format!("predict --model in/lfs.wav {CLIP}"), &["in/lfs.wav: ", "git lfs pull"]);
     let piped = dir.run_with_stdin(&format!("predict --model {model} --csv -"), sound("pcm16.flac"));
-    assert!(piped.code == 0 && piped.stdout.contains(&of("b.WAVE")), "{piped:?}");
+    assert!(piped.code == 0 && piped.stdout.contains(&of("pcm16.flac")), "{piped:?}");
     let damaged = dir.run_with_stdin(&format!("predict --model {model} -"), &sound("pcm16.flac")[..900]);
     assert!(damaged.code == 1 && damaged.stderr.contains("error: stdin: expected FLAC"), "{damaged:?}");
 }
