@@ -222,7 +222,8 @@ fn open_known(folder: &Path, corpus: &'static KnownCorpus, files: Vec<PathBuf>, 
         Ok(Entry { path, name, label: labels.index_of(&label)?, speaker })
     };
     let entries = clips.into_iter().map(entry).collect::<Result<Vec<_>>>()?;
-    let note = format!("note: {} ({}; {})", corpus.name, corpus.about, corpus.terms);
+    let KnownCorpus { name, about, source, licence, .. } = corpus;
+    let note = format!("note: recognised as {name}: {about} ({source}; licence: {licence})");
     Ok(Corpus::new(labels, entries, CorpusKind::Known(corpus), vec![note]))
 }
 
@@ -427,7 +428,8 @@ mod tests {
             "{}",
             corpus.licence()
         );
-        assert!(corpus.notes()[0].starts_with("note: EMOVO (acted Italian; "), "{:?}", corpus.notes());
+        let note = "note: recognised as EMOVO: acted Italian (Costantini and others, LREC 2014; licence: for research)";
+        assert_eq!(corpus.notes(), [note]);
         // A file more with another name is named; two files of one clip are too.
         fs::write(folder.path().join("m2/test.wav"), b"").unwrap();
         let message = error_of(folder.path());

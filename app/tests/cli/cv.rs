@@ -245,7 +245,7 @@ fn the_folder_of_another_known_corpus_needs_no_table() {
     }
     let ran = dir.run(&format!("cv emovo -o out {SMALL}"));
     assert_eq!(ran.code, 0, "{}", ran.stderr);
-    assert!(ran.stderr.contains("note: EMOVO (acted Italian; Trained on EMOVO (Costantini"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("note: recognised as EMOVO: acted Italian (Costantini"), "{}", ran.stderr);
     let summary = dir.json("out/summary.json");
     assert_eq!(summary["models"][0]["labels"], serde_json::json!(["angry", "sad"]));
     assert_eq!(total(&summary["models"][0]["confusion"]), 16);
