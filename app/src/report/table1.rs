@@ -82,7 +82,7 @@ pub struct Gain {
 
 impl Table1 {
     /// Makes the table of cross-validations that differ in model and hyper-parameters alone. Those that are made for the
-    /// [decomposition](crate::report::decomposition) are no rows of it.
+    /// [`decomposition`] are no rows of it.
     ///
     /// # Errors
     /// [`Kind::Data`] if they differ in data, folds, epochs or seed, or two are of one model and protocol.
