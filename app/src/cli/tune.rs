@@ -1,6 +1,6 @@
 //! `tune DATA --study FILE --trials N`
 
-use super::options::{Begun, PAPER, Request, TUNE, TrainingOptions, WrongCall, wrong_call};
+use super::options::{Begun, PAPER, Request, TABLE1, TUNE, TrainingOptions, WrongCall, wrong_call};
 use super::source::Found;
 use super::{Done, Outcome, commands, interrupt, print_line, progress};
 use crate::experiment::Plan;
@@ -78,7 +78,8 @@ impl Tune {
         let space = read_space(space).map_err(WrongCall)?;
         self.check(&request, &plan, &space)?;
         let threads = request.work.threads();
-        let repeat = |trials| repeat_command(trials, is_new && request.names_no_recipe());
+        let recipe = if table1 { TABLE1 } else { PAPER };
+        let repeat = |trials| repeat_command(trials, (is_new && request.names_no_recipe()).then_some(recipe));
         let corpus = Found::open(&self.data)?;
         let splits = corpus.splits_with_notes(&plan.folds, plan.settings.validation)?;
         if self.study.is_dir() {
@@ -221,7 +222,7 @@ fn read_space(name: &str) -> Result<Space> {
 }
 
 /// The command of this process, with this many trials, and with the name of its recipe where it names none.
-fn repeat_command(trials: usize, name_recipe: bool) -> String {
+fn repeat_command(trials: usize, recipe: Option<&str>) -> String {
     let mut words = vec!["reslstm".to_string()];
     let mut value_follows = false;
     for word in std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()) {
@@ -232,8 +233,8 @@ fn repeat_command(trials: usize, name_recipe: bool) -> String {
         });
         value_follows = word == "--trials" && !value_follows;
     }
-    if name_recipe {
-        words.extend(["--recipe", PAPER].map(String::from));
+    if let Some(recipe) = recipe {
+        words.extend(["--recipe", recipe].map(String::from));
     }
     words.join(" ")
 }

@@ -73,6 +73,10 @@ fn table1_is_searched_by_epochs_and_trials_that_the_test_speakers_choose() {
     let ran = dir.run(&format!("tune ../speech --study s.journal --trials 3 --protocol table1 {QUICK}"));
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert!(ran.stderr.contains("warning: table1 chooses every epoch and every trial on the test"), "{}", ran.stderr);
+    // The command that continues it names its recipe: another would be refused.
+    let more = ran.stderr.lines().find_map(|line| line.strip_prefix("to continue:      reslstm ")).unwrap();
+    assert!(more.ends_with(" --recipe table1"), "{more}");
+    dir.does(&more.replace("--trials 6", "--trials 3"));
     let lines = journal(&dir, "s.journal");
     let end = of_kind(&lines, 6).into_iter().find(|end| end["state"] == 1).unwrap();
     let fold = of_kind(&lines, 8).into_iter().rfind(|line| line["trial_id"] == end["trial_id"]).unwrap();
