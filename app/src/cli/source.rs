@@ -94,10 +94,14 @@ impl Found {
         self.corpus.entries().iter().all(|entry| is_matrix(&entry.path))
     }
 
+    /// Its speakers, each once, sorted.
+    fn speakers(&self) -> BTreeSet<&String> {
+        self.corpus.entries().iter().map(|entry| &entry.speaker).collect()
+    }
+
     /// The folds of its speakers.
     pub fn splits(&self, plan: &FoldPlan) -> Result<Vec<Split>> {
-        let speakers: BTreeSet<&String> = self.corpus.entries().iter().map(|entry| &entry.speaker).collect();
-        let speakers: Vec<String> = speakers.into_iter().cloned().collect();
+        let speakers: Vec<String> = self.speakers().into_iter().cloned().collect();
         plan.splits(&speakers).map_err(|error| error.at(self.path.display()))
     }
 
@@ -105,9 +109,9 @@ impl Found {
     /// speakers lack a class.
     pub fn splits_with_notes(&self, plan: &FoldPlan, validation: Validation) -> Result<Vec<Split>> {
         let splits = self.splits(plan)?;
-        let speakers: BTreeSet<&String> = self.corpus.entries().iter().map(|entry| &entry.speaker).collect();
-        if plan.is_leave_one_out_for(speakers.len()) {
-            eprintln!("note: {} speakers are too few for five folds, so each fold leaves out one", speakers.len());
+        let speakers = self.speakers().len();
+        if plan.is_leave_one_out_for(speakers) {
+            eprintln!("note: {speakers} speakers are too few for five folds, so each fold leaves out one");
         }
         for split in &splits {
             for (class, name) in self.corpus.labels().names().iter().enumerate() {

@@ -78,8 +78,13 @@ pub fn title(results: &Results) -> String {
     let uar = Spread::new(results.runs.iter().map(|run| run.scores.uar).collect());
     let several = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     let (runs, folds) = (several(uar.values.len(), "run"), several(results.runs[0].folds.len(), "fold"));
-    let note = settings.protocol.score_note().map_or(String::new(), |note| format!(", {note}"));
+    let note = note_behind(settings.protocol);
     format!("{}, {} protocol: UAR {uar}, {runs} of {folds}{note}", settings.arch, settings.protocol)
+}
+
+/// What must be said of scores under a protocol, to stand behind a title: `, chosen on …`; empty if nothing must.
+pub fn note_behind(protocol: Protocol) -> String {
+    protocol.score_note().map_or(String::new(), |note| format!(", {note}"))
 }
 
 /// What must be said of scores under these protocols, one line for each protocol that has a note.

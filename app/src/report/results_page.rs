@@ -7,7 +7,7 @@ use super::sheet::Sheet;
 use super::table::{Cell, Column, Table};
 use super::table1::{GAINS_NOTE, PROTOCOLS, Row, SCORES_NOTE, Table1, kind, name, row};
 use super::table2::Table2;
-use super::{confusion, learning_curves, parameters, seeds};
+use super::{confusion, learning_curves, note_behind, parameters, seeds};
 use crate::experiment::Plan;
 use crate::experiment::Results;
 use crate::experiment::results::{FoldRecord, ModelSummary, RunResult};
@@ -115,7 +115,7 @@ fn detail(sheet: &mut Sheet, results: &Results, about: About<'_>) {
     sheet.heading("Scores");
     runs_table(sheet, results, &summary);
     variants_table(sheet, results);
-    let note = summary.protocol.score_note().map_or(String::new(), |note| format!(", {note}"));
+    let note = note_behind(summary.protocol);
     let title = format!("{}, {}{note}", summary.arch, summary.protocol);
     sheet.figure(
         &seeds::svg(&title, &results.runs),

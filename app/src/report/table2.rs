@@ -1,5 +1,6 @@
 //! Table II: the paper's comparison with the literature, with our runs of its model.
 
+use super::note_behind;
 use super::published::{MODEL, Published, TABLE_1, TABLE_2};
 use super::table::{Cell, Column, Table};
 use super::table1::Table1;
@@ -47,7 +48,7 @@ impl Table2 {
         let ours = table1.rows.iter().map(|row| &row.ours).filter(|ours| ours.arch.to_string() == MODEL);
         rows.extend(ours.map(|ours| {
             let (protocol, runs) = (ours.protocol, ours.uar.values.len());
-            let note = protocol.score_note().map_or(String::new(), |note| format!(", {note}"));
+            let note = note_behind(protocol);
             Row {
                 model: "ResLSTM-SA-h64".into(),
                 parameters: Some(ours.parameters),

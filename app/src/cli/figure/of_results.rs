@@ -7,7 +7,7 @@ use crate::experiment::Results;
 use crate::experiment::results::{ModelSummary, RunResult, Summary};
 use crate::experiment::robustness::Robustness;
 use crate::files::read_json;
-use crate::report::{Figure, confusion, groups, learning_curves, parameters, robustness, seeds, title};
+use crate::report::{Figure, confusion, groups, learning_curves, note_behind, parameters, robustness, seeds, title};
 use clap::Args;
 use reslstm::error::{Error, Kind, Result};
 use std::path::{Path, PathBuf};
@@ -86,7 +86,7 @@ impl LearningCurves {
 /// Draws every fold of a run, or one.
 pub fn draw_learning_curves(run: &RunResult, fold: Option<usize>) -> Figure {
     let (arch, protocol) = (run.settings.arch, run.settings.protocol);
-    let note = protocol.score_note().map_or(String::new(), |note| format!(", {note}"));
+    let note = note_behind(protocol);
     let title = format!("{arch}, {protocol} protocol, run {}: learning curves{note}", run.run);
     Figure { svg: learning_curves::svg(&title, run, fold), csv: learning_curves::csv(run, fold) }
 }
