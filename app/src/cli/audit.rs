@@ -20,6 +20,7 @@ use reslstm::models::{Architecture, Model, Predictor};
 use reslstm::packed::{Packed, Padding};
 use reslstm::params::Parameters;
 use reslstm::rng::RandomStream;
+use serde::Serialize;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -260,13 +261,16 @@ struct Clip {
     seconds: f64,
 }
 
+/// The row of a tensor, with its number of elements and its verdict.
+fn tensor_json(row: &impl Serialize, elements: usize, passes: bool) -> Value {
+    let mut json = json!(row);
+    json["elements"] = json!(elements);
+    json["passes"] = json!(passes);
+    json
+}
+
 fn to_json(model: &Audited) -> Value {
-    let tensor = |tensor: &TensorAudit| {
-        let mut json = json!(tensor);
-        json["elements"] = json!(tensor.elements());
-        json["passes"] = json!(tensor.passes());
-        json
-    };
+    let tensor = |tensor: &TensorAudit| tensor_json(tensor, tensor.elements(), tensor.passes());
     let tensors: Vec<Value> = model.tensors.iter().map(tensor).collect();
     json!({ "arch": model.arch, "parameters": model.parameters, "what": model.what, "tensors": tensors,
             "passes": model.passes(), "seconds": model.seconds })

@@ -40,17 +40,16 @@ struct Candidate {
 }
 
 impl Case {
-    /// Tries every known fault. A fault explains a tensor beyond its bound if that is within the bound once the fault is planted in
+    /// Tries every known fault on `rows`, the result of [`compare`](Self::compare). A fault explains a tensor beyond its bound if that is within the bound once the fault is planted in
     /// this engine's computation; a fault that moves another tensor beyond its bound is discarded.
     ///
     /// Every fault is a task. `run` gets their number and a function that runs one of them, as in [`audit`](crate::audit::audit).
     ///
     /// # Panics
     /// If `run` leaves out a task.
-    pub fn diagnose(&self, run: impl FnOnce(usize, &(dyn Fn(usize) + Sync))) -> Diagnosis {
-        let rows = self.compare();
-        let mut left: BTreeSet<String> = names(&rows, false);
-        let (wrong, right) = (left.clone(), names(&rows, true));
+    pub fn diagnose(&self, rows: &[Compared], run: impl FnOnce(usize, &(dyn Fn(usize) + Sync))) -> Diagnosis {
+        let mut left: BTreeSet<String> = names(rows, false);
+        let (wrong, right) = (left.clone(), names(rows, true));
         let known = if wrong.is_empty() { Vec::new() } else { Planted::all(self.model.architecture()) };
         let tried: Vec<OnceLock<Option<Candidate>>> = known.iter().map(|_| OnceLock::new()).collect();
         run(known.len(), &|n| {

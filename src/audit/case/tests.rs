@@ -67,7 +67,7 @@ fn every_fault_that_changes_a_result_is_named() {
         for planted in Planted::all(case.model.architecture()) {
             let faulty = with_fault(&case, &planted, None);
             let wrong = faulty.compare().iter().filter(|row| !row.passes()).count();
-            let diagnosis = faulty.diagnose(in_order);
+            let diagnosis = faulty.diagnose(&faulty.compare(), in_order);
             if wrong == 0 {
                 assert_eq!(diagnosis, Diagnosis::default(), "{planted}");
                 continue;
@@ -103,7 +103,7 @@ fn dropout_is_recognised_by_its_mask_with_its_probability() {
         let planted = Planted::new(fault, "");
         let faulty = with_fault(&case, &planted, Some(&mask));
         let wrong = faulty.compare().iter().filter(|row| !row.passes()).count();
-        let diagnosis = faulty.diagnose(in_order);
+        let diagnosis = faulty.diagnose(&faulty.compare(), in_order);
         let [explanation] = &diagnosis.explanations[..] else { panic!("{name}: {diagnosis:?}") };
         assert_eq!((&explanation.faults, explanation.tensors.len()), (&vec![planted], wrong), "{name}");
         approx::assert_abs_diff_eq!(explanation.dropout.unwrap(), 0.4, epsilon = 1e-9);
@@ -118,7 +118,7 @@ fn a_weight_without_a_gradient_is_not_decayed_as_in_pytorch() {
     let start = Theirs { values: top(&case.model).attention.vector.as_slice().to_vec(), single: false };
     faulty.theirs.retain(|key, _| !key.starts_with("adam.5.") && key != "grad.attention_vector");
     faulty.theirs.insert("adam.1.attention_vector".into(), start);
-    let diagnosis = faulty.diagnose(in_order);
+    let diagnosis = faulty.diagnose(&faulty.compare(), in_order);
     assert_eq!((&diagnosis.explanations[0].faults, diagnosis.unexplained.len()), (&vec![planted], 0), "{diagnosis:?}");
     assert!(diagnosis.explanations[0].tensors.contains(&"adam.1.attention_vector".to_string()));
 }
@@ -131,7 +131,7 @@ fn independent_faults_are_named_one_after_the_other_and_what_is_left_is_said() {
     let key = "after.bn.running_var";
     faulty.theirs.insert(key.into(), variance.theirs[key].clone());
     faulty.theirs.get_mut("eval.grad.fc.bias").unwrap().values[1] *= 1.001;
-    let diagnosis = faulty.diagnose(in_order);
+    let diagnosis = faulty.diagnose(&faulty.compare(), in_order);
     let faults: Vec<Fault> = diagnosis.explanations.iter().map(|it| it.faults[0].fault).collect();
     assert_eq!(faults, [Fault::AttentionDetached, Fault::BiasedRunningVariance], "{diagnosis:?}");
     assert_eq!(diagnosis.explanations[1].tensors, [key]);

@@ -1,6 +1,6 @@
 //! `audit --against` and `audit --gradients`: cases, files with a batch, weights and results.
 
-use super::{Audit, CLASSES, INPUTS};
+use super::{Audit, CLASSES, INPUTS, tensor_json};
 use crate::cli::options::WrongCall;
 use crate::cli::{Done, Outcome, print_line, progress};
 use crate::files::{self, Existing};
@@ -77,17 +77,11 @@ impl Audit {
 fn report(path: &Path, case: &Case, as_json: bool) -> Outcome {
     let rows = case.compare();
     let bar = progress::bar(0, "diagnosis", "known faults");
-    let diagnosis = case.diagnose(|tasks, task| progress::tasks(&bar, tasks, task));
+    let diagnosis = case.diagnose(&rows, |tasks, task| progress::tasks(&bar, tasks, task));
     bar.finish_and_clear();
     let wrong = rows.iter().filter(|row| !row.passes()).count();
     if as_json {
-        let tensor = |row: &Compared| {
-            let mut json = json!(row);
-            json["elements"] = json!(row.elements());
-            json["passes"] = json!(row.passes());
-            json
-        };
-        let tensors: Vec<Value> = rows.iter().map(tensor).collect();
+        let tensors: Vec<Value> = rows.iter().map(|row| tensor_json(row, row.elements(), row.passes())).collect();
         print_line(
             json!({ "case": path.display().to_string(), "arch": case.model().architecture(), "clips": case.clips(),
                            "tensors": tensors, "ignored": case.ignored(), "diagnosis": diagnosis, "passes": wrong == 0 }),
