@@ -109,7 +109,7 @@ pub fn csv(run: &RunResult, fold: Option<usize>) -> String {
     let schedule = CosineWarmRestarts::published(run.settings.lr, run.settings.t0);
     let header = ["fold", "epoch", "learning_rate", "restart", "loss", "validation_uar", "test_uar", "kept"];
     let optional = |values: &[f64], epoch: usize| values.get(epoch).map(f64::to_string).unwrap_or_default();
-    let row = |fold: &FoldRecord, epoch: usize| {
+    let row = |fold: &FoldRecord, test_uars: &[f64], epoch: usize| {
         [
             fold.split.fold().to_string(),
             (epoch + 1).to_string(),
@@ -117,11 +117,14 @@ pub fn csv(run: &RunResult, fold: Option<usize>) -> String {
             restarts(run, epoch).to_string(),
             fold.epochs.loss[epoch].to_string(),
             optional(&fold.epochs.validation_uar, epoch),
-            optional(&fold.test_uars(), epoch),
+            optional(test_uars, epoch),
             kept(run, fold).contains(&epoch).to_string(),
         ]
     };
-    let rows = chosen(run, fold).flat_map(|fold| (0..fold.epochs.count()).map(move |epoch| row(fold, epoch)));
+    let rows = chosen(run, fold).flat_map(|fold| {
+        let test_uars = fold.test_uars();
+        (0..fold.epochs.count()).map(move |epoch| row(fold, &test_uars, epoch))
+    });
     csv_text(&header, rows)
 }
 
