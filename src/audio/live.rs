@@ -1,6 +1,6 @@
 //! The live front end: features of a frame as soon as its last sample has arrived.
 //!
-//! Frame `t` has sample `t·hop` in its middle, so it is complete `n_fft / 2` samples later: 43 ms with the paper's settings at
+//! Frame `t` has sample `t·hop` in its middle, so it is complete half a window later: 43 ms with the paper's settings at
 //! 48 kHz. Before the first and after the last sample there is silence, as for a clip.
 //!
 //! Two quantities of the front end depend on the whole clip, which is unknown before its end. Live they are computed from the
@@ -38,8 +38,10 @@ use std::collections::VecDeque;
 #[derive(Clone)]
 pub struct LiveFrontEnd {
     front_end: FrontEnd,
-    /// The samples of the next frame so far, up to `[n_fft]`.
+    /// The samples of the next frame so far, up to `[end]`.
     window: Vec<f32>,
+    /// Samples of a frame up to the last that its window does not take to zero: `n_fft`, or fewer with a shorter window.
+    end: usize,
     /// Samples so far.
     samples: usize,
     /// Frames so far.
@@ -56,11 +58,14 @@ impl LiveFrontEnd {
     /// # Errors
     /// As [`FrontEnd::new`].
     pub fn new(settings: FeatureSettings, sample_rate: u32) -> Result<Self> {
-        let window = Vec::with_capacity(settings.n_fft);
         let front_end = FrontEnd::new(settings, sample_rate)?;
+        let FeatureSettings { n_fft, .. } = *front_end.settings();
+        let length = front_end.settings().window();
+        let end = (n_fft - length) / 2 + length;
         let mut live = LiveFrontEnd {
             front_end,
-            window,
+            window: Vec::with_capacity(end),
+            end,
             samples: 0,
             frames: 0,
             features: Matrix::default(),
@@ -102,7 +107,7 @@ impl LiveFrontEnd {
         let frames = if self.samples == 0 { 0 } else { self.settings().frames(self.samples) };
         self.features.resize(0, self.settings().width());
         while self.frames < frames {
-            let missing = self.settings().n_fft - self.window.len();
+            let missing = self.end - self.window.len();
             self.complete_frames(&vec![0.0; missing]);
         }
         self.reset();
@@ -122,12 +127,12 @@ impl LiveFrontEnd {
 
     /// Appends to `features` the frames that `samples` complete.
     fn complete_frames(&mut self, mut samples: &[f32]) {
-        let FeatureSettings { n_fft, hop, .. } = *self.settings();
+        let (hop, end) = (self.settings().hop, self.end);
         while !samples.is_empty() {
-            let (now, later) = samples.split_at(samples.len().min(n_fft - self.window.len()));
+            let (now, later) = samples.split_at(samples.len().min(end - self.window.len()));
             self.window.extend_from_slice(now);
             samples = later;
-            if self.window.len() == n_fft {
+            if self.window.len() == end {
                 self.complete_frame();
                 self.window.drain(..hop);
             }
@@ -168,7 +173,7 @@ mod tests {
     const RATE: u32 = 16_000;
 
     fn settings(n_fft: usize, hop: usize) -> FeatureSettings {
-        FeatureSettings { n_fft, hop, mel_bands: 32, mfcc: 13, chroma: 12, pitch: 2, deltas: 0 }
+        FeatureSettings { n_fft, win_length: None, hop, mel_bands: 32, mfcc: 13, chroma: 12, pitch: 2, deltas: 0 }
     }
 
     /// Voices at changing pitch, and a loudness that rises and falls by 100 dB, so that floor and tuning move.
@@ -226,12 +231,27 @@ mod tests {
     }
 
     #[test]
+    fn a_frame_is_complete_half_a_window_after_its_middle() {
+        // 341 samples in 512: 85 zeros, then 341 samples, 170 of them from the middle of the frame on.
+        for (win_length, needed) in [(None, 256), (Some(341), 170), (Some(342), 171)] {
+            let settings = FeatureSettings { win_length, ..settings(512, 200) };
+            let mut live = LiveFrontEnd::new(settings, RATE).unwrap();
+            let samples = recording(needed);
+            assert_eq!(live.push(&samples[..needed - 1]).unwrap().rows(), 0, "{win_length:?}");
+            assert_eq!(live.push(&samples[needed - 1..]).unwrap().rows(), 1, "{win_length:?}");
+        }
+    }
+
+    #[test]
     fn every_live_frame_is_the_last_frame_of_the_clip_so_far() {
-        for (n_fft, hop) in [(512, 256), (256, 96), (128, 128)] {
-            let mut live_front_end = LiveFrontEnd::new(settings(n_fft, hop), RATE).unwrap();
+        for (n_fft, win_length, hop) in
+            [(512, None, 256), (256, None, 96), (128, None, 128), (512, Some(341), 171), (256, Some(200), 200)]
+        {
+            let settings = FeatureSettings { win_length, ..settings(n_fft, hop) };
+            let mut live_front_end = LiveFrontEnd::new(settings.clone(), RATE).unwrap();
             for length in [1, hop - 1, hop, n_fft / 2, n_fft + 3, 20 * n_fft + 17] {
                 let samples = recording(length);
-                let mut front_end = FrontEnd::new(settings(n_fft, hop), RATE).unwrap();
+                let mut front_end = FrontEnd::new(settings.clone(), RATE).unwrap();
                 let clip = front_end.features(&samples).unwrap();
                 let power = front_end.power.clone();
                 let frames = live(&mut live_front_end, &samples, &[length]);

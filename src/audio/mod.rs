@@ -19,6 +19,10 @@
 //! | voicing and pitch                       | `pitch.rs`  | none (Boersma 1993); not in the paper             |
 //! | deltas of the first MFCC                | `delta.rs`  | like `feature.delta`; not in the paper            |
 //!
+//! At other rates than the paper's 48 kHz, frames of the same duration have fewer samples than a power of two. The window is then
+//! `win_length` samples in the middle of a transform of `n_fft`, as in librosa:
+//! [`FeatureSettings::with_frames`].
+//!
 //! `live.rs` computes the same while the recording is still going on.
 //!
 //! MFCC describe the timbre of a voice, chroma its melody regardless of the octave. Pitch, which includes the octave, and
@@ -52,7 +56,7 @@ mod wav;
 
 pub use live::LiveFrontEnd;
 pub use settings::FeatureSettings;
-pub use wav::{DecodedWav, Recording, decode_wav, write_wav16};
+pub use wav::{DecodedWav, Recording, decode_wav, wav_sample_rate, write_wav16};
 
 use chroma::ChromaBank;
 use mel::MelBank;
@@ -276,7 +280,7 @@ mod tests {
     #[test]
     fn the_number_of_chroma_banks_is_bounded() {
         let mut front_end = FrontEnd::new(
-            FeatureSettings { n_fft: 64, hop: 32, mel_bands: 8, mfcc: 4, chroma: 12, pitch: 0, deltas: 0 },
+            FeatureSettings { n_fft: 64, win_length: None, hop: 32, mel_bands: 8, mfcc: 4, chroma: 12, pitch: 0, deltas: 0 },
             8_000,
         )
         .unwrap();

@@ -12,7 +12,7 @@
 //! Boersma then takes the best path through the peaks of all frames. Here frames are independent: the same for a whole clip
 //! and live.
 
-use std::f64::consts::TAU;
+use std::f64::consts::{PI, TAU};
 use std::sync::Arc;
 
 use rustfft::num_complex::Complex;
@@ -34,9 +34,9 @@ const MIDDLE_HZ: f64 = 200.0;
 const OCTAVE_COST: f32 = 0.01;
 /// Periods that a window must hold, as Boersma has it.
 const LEAST_PERIODS: usize = 3;
-/// The first bin that counts. A Hann window smears the mean of a frame over bins 0 and 1 and no further, and leaves in them
-/// nothing of a tone with three periods in the window.
-const FIRST_BIN: usize = 2;
+/// Bins below two cycles per window do not count. A Hann window smears the mean of a frame over them and hardly further, and
+/// leaves in them little of a tone with three periods in the window (and nothing where no zeros surround the window).
+const FIRST_CYCLES: usize = 2;
 
 /// A planned transform, the window's autocorrelation, and scratch.
 #[derive(Clone)]
@@ -45,7 +45,9 @@ pub(super) struct PitchEstimator {
     sample_rate: f64,
     /// Lags that may be a period, samples; none where the window is too short for the highest pitch.
     lags: std::ops::RangeInclusive<usize>,
-    /// Inverse of the window's autocorrelation at every lag, `[longest + 2]`.
+    /// The first bin that counts.
+    first_bin: usize,
+    /// Inverse of the window's normalised autocorrelation at every lag, `[longest + 2]`.
     window_correction: Vec<f32>,
     /// Complex inverse transform of `N/2` points.
     half: Arc<dyn Fft<f32>>,
@@ -60,17 +62,17 @@ pub(super) struct PitchEstimator {
 
 impl PitchEstimator {
     pub(super) fn new(settings: &FeatureSettings, sample_rate: u32) -> Self {
-        let (n, sample_rate) = (settings.n_fft, f64::from(sample_rate));
+        let (n, window, sample_rate) = (settings.n_fft, settings.window(), f64::from(sample_rate));
         let shortest = (sample_rate / HIGHEST_HZ).ceil() as usize;
-        let longest = ((sample_rate / LOWEST_HZ).floor() as usize).min(n / LEAST_PERIODS);
+        let longest = ((sample_rate / LOWEST_HZ).floor() as usize).min(window / LEAST_PERIODS);
         let half = FftPlanner::new().plan_fft_inverse(n / 2);
         let angle = |k: usize| TAU * k as f64 / n as f64;
-        // A peak needs a neighbour on either side.
-        let correction = (0..longest + 2).map(|lag| (3.0 / (2.0 + angle(lag).cos())) as f32);
         PitchEstimator {
             sample_rate,
             lags: shortest..=longest,
-            window_correction: correction.collect(),
+            first_bin: (FIRST_CYCLES * n).div_ceil(window),
+            // A peak needs a neighbour on either side.
+            window_correction: window_correction(window, n, longest + 2),
             twiddles: (0..n / 2).map(|k| Complex::new(-angle(k).sin() as f32, angle(k).cos() as f32)).collect(),
             folded: vec![Complex::default(); n / 2],
             scratch: vec![Complex::default(); half.get_inplace_scratch_len()],
@@ -102,7 +104,7 @@ impl PitchEstimator {
     ///
     /// # Formula
     /// ```text
-    /// strength = ρ − 0.01·log₂(τ)        at the peaks of ρ with 60 Hz ≤ sample_rate/τ ≤ 600 Hz,  τ ≤ N/3
+    /// strength = ρ − 0.01·log₂(τ)        at the peaks of ρ with 60 Hz ≤ sample_rate/τ ≤ 600 Hz,  τ ≤ L/3
     /// ```
     /// (Boersma's equation 24, which counts octaves from the lowest pitch: the same for all peaks.)
     fn best_peak(&mut self, power: &[f32]) -> Option<Peak> {
@@ -124,12 +126,12 @@ impl PitchEstimator {
     /// ```text
     /// ρ[τ] = (r_x[τ] / r_x[0]) / (r_w[τ] / r_w[0])
     /// r_x[τ] = Σ_k P[k]·cos(2πkτ/N)                   k = 0 … N−1, but for the bins that the mean of the frame is in
-    /// r_w[τ] / r_w[0] = (2 + cos(2πτ/N)) / 3
+    /// r_w[τ] = Σ_j w[j]·w[(j + τ) mod N]
     /// ```
     /// Both are circular: the end of the frame meets its beginning again. Boersma puts silence between the two and doubles
     /// the transform; but a Hann window is small at both ends, so that of `r_w[τ]` the products across the end are 0.3 % at
-    /// 60 Hz with the paper's window at 48 kHz, and 6 % at the longest lag there can be, `N/3`. As frame and window are treated
-    /// alike, a constant keeps its ρ of 1.
+    /// 60 Hz with the paper's window at 48 kHz, and 6 % at the longest lag there can be, `N/3`; less where the window has zeros
+    /// around it. As frame and window are treated alike, a constant keeps its ρ of 1.
     ///
     /// # Derivation
     /// The inverse of the unfolding in `stft.rs`. `r` is real, so even lags are folded into the real part of `M = N/2` complex
@@ -139,7 +141,8 @@ impl PitchEstimator {
     /// ```
     fn correlate(&mut self, power: &[f32]) -> bool {
         let m = self.folded.len();
-        let without_mean = |k: usize| if k < FIRST_BIN { 0.0 } else { power[k] };
+        let first = self.first_bin;
+        let without_mean = |k: usize| if k < first { 0.0 } else { power[k] };
         for (k, (z, w)) in self.folded.iter_mut().zip(&self.twiddles).enumerate() {
             let (p, mirrored) = (without_mean(k), without_mean(m - k));
             *z = w * (p - mirrored) + (p + mirrored);
@@ -155,6 +158,15 @@ impl PitchEstimator {
         }
         true
     }
+}
+
+/// `r_w[0] / r_w[τ]` of a Hann window of `length` samples in a frame of `n`, for `τ < lags`.
+fn window_correction(length: usize, n: usize, lags: usize) -> Vec<f32> {
+    let w: Vec<f64> = (0..length).map(|j| (PI * j as f64 / length as f64).sin().powi(2)).collect();
+    // Products within the window. Those across the end of the frame are n - lag apart.
+    let products = |lag: usize| w.iter().zip(w.iter().skip(lag)).map(|(a, b)| a * b).sum::<f64>();
+    let circular = |lag: usize| products(lag) + products(n - lag);
+    (0..lags).map(|lag| (products(0) / circular(lag)) as f32).collect()
 }
 
 /// A peak of the autocorrelation, between lags.
@@ -255,6 +267,37 @@ mod tests {
         assert!(lags(256, 96_000).is_empty());
         let mut short = estimator(256, 96_000);
         assert_eq!(short.voicing_and_pitch(power(&noise(1000), 256).row(2)), [0.0; 2], "no pitch fits");
+    }
+
+    #[test]
+    fn the_correction_of_a_window_without_zeros_has_a_closed_form() {
+        // (2 + cos(2πτ/N)) / 3, to the bit: models with pitch were trained with it.
+        for (n, lags) in [(PAPER, 1367), (2048, 684), (512, 172), (64, 23)] {
+            for (lag, correction) in window_correction(n, n, lags).into_iter().enumerate() {
+                let closed = (3.0 / (2.0 + (TAU * lag as f64 / n as f64).cos())) as f32;
+                assert_eq!(correction, closed, "lag {lag} of {n}");
+            }
+        }
+    }
+
+    #[test]
+    fn pitch_and_voicing_are_the_same_with_zeros_around_the_window() {
+        // 85.33 ms at each rate, as the paper's window at 48 kHz, which has none.
+        let (window, hop) = (FeatureSettings::PAPER_WINDOW_MS, FeatureSettings::PAPER_HOP_MS);
+        for rate in [8_000, 16_000, 22_050, 44_100, 48_000] {
+            let settings = FeatureSettings { pitch: COLUMNS, ..Default::default() };
+            let settings = settings.with_frames(window, hop, rate).unwrap();
+            for hz in [80.0, 120.0, 210.5, 440.0] {
+                // A voice on top of a constant, which must not count.
+                let sound = tone(hz, rate, 4 * settings.n_fft, |h| 1.0 / (h * h) as f64);
+                let sound: Vec<f32> = sound.into_iter().map(|x| x + 0.2).collect();
+                let mut power = Matrix::default();
+                Stft::new(&settings).power(&sound, &mut power);
+                let [voicing, pitch] = PitchEstimator::new(&settings, rate).voicing_and_pitch(power.row(3));
+                let f0 = MIDDLE_HZ * f64::from(pitch / voicing).exp2();
+                assert!((f0 / hz - 1.0).abs() < 2e-3 && voicing > 0.98, "{hz} Hz at {rate} Hz: {f0}, {voicing}");
+            }
+        }
     }
 
     #[test]

@@ -6,6 +6,8 @@ use crate::error::{Error, Kind, Result};
 
 /// More mel bands say nothing more about speech, and a damaged model file must not ask for gigabytes of filters.
 const MOST_BANDS: usize = 1024;
+/// The longest transform, in samples.
+const LONGEST: usize = 65_536;
 
 /// The settings of the front end. A model file contains those of its training, so that prediction computes the same features.
 ///
@@ -25,9 +27,13 @@ const MOST_BANDS: usize = 1024;
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct FeatureSettings {
-    /// Window length, in samples: even, 32 to 65,536.
+    /// Length of the transform, in samples: even, 32 to 65,536. It is the window length too, unless `win_length` is set.
     pub n_fft: usize,
-    /// Hop length, samples from one frame to the next: 1 to `n_fft`.
+    /// Window length in samples where it is shorter than the transform: 32 to `n_fft - 1`. The window has zeros on both
+    /// sides then, as librosa's `win_length`. `None`: as long as the transform.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub win_length: Option<usize>,
+    /// Hop length, samples from one frame to the next: 1 to the window length.
     pub hop: usize,
     /// Number of mel bands between 0 Hz and half the sample rate: 1 to `n_fft / 2`, at most 1,024.
     pub mel_bands: usize,
@@ -49,7 +55,7 @@ fn is_zero(number: &usize) -> bool {
 
 impl Default for FeatureSettings {
     fn default() -> Self {
-        FeatureSettings { n_fft: 4096, hop: 2048, mel_bands: 128, mfcc: 34, chroma: 12, pitch: 0, deltas: 0 }
+        FeatureSettings { n_fft: 4096, win_length: None, hop: 2048, mel_bands: 128, mfcc: 34, chroma: 12, pitch: 0, deltas: 0 }
     }
 }
 
@@ -62,6 +68,44 @@ impl FeatureSettings {
         change(&mut self);
         self.validate()?;
         Ok(self)
+    }
+
+    /// These settings with a window of `window_ms` milliseconds every `hop_ms`, for recordings of `sample_rate` Hz. The transform
+    /// has the next power of two. With [`PAPER_WINDOW_MS`](Self::PAPER_WINDOW_MS) and [`PAPER_HOP_MS`](Self::PAPER_HOP_MS), these
+    /// are the paper's 4096 and 2048 samples at 48 kHz, and frames of the same duration at every other rate.
+    ///
+    /// ```
+    /// use reslstm::audio::FeatureSettings;
+    ///
+    /// let (window, hop) = (FeatureSettings::PAPER_WINDOW_MS, FeatureSettings::PAPER_HOP_MS);
+    /// let paper = FeatureSettings::default();
+    /// assert_eq!(paper.clone().with_frames(window, hop, 48_000)?, paper);
+    /// let telephone = paper.with_frames(window, hop, 8_000)?;
+    /// assert_eq!((telephone.window(), telephone.n_fft, telephone.hop), (683, 1024, 341));
+    /// # Ok::<(), reslstm::error::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Kind::Settings`], as [`validate`](Self::validate) of the result.
+    pub fn with_frames(self, window_ms: f64, hop_ms: f64, sample_rate: u32) -> Result<Self> {
+        let samples = |ms: f64| (f64::from(sample_rate) * ms / 1000.0).round() as usize;
+        let window = samples(window_ms);
+        // No power of two for what is out of range anyway.
+        let n_fft = window.min(2 * LONGEST).next_power_of_two();
+        let win_length = (window != n_fft).then_some(window);
+        let changed = FeatureSettings { n_fft, win_length, hop: samples(hop_ms), ..self };
+        changed.validate().map_err(|error| error.at(format!("frames at {sample_rate} Hz")))?;
+        Ok(changed)
+    }
+
+    /// Duration of the paper's window, milliseconds: 4096 samples at 48 kHz.
+    pub const PAPER_WINDOW_MS: f64 = 4096.0 / 48.0;
+    /// Duration of the paper's hop, milliseconds: 2048 samples at 48 kHz.
+    pub const PAPER_HOP_MS: f64 = 2048.0 / 48.0;
+
+    /// Window length, in samples.
+    pub fn window(&self) -> usize {
+        self.win_length.unwrap_or(self.n_fft)
     }
 
     /// Number of feature columns: MFCC first, then chroma, then pitch, then deltas.
@@ -90,8 +134,9 @@ impl FeatureSettings {
     /// # Errors
     /// [`Kind::Settings`], naming the first setting outside its range.
     pub fn validate(&self) -> Result<()> {
-        in_range("n_fft", self.n_fft, 32, 65_536)?;
-        in_range("hop", self.hop, 1, self.n_fft)?;
+        in_range("n_fft", self.n_fft, 32, LONGEST)?;
+        in_range("win_length", self.win_length.unwrap_or(32), 32, self.n_fft - 1)?;
+        in_range("hop", self.hop, 1, self.window())?;
         in_range("mel_bands", self.mel_bands, 1, MOST_BANDS.min(self.n_fft / 2))?;
         in_range("mfcc", self.mfcc, 1, self.mel_bands)?;
         in_range("chroma", self.chroma, 0, 48)?;
@@ -142,6 +187,9 @@ mod tests {
         for (settings, name, range) in [
             (FeatureSettings { n_fft: 4097, ..good() }, "n_fft", "a multiple of 2"),
             (FeatureSettings { n_fft: usize::MAX, ..good() }, "n_fft", "32 to 65536"),
+            (FeatureSettings { win_length: Some(31), ..good() }, "win_length", "32 to 4095"),
+            (FeatureSettings { win_length: Some(4096), ..good() }, "win_length", "32 to 4095"),
+            (FeatureSettings { win_length: Some(2000), ..good() }, "hop", "1 to 2000"),
             (FeatureSettings { hop: 0, ..good() }, "hop", "1 to 4096"),
             (FeatureSettings { hop: 4097, ..good() }, "hop", "1 to 4096"),
             (FeatureSettings { mel_bands: 1025, ..good() }, "mel_bands", "1 to 1024"),
@@ -161,11 +209,41 @@ mod tests {
     }
 
     #[test]
+    fn frames_in_milliseconds_have_the_same_duration_at_every_rate() {
+        let at = |rate: u32| {
+            let (window, hop) = (FeatureSettings::PAPER_WINDOW_MS, FeatureSettings::PAPER_HOP_MS);
+            FeatureSettings::default().with_frames(window, hop, rate).unwrap()
+        };
+        // round(rate * 4096 / 48000), the next power of two, round(rate * 2048 / 48000).
+        for (rate, window, n_fft, hop) in [
+            (8_000, 683, 1024, 341),
+            (16_000, 1365, 2048, 683),
+            (22_050, 1882, 2048, 941),
+            (44_100, 3763, 4096, 1882),
+            (48_000, 4096, 4096, 2048),
+            (96_000, 8192, 8192, 4096),
+        ] {
+            let settings = at(rate);
+            assert_eq!((settings.window(), settings.n_fft, settings.hop), (window, n_fft, hop), "{rate} Hz");
+            assert_eq!(settings.win_length.is_none(), window == n_fft);
+        }
+        assert_eq!(at(48_000), FeatureSettings::default());
+        let error = FeatureSettings::default().with_frames(25.0, 40.0, 16_000).unwrap_err().to_string();
+        assert!(error.starts_with("frames at 16000 Hz: feature setting hop: expected 1 to 400, got 640"), "{error}");
+        let error = FeatureSettings::default().with_frames(f64::MAX, 40.0, 16_000).unwrap_err().to_string();
+        assert!(error.contains("n_fft: expected 32 to 65536, got 131072"), "{error}");
+    }
+
+    #[test]
     fn settings_come_back_from_json_and_unknown_fields_are_refused() {
         let settings = FeatureSettings { hop: 1024, ..FeatureSettings::default() };
         let json = serde_json::to_string(&settings).unwrap();
         assert_eq!(json, r#"{"n_fft":4096,"hop":1024,"mel_bands":128,"mfcc":34,"chroma":12}"#);
         assert_eq!(serde_json::from_str::<FeatureSettings>(&json).unwrap(), settings);
+        let padded = FeatureSettings { win_length: Some(3763), ..settings };
+        let json_padded = serde_json::to_string(&padded).unwrap();
+        assert_eq!(json_padded, json.replace("4096,", r#"4096,"win_length":3763,"#));
+        assert_eq!(serde_json::from_str::<FeatureSettings>(&json_padded).unwrap(), padded);
         let unknown = json.replace('}', r#","lifter":22}"#);
         assert!(serde_json::from_str::<FeatureSettings>(&unknown).unwrap_err().to_string().contains("lifter"));
     }

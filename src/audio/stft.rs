@@ -2,10 +2,11 @@
 //!
 //! | symbol | shape   | meaning                                                          |
 //! |--------|---------|------------------------------------------------------------------|
-//! | `N`    |         | window length `n_fft`, samples                                   |
+//! | `N`    |         | length `n_fft` of the transform, samples                         |
+//! | `L`    |         | window length, samples: `N`, or less                             |
 //! | `B`    |         | frequency bins, `N/2 + 1`; bin `k` is `k · sample_rate / N` Hz   |
 //! | `x`    | `[n]`   | samples of the clip                                              |
-//! | `w`    | `[N]`   | periodic Hann window                                             |
+//! | `w`    | `[N]`   | periodic Hann window of `L` samples, zeros on both sides         |
 //! | `P`    | `[T,B]` | power                                                            |
 //!
 //! Frames are *centred* (`librosa.stft`, `center=True`, `pad_mode="constant"`): frame `t` has sample `t·hop` in its
@@ -45,7 +46,7 @@ impl Stft {
         let twiddle = |k: usize| Complex::from_polar(1.0, -TAU * k as f64 / n as f64);
         Stft {
             hop: settings.hop,
-            window: hann(n),
+            window: padded_hann(settings.window(), n),
             twiddles: (0..n / 2).map(twiddle).map(|z| Complex::new(z.re as f32, z.im as f32)).collect(),
             padded: vec![0.0; n],
             folded: vec![Complex::default(); n / 2],
@@ -123,6 +124,15 @@ impl Stft {
     }
 }
 
+/// The Hann window of `length` samples in the middle of `n`, zeros around it; of an odd number of zeros, one more is behind
+/// (`librosa.util.pad_center`).
+pub(super) fn padded_hann(length: usize, n: usize) -> Vec<f32> {
+    let mut window = vec![0.0; n];
+    let first = (n - length) / 2;
+    window[first..first + length].copy_from_slice(&hann(length));
+    window
+}
+
 /// The periodic Hann window, `w[j] = sin²(πj/N)`: its `N` values are one whole period (the symmetric one has `N − 1`).
 fn hann(n: usize) -> Vec<f32> {
     (0..n).map(|j| (PI * j as f64 / n as f64).sin().powi(2) as f32).collect()
@@ -134,12 +144,13 @@ mod tests {
     use crate::rng::RandomStream;
 
     /// The formula term by term, O(n²) and in f64.
-    fn power_by_definition(samples: &[f32], n: usize, hop: usize) -> Vec<Vec<f64>> {
+    fn power_by_definition(samples: &[f32], n: usize, length: usize, hop: usize) -> Vec<Vec<f64>> {
         let value = |i: isize| usize::try_from(i).ok().and_then(|i| samples.get(i)).map_or(0.0, |&x| f64::from(x));
         let bin = |t: usize, k: usize| {
             let mut sum = Complex::new(0.0, 0.0);
-            for j in 0..n {
-                let w = 0.5 - 0.5 * (TAU * j as f64 / n as f64).cos();
+            for i in 0..length {
+                let j = i + (n - length) / 2;
+                let w = 0.5 - 0.5 * (TAU * i as f64 / length as f64).cos();
                 let x = value((t * hop + j) as isize - (n / 2) as isize);
                 sum += Complex::from_polar(w * x, -TAU * ((j * k) % n) as f64 / n as f64);
             }
@@ -153,8 +164,9 @@ mod tests {
         (0..length).map(|_| stream.between(-1.0, 1.0) as f32).collect()
     }
 
-    fn power(samples: &[f32], n_fft: usize, hop: usize) -> Matrix<f32> {
-        let mut stft = Stft::new(&FeatureSettings { n_fft, hop, ..FeatureSettings::default() });
+    fn power(samples: &[f32], n_fft: usize, length: usize, hop: usize) -> Matrix<f32> {
+        let win_length = (length < n_fft).then_some(length);
+        let mut stft = Stft::new(&FeatureSettings { n_fft, win_length, hop, ..FeatureSettings::default() });
         // What was in the scratch and in the output before must not matter.
         stft.padded.fill(f32::NAN);
         stft.folded.fill(Complex::new(f32::NAN, f32::NAN));
@@ -166,10 +178,14 @@ mod tests {
     #[test]
     fn every_bin_agrees_with_the_slow_transform() {
         // Lengths around the hop and the window, hops that do and do not divide it, N/2 even and odd.
-        for (n_fft, hop) in [(64, 32), (64, 24), (50, 50), (36, 7)] {
+        // The window as long as the transform, and shorter: with an even and an odd number of zeros around it.
+        for (n_fft, window, hop) in
+            [(64, 64, 32), (64, 64, 24), (50, 50, 50), (36, 36, 7), (64, 43, 21), (50, 36, 36), (36, 33, 7)]
+        {
             for length in [1, hop - 1, hop, n_fft - 1, n_fft + 1, 3 * n_fft + 5] {
                 let samples = noise(length);
-                let (fast, slow) = (power(&samples, n_fft, hop), power_by_definition(&samples, n_fft, hop));
+                let fast = power(&samples, n_fft, window, hop);
+                let slow = power_by_definition(&samples, n_fft, window, hop);
                 assert_eq!(fast.shape(), [slow.len(), n_fft / 2 + 1], "n_fft {n_fft}, hop {hop}, {length} samples");
                 for (t, row) in slow.iter().enumerate() {
                     // Rounding of an f32 transform is relative to the largest bin of its frame.
@@ -191,7 +207,7 @@ mod tests {
         // A periodic Hann window over whole periods leaves three bins: amplitudes N/4, and N/8 on either side.
         let n = 64;
         let cosine: Vec<f32> = (0..10 * n).map(|i| (TAU * 5.0 * i as f64 / n as f64).cos() as f32).collect();
-        let power = power(&cosine, n, n / 2);
+        let power = power(&cosine, n, n, n / 2);
         let expected = |k| [4usize, 5, 6].iter().position(|&line| line == k).map_or(0.0, |i| [64.0, 256.0, 64.0][i]);
         for k in 0..=n / 2 {
             assert!((power[(4, k)] - expected(k)).abs() < 1e-3, "bin {k}: {}", power[(4, k)]);
@@ -202,7 +218,7 @@ mod tests {
     fn silent_frames_after_noise_have_exactly_zero_power() {
         let mut samples = noise(64 * 4);
         samples.extend([0.0; 64 * 4]);
-        let power = power(&samples, 64, 64);
+        let power = power(&samples, 64, 64, 64);
         assert!(power.row(3).iter().all(|&p| p > 0.0));
         assert_eq!(power.row(6), [0.0; 33]);
     }

@@ -131,6 +131,22 @@ pub fn decode_wav(bytes: &[u8]) -> Result<DecodedWav> {
     Ok(DecodedWav { recording: Recording { sample_rate: format.sample_rate, samples }, rest })
 }
 
+/// The sample rate of a WAV file, Hz, from its first bytes: as many as the header takes, a few hundred as a rule. `None` where
+/// `beginning` ends earlier, or the file is not one that [`decode_wav`] reads.
+///
+/// ```
+/// use reslstm::audio::{wav_sample_rate, write_wav16};
+///
+/// let file = write_wav16(&[0.0; 1000], 16_000);
+/// assert_eq!(wav_sample_rate(&file[..44]), Some(16_000));
+/// assert_eq!(wav_sample_rate(&file[..20]), None);
+/// ```
+pub fn wav_sample_rate(beginning: &[u8]) -> Option<u32> {
+    let format = Format::parse(chunks::find_format(beginning)?).ok()?;
+    check_sample_rate(format.sample_rate).ok()?;
+    Some(format.sample_rate)
+}
+
 /// A 16-bit WAV file of one channel. `samples` beyond full scale (−1 to 1) are cut to it.
 ///
 /// # Panics

@@ -196,6 +196,12 @@ pub struct Settings {
     /// The feature set.
     #[serde(skip_serializing_if = "is_default")]
     pub inputs: Inputs,
+    /// Window length, milliseconds; `None` for the paper's, see [`features`](Settings::features).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window_ms: Option<f64>,
+    /// Milliseconds from one frame to the next; `None` for the paper's, see [`features`](Settings::features).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hop_ms: Option<f64>,
     /// Which weights are kept.
     #[serde(skip_serializing_if = "is_default")]
     pub weights: Weights,
@@ -220,6 +226,8 @@ impl Default for Settings {
             t0: 5,
             seed: 0,
             inputs: Inputs::Paper,
+            window_ms: None,
+            hop_ms: None,
             weights: Weights::Best,
             validation: Validation::Apart,
             augment: None,
@@ -239,6 +247,31 @@ impl Settings {
     pub fn snapshots(&self) -> impl Iterator<Item = usize> {
         let (epochs, t0, average) = (self.epochs, self.t0, self.weights == Weights::Average);
         (1..=epochs / t0).map(move |cycle| cycle * t0 - 1).filter(move |epoch| average && 2 * (epoch + 1) > epochs)
+    }
+
+    /// Whether window or hop have a duration, which makes their samples depend on the sample rate.
+    pub fn has_frames_in_milliseconds(&self) -> bool {
+        self.window_ms.is_some() || self.hop_ms.is_some()
+    }
+
+    /// The settings of the front end for recordings of `sample_rate` Hz. Without `window_ms` and `hop_ms`, frames are the paper's
+    /// 4096 and 2048 samples at every rate. If one of the two is given, the other has the paper's duration: 85.33 or 42.67 ms.
+    ///
+    /// # Errors
+    /// [`Kind::Settings`] if these frames are too short or too long at this rate.
+    pub fn features(&self, sample_rate: u32) -> Result<FeatureSettings> {
+        let features = self.inputs.features();
+        if !self.has_frames_in_milliseconds() {
+            return Ok(features);
+        }
+        let (window, hop) = self.frames_ms();
+        features.with_frames(window, hop, sample_rate).map_err(|error| error.advice("set window-ms and hop-ms"))
+    }
+
+    /// Window and hop, milliseconds, where at least one is given.
+    fn frames_ms(&self) -> (f64, f64) {
+        let (window, hop) = (FeatureSettings::PAPER_WINDOW_MS, FeatureSettings::PAPER_HOP_MS);
+        (self.window_ms.unwrap_or(window), self.hop_ms.unwrap_or(hop))
     }
 
     /// The conditions, other than as recorded, in which the clips' features are needed.
@@ -264,6 +297,11 @@ impl Settings {
         require((0.0..=10.0).contains(&self.weight_decay), "weight-decay", "0 to 10", &self.weight_decay)?;
         require((0.0..1.0).contains(&self.dropout), "dropout", "at least 0 and below 1", &self.dropout)?;
         require((1..=1_000_000).contains(&self.t0), "t0", "1 to 1,000,000 epochs", &self.t0)?;
+        let (window, hop) = self.frames_ms();
+        let shown = |ms: f64| (100.0 * ms).round() / 100.0;
+        require((1.0..=1000.0).contains(&window), "window-ms", "1 to 1,000 milliseconds", &shown(window))?;
+        let up_to_window = format!("0.1 to {}, the window", shown(window));
+        require(hop >= 0.1 && hop <= window, "hop-ms", &up_to_window, &shown(hop))?;
         let wrong = |problem: String, advice: &str| Err(Error::new(Kind::Settings, problem).advice(advice));
         if let Some(augment) = &self.augment {
             augment.check()?;
@@ -342,6 +380,26 @@ mod tests {
     }
 
     #[test]
+    fn frames_are_in_samples_unless_a_duration_is_given() {
+        let frames = |window_ms, hop_ms, rate| {
+            let settings = Settings { window_ms, hop_ms, ..Settings::default() };
+            let features = settings.check().unwrap().features(rate).unwrap();
+            (features.window(), features.n_fft, features.hop)
+        };
+        assert_eq!(frames(None, None, 48_000), (4096, 4096, 2048));
+        assert_eq!(frames(None, None, 16_000), (4096, 4096, 2048));
+        assert_eq!(frames(Some(25.0), Some(10.0), 16_000), (400, 512, 160));
+        assert_eq!(frames(Some(64.0), None, 16_000), (1024, 1024, 683));
+        assert_eq!(frames(None, Some(20.0), 48_000), (4096, 4096, 960));
+        let short = Settings { window_ms: Some(2.0), hop_ms: Some(1.0), ..Settings::default() };
+        let error = short.features(8_000).unwrap_err().to_string();
+        assert!(error.starts_with("frames at 8000 Hz: feature setting n_fft: expected 32 to 65536, got 16"), "{error}");
+        // What is not given is not written: plans and model files of before keep their bytes.
+        let json = serde_json::to_string(&Settings::default()).unwrap();
+        assert!(!json.contains("-ms"), "{json}");
+    }
+
+    #[test]
     fn each_setting_is_checked() {
         let refused = |change: fn(&mut Settings), name: &str| {
             let error = Settings::default().with(change).check().unwrap_err();
@@ -356,6 +414,11 @@ mod tests {
         refused(|settings| settings.weight_decay = -1.0, "weight-decay");
         refused(|settings| settings.dropout = 1.0, "dropout");
         refused(|settings| settings.t0 = 0, "t0");
+        refused(|settings| settings.window_ms = Some(0.5), "window-ms");
+        refused(|settings| settings.window_ms = Some(f64::NAN), "window-ms");
+        refused(|settings| settings.hop_ms = Some(0.0), "hop-ms");
+        refused(|settings| settings.window_ms = Some(25.0), "hop-ms: expected 0.1 to 25, the window, got 42.67");
+        refused(|settings| (settings.window_ms, settings.hop_ms) = (Some(25.0), Some(25.1)), "hop-ms");
         refused(|settings| settings.validation = Validation::Train, "validation");
         refused(|settings| (settings.weights, settings.t0) = (Weights::Average, 101), "weights");
         let published = |settings: &mut Settings| {

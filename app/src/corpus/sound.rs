@@ -7,14 +7,20 @@ mod decoder;
 mod kinds;
 mod mp4;
 
-use reslstm::audio::{Recording, decode_wav};
+use reslstm::audio::{Recording, decode_wav, wav_sample_rate};
 use reslstm::error::{Error, Kind, Result};
+use std::fs::File;
+use std::io::{Read, Seek};
+use std::path::Path;
 
 use kinds::Reader;
 pub use kinds::is_sound_name;
 
 /// Samples beyond this are no loud sound but another unit.
 const LOUDEST: f32 = 10.0;
+
+/// Bytes that hold the header of most files.
+const HEADER: u64 = 4096;
 
 /// What to do about a file that cannot be read.
 pub(super) const CONVERT: &str = "convert it first, for example with: ffmpeg -i INPUT OUTPUT.flac";
@@ -26,6 +32,20 @@ pub struct Sound {
     pub recording: Recording,
     /// What a user should know of it: what was left out, what looks wrong. Each is one clause.
     pub notes: Vec<String>,
+}
+
+/// Sample rate of the sound file at `path`, Hz, from its beginning alone. `None` if it cannot be read: [`decode`] says why.
+pub fn sample_rate(path: &Path) -> Option<u32> {
+    let mut file = File::open(path).ok()?;
+    let mut beginning = Vec::new();
+    Read::by_ref(&mut file).take(HEADER).read_to_end(&mut beginning).ok()?;
+    match kinds::identify(&beginning).ok()? {
+        Reader::Wav => wav_sample_rate(&beginning).or_else(|| wav_sample_rate(&std::fs::read(path).ok()?)),
+        Reader::Symphonia(_) => {
+            file.rewind().ok()?;
+            decoder::sample_rate(file)
+        }
+    }
 }
 
 /// Decodes the bytes of a sound file.

@@ -67,6 +67,16 @@ impl Layout {
         }
     }
 
+    /// Where the first chunk begins.
+    fn first_chunk(self) -> usize {
+        if self == Layout::Wave64 { 40 } else { 12 }
+    }
+
+    /// Chunks begin at multiples of this from there on.
+    fn padded_to(self) -> usize {
+        if self == Layout::Wave64 { 8 } else { 2 }
+    }
+
     /// Name, length of the content, and all bytes that follow the header of a chunk.
     fn split_header(self, rest: &[u8]) -> Option<([u8; 4], u64, &[u8])> {
         let name = *rest.first_chunk()?;
@@ -107,8 +117,7 @@ pub(super) fn find(bytes: &[u8]) -> Result<Chunks<'_>> {
         return Err(Error::new(Kind::Audio, problem).advice(CONVERT));
     };
     let (mut format, mut long_data) = (None, None);
-    let (first, padded_to) = if layout == Layout::Wave64 { (40, 8) } else { (12, 2) };
-    let mut rest = &bytes[first..];
+    let mut rest = &bytes[layout.first_chunk()..];
     while let Some((name, length, body)) = layout.split_header(rest) {
         let is_data = &name == b"data";
         let length = match long_data {
@@ -131,9 +140,23 @@ pub(super) fn find(bytes: &[u8]) -> Result<Chunks<'_>> {
             _ => {}
         }
         // What follows a chunk of another length is padding.
-        rest = body.get(content.len().next_multiple_of(padded_to)..).unwrap_or_default();
+        rest = body.get(content.len().next_multiple_of(layout.padded_to())..).unwrap_or_default();
     }
     Err(missing("samples (a data chunk)"))
+}
+
+/// The content of the `fmt ` chunk, from the first bytes of a file; `None` where they end before it, or are not of a WAV file.
+pub(super) fn find_format(beginning: &[u8]) -> Option<Numbers<'_>> {
+    let layout = Layout::of(beginning)?;
+    let mut rest = beginning.get(layout.first_chunk()..)?;
+    loop {
+        let (name, length, body) = layout.split_header(rest)?;
+        let length = usize::try_from(length).ok()?;
+        if &name == b"fmt " {
+            return body.get(..length).map(|content| layout.numbers(content));
+        }
+        rest = body.get(length.checked_next_multiple_of(layout.padded_to())?..)?;
+    }
 }
 
 /// The little-endian number of eight bytes at `at`; 0 beyond the end.

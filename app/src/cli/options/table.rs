@@ -35,6 +35,8 @@ enum Values {
     Names(&'static [(&'static str, &'static str)]),
     /// Text that a type of the engine reads.
     Text(fn(&str) -> Result<()>),
+    /// A duration in milliseconds, or a name for that of the paper.
+    Milliseconds,
     /// A preset's name or a table; on the command line also a file.
     Augment,
 }
@@ -54,7 +56,7 @@ impl Row {
 }
 
 /// The settings of a training, in the order in which a grid varies them: the last one fastest.
-pub static SETTINGS: [Row; 13] = [
+pub static SETTINGS: [Row; 15] = [
     row("arch", "NAME", Values::Text(|name| name.parse::<Architecture>().map(drop)), "Model and its hidden units")
         .more("reslstm-sa-hH, lstm-sa-hH or lstm-sa-hH-2vectors, where H is the number of hidden units."),
     row(
@@ -86,6 +88,15 @@ pub static SETTINGS: [Row; 13] = [
         "Feature set",
     )
     .decides_features(),
+    row("window-ms", "MS", Values::Milliseconds, "Window length in milliseconds")
+        .more(
+            "paper: as the paper's 4096 samples at 48,000 Hz, 85.33 ms; at other sample rates a window of the same duration. The \
+             transform has the next power of two, with zeros around the window (librosa's win_length).",
+        )
+        .decides_features(),
+    row("hop-ms", "MS", Values::Milliseconds, "Milliseconds from one frame to the next")
+        .more("paper: as the paper's 2048 samples at 48,000 Hz, 42.67 ms; at other sample rates the same duration.")
+        .decides_features(),
     row(
         "weights",
         "NAME",
@@ -165,7 +176,7 @@ impl Row {
     fn parse(&self, text: &str) -> Result<Value> {
         let value = match self.values {
             Values::Whole => text.parse().ok().map(|number: u64| number.into()),
-            Values::Real => text.parse().ok().and_then(Number::from_f64).map(Value::Number),
+            Values::Real | Values::Milliseconds => text.parse().ok().and_then(Number::from_f64).map(Value::Number),
             Values::Augment => Some(augment_argument(text)?),
             Values::Names(_) | Values::Text(_) => None,
         };
@@ -186,6 +197,10 @@ impl Row {
             (Values::Names(names), _) => wrong(&either(names.iter().map(|(name, _)| *name))),
             (Values::Text(read), Value::String(text)) => read(text).map(|()| value),
             (Values::Text(_), _) => wrong("text"),
+            (Values::Milliseconds, Value::String(name)) if name == PAPER_FRAMES => Ok(Value::Null),
+            (Values::Milliseconds, value) => value
+                .as_f64()
+                .map_or_else(|| wrong(&format!("{PAPER_FRAMES} or a number of milliseconds")), |ms| Ok(ms.into())),
             (Values::Augment, Value::String(name)) => named_augment(name),
             (Values::Augment, Value::Object(_)) => match serde_json::from_value::<Augment>(value.clone()) {
                 Ok(_) => Ok(value),
@@ -199,6 +214,7 @@ impl Row {
     pub fn text(&self, value: &Value) -> String {
         match value {
             Value::String(text) => text.clone(),
+            Value::Null if matches!(self.values, Values::Milliseconds) => PAPER_FRAMES.into(),
             Value::Null => NO_AUGMENT.into(),
             Value::Object(_) => {
                 let augment: Augment = serde_json::from_value(value.clone()).expect("a checked table");
@@ -234,6 +250,9 @@ fn listed(names: &[(&str, &str)]) -> String {
     let lines = names.iter().map(|(name, meaning)| format!("\n- {:width$} {meaning}", format!("{name}:")));
     format!("Possible values:{}", lines.collect::<String>())
 }
+
+/// The name of the paper's window and hop.
+const PAPER_FRAMES: &str = "paper";
 
 /// The name that switches augmentation off.
 const NO_AUGMENT: &str = "none";
@@ -319,6 +338,7 @@ mod tests {
             // What has its default is not written.
             (settings.inputs, settings.weights) = (Inputs::All, Weights::Last);
             (settings.validation, settings.augment) = (Validation::Train, Augment::preset("voices"));
+            (settings.window_ms, settings.hop_ms) = (Some(64.0), Some(32.0));
         });
         let Value::Object(fields) = json!(settings) else { unreachable!() };
         let mut names: Vec<&str> = SETTINGS.iter().map(|row| row.name).collect();
@@ -350,6 +370,8 @@ mod tests {
             ("weights", json!("mean"), "expected best, last or average, got \"mean\""),
             ("arch", json!("gru-h4"), "expected an architecture like reslstm-sa-h64, got 'gru-h4'"),
             ("arch", json!(4), "expected text, got 4"),
+            ("window-ms", json!("long"), "expected paper or a number of milliseconds, got \"long\""),
+            ("hop-ms", json!(true), "expected paper or a number of milliseconds, got true"),
             ("augment", json!("loud"), "expected none, voices or anywhere, or a table, got 'loud'"),
             ("augment", json!({ "pitch": 2 }), "unknown field `pitch`"),
             ("augment", json!(0.5), "expected a name or a table, got 0.5"),
@@ -369,6 +391,8 @@ mod tests {
             ("lr", json!(0.0008), "0.0008"),
             ("lr", json!(1.0), "1"),
             ("arch", json!("lstm-sa-h4"), "lstm-sa-h4"),
+            ("window-ms", json!("paper"), "paper"),
+            ("hop-ms", json!(10), "10"),
             ("augment", json!("none"), "none"),
             ("augment", json!("anywhere"), "anywhere"),
             (

@@ -9,10 +9,12 @@ use symphonia::core::codecs::audio::well_known::{CODEC_ID_AAC, CODEC_ID_MP3, COD
 use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
 use symphonia::core::errors::Error as Fault;
 use symphonia::core::formats::probe::Hint;
-use symphonia::core::formats::{FormatOptions, TrackType};
-use symphonia::core::io::{MediaSourceStream, MediaSourceStreamOptions};
+use symphonia::core::formats::{FormatOptions, FormatReader, TrackType};
+use symphonia::core::io::{MediaSource, MediaSourceStream, MediaSourceStreamOptions};
 use symphonia::core::meta::MetadataOptions;
 use symphonia::core::packet::Packet;
+use std::fs::File;
+use std::io::Cursor;
 
 /// Opus has a rate of its own, Hz.
 const OPUS_RATE: u32 = 48_000;
@@ -20,24 +22,55 @@ const OPUS_RATE: u32 = 48_000;
 /// and that of an Opus file counts the delay of its encoder.
 const MISSING: f64 = 0.1;
 
+/// A file whose header is read.
+struct Opened<'a> {
+    format: Box<dyn FormatReader + 'a>,
+    /// Number of the sound track.
+    id: u32,
+    /// Length of the track, as the header says.
+    frames: Option<u64>,
+    is_lossy: bool,
+    decoder: Decoder,
+}
+
+impl<'a> Opened<'a> {
+    fn new(source: Box<dyn MediaSource + 'a>) -> std::result::Result<Self, String> {
+        let stream = MediaSourceStream::new(source, MediaSourceStreamOptions::default());
+        let format = symphonia::default::get_probe()
+            .probe(&Hint::new(), stream, FormatOptions::default(), MetadataOptions::default())
+            .map_err(|fault| fault.to_string())?;
+        let track = format.default_track(TrackType::Audio).ok_or("no sound track")?;
+        let (id, frames) = (track.id, track.num_frames);
+        let parameters = track.codec_params.as_ref().and_then(|parameters| parameters.audio());
+        let parameters = parameters.ok_or("a sound track of an unknown kind")?;
+        let is_lossy = [CODEC_ID_AAC, CODEC_ID_MP3, CODEC_ID_OPUS, CODEC_ID_VORBIS].contains(&parameters.codec);
+        let decoder = Decoder::new(parameters)?;
+        Ok(Opened { format, id, frames, is_lossy, decoder })
+    }
+}
+
+/// Sample rate of a file, Hz: that of its first packet that can be decoded. `None` if there is none.
+pub(super) fn sample_rate(file: File) -> Option<u32> {
+    let Opened { mut format, id, mut decoder, .. } = Opened::new(Box::new(file)).ok()?;
+    let mut mixer = Mixer::default();
+    while mixer.rate == 0 {
+        let packet = format.next_packet().ok()??;
+        if packet.track_id == id {
+            // The first packets of a stream that was cut out of a longer one may need what is missing.
+            let _ = decoder.decode(&packet, &mut mixer);
+        }
+    }
+    Some(mixer.rate)
+}
+
 /// Decodes a file of a kind that symphonia can unpack; `kind` is its name.
 pub(super) fn decode(bytes: &[u8], kind: &str) -> Result<Sound> {
     let damaged = |fault: String| {
         let problem = format!("expected {kind} that can be decoded, got: {fault}");
         Error::new(Kind::Audio, problem).advice(format!("the file is damaged, cut off or of a rare kind: {CONVERT}"))
     };
-    let stream =
-        MediaSourceStream::new(Box::new(std::io::Cursor::new(bytes.to_vec())), MediaSourceStreamOptions::default());
-    let mut format = symphonia::default::get_probe()
-        .probe(&Hint::new(), stream, FormatOptions::default(), MetadataOptions::default())
-        .map_err(|fault| damaged(fault.to_string()))?;
-    let track = format.default_track(TrackType::Audio).ok_or_else(|| damaged("no sound track".into()))?;
-    let (id, frames) = (track.id, track.num_frames);
-    let parameters = track.codec_params.as_ref().and_then(|parameters| parameters.audio());
-    let parameters = parameters.ok_or_else(|| damaged("a sound track of an unknown kind".into()))?;
-    let is_lossy = [CODEC_ID_AAC, CODEC_ID_MP3, CODEC_ID_OPUS, CODEC_ID_VORBIS].contains(&parameters.codec);
-    let mut decoder = Decoder::new(parameters).map_err(damaged)?;
-
+    let opened = Opened::new(Box::new(Cursor::new(bytes.to_vec()))).map_err(damaged)?;
+    let Opened { mut format, id, frames, is_lossy, mut decoder } = opened;
     let mut mixer = Mixer::default();
     let (mut packets, mut broken, mut notes) = (0, 0, Vec::new());
     loop {

@@ -46,6 +46,34 @@ fn lossless_kinds_give_the_samples_of_librosa() {
     }
 }
 
+#[test]
+fn the_beginning_of_every_kind_says_the_sample_rate() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/sound");
+    let mut compared = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if let Ok(sound) = decode(&std::fs::read(&path).unwrap()) {
+            assert_eq!(sample_rate(&path), Some(sound.recording.sample_rate), "{}", path.display());
+            compared += 1;
+        }
+    }
+    assert!(compared > 40, "{compared}");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.wav");
+    assert_eq!(sample_rate(&path), None);
+    std::fs::write(&path, "no sound").unwrap();
+    assert_eq!(sample_rate(&path), None);
+    // A header longer than what is read first.
+    let mut late = b"RIFF\0\0\0\0WAVEjunk\x10\x27\0\0".to_vec();
+    late.resize(late.len() + 10_000, 0);
+    let mut wav = reslstm::audio::write_wav16(&[0.5; 100], 12_345);
+    late.extend(wav.drain(12..));
+    let length = late.len() as u32 - 8;
+    late[4..8].copy_from_slice(&length.to_le_bytes());
+    std::fs::write(&path, &late).unwrap();
+    assert_eq!((sample_rate(&path), decode(&late).unwrap().recording.sample_rate), (Some(12_345), 12_345));
+}
+
 /// The correlation of two recordings, sample by sample.
 fn correlation(ours: &[f32], other: &[f32]) -> f64 {
     let (mut product, mut squares) = (0.0, (0.0, 0.0));
