@@ -280,7 +280,16 @@ mod tests {
     #[test]
     fn the_number_of_chroma_banks_is_bounded() {
         let mut front_end = FrontEnd::new(
-            FeatureSettings { n_fft: 64, win_length: None, hop: 32, mel_bands: 8, mfcc: 4, chroma: 12, pitch: 0, deltas: 0 },
+            FeatureSettings {
+                n_fft: 64,
+                win_length: None,
+                hop: 32,
+                mel_bands: 8,
+                mfcc: 4,
+                chroma: 12,
+                pitch: 0,
+                deltas: 0,
+            },
             8_000,
         )
         .unwrap();

@@ -55,7 +55,16 @@ fn is_zero(number: &usize) -> bool {
 
 impl Default for FeatureSettings {
     fn default() -> Self {
-        FeatureSettings { n_fft: 4096, win_length: None, hop: 2048, mel_bands: 128, mfcc: 34, chroma: 12, pitch: 0, deltas: 0 }
+        FeatureSettings {
+            n_fft: 4096,
+            win_length: None,
+            hop: 2048,
+            mel_bands: 128,
+            mfcc: 34,
+            chroma: 12,
+            pitch: 0,
+            deltas: 0,
+        }
     }
 }
 

@@ -142,8 +142,16 @@ mod tests {
     const RATE: u32 = 8_000;
 
     fn file(mean: bool) -> ModelFile {
-        let settings =
-            FeatureSettings { n_fft: 512, win_length: None, hop: 256, mel_bands: 16, mfcc: 3, chroma: 12, pitch: 0, deltas: 0 };
+        let settings = FeatureSettings {
+            n_fft: 512,
+            win_length: None,
+            hop: 256,
+            mel_bands: 16,
+            mfcc: 3,
+            chroma: 12,
+            pitch: 0,
+            deltas: 0,
+        };
         let labels = ["calm", "cross", "fed up"].map(String::from).to_vec().try_into().unwrap();
         let mut metadata = Metadata::new("reslstm-sa-h4".into(), labels, RATE, settings);
         if mean {

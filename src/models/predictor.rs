@@ -245,7 +245,16 @@ mod tests {
     const RATE: u32 = 8_000;
 
     fn settings() -> FeatureSettings {
-        FeatureSettings { n_fft: 512, win_length: None, hop: 256, mel_bands: 16, mfcc: 3, chroma: 12, pitch: 0, deltas: 0 }
+        FeatureSettings {
+            n_fft: 512,
+            win_length: None,
+            hop: 256,
+            mel_bands: 16,
+            mfcc: 3,
+            chroma: 12,
+            pitch: 0,
+            deltas: 0,
+        }
     }
 
     fn model(name: &str) -> Model<f32> {

@@ -1,21 +1,19 @@
 //! `corpus DATA`
 
 use super::notes::Notes;
-use super::options::WrongCall;
+use super::options::DataOptions;
 use super::{Done, Outcome, print_line, progress};
 use crate::corpus::overview::{LabelCount, Overview, Seconds};
-use crate::corpus::{Corpus, by_label, manifest};
+use crate::corpus::{Corpus, from_table};
 use crate::files::{self, Existing};
 use crate::report::table::{Column, Table};
 use clap::Args;
-use regex::Regex;
-use reslstm::error::Kind;
 use std::path::PathBuf;
 
 /// Show what a folder of recordings is taken for, and write it as a table.
 ///
-/// Clips, speakers, labels, sample rates, lengths, and clips with the same content. cv, train and eval take the folder of a known
-/// corpus itself; of another one they take the table.
+/// Clips, speakers, labels, sample rates, lengths, and clips with the same content. cv, train and eval take the
+/// same data with the same options.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   reslstm corpus EMOVO
@@ -26,9 +24,8 @@ pub struct CorpusCommand {
     /// Table to write, with the columns path,label,speaker
     #[arg(short, long, value_name = "TABLE.csv")]
     output: Option<PathBuf>,
-    /// One subfolder per label; the group of this regular expression finds the speaker in a clip's path without extension
-    #[arg(long, value_name = "REGEX")]
-    speaker_from: Option<Regex>,
+    #[command(flatten)]
+    reading: DataOptions,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -39,13 +36,7 @@ impl CorpusCommand {
         if let Some(output) = &self.output {
             files::check_writable(output, Existing::Refuse)?;
         }
-        let corpus = match &self.speaker_from {
-            None => Corpus::open(&self.data)?,
-            Some(pattern) => by_label::open(&self.data, pattern).map_err(|error| match error.kind() {
-                Kind::Settings => anyhow::Error::from(WrongCall(error.at("--speaker-from"))),
-                _ => error.into(),
-            })?,
-        };
+        let corpus = Corpus::open(&self.data, &self.reading.reading())?;
         corpus.notes().iter().for_each(|note| eprintln!("{note}"));
         let bar = progress::bar(corpus.entries().len() as u64, "reading", "clips");
         let notes = Notes::default();
@@ -53,7 +44,7 @@ impl CorpusCommand {
         bar.finish_and_clear();
         notes.print();
         if let Some(output) = &self.output {
-            files::write_atomically(output, manifest::write(&corpus, output).as_bytes())?;
+            files::write_atomically(output, from_table::write(&corpus, output).as_bytes())?;
             eprintln!("{}: {} clips", output.display(), overview.clips);
         }
         match self.json {

@@ -1,6 +1,6 @@
 //! `cv DATA -o DIR`
 
-use super::options::{Begun, CV, TrainingOptions};
+use super::options::{Begun, CV, DataOptions, TrainingOptions};
 use super::source::{Found, Licensed};
 use super::{Done, Outcome, interrupt, print_line, progress, table};
 use crate::experiment::Plan;
@@ -23,6 +23,8 @@ Example: reslstm cv ravdess -o results --recipe anywhere --runs 3"
 pub struct Cv {
     /// Folder of a known corpus such as RAVDESS, or a table .csv with the columns path,label,speaker
     data: PathBuf,
+    #[command(flatten)]
+    reading: DataOptions,
     /// Folder for results
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
@@ -36,11 +38,13 @@ pub struct Cv {
 impl Cv {
     pub fn run(self) -> Outcome {
         let request = self.options.with_config()?;
-        let corpus = Found::find(&self.data)?;
+        let corpus = Found::find(&self.data, &self.reading.reading())?;
         let begun = if request.work.resume { begun_plan(&self.output)? } else { None };
         let begun = begun.map(|plan| Begun::new(self.output.display(), &plan.settings, Some(&plan)));
-        let plan = request.plan(begun, || corpus.holds_features_only())?;
+        let frames = begun.as_ref().map(Begun::frames);
+        let mut plan = request.plan(begun, || corpus.holds_features_only())?;
         corpus.print_notes();
+        corpus.settle_frames([&mut plan.settings], frames)?;
         corpus.splits_with_notes(&plan.folds, plan.settings.validation)?;
         let (threads, resume) = (request.work.threads(), request.work.resume);
         check_folder(&self.output, &plan, resume)?;

@@ -4,11 +4,11 @@ use super::cv::run_plan;
 use super::options::{PAPER, all_cores, built_in};
 use super::source::Found;
 use super::{Done, Outcome, interrupt, print_line, synth, table};
+use crate::corpus::Reading;
 use crate::experiment::Plan;
 use crate::experiment::results::Summary;
 use crate::synth as speech;
 use clap::Args;
-use reslstm::audio::FeatureSettings;
 use reslstm::train::Settings;
 use std::path::PathBuf;
 
@@ -49,7 +49,7 @@ fn show(root: &std::path::Path, threads: usize) -> anyhow::Result<()> {
     let (corpus, cache) = (root.join("speech"), root.join("cache"));
     synth::write_corpus(&corpus, 0, &plan)?;
     eprintln!("2. features: 34 MFCC and 12 chroma per frame");
-    let data = Found::open(&corpus)?.load(FeatureSettings::default(), Some(&cache), threads)?;
+    let data = Found::open(&corpus, &Reading::default())?.load_for(&Settings::default(), Some(&cache), threads)?;
     let mut summary = Summary::default();
     for (step, arch) in ["lstm-sa-h64", "reslstm-sa-h64"].into_iter().enumerate() {
         eprintln!("{}. {arch}, recipe {PAPER}: 5 folds, no speaker in training and test, {EPOCHS} epochs", step + 3);

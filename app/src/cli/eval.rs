@@ -1,11 +1,9 @@
 //! `eval MODEL DATA`
 
-use super::options::{CacheOption, all_cores};
+use super::options::{CacheOption, DataOptions, all_cores};
 use super::source::{Found, Licensed};
 use super::{Done, Outcome, clip, interrupt, print_line, progress, table};
-use crate::corpus::sound;
 use crate::experiment::results::Scores;
-use crate::files;
 use clap::Args;
 use rayon::prelude::*;
 use reslstm::data::Clip;
@@ -28,6 +26,8 @@ pub struct Eval {
     model: PathBuf,
     /// Folder of a known corpus such as RAVDESS, or a table .csv with the columns path,label,speaker
     data: PathBuf,
+    #[command(flatten)]
+    reading: DataOptions,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -46,8 +46,9 @@ impl Eval {
         let file = clip::read_model(&self.model)?;
         let metadata = require_metadata(&file).map_err(|error| error.at(self.model.display()))?;
         let settings = CheckedSettings::of_model(metadata).map_err(|error| error.at(self.model.display()))?;
-        let data =
-            Found::open(&self.data)?.load(metadata.features.clone(), self.cache.cache.as_deref(), all_cores())?;
+        let corpus = Found::open(&self.data, &self.reading.reading())?;
+        let (features, rate) = (metadata.features.clone(), metadata.sample_rate);
+        let data = corpus.load(features, rate, self.cache.cache.as_deref(), all_cores())?;
         check_fit(metadata, &data).map_err(|error| error.at(self.data.display()))?;
         let clips = self.clips_to_score(metadata, &data);
 
@@ -153,12 +154,7 @@ fn confusion_live(file: &ModelFile, data: &Licensed, clips: &[usize]) -> Result<
         if interrupt::stopped() {
             return Err(Error::new(Kind::Interrupted, "stopped before all recordings were scored"));
         }
-        let path = data.path(clip);
-        let recording = files::read(path).and_then(|bytes| {
-            // What is odd about it was noted when the features were computed.
-            sound::decode(&bytes).map(|sound| sound.recording).map_err(|error| error.at(path.display()))
-        })?;
-        live.push(&recording.samples)?;
+        live.push(&data.recording(clip)?.samples)?;
         let last = live.finish()?.pop().expect("a recording has a frame that reaches beyond its end");
         bar.inc(1);
         Ok(last.prediction.label)
@@ -181,17 +177,12 @@ pub(super) fn require_metadata(file: &ModelFile) -> Result<&Metadata> {
     })
 }
 
-/// Checks that the corpus has the model's labels and sample rate.
+/// Checks that the corpus has the model's labels.
 pub(super) fn check_fit(metadata: &Metadata, data: &Licensed) -> Result<()> {
     let (ours, theirs) = (metadata.labels.names(), data.dataset().labels().names());
     if ours != theirs {
         let problem = format!("expected the model's labels {}, got {}", ours.join(", "), theirs.join(", "));
         return Err(Error::new(Kind::Data, problem));
-    }
-    if metadata.sample_rate != data.sample_rate() {
-        let problem =
-            format!("expected recordings at the model's {} Hz, got {} Hz", metadata.sample_rate, data.sample_rate());
-        return Err(Error::new(Kind::Data, problem).advice("resample them first; predict does so itself"));
     }
     Ok(())
 }

@@ -2,16 +2,18 @@
 
 use super::inputs::{self, Input};
 use super::notes::Notes;
+use super::options::WrongCall;
+use super::source::PAPER_RATE;
 use super::{Outcome, interrupt, progress};
-use crate::corpus::{self, ClipFeatures, Work, npy};
+use crate::corpus::{self, ClipFeatures, ClipSource, Work, npy, sound};
 use crate::files::{self, Existing};
 use clap::{Args, ValueEnum};
 use reslstm::audio::FeatureSettings;
 use reslstm::data::condition::Condition;
 use reslstm::error::{Error, Kind};
 use reslstm::matrix::Matrix;
-use reslstm::train::Inputs;
-use std::collections::{BTreeSet, HashMap};
+use reslstm::train::{Inputs, Settings};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 /// Write features of recordings, one file per clip.
@@ -34,6 +36,18 @@ pub struct Features {
     /// without chroma.
     #[arg(long = "inputs", value_name = "NAME", default_value_t)]
     kinds: Inputs,
+    /// Window length in milliseconds [default: 4096 samples at every sample rate; 85.33 with --hop-ms]
+    ///
+    /// The transform has the next power of two, with zeros around the window (librosa's win_length). At 48,000 Hz 85.33 ms are 4096
+    /// samples.
+    #[arg(long, value_name = "MS")]
+    window_ms: Option<f64>,
+    /// Milliseconds from one frame to the next [default: 2048 samples at every sample rate; 42.67 with --window-ms]
+    #[arg(long, value_name = "MS")]
+    hop_ms: Option<f64>,
+    /// Resample recordings to this sample rate [default: each keeps its own]
+    #[arg(long, value_name = "HZ")]
+    rate: Option<u32>,
     /// File format
     #[arg(long, value_enum, default_value_t = Format::Npy)]
     format: Format,
@@ -52,6 +66,10 @@ enum Format {
 
 impl Features {
     pub fn run(self) -> Outcome {
+        let settings = Settings::default().with(|settings| {
+            (settings.inputs, settings.window_ms, settings.hop_ms) = (self.kinds, self.window_ms, self.hop_ms);
+        });
+        let settings = settings.check().map_err(|error| WrongCall(Error::new(error.kind(), format!("--{error}"))))?;
         let inputs = inputs::recordings(&self.inputs)?;
         let extension = if self.format == Format::Npy { "npy" } else { "csv" };
         let existing = if self.force { Existing::Replace } else { Existing::Refuse };
@@ -78,23 +96,53 @@ impl Features {
             }
         }
         let bar = progress::bar(inputs.len() as u64, "features", "clips");
-        let settings = self.kinds.features();
         let (progress, stop) = (&|_, _| bar.inc(1), interrupt::stop_flag());
-        let notes = Notes::default();
+        let (notes, mut failures) = (Notes::default(), Vec::new());
         let note = &|path: &Path, note| notes.add(path, note);
-        let work = Work { settings: &settings, condition: Condition::AsRecorded, cache: None, progress, note, stop };
-        let write = |index: usize, clip: ClipFeatures| {
-            let bytes = match self.format {
-                Format::Npy => npy::to_bytes(&clip.features),
-                Format::Csv => csv_text(&settings, &clip.features).into_bytes(),
+        let by_rate = self.by_rate(&inputs);
+        for (&rate, inputs) in &by_rate {
+            let features = settings.features(rate)?;
+            let (condition, sample_rate) = (Condition::AsRecorded, self.rate);
+            let work = Work { settings: &features, sample_rate, condition, cache: None, progress, note, stop };
+            let write = |index: usize, clip: ClipFeatures| {
+                let bytes = match self.format {
+                    Format::Npy => npy::to_bytes(&clip.features),
+                    Format::Csv => csv_text(&features, &clip.features).into_bytes(),
+                };
+                files::write_replaceable(&output(inputs[index]), &bytes)
             };
-            files::write_replaceable(&output(&inputs[index]), &bytes)
-        };
-        let paths: Vec<&Path> = inputs.iter().map(|input| input.path.as_path()).collect();
-        let failures: Vec<Error> = corpus::extract(&paths, &work, write)?.into_iter().filter_map(Result::err).collect();
+            let clips: Vec<ClipSource<'_>> = inputs.iter().map(|input| ClipSource::from(&input.path)).collect();
+            failures.extend(corpus::extract(&clips, &work, write)?.into_iter().filter_map(Result::err));
+        }
         bar.finish_and_clear();
         notes.print();
+        if !settings.has_frames_in_milliseconds() {
+            by_rate.iter().for_each(|(&rate, inputs)| note_frames(rate, inputs.len()));
+        }
         inputs::summarise(failures, inputs.len())
+    }
+}
+
+impl Features {
+    /// The recordings by their sample rate; those that cannot be read as at the paper's, as their errors come later.
+    fn by_rate<'a>(&self, inputs: &'a [Input]) -> BTreeMap<u32, Vec<&'a Input>> {
+        let mut by_rate: BTreeMap<u32, Vec<&Input>> = BTreeMap::new();
+        for input in inputs {
+            let rate = self.rate.or_else(|| sound::sample_rate(&input.path)).unwrap_or(PAPER_RATE);
+            by_rate.entry(rate).or_default().push(input);
+        }
+        by_rate
+    }
+}
+
+/// Says that frames in samples have another duration at this rate.
+fn note_frames(rate: u32, recordings: usize) {
+    if rate != PAPER_RATE {
+        let ms = 4096.0 * 1000.0 / f64::from(rate);
+        eprintln!(
+            "note: {recordings} recordings at {rate} Hz: windows of 4096 samples are {ms:.2} ms there, and 85.33 ms at {PAPER_RATE} Hz; \
+             --window-ms 85.33 and --rate HZ make them alike"
+        );
     }
 }
 

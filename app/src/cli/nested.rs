@@ -1,6 +1,8 @@
 //! `nested DATA -o DIR --candidates FILE.toml`
 
-use super::options::{Begun, Layers, PAPER, Recipe, WorkOptions, Written, WrongCall, built_in, wrong_call};
+use super::options::{
+    Begun, DataOptions, Layers, PAPER, Recipe, WorkOptions, Written, WrongCall, built_in, wrong_call,
+};
 use super::source::Found;
 use super::{Done, Outcome, cv, interrupt, progress};
 use crate::experiment::Plan;
@@ -47,6 +49,8 @@ Example: reslstm nested ravdess -o nested --candidates candidates.toml --recipe 
 pub struct NestedCommand {
     /// Folder of a known corpus such as RAVDESS, or a table .csv with the columns path,label,speaker
     data: PathBuf,
+    #[command(flatten)]
+    reading: DataOptions,
     /// Folder for results
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
@@ -86,11 +90,12 @@ pub struct NestedCommand {
 
 impl NestedCommand {
     pub fn run(self) -> Outcome {
-        let nested = self.plan()?;
+        let mut nested = self.plan()?;
         if !self.work.resume {
             check_new(&self.output)?;
         }
-        let corpus = Found::open(&self.data)?;
+        let corpus = Found::open(&self.data, &self.reading.reading())?;
+        self.settle_frames(&corpus, &mut nested)?;
         self.train(&corpus, &nested.choosing(&self.output), "choosing")?;
         let choices = nested.choices(&self.output)?;
         self.keep(&choices)?;
@@ -106,6 +111,16 @@ impl NestedCommand {
         let parts: Vec<PathBuf> = finals.into_iter().map(|(_, _, folder)| folder).collect();
         cv::print(&join(&parts, &self.output.join("tested"))?, self.json)?;
         Ok(Done::Everything)
+    }
+
+    /// Frames of all candidates that set none: those of the candidates that were begun, or those that fit the sample rate.
+    fn settle_frames(&self, corpus: &Found, nested: &mut Nested) -> Result<()> {
+        let mut frames = None;
+        for Candidate { name, .. } in nested.candidates.iter().filter(|_| self.work.resume) {
+            let begun = begun_settings(&self.output, &nested.folds, name)?;
+            frames = frames.or(begun.map(|begun| (begun.window_ms, begun.hop_ms)));
+        }
+        corpus.settle_frames(nested.candidates.iter_mut().map(|candidate| &mut candidate.settings), frames)
     }
 
     fn plan(&self) -> anyhow::Result<Nested> {
@@ -183,7 +198,9 @@ impl NestedCommand {
     fn train(&self, corpus: &Found, plans: &[(&Candidate, Plan, PathBuf)], what: &str) -> Result<()> {
         let threads = self.work.threads();
         plans.iter().try_for_each(|(_, plan, folder)| check_folder(folder, plan, self.work.resume))?;
-        let reads = |settings: &CheckedSettings| (settings.inputs.features(), settings.other_conditions());
+        let frames = |settings: &CheckedSettings| (settings.window_ms, settings.hop_ms);
+        let reads =
+            |settings: &CheckedSettings| (settings.inputs.features(), frames(settings), settings.other_conditions());
         let width = |settings: &CheckedSettings| settings.inputs.features().width();
         let epoch = |settings: &CheckedSettings| settings.arch.multiply_adds(width(settings)) as u64;
         let mut total = 0;

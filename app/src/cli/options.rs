@@ -1,10 +1,12 @@
 //! Options that several commands have, and the one way from them to the settings of a training: defaults, then the recipe, then the
 //! file that `--config` names, then flags.
 
+mod data;
 mod layers;
 mod recipe;
 mod table;
 
+pub use data::DataOptions;
 pub use layers::{COMMAND_LINE, Layers, Written, unknown};
 pub use recipe::{ANYWHERE, BUILT_IN, PAPER, Recipe, TABLE1, all_values, built_in, text_of};
 pub use table::{Row, SETTINGS, augment, setting};
@@ -210,6 +212,9 @@ impl<const COMMAND: usize> FromArgMatches for TrainingOptions<COMMAND> {
     }
 }
 
+/// Window and hop in milliseconds, as settings have them.
+pub type FramesMs = (Option<f64>, Option<f64>);
+
 /// What earlier work was started with.
 #[derive(Debug)]
 pub struct Begun {
@@ -222,6 +227,12 @@ pub struct Begun {
 }
 
 impl Begun {
+    /// Its window and hop in milliseconds, as far as they are set.
+    pub fn frames(&self) -> FramesMs {
+        let ms = |name: &str| self.settings.get(name).and_then(Value::as_f64);
+        (ms("window-ms"), ms("hop-ms"))
+    }
+
     /// Of settings, and of the plan they are part of, if any.
     pub fn new(place: impl fmt::Display, settings: &CheckedSettings, plan: Option<&Plan>) -> Self {
         let Ok(Value::Object(settings)) = serde_json::to_value(settings) else { unreachable!("a struct is an object") };

@@ -1,6 +1,7 @@
 //! `robustness CV_DIR DATA`
 
-use super::options::{CacheOption, ThreadOption};
+use super::eval::require_metadata;
+use super::options::{CacheOption, DataOptions, ThreadOption};
 use super::source::{Found, Licensed};
 use super::{Done, Outcome, interrupt, print_line, progress};
 use crate::experiment::Results;
@@ -36,6 +37,8 @@ pub struct RobustnessCommand {
     folder: PathBuf,
     /// The data that cv was run on
     data: PathBuf,
+    #[command(flatten)]
+    reading: DataOptions,
     /// Write all numbers to a file, for figure robustness and figure reliability
     #[arg(short, long, value_name = "RESULT.json")]
     output: Option<PathBuf>,
@@ -69,15 +72,17 @@ impl RobustnessCommand {
 
     /// The models, grouped by feature settings, each group with its data.
     fn groups(&self, models: Vec<(PathBuf, ModelFile)>, threads: usize) -> Result<Vec<(Licensed, Vec<FoldModel>)>> {
-        let corpus = Found::open(&self.data)?;
-        let mut groups: Vec<(FeatureSettings, Licensed, Vec<FoldModel>)> = Vec::new();
+        let corpus = Found::open(&self.data, &self.reading.reading())?;
+        let mut groups: Vec<((FeatureSettings, u32), Licensed, Vec<FoldModel>)> = Vec::new();
         for (path, file) in models {
-            let features = file.metadata().map(|metadata| metadata.features.clone()).unwrap_or_default();
-            if !groups.iter().any(|(known, ..)| *known == features) {
-                let data = corpus.clone().load(features.clone(), self.cache.cache.as_deref(), threads)?;
-                groups.push((features.clone(), data, Vec::new()));
+            let metadata = require_metadata(&file).map_err(|error| error.at(path.display()))?;
+            let front_end = (metadata.features.clone(), metadata.sample_rate);
+            if !groups.iter().any(|(known, ..)| *known == front_end) {
+                let (features, rate) = front_end.clone();
+                let data = corpus.clone().load(features, rate, self.cache.cache.as_deref(), threads)?;
+                groups.push((front_end.clone(), data, Vec::new()));
             }
-            let (_, data, models) = groups.iter_mut().find(|(known, ..)| *known == features).expect("just made");
+            let (_, data, models) = groups.iter_mut().find(|(known, ..)| *known == front_end).expect("just made");
             let model = FoldModel::new(file, data.dataset(), data.fingerprint());
             models.push(model.map_err(|error| error.at(path.display()))?);
         }

@@ -1,17 +1,24 @@
 //! `DATA`: a corpus loaded for training or evaluation, with its licence.
 
 use super::notes::Notes;
+use super::options::FramesMs;
 use super::{interrupt, progress};
-use crate::corpus::{self, Cache, Corpus, Entry, Loaded, Work};
-use reslstm::audio::FeatureSettings;
+use crate::corpus::resample::to_rate;
+use crate::corpus::{self, Cache, ClipSource, Corpus, Entry, Loaded, Rates, Reading, Work};
+use reslstm::audio::{FeatureSettings, Recording};
 use reslstm::data::condition::Condition;
 use reslstm::data::folds::{FoldPlan, Split};
 use reslstm::data::{ConditionedClips, Dataset};
 use reslstm::error::{Error, Kind, Result};
 use reslstm::matrix::Matrix;
-use reslstm::train::{Settings, TrainingData, Validation};
+use reslstm::train::{CheckedSettings, Settings, TrainingData, Validation};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+/// The paper's sample rate, Hz.
+pub const PAPER_RATE: u32 = 48_000;
 
 /// A loaded corpus, and what models trained on it must say.
 pub struct Licensed {
@@ -19,6 +26,8 @@ pub struct Licensed {
     features: FeatureSettings,
     corpus: Corpus,
     cache: Option<Cache>,
+    /// The rate that recordings are resampled to, if not all have it.
+    resample_to: Option<u32>,
 }
 
 impl Licensed {
@@ -27,9 +36,11 @@ impl Licensed {
         &self.loaded.dataset
     }
 
-    /// The recording of a clip.
-    pub fn path(&self, clip: usize) -> &Path {
-        &self.corpus.entries()[clip].path
+    /// The recording of a clip, at the [sample rate](Self::sample_rate). What is odd about it was noted when its features were computed.
+    pub fn recording(&self, clip: usize) -> Result<Recording> {
+        let source = ClipSource::from(&self.corpus.entries()[clip]);
+        let read = corpus::read_clip(source, |_| {}).and_then(|recording| to_rate(recording, self.sample_rate()));
+        read.map_err(|error| error.at(source))
     }
 
     /// Fingerprint of the data.
@@ -37,7 +48,7 @@ impl Licensed {
         &self.loaded.fingerprint
     }
 
-    /// Of the recordings, in Hz.
+    /// Of the recordings after resampling, in Hz.
     pub fn sample_rate(&self) -> u32 {
         self.loaded.sample_rate
     }
@@ -47,7 +58,8 @@ impl Licensed {
     pub fn features_in(&self, condition: Condition) -> Result<Vec<Matrix<f32>>> {
         let stop = interrupt::stop_flag();
         let (settings, cache) = (&self.features, self.cache.as_ref());
-        let work = Work { settings, condition, cache, progress: &|_, _| {}, note: &|_, _| {}, stop };
+        let (progress, note, sample_rate) = (&|_, _| {}, &|_: &Path, _| {}, self.resample_to);
+        let work = Work { settings, sample_rate, condition, cache, progress, note, stop };
         corpus::load_features(&self.corpus, &work)
     }
 
@@ -68,19 +80,66 @@ impl Licensed {
 pub struct Found {
     corpus: Corpus,
     path: PathBuf,
+    /// Counted when first needed.
+    rates: OnceLock<Rates>,
+    /// Whether a note has said what is resampled; shared by clones.
+    said_rates: Arc<AtomicBool>,
 }
 
 impl Found {
     /// Finds the clips of a folder or a manifest, and says on stderr what is left out and how a table was understood.
-    pub fn open(data: &Path) -> Result<Self> {
-        let found = Self::find(data)?;
+    pub fn open(data: &Path, reading: &Reading) -> Result<Self> {
+        let found = Self::find(data, reading)?;
         found.print_notes();
         Ok(found)
     }
 
     /// [`open`](Self::open) without the notes.
-    pub fn find(data: &Path) -> Result<Self> {
-        Ok(Found { corpus: Corpus::open(data)?, path: data.to_path_buf() })
+    pub fn find(data: &Path, reading: &Reading) -> Result<Self> {
+        let (corpus, path) = (Corpus::open(data, reading)?, data.to_path_buf());
+        Ok(Found { corpus, path, rates: OnceLock::new(), said_rates: Arc::default() })
+    }
+
+    fn rates(&self) -> &Rates {
+        self.rates.get_or_init(|| Rates::of(&self.corpus))
+    }
+
+    /// The rate, in Hz, that training has all clips at: the most common one, of equals the lowest.
+    pub fn sample_rate(&self) -> u32 {
+        self.rates().most_common().unwrap_or(PAPER_RATE)
+    }
+
+    /// Gives settings for training on these clips their frames: the paper's 4096 and 2048 samples at its 48 kHz, and as long in time
+    /// at other rates, which a note says. Settings that have frames in milliseconds keep them; the others of work that goes on get
+    /// those it was `begun` with.
+    ///
+    /// # Errors
+    /// [`Kind::Settings`] if a frame is too short or too long at the sample rate of the clips.
+    pub fn settle_frames<'a>(
+        &self,
+        all: impl IntoIterator<Item = &'a mut CheckedSettings>,
+        begun: Option<FramesMs>,
+    ) -> Result<()> {
+        let rate = self.sample_rate();
+        let paper = (Some(FeatureSettings::PAPER_WINDOW_MS), Some(FeatureSettings::PAPER_HOP_MS));
+        let follow_rate = begun.is_none() && rate != PAPER_RATE;
+        let mut followed = None;
+        for settings in all {
+            let is_set = settings.has_frames_in_milliseconds();
+            if !is_set {
+                let frames = if follow_rate { paper } else { begun.unwrap_or_default() };
+                *settings = Settings::clone(settings).with(|it| (it.window_ms, it.hop_ms) = frames).check()?;
+            }
+            let features = settings.features(rate).map_err(|error| error.at(self.path.display()))?;
+            followed = followed.or((follow_rate && !is_set).then_some((features.window(), features.hop)));
+        }
+        if let Some((window, hop)) = followed {
+            eprintln!(
+                "note: at {rate} Hz, frames are 85.33 ms long and 42.67 ms apart, {window} and {hop} samples, as the paper's at \
+                 {PAPER_RATE} Hz; --window-ms and --hop-ms change them"
+            );
+        }
+        Ok(())
     }
 
     /// Says on stderr what is left out and how a table was understood.
@@ -133,28 +192,43 @@ impl Found {
         Ok(splits)
     }
 
-    /// Reads every clip, features from the cache where they are there.
-    pub fn load(self, features: FeatureSettings, cache: Option<&Path>, threads: usize) -> Result<Licensed> {
-        self.load_at(features, &[], cache, threads)
+    /// Reads every clip for a model, at its sample rate in Hz: features from the cache where they are there.
+    pub fn load(
+        self,
+        features: FeatureSettings,
+        sample_rate: u32,
+        cache: Option<&Path>,
+        threads: usize,
+    ) -> Result<Licensed> {
+        self.load_at(features, sample_rate, &[], cache, threads)
     }
 
-    /// [`load`](Self::load) of what these settings train with: their feature set, in all their conditions.
+    /// Reads what these settings train with: their feature set, in all their conditions, at one [sample rate](Self::sample_rate).
     pub fn load_for(self, settings: &Settings, cache: Option<&Path>, threads: usize) -> Result<Licensed> {
-        self.load_at(settings.inputs.features(), &settings.other_conditions(), cache, threads)
+        let rate = self.sample_rate();
+        self.load_at(settings.features(rate)?, rate, &settings.other_conditions(), cache, threads)
     }
 
     fn load_at(
         self,
         features: FeatureSettings,
+        sample_rate: u32,
         others: &[Condition],
         cache: Option<&Path>,
         threads: usize,
     ) -> Result<Licensed> {
         let cache = open_cache(cache)?;
+        let resample_to = self.rates().differ_from(sample_rate).then_some(sample_rate);
+        if let Some(note) = self.rates().note(sample_rate)
+            && !self.said_rates.swap(true, Ordering::Relaxed)
+        {
+            eprintln!("note: {}: {note}", self.path.display());
+        }
         let bar = progress::bar((self.corpus.entries().len() * (1 + others.len())) as u64, "features", "clips");
         let notes = Notes::default();
         let work = Work {
             settings: &features,
+            sample_rate: resample_to,
             condition: Condition::AsRecorded,
             cache: cache.as_ref(),
             progress: &|_, _| bar.inc(1),
@@ -175,7 +249,7 @@ impl Found {
         bar.finish_and_clear();
         notes.print();
         let loaded = loaded.map_err(|error: Error| error.at(self.path.display()))?;
-        Ok(Licensed { loaded, features, corpus: self.corpus, cache })
+        Ok(Licensed { loaded, features, corpus: self.corpus, cache, resample_to })
     }
 }
 

@@ -1,6 +1,6 @@
 //! `train DATA -o MODEL.safetensors`
 
-use super::options::{Begun, TRAIN, TrainingOptions, WrongCall, wrong_call};
+use super::options::{Begun, DataOptions, TRAIN, TrainingOptions, WrongCall, wrong_call};
 use super::source::Found;
 use super::{Done, Outcome, interrupt, print_line, progress};
 use crate::experiment::Plan;
@@ -27,6 +27,8 @@ Example: reslstm train ravdess -o emotions.safetensors --recipe anywhere --folds
 pub struct Train {
     /// Folder of a known corpus such as RAVDESS, or a table .csv with the columns path,label,speaker
     data: PathBuf,
+    #[command(flatten)]
+    reading: DataOptions,
     /// Model file to write
     #[arg(short, long, value_name = "MODEL.safetensors")]
     output: PathBuf,
@@ -55,17 +57,19 @@ impl Train {
         let mut checkpoint = self.output.clone().into_os_string();
         checkpoint.push(".checkpoint");
         let checkpoint = PathBuf::from(checkpoint);
-        let corpus = Found::find(&self.data)?;
+        let corpus = Found::find(&self.data, &self.reading.reading())?;
         let begun = if request.work.resume { begun(&self.output, &checkpoint) } else { None };
-        let plan = request.plan(begun, || corpus.holds_features_only())?;
+        let frames = begun.as_ref().map(Begun::frames);
+        let mut plan = request.plan(begun, || corpus.holds_features_only())?;
         if plan.runs != 1 {
             return Err(wrong_call(format!("--runs: expected 1, got {}", plan.runs), "cv does several runs").into());
         }
-        let settings = &plan.settings;
         if self.all {
-            check_all_speakers(settings).map_err(WrongCall)?;
+            check_all_speakers(&plan.settings).map_err(WrongCall)?;
         }
         corpus.print_notes();
+        corpus.settle_frames([&mut plan.settings], frames)?;
+        let settings = &plan.settings;
         let split = if self.all { None } else { Some(only_split(&corpus, &plan)?) };
         let (threads, cache) = (request.work.threads(), request.work.cache());
         self.check_output(&checkpoint, request.work.resume)?;

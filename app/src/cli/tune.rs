@@ -1,6 +1,6 @@
 //! `tune DATA --study FILE --trials N`
 
-use super::options::{Begun, PAPER, Request, TABLE1, TUNE, TrainingOptions, WrongCall, wrong_call};
+use super::options::{Begun, DataOptions, PAPER, Request, TABLE1, TUNE, TrainingOptions, WrongCall, wrong_call};
 use super::source::Found;
 use super::{Done, Outcome, commands, interrupt, print_line, progress};
 use crate::experiment::Plan;
@@ -40,6 +40,8 @@ Example: reslstm tune ravdess --study study.journal --trials 50 --recipe paper -
 pub struct Tune {
     /// Folder of a known corpus such as RAVDESS, or a table .csv with the columns path,label,speaker
     data: PathBuf,
+    #[command(flatten)]
+    reading: DataOptions,
     /// Optuna journal file; created if missing
     ///
     /// Unfinished trials are kept in FILE.trials.
@@ -72,7 +74,8 @@ impl Tune {
         let request = self.options.with_config()?;
         let begun = if request.work.resume { self.begun() } else { None };
         let is_new = begun.is_none();
-        let plan = request.plan(begun, || false)?;
+        let frames = begun.as_ref().map(Begun::frames);
+        let mut plan = request.plan(begun, || false)?;
         let table1 = plan.settings.protocol == Protocol::Table1;
         let space = self.space.as_deref().unwrap_or(if table1 { "table1" } else { "paper" });
         let space = read_space(space).map_err(WrongCall)?;
@@ -80,7 +83,8 @@ impl Tune {
         let threads = request.work.threads();
         let recipe = if table1 { TABLE1 } else { PAPER };
         let repeat = |trials| repeat_command(trials, (is_new && request.names_no_recipe()).then_some(recipe));
-        let corpus = Found::open(&self.data)?;
+        let corpus = Found::open(&self.data, &self.reading.reading())?;
+        corpus.settle_frames([&mut plan.settings], frames)?;
         let splits = corpus.splits_with_notes(&plan.folds, plan.settings.validation)?;
         if self.study.is_dir() {
             let error = Error::new(Kind::Settings, "expected a file to write, found a folder");

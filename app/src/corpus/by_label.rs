@@ -1,50 +1,37 @@
 //! A corpus without a table and without names that are known: one folder per label, and the speaker somewhere in the names.
 
-use super::folders::{Corpus, CorpusKind, Entry, find_audio};
+use super::folders::{Corpus, CorpusKind, NamedClip, find_audio};
+use super::reading::SpeakerPattern;
 use super::{all_faults, known};
-use regex::Regex;
-use reslstm::error::{Error, Kind, Result};
-use reslstm::labels::Labels;
+use reslstm::error::{Error, Result};
 use std::path::Path;
 
 /// The clips of a folder with one subfolder per label. `speaker_from` is matched against the path of each clip below the folder,
-/// without its extension and with `/` between folders; its first group is the speaker.
+/// without its extension and with `/` between folders; its group is the speaker.
 ///
 /// # Errors
-/// [`Kind::Settings`] if the pattern has no group; [`Kind::Data`] if there are no clips, or clips without a label's folder or a speaker
-/// (the first ten are named); [`Kind::Io`] if a folder cannot be read.
-pub fn open(folder: &Path, speaker_from: &Regex) -> Result<Corpus> {
-    if speaker_from.captures_len() != 2 {
-        let problem = format!("expected a pattern with one group, got '{speaker_from}'");
-        return Err(Error::new(Kind::Settings, problem).advice("for anna_01.wav: '([a-z]+)_[0-9]+$'"));
-    }
+/// [`Kind::Data`](reslstm::error::Kind::Data) if there are no clips, or clips without a label's folder or a speaker (the first ten are
+/// named); [`Kind::Io`](reslstm::error::Kind::Io) if a folder cannot be read.
+pub fn open(folder: &Path, speaker_from: &SpeakerPattern, normalise: bool) -> Result<Corpus> {
     let (mut clips, mut faults) = (Vec::new(), Vec::new());
     for path in find_audio(folder)? {
         let name = known::name_of(folder, &path);
         let label = name.rsplit('/').nth(1).map(String::from);
-        let speaker = speaker_from.captures(&name).and_then(|found| Some(found.get(1)?.as_str().to_string()));
-        match (label, speaker) {
-            (Some(label), Some(speaker)) => clips.push((path, name, label, speaker)),
+        match (label, speaker_from.find(&name)) {
+            (Some(label), Some(speaker)) => clips.push(NamedClip { path, segment: None, name, label, speaker }),
             (None, _) => faults.push(format!("{name}: in no folder of a label")),
             (_, None) => faults.push(format!("{name}: no speaker by '{speaker_from}'")),
         }
     }
-    let wrong = |error: Error| Err(error.at(folder.display()));
+    let wrong = |error: Error| error.at(folder.display());
     if !faults.is_empty() {
         let what =
             format!("expected a folder per label and a speaker in each name, found {} clips without", faults.len());
-        return wrong(
-            all_faults(&what, &faults).advice("another pattern, or a table with the columns path,label,speaker"),
-        );
+        let advice = "another pattern, or a table with the columns path,label,speaker";
+        return Err(wrong(all_faults(&what, &faults).advice(advice)));
     }
-    let labels = Labels::found(clips.iter().map(|(_, _, label, _)| label.as_str()));
-    let advice = "one folder per label: happy/anna_01.wav";
-    let labels = labels.map_err(|error| error.advice(advice).at(folder.display()))?;
-    let entry = |(path, name, label, speaker): (_, _, String, _)| {
-        Ok(Entry { path, name, label: labels.index_of(&label)?, speaker })
-    };
-    let entries = clips.into_iter().map(entry).collect::<Result<Vec<_>>>()?;
-    Ok(Corpus::new(labels, entries, CorpusKind::ByLabel, Vec::new()))
+    let corpus = Corpus::of_clips(clips, CorpusKind::ByLabel, Vec::new(), normalise);
+    corpus.map_err(|error| wrong(error.advice("one folder per label: happy/anna_01.wav")))
 }
 
 #[cfg(test)]
@@ -60,8 +47,8 @@ mod tests {
             std::fs::write(path, b"not read here").unwrap();
         };
         ["happy/anna_01.wav", "happy/ben_01.wav", "part 2/sad/anna_02.wav"].into_iter().for_each(write);
-        let pattern = Regex::new("([a-z]+)_[0-9]+$").unwrap();
-        let corpus = open(folder.path(), &pattern).unwrap();
+        let pattern: SpeakerPattern = "([a-z]+)_[0-9]+$".parse().unwrap();
+        let corpus = open(folder.path(), &pattern, false).unwrap();
         let entries: Vec<_> = corpus.entries().iter().map(|e| (e.name.as_str(), e.label, e.speaker.as_str())).collect();
         assert_eq!(
             entries,
@@ -69,13 +56,14 @@ mod tests {
         );
         assert_eq!(corpus.labels().names(), ["happy", "sad"]);
 
-        let error = open(folder.path(), &Regex::new("[a-z]+").unwrap()).unwrap_err();
-        assert_eq!(
-            (error.kind(), error.to_string().contains("expected a pattern with one group")),
-            (Kind::Settings, true)
-        );
+        // Folders that look alike are two labels, or one if asked for.
+        write("Sad/ben_02.wav");
+        let warned = open(folder.path(), &pattern, false).unwrap();
+        assert!(warned.labels().count() == 3 && warned.notes()[0].contains("`Sad` and `sad` look alike"));
+        assert_eq!(open(folder.path(), &pattern, true).unwrap().labels().names(), ["Sad", "happy"]);
+
         ["carl_03.wav", "sad/4.wav"].into_iter().for_each(write);
-        let error = open(folder.path(), &pattern).unwrap_err().to_string();
+        let error = open(folder.path(), &pattern, false).unwrap_err().to_string();
         assert!(
             error.contains("found 2 clips without\n  carl_03: in no folder of a label\n  sad/4: no speaker by"),
             "{error}"

@@ -8,11 +8,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use super::extract::ClipFeatures;
+use super::extract::{ClipFeatures, ClipSource, Work};
 use super::npy;
 use crate::files::{self, Existing};
 use crate::hash::Hash;
-use reslstm::audio::FeatureSettings;
 use reslstm::data::condition::Condition;
 use reslstm::error::Result;
 
@@ -50,8 +49,8 @@ impl Cache {
 
     /// The key of a clip. Call it before reading the clip: if the clip changes meanwhile, it has another key next time. `None` if
     /// the file's metadata cannot be read.
-    pub(super) fn key(&self, clip: &Path, settings: &FeatureSettings, condition: Condition) -> Option<Key> {
-        let path = std::path::absolute(clip).ok()?;
+    pub(super) fn key(&self, clip: ClipSource<'_>, work: &Work<'_>) -> Option<Key> {
+        let path = std::path::absolute(clip.path).ok()?;
         let status = fs::metadata(&path).ok()?;
         let modified = match status.modified().ok()?.duration_since(UNIX_EPOCH) {
             Ok(after) => after.as_nanos() as i128,
@@ -62,9 +61,16 @@ impl Cache {
             .bytes(&status.len().to_le_bytes())
             .bytes(&modified.to_le_bytes())
             .bytes(&FRONT_END_VERSION.to_le_bytes());
-        hash.field(&serde_json::to_vec(settings).expect("plain values become JSON"));
-        if condition != Condition::AsRecorded {
-            hash.field(condition.to_string().as_bytes());
+        hash.field(&serde_json::to_vec(work.settings).expect("plain values become JSON"));
+        // Whole clips, as recorded and at their own rate, keep the keys that they have always had.
+        if work.condition != Condition::AsRecorded {
+            hash.field(work.condition.to_string().as_bytes());
+        }
+        if let Some(segment) = clip.segment {
+            hash.field(segment.to_string().as_bytes());
+        }
+        if let Some(rate) = work.sample_rate {
+            hash.field(format!("resampled to {rate} Hz").as_bytes());
         }
         Some(Key(hash.finish()))
     }
@@ -109,7 +115,24 @@ fn users_cache_folder(system: &str, variable: impl Fn(&str) -> Option<OsString>)
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::corpus::segment::Segment;
+    use reslstm::audio::FeatureSettings;
     use reslstm::matrix::Matrix;
+    use std::sync::atomic::AtomicBool;
+
+    static NEVER_STOP: AtomicBool = AtomicBool::new(false);
+
+    fn work(settings: &FeatureSettings) -> Work<'_> {
+        Work {
+            settings,
+            sample_rate: None,
+            condition: Condition::AsRecorded,
+            cache: None,
+            progress: &|_, _| {},
+            note: &|_, _| {},
+            stop: &NEVER_STOP,
+        }
+    }
 
     fn features() -> ClipFeatures {
         ClipFeatures { features: Matrix::from_rows(&[[1.0, -2.5, 3.0], [4.0, 5.0, 6.0]]), sample_rate: 44_100 }
@@ -122,14 +145,15 @@ mod tests {
         let clip = folder.path().join("clip.wav");
         fs::write(&clip, b"four").unwrap();
         let settings = FeatureSettings::default();
-        let key = cache.key(&clip, &settings, Condition::AsRecorded).unwrap();
-        assert!(cache.get(&key).is_none());
-        cache.put(&key, &features());
-        assert_eq!(cache.get(&key).unwrap(), features());
-        assert_eq!(cache.get(&cache.key(&clip, &settings, Condition::AsRecorded).unwrap()).unwrap(), features());
+        let whole = ClipSource::from(&clip);
+        let find = |clip: ClipSource<'_>, work: &Work<'_>| cache.key(clip, work).and_then(|key| cache.get(&key));
+        assert!(find(whole, &work(&settings)).is_none());
+        cache.put(&cache.key(whole, &work(&settings)).unwrap(), &features());
+        assert_eq!(find(whole, &work(&settings)).unwrap(), features());
 
         for other in [
             settings.clone().with(|s| s.n_fft = 2048).unwrap(),
+            settings.clone().with(|s| s.win_length = Some(4000)).unwrap(),
             settings.clone().with(|s| s.hop = 1024).unwrap(),
             settings.clone().with(|s| s.mel_bands = 64).unwrap(),
             settings.clone().with(|s| s.mfcc = 35).unwrap(),
@@ -137,28 +161,35 @@ mod tests {
             settings.clone().with(|s| s.pitch = 2).unwrap(),
             settings.clone().with(|s| s.deltas = 2).unwrap(),
         ] {
-            assert!(cache.get(&cache.key(&clip, &other, Condition::AsRecorded).unwrap()).is_none(), "{other:?}");
+            assert!(find(whole, &work(&other)).is_none(), "{other:?}");
         }
         for condition in [Condition::Speed(0.9), Condition::Speed(1.1), Condition::Telephone] {
-            assert!(cache.get(&cache.key(&clip, &settings, condition).unwrap()).is_none(), "{condition}");
+            assert!(find(whole, &Work { condition, ..work(&settings) }).is_none(), "{condition}");
         }
+        assert!(find(whole, &Work { sample_rate: Some(16_000), ..work(&settings) }).is_none());
+        for (start, end) in [("1", "2"), ("1", "3"), ("2", "")] {
+            let part = ClipSource { segment: Segment::parse(start, end).unwrap(), ..whole };
+            assert!(find(part, &work(&settings)).is_none(), "{start} to {end}");
+            cache.put(&cache.key(part, &work(&settings)).unwrap(), &features());
+        }
+
         let copy = folder.path().join("copy.wav");
         fs::copy(&clip, &copy).unwrap();
-        assert!(cache.get(&cache.key(&copy, &settings, Condition::AsRecorded).unwrap()).is_none());
+        assert!(find(ClipSource::from(&copy), &work(&settings)).is_none());
 
         // The same length a microsecond later, then longer at the same time.
         let file = fs::File::options().write(true).open(&clip).unwrap();
         let time = file.metadata().unwrap().modified().unwrap();
         file.set_modified(time + std::time::Duration::from_micros(1)).unwrap();
-        assert!(cache.get(&cache.key(&clip, &settings, Condition::AsRecorded).unwrap()).is_none());
+        assert!(find(whole, &work(&settings)).is_none());
         file.set_len(5).unwrap();
         file.set_modified(time).unwrap();
-        assert!(cache.get(&cache.key(&clip, &settings, Condition::AsRecorded).unwrap()).is_none());
+        assert!(find(whole, &work(&settings)).is_none());
         file.set_len(4).unwrap();
         file.set_modified(time).unwrap();
-        assert_eq!(cache.get(&cache.key(&clip, &settings, Condition::AsRecorded).unwrap()).unwrap(), features());
+        assert_eq!(find(whole, &work(&settings)).unwrap(), features());
 
-        assert!(cache.key(&folder.path().join("missing.wav"), &settings, Condition::AsRecorded).is_none());
+        assert!(cache.key(ClipSource::from(&folder.path().join("missing.wav")), &work(&settings)).is_none());
     }
 
     #[test]

@@ -1,12 +1,15 @@
 //! Features of many clips, on all cores: each worker has its own front end and takes the next clip when it is free.
 
+use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
 use super::condition::apply_condition;
-use super::folders::Corpus;
+use super::folders::{Corpus, Entry};
+use super::resample::to_rate;
+use super::segment::Segment;
 use super::{Cache, all_faults, sound};
 use crate::hash::Hash;
 use reslstm::audio::{FeatureSettings, FrontEnd, Recording};
@@ -20,8 +23,56 @@ use reslstm::matrix::Matrix;
 pub struct ClipFeatures {
     /// `[T,D]`, one row per frame, not normalised.
     pub features: Matrix<f32>,
-    /// Sample rate of the recording, Hz.
+    /// Sample rate of the recording, after resampling, Hz.
     pub sample_rate: u32,
+}
+
+/// Where a clip is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ClipSource<'a> {
+    /// Its file.
+    pub path: &'a Path,
+    /// The part of the file, if it is not the whole.
+    pub segment: Option<Segment>,
+}
+
+impl<'a, P: AsRef<Path>> From<&'a P> for ClipSource<'a> {
+    fn from(path: &'a P) -> Self {
+        ClipSource { path: path.as_ref(), segment: None }
+    }
+}
+
+impl<'a> From<&'a Entry> for ClipSource<'a> {
+    fn from(entry: &'a Entry) -> Self {
+        ClipSource { path: &entry.path, segment: entry.segment }
+    }
+}
+
+impl fmt::Display for ClipSource<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.path.display())?;
+        self.segment.map_or(Ok(()), |segment| segment.fmt(f))
+    }
+}
+
+/// Reads a clip at its own sample rate; `note` is called with what a user should know of its file. The caller adds the clip to errors.
+///
+/// # Errors
+/// [`Kind::Io`], [`Kind::Audio`] if the file cannot be read; [`Kind::Data`] if it has no such segment.
+pub fn read_clip(clip: ClipSource<'_>, note: impl Fn(String)) -> Result<Recording> {
+    let recording = read_file(clip.path, note)?;
+    match clip.segment {
+        Some(segment) => segment.of(&recording),
+        None => Ok(recording),
+    }
+}
+
+fn read_file(path: &Path, note: impl Fn(String)) -> Result<Recording> {
+    // Not `files::read`: the path is added once, to every error of the clip.
+    let bytes = std::fs::read(path).map_err(|error| Error::new(Kind::Io, error.to_string()))?;
+    let sound = sound::decode(&bytes)?;
+    sound.notes.into_iter().for_each(note);
+    Ok(sound.recording)
 }
 
 /// How features are computed.
@@ -29,6 +80,8 @@ pub struct ClipFeatures {
 pub struct Work<'a> {
     /// Settings of the front end.
     pub settings: &'a FeatureSettings,
+    /// Rate that recordings are resampled to, Hz; `None`: each keeps its own.
+    pub sample_rate: Option<u32>,
     /// Recording condition, applied before the front end.
     pub condition: Condition,
     /// Feature cache, if any.
@@ -54,37 +107,37 @@ pub struct Loaded {
     pub fingerprint: String,
 }
 
-/// Computes the features of the recordings at `paths` and passes each, with its index, to `finish`. Returns the results in the
-/// order of `paths`; for a clip that cannot be used, an error that names it.
+/// Computes the features of `clips` and passes each, with its index, to `finish`. Returns the results in the order of `clips`; for a
+/// clip that cannot be used, an error that names it. Segments of one file should follow each other: it is read once by each thread.
 ///
 /// Runs on the threads of the current rayon pool, `finish` too.
 ///
 /// # Errors
 /// [`Kind::Settings`] if the settings are out of range, [`Kind::Interrupted`] if `work.stop` was set before the last clip.
-pub fn extract<P: AsRef<Path> + Sync, T: Send>(
-    paths: &[P],
+pub fn extract<T: Send>(
+    clips: &[ClipSource<'_>],
     work: &Work,
     finish: impl Fn(usize, ClipFeatures) -> Result<T> + Sync,
 ) -> Result<Vec<Result<T>>> {
     work.settings.validate()?;
     let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let mut results: Vec<(usize, Result<T>)> = rayon::broadcast(|_| {
-        let mut worker = Worker { work, front_ends: Vec::new() };
+        let mut worker = Worker { work, front_ends: Vec::new(), whole: None };
         let mut results = Vec::new();
         while !work.stop.load(Ordering::Relaxed) {
             let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some(path) = paths.get(index).map(AsRef::as_ref) else { break };
-            let clip = worker.features(path).map_err(|error| error.at(path.display()));
-            results.push((index, clip.and_then(|clip| finish(index, clip))));
-            (work.progress)(done.fetch_add(1, Ordering::Relaxed) + 1, paths.len());
+            let Some(&clip) = clips.get(index) else { break };
+            let features = worker.features(clip).map_err(|error| error.at(clip));
+            results.push((index, features.and_then(|features| finish(index, features))));
+            (work.progress)(done.fetch_add(1, Ordering::Relaxed) + 1, clips.len());
         }
         results
     })
     .into_iter()
     .flatten()
     .collect();
-    if results.len() < paths.len() {
-        let problem = format!("stopped after the features of {} of {} clips", results.len(), paths.len());
+    if results.len() < clips.len() {
+        let problem = format!("stopped after the features of {} of {} clips", results.len(), clips.len());
         return Err(Error::new(Kind::Interrupted, problem));
     }
     results.sort_unstable_by_key(|&(index, _)| index);
@@ -114,11 +167,11 @@ pub fn load_features(corpus: &Corpus, work: &Work) -> Result<Vec<Matrix<f32>>> {
 /// The checked clips, and their common sample rate, Hz.
 fn read_clips(corpus: &Corpus, work: &Work) -> Result<(Dataset, u32)> {
     let entries = corpus.entries();
-    let paths: Vec<&Path> = entries.iter().map(|entry| entry.path.as_path()).collect();
+    let sources: Vec<ClipSource<'_>> = entries.iter().map(ClipSource::from).collect();
     let mut clips = Vec::with_capacity(entries.len());
     let mut rates = Vec::with_capacity(entries.len());
     let mut faults = Vec::new();
-    for (entry, result) in entries.iter().zip(extract(&paths, work, |_, clip| Ok(clip))?) {
+    for (entry, result) in entries.iter().zip(extract(&sources, work, |_, clip| Ok(clip))?) {
         match result {
             Err(error) => faults.push(error.to_string()),
             Ok(ClipFeatures { features, sample_rate }) => {
@@ -133,10 +186,10 @@ fn read_clips(corpus: &Corpus, work: &Work) -> Result<(Dataset, u32)> {
         return Err(all_faults(&what, &faults).advice("repair or remove them"));
     }
     if let Some(odd) = rates.iter().position(|&rate| rate != rates[0]) {
-        let (first, rate) = (paths[0].display(), rates[0]);
+        let (first, rate) = (sources[0], rates[0]);
         let problem = format!("expected {rate} Hz as in the first clip, {first}, got {} Hz", rates[odd]);
         return Err(Error::new(Kind::Data, problem)
-            .at(paths[odd].display())
+            .at(sources[odd])
             .advice("resample the clips to one rate: features of different rates cannot be compared"));
     }
     Ok((Dataset::new(corpus.labels().clone(), clips)?, rates[0]))
@@ -147,28 +200,38 @@ struct Worker<'a> {
     work: &'a Work<'a>,
     /// One front end per sample rate found so far.
     front_ends: Vec<FrontEnd>,
+    /// The file that the latest segment is a part of.
+    whole: Option<(&'a Path, Recording)>,
 }
 
-impl Worker<'_> {
-    fn features(&mut self, path: &Path) -> Result<ClipFeatures> {
-        let cached =
-            self.work.cache.and_then(|cache| Some((cache, cache.key(path, self.work.settings, self.work.condition)?)));
-        if let Some(clip) = cached.as_ref().and_then(|(cache, key)| cache.get(key)) {
-            return Ok(clip);
+impl<'a> Worker<'a> {
+    fn features(&mut self, clip: ClipSource<'a>) -> Result<ClipFeatures> {
+        let work = self.work;
+        let cached = work.cache.and_then(|cache| Some((cache, cache.key(clip, work)?)));
+        if let Some(features) = cached.as_ref().and_then(|(cache, key)| cache.get(key)) {
+            return Ok(features);
         }
-        // Not `files::read`: the path is added once, to every error of the clip.
-        let bytes = std::fs::read(path).map_err(|error| Error::new(Kind::Io, error.to_string()))?;
-        let sound = sound::decode(&bytes)?;
-        for note in sound.notes {
-            (self.work.note)(path, note);
+        let mut recording = self.read(clip)?;
+        if let Some(rate) = work.sample_rate {
+            recording = to_rate(recording, rate)?;
         }
-        let Recording { sample_rate, samples } = apply_condition(self.work.condition, sound.recording)?;
+        let Recording { sample_rate, samples } = apply_condition(work.condition, recording)?;
         let features = self.front_end(sample_rate)?.features(&samples)?;
-        let clip = ClipFeatures { features, sample_rate };
+        let features = ClipFeatures { features, sample_rate };
         if let Some((cache, key)) = cached {
-            cache.put(&key, &clip);
+            cache.put(&key, &features);
         }
-        Ok(clip)
+        Ok(features)
+    }
+
+    fn read(&mut self, clip: ClipSource<'a>) -> Result<Recording> {
+        let note = |note| (self.work.note)(clip.path, note);
+        let Some(segment) = clip.segment else { return read_clip(clip, note) };
+        if self.whole.as_ref().is_none_or(|(path, _)| *path != clip.path) {
+            self.whole = Some((clip.path, read_file(clip.path, note)?));
+        }
+        let (_, whole) = self.whole.as_ref().expect("just read");
+        segment.of(whole)
     }
 
     fn front_end(&mut self, sample_rate: u32) -> Result<&mut FrontEnd> {
@@ -212,195 +275,4 @@ fn fingerprint(corpus: &Corpus, clips: &[Clip]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use reslstm::audio::write_wav16;
-    use std::path::PathBuf;
-    use std::sync::Mutex;
-
-    static NEVER_STOP: AtomicBool = AtomicBool::new(false);
-
-    fn settings() -> FeatureSettings {
-        FeatureSettings::default()
-            .with(|s| (s.n_fft, s.hop, s.mel_bands, s.mfcc, s.chroma) = (256, 128, 16, 5, 12))
-            .unwrap()
-    }
-
-    fn work<'a>(settings: &'a FeatureSettings, cache: Option<&'a Cache>) -> Work<'a> {
-        Work {
-            settings,
-            condition: Condition::AsRecorded,
-            cache,
-            progress: &|_, _| {},
-            note: &|_, _| {},
-            stop: &NEVER_STOP,
-        }
-    }
-
-    fn samples(clip: usize) -> Vec<f32> {
-        let hz = 200.0 + 50.0 * clip as f64;
-        (0..1000 + 300 * clip).map(|i| (0.4 * (std::f64::consts::TAU * hz * i as f64 / 8e3).sin()) as f32).collect()
-    }
-
-    /// A corpus of clips of different pitch and length, from two speakers.
-    fn corpus(folder: &Path, clips: usize, rate: impl Fn(usize) -> u32) -> Corpus {
-        let mut table = "path,label,speaker\n".to_string();
-        for clip in 0..clips {
-            table += &format!("{clip:02}.wav,{},{}\n", ["low", "high"][clip % 2], ["anna", "ben"][clip / 2 % 2]);
-            std::fs::write(folder.join(format!("{clip:02}.wav")), write_wav16(&samples(clip), rate(clip))).unwrap();
-        }
-        std::fs::write(folder.join("corpus.csv"), table).unwrap();
-        Corpus::open(&folder.join("corpus.csv")).unwrap()
-    }
-
-    #[test]
-    fn clips_and_features_keep_the_order_of_the_corpus() {
-        let folder = tempfile::tempdir().unwrap();
-        let corpus = corpus(folder.path(), 13, |_| 8_000);
-        let reported = Mutex::new(Vec::new());
-        let settings = settings();
-        let work = Work { progress: &|done, of| reported.lock().unwrap().push((done, of)), ..work(&settings, None) };
-        let loaded = load_dataset(&corpus, &work).unwrap();
-        assert_eq!(loaded.sample_rate, 8_000);
-        assert_eq!(loaded.dataset.labels().names(), ["high", "low"]);
-        let mut front_end = FrontEnd::new(settings.clone(), 8_000).unwrap();
-        for (index, clip) in loaded.dataset.clips().iter().enumerate() {
-            let bytes = std::fs::read(folder.path().join(&clip.name)).unwrap();
-            let expected = front_end.features(&Recording::from_wav(&bytes).unwrap().samples).unwrap();
-            assert_eq!(clip.features, expected, "{}", clip.name);
-            assert_eq!(clip.features.rows(), 1 + (1000 + 300 * index) / 128);
-            assert_eq!((clip.label, clip.speaker.as_str()), ((index + 1) % 2, ["anna", "ben"][index / 2 % 2]));
-        }
-        let mut reported = reported.into_inner().unwrap();
-        reported.sort();
-        assert_eq!(reported, (1..=13).map(|done| (done, 13)).collect::<Vec<_>>());
-    }
-
-    #[test]
-    fn features_from_the_cache_are_the_same_bits() {
-        let folder = tempfile::tempdir().unwrap();
-        let corpus = corpus(folder.path(), 6, |_| 8_000);
-        let cache = Cache::open(&folder.path().join("cache")).unwrap();
-        let settings = settings();
-        let computed = load_dataset(&corpus, &work(&settings, None)).unwrap();
-        assert_eq!(load_dataset(&corpus, &work(&settings, Some(&cache))).unwrap(), computed);
-        let entries: Vec<PathBuf> =
-            std::fs::read_dir(cache.folder()).unwrap().map(|entry| entry.unwrap().path()).collect();
-        assert_eq!(entries.len(), 6);
-        std::fs::write(&entries[2], b"damaged").unwrap();
-        assert_eq!(load_dataset(&corpus, &work(&settings, Some(&cache))).unwrap(), computed);
-        assert_ne!(std::fs::read(&entries[2]).unwrap(), b"damaged", "computed and stored again");
-        assert_eq!(load_dataset(&corpus, &work(&settings, Some(&cache))).unwrap(), computed);
-    }
-
-    #[test]
-    fn the_fingerprint_depends_on_labels_names_speakers_and_features() {
-        let folder = tempfile::tempdir().unwrap();
-        let original = corpus(folder.path(), 4, |_| 8_000);
-        let settings = settings();
-        let fingerprint = |corpus: &Corpus| load_dataset(corpus, &work(&settings, None)).unwrap().fingerprint;
-        let before = fingerprint(&original);
-        assert_eq!(before.len(), 16);
-        assert_eq!(fingerprint(&original), before);
-        let manifest = folder.path().join("corpus.csv");
-        let table = std::fs::read_to_string(&manifest).unwrap();
-        for (from, to) in [("low", "deep"), ("anna", "anne"), ("00.wav,low", "00.wav,high"), ("00.wav", "./00.wav")] {
-            std::fs::write(&manifest, table.replace(from, to)).unwrap();
-            assert_ne!(fingerprint(&Corpus::open(&manifest).unwrap()), before, "{from} to {to}");
-        }
-        let mut other = samples(2);
-        other[700] += 0.1;
-        std::fs::write(folder.path().join("02.wav"), write_wav16(&other, 8_000)).unwrap();
-        assert_ne!(fingerprint(&original), before, "a sample");
-    }
-
-    #[test]
-    fn every_broken_clip_is_named() {
-        let folder = tempfile::tempdir().unwrap();
-        let corpus = corpus(folder.path(), 16, |_| 8_000);
-        std::fs::write(folder.path().join("03.wav"), b"no sound").unwrap();
-        std::fs::remove_file(folder.path().join("05.wav")).unwrap();
-        let settings = settings();
-        let error = load_dataset(&corpus, &work(&settings, None)).unwrap_err();
-        assert_eq!(error.kind(), Kind::Data);
-        let message = error.to_string();
-        assert!(message.starts_with("expected usable clips, found 2 of 16 that are not\n"), "{message}");
-        let lines: Vec<&str> = message.lines().collect();
-        assert!(lines[1].contains("03.wav: expected a sound file"), "{message}");
-        assert!(lines[2].contains("05.wav: ") && lines[2].matches("05.wav").count() == 1, "{message}");
-        for clip in 0..16 {
-            std::fs::write(folder.path().join(format!("{clip:02}.wav")), b"").unwrap();
-        }
-        let message = load_dataset(&corpus, &work(&settings, None)).unwrap_err().to_string();
-        assert!(message.contains("09.wav: ") && !message.contains("10.wav"), "{message}");
-        assert!(message.ends_with("\n  and 6 more (repair or remove them)"), "{message}");
-    }
-
-    #[test]
-    fn a_corpus_has_one_sample_rate_but_single_clips_may_differ() {
-        let folder = tempfile::tempdir().unwrap();
-        let corpus = corpus(folder.path(), 8, |clip| if clip == 5 { 16_000 } else { 8_000 });
-        let settings = settings();
-        let cache = Cache::open(&folder.path().join("cache")).unwrap();
-        // Computed, then from the cache, which stores the rate with the features.
-        for _ in 0..2 {
-            let error = load_dataset(&corpus, &work(&settings, Some(&cache))).unwrap_err();
-            assert_eq!(error.kind(), Kind::Data);
-            let message = error.to_string();
-            assert!(message.contains("05.wav: expected 8000 Hz as in the first clip, "), "{message}");
-            assert!(message.contains("00.wav, got 16000 Hz ("), "{message}");
-        }
-        let paths: Vec<&PathBuf> = corpus.entries().iter().map(|entry| &entry.path).collect();
-        let clips = extract(&paths, &work(&settings, None), |_, clip| Ok(clip)).unwrap();
-        let rates: Vec<u32> = clips.into_iter().map(|clip| clip.unwrap().sample_rate).collect();
-        assert_eq!(rates, [8_000, 8_000, 8_000, 8_000, 8_000, 16_000, 8_000, 8_000]);
-    }
-
-    #[test]
-    fn extraction_stops_on_request_and_refuses_bad_settings_once() {
-        let folder = tempfile::tempdir().unwrap();
-        let corpus = corpus(folder.path(), 40, |_| 8_000);
-        let (settings, stop) = (settings(), AtomicBool::new(false));
-        let stop_after_three = |done, _| stop.store(done >= 3, Ordering::Relaxed);
-        let work = Work { progress: &stop_after_three, stop: &stop, ..work(&settings, None) };
-        let error = rayon::ThreadPoolBuilder::new()
-            .num_threads(2)
-            .build()
-            .unwrap()
-            .install(|| load_dataset(&corpus, &work).unwrap_err());
-        assert_eq!(error.kind(), Kind::Interrupted);
-        assert!(error.to_string().ends_with(" of 40 clips"), "{error}");
-
-        let mut wrong = settings.clone();
-        wrong.hop = 0;
-        let error = load_dataset(&corpus, &Work { settings: &wrong, stop: &NEVER_STOP, ..work }).unwrap_err();
-        assert_eq!(error.kind(), Kind::Settings);
-        let none: [PathBuf; 0] = [];
-        assert_eq!(extract(&none, &Work { stop: &NEVER_STOP, ..work }, |_, clip| Ok(clip)).unwrap(), []);
-    }
-
-    #[test]
-    fn ravdess_has_the_published_number_of_frames() {
-        let Some(ravdess) = std::env::var_os("RAVDESS_DIR") else {
-            println!("skipped: RAVDESS_DIR does not name the folder of RAVDESS");
-            return;
-        };
-        let corpus = Corpus::open(Path::new(&ravdess)).unwrap();
-        assert_eq!(corpus.entries().len(), 1440);
-        let folder = tempfile::tempdir().unwrap();
-        let cache = Cache::open(folder.path()).unwrap();
-        let settings = FeatureSettings::default();
-        let load = |what: &str| {
-            let start = std::time::Instant::now();
-            let loaded = load_dataset(&corpus, &work(&settings, Some(&cache))).unwrap();
-            println!("{what}: {:.2} s", start.elapsed().as_secs_f64());
-            loaded
-        };
-        let loaded = load("computed");
-        let frames: Vec<usize> = loaded.dataset.clips().iter().map(|clip| clip.features.rows()).collect();
-        assert_eq!(frames.iter().sum::<usize>(), 125_613);
-        assert_eq!((frames.iter().min(), frames.iter().max()), (Some(&69), Some(&124)));
-        assert_eq!((loaded.sample_rate, loaded.dataset.speakers().len()), (48_000, 24));
-        assert_eq!(load("from the cache"), loaded);
-    }
-}
+mod tests;

@@ -1,15 +1,14 @@
-//! The clips of a corpus: every file of a RAVDESS folder, or every line of a manifest.
+//! The clips of a corpus: every file of a folder, or every line of a manifest.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use super::all_faults;
 use super::known::{self, KnownCorpus};
-use super::manifest::ManifestRow;
+use super::reading::Reading;
+use super::segment::Segment;
 use super::sound::is_sound_name;
-use crate::corpus::manifest::Manifest;
-use crate::files;
+use super::{all_faults, by_label, from_table, lookalikes};
 use reslstm::error::{Error, Kind, Result};
 use reslstm::labels::Labels;
 use reslstm::labels::RavdessName;
@@ -60,15 +59,18 @@ pub struct Corpus {
     labels: Labels,
     entries: Vec<Entry>,
     kind: CorpusKind,
-    notes: Vec<String>,
+    pub(super) notes: Vec<String>,
 }
 
 /// One clip.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
     /// Its audio file.
     pub path: PathBuf,
-    /// Its name in errors and result files: the file name without its ending in RAVDESS, the path as written in a manifest.
+    /// The part of the file, if it is not the whole.
+    pub segment: Option<Segment>,
+    /// Its name in errors and result files: the file name without its ending in RAVDESS, the path as written in a manifest,
+    /// followed by the segment if it is one: `talk.wav#t=1.5,3.25`.
     pub name: String,
     /// Class index, `0..K`.
     pub label: usize,
@@ -76,18 +78,27 @@ pub struct Entry {
     pub speaker: String,
 }
 
+/// An [`Entry`] whose label is not a number yet.
+pub(super) struct NamedClip {
+    pub path: PathBuf,
+    pub segment: Option<Segment>,
+    pub name: String,
+    pub label: String,
+    pub speaker: String,
+}
+
 impl Corpus {
     /// Finds the clips of `data`: a folder of RAVDESS or another [known corpus](super::known), or a manifest `.csv`.
     ///
-    /// In a folder, every visible sound file at any depth must have a name of the corpus that most names are of. Songs are skipped, and so are sound tracks
-    /// of videos, which repeat the same recordings; both are counted. In a manifest, relative paths start at the manifest's
-    /// folder.
+    /// In a folder, every visible sound file at any depth must have a name of the corpus that most names are of, or, with a pattern for
+    /// the speaker, be in a folder of its label. Songs are skipped unless they are asked for, and so are sound tracks of videos, which
+    /// repeat the same recordings; both are counted. In a manifest, relative paths start at the manifest's folder.
     ///
     /// # Errors
     /// [`Kind::Data`] if `data` is neither a folder nor a manifest, holds no clips, a file with another name, or the same clip
     /// twice; if a manifest is malformed or names missing files (all are listed, with their lines). [`Kind::Io`] if a folder or
     /// the manifest cannot be read.
-    pub fn open(data: &Path) -> Result<Self> {
+    pub fn open(data: &Path, reading: &Reading) -> Result<Self> {
         let wrong =
             |kind, found: &str| Error::new(kind, format!("{EXPECTED}, but {found}")).at(data.display()).advice(ADVICE);
         let found = fs::metadata(data).map_err(|error| {
@@ -97,13 +108,16 @@ impl Corpus {
             };
             wrong(Kind::Io, &found).with_cause(error)
         })?;
-        if found.is_dir() {
-            return open_folder(data);
+        match &reading.speaker_from {
+            Some(pattern) if found.is_dir() => by_label::open(data, pattern, reading.normalise_labels),
+            None if found.is_dir() => open_folder(data, reading),
+            None if from_table::is_table(data) => from_table::open(data, reading),
+            None => Err(wrong(Kind::Data, "it is another kind of file")),
+            Some(_) => {
+                let problem = "expected a folder with one subfolder per label, as a pattern for the speaker is given";
+                Err(Error::new(Kind::Data, problem).at(data.display()).advice("leave out --speaker-from"))
+            }
         }
-        if data.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv")) {
-            return open_manifest(data);
-        }
-        Err(wrong(Kind::Data, "it is another kind of file"))
     }
 
     /// The class names.
@@ -139,8 +153,34 @@ impl Corpus {
         }
     }
 
-    pub(super) fn new(labels: Labels, mut entries: Vec<Entry>, kind: CorpusKind, notes: Vec<String>) -> Self {
-        entries.sort_by(|a, b| (a.path.file_name(), &a.path).cmp(&(b.path.file_name(), &b.path)));
+    /// Of clips whose labels and speakers have names. Those that look alike are merged with a note, or named in a warning.
+    pub(super) fn of_clips(
+        mut clips: Vec<NamedClip>,
+        kind: CorpusKind,
+        mut notes: Vec<String>,
+        normalise: bool,
+    ) -> Result<Self> {
+        let (mut names, mut speakers) = (Vec::new(), Vec::new());
+        for NamedClip { label, speaker, .. } in &mut clips {
+            names.push(label);
+            speakers.push(speaker);
+        }
+        notes.extend(lookalikes::settle("labels", "classes", names, normalise));
+        notes.extend(lookalikes::settle("speakers", "people", speakers, normalise));
+        let labels = Labels::found(clips.iter().map(|clip| clip.label.as_str()))?;
+        let entry = |NamedClip { path, segment, name, label, speaker }| {
+            Ok(Entry { path, segment, name, label: labels.index_of(&label)?, speaker })
+        };
+        let entries = clips.into_iter().map(entry).collect::<Result<Vec<_>>>()?;
+        Ok(Corpus::new(labels, entries, kind, notes))
+    }
+
+    fn new(labels: Labels, mut entries: Vec<Entry>, kind: CorpusKind, notes: Vec<String>) -> Self {
+        let start = |entry: &Entry| entry.segment.map_or(0.0, |segment| segment.start());
+        entries.sort_by(|a, b| {
+            let order = (a.path.file_name(), &a.path).cmp(&(b.path.file_name(), &b.path));
+            order.then(start(a).total_cmp(&start(b)))
+        });
         Corpus { labels, entries, kind, notes }
     }
 }
@@ -182,7 +222,7 @@ fn search(folder: &Path, searched: &mut HashSet<PathBuf>, found: &mut Vec<PathBu
     Ok(())
 }
 
-fn open_folder(folder: &Path) -> Result<Corpus> {
+fn open_folder(folder: &Path, reading: &Reading) -> Result<Corpus> {
     let files = find_audio(folder)?;
     if files.is_empty() {
         let problem = format!("{EXPECTED}, but it holds no sound files");
@@ -191,7 +231,7 @@ fn open_folder(folder: &Path) -> Result<Corpus> {
     let names: Vec<String> = files.iter().map(|file| known::name_of(folder, file)).collect();
     match KnownCorpus::of_names(names.iter().map(String::as_str)) {
         Some(corpus) => open_known(folder, corpus, files, names),
-        None => open_ravdess(folder, &files),
+        None => open_ravdess(folder, &files, reading.song),
     }
 }
 
@@ -208,7 +248,8 @@ fn open_known(folder: &Path, corpus: &'static KnownCorpus, files: Vec<PathBuf>, 
                     let problem = format!("expected every clip once, found {first} and {second}");
                     return wrong(Error::new(Kind::Data, problem).advice("keep one of the two formats"));
                 }
-                clips.push((path, label.to_string(), speaker.to_string(), name));
+                let (label, speaker) = (label.to_string(), speaker.to_string());
+                clips.push(NamedClip { path, segment: None, name, label, speaker });
             }
         }
     }
@@ -217,26 +258,23 @@ fn open_known(folder: &Path, corpus: &'static KnownCorpus, files: Vec<PathBuf>, 
             format!("expected names of {}, found {} of {total} files with other names", corpus.name, faults.len());
         return wrong(all_faults(&what, &faults).advice("move these files away, or list the others in a table"));
     }
-    let labels = Labels::found(clips.iter().map(|(_, label, ..)| label.as_str()))?;
-    let entry = |(path, label, speaker, name): (PathBuf, String, String, String)| {
-        Ok(Entry { path, name, label: labels.index_of(&label)?, speaker })
-    };
-    let entries = clips.into_iter().map(entry).collect::<Result<Vec<_>>>()?;
     let KnownCorpus { name, about, source, licence, .. } = corpus;
     let note = format!("note: recognised as {name}: {about} ({source}; licence: {licence})");
-    Ok(Corpus::new(labels, entries, CorpusKind::Known(corpus), vec![note]))
+    Corpus::of_clips(clips, CorpusKind::Known(corpus), vec![note], false)
 }
 
-fn open_ravdess(folder: &Path, files: &[PathBuf]) -> Result<Corpus> {
+fn open_ravdess(folder: &Path, files: &[PathBuf], song: bool) -> Result<Corpus> {
     let wrong = |error: Error| error.at(folder.display());
-    let (mut entries, mut faults, mut skipped) = (Vec::new(), Vec::new(), 0);
+    let (mut entries, mut faults) = (Vec::new(), Vec::new());
+    let (mut songs, mut videos) = (0, 0);
     let mut first_of: BTreeMap<RavdessName, &Path> = BTreeMap::new();
     for path in files {
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
         let shown = path.strip_prefix(folder).unwrap_or(path).display();
         match stem.parse::<RavdessName>() {
             Err(error) => faults.push(format!("{shown}: {error}")),
-            Ok(name) if !(name.is_audio_only() && name.is_speech()) => skipped += 1,
+            Ok(name) if !name.is_audio_only() => videos += 1,
+            Ok(name) if !name.is_speech() && !song => songs += 1,
             Ok(name) => {
                 if let Some(first) = first_of.insert(name, path) {
                     let first = first.strip_prefix(folder).unwrap_or(first).display();
@@ -247,6 +285,7 @@ fn open_ravdess(folder: &Path, files: &[PathBuf]) -> Result<Corpus> {
                 }
                 entries.push(Entry {
                     path: path.clone(),
+                    segment: None,
                     name: name.to_string(),
                     label: name.label(),
                     speaker: name.speaker(),
@@ -254,7 +293,7 @@ fn open_ravdess(folder: &Path, files: &[PathBuf]) -> Result<Corpus> {
             }
         }
     }
-    if entries.is_empty() && skipped == 0 {
+    if entries.is_empty() && songs + videos == 0 {
         let known: Vec<&str> = KnownCorpus::all().iter().map(|corpus| corpus.name.as_str()).collect();
         let what = format!(
             "expected file names of a known corpus (RAVDESS, {}), found {} files with other names",
@@ -269,54 +308,21 @@ fn open_ravdess(folder: &Path, files: &[PathBuf]) -> Result<Corpus> {
         return Err(wrong(all_faults(&what, &faults).advice("describe another corpus by a manifest .csv")));
     }
     if entries.is_empty() {
-        let problem = format!("expected spoken clips (03-01-….wav), found only {skipped} of songs and videos");
-        return Err(wrong(Error::new(Kind::Data, problem).advice(ADVICE)));
+        let problem =
+            format!("expected spoken clips (03-01-….wav), found only {songs} of songs and {videos} of videos");
+        return Err(wrong(Error::new(Kind::Data, problem).advice(format!("--song includes songs; {ADVICE}"))));
     }
     let synthetic = folder.join(SYNTHETIC_NOTE).exists();
     let kind = if synthetic { CorpusKind::Synthetic } else { CorpusKind::Ravdess };
-    let notes = match skipped {
-        0 => Vec::new(),
-        _ => vec![format!("note: {skipped} songs and videos of RAVDESS are left out")],
-    };
+    let sung = entries.iter().filter(|entry| entry.name.starts_with("03-02")).count();
+    let counts = [
+        (songs, "song clips of RAVDESS are left out (--song includes them)"),
+        (videos, "sound tracks of videos of RAVDESS are left out, as they repeat its recordings"),
+        (sung, "of the clips are songs"),
+    ];
+    let counts = counts.into_iter().filter(|(count, _)| *count > 0);
+    let notes = counts.map(|(count, what)| format!("note: {count} {what}")).collect();
     Ok(Corpus::new(Labels::ravdess(), entries, kind, notes))
-}
-
-fn open_manifest(path: &Path) -> Result<Corpus> {
-    let wrong = |error: Error| error.at(path.display());
-    let manifest = Manifest::read(&files::read(path)?[..]).map_err(wrong)?;
-    let folder = path.parent().unwrap_or(Path::new(""));
-    let (mut entries, mut faults) = (Vec::new(), Vec::new());
-    let mut lines: BTreeMap<PathBuf, u64> = BTreeMap::new();
-    for ManifestRow { path, label, speaker, line } in manifest.rows() {
-        // An absolute path replaces the folder it is joined to. Backslashes of a table made on Windows separate folders.
-        let mut file = folder.join(path);
-        let with_slashes = folder.join(path.replace('\\', "/"));
-        if !file.exists() && with_slashes.exists() {
-            file = with_slashes;
-        }
-        match fs::canonicalize(&file) {
-            Err(error) => faults.push(format!("line {line}: {}: {error}", file.display())),
-            Ok(real) if !real.is_file() => faults.push(format!("line {line}: {}: not a file", file.display())),
-            Ok(real) => {
-                // The manifest refuses a path written twice; this finds two paths to one file, as `a.wav` and `./a.wav`.
-                if let Some(first) = lines.insert(real, *line) {
-                    faults.push(format!("line {line}: {path}: the same file as on line {first}"));
-                }
-            }
-        }
-        entries.push(Entry {
-            path: file,
-            name: path.clone(),
-            label: manifest.labels().index_of(label)?,
-            speaker: speaker.clone(),
-        });
-    }
-    if !faults.is_empty() {
-        let what = format!("expected one audio file per line, found {} lines without", faults.len());
-        return Err(wrong(all_faults(&what, &faults).advice("relative paths start at the manifest's folder")));
-    }
-    let notes = manifest.notes().iter().map(|note| format!("{note} ({})", path.display())).collect();
-    Ok(Corpus::new(manifest.labels().clone(), entries, CorpusKind::Manifest, notes))
 }
 
 #[cfg(test)]
@@ -334,8 +340,12 @@ mod tests {
         folder
     }
 
+    fn open(data: &Path) -> Result<Corpus> {
+        Corpus::open(data, &Reading::default())
+    }
+
     fn error_of(data: &Path) -> String {
-        let error = Corpus::open(data).unwrap_err();
+        let error = open(data).unwrap_err();
         assert_eq!(error.kind(), Kind::Data, "{error}");
         error.to_string()
     }
@@ -380,16 +390,24 @@ mod tests {
             "Actor_24/03-01-01-01-02-02-24.wav",
             "Actor_02/notes.txt",
         ]);
-        let corpus = Corpus::open(folder.path()).unwrap();
+        let corpus = open(folder.path()).unwrap();
         assert_eq!(corpus.labels(), &Labels::ravdess());
         assert_eq!(corpus.kind, CorpusKind::Ravdess);
-        assert_eq!(corpus.notes(), ["note: 2 songs and videos of RAVDESS are left out"]);
+        let left_out = [
+            "note: 1 song clips of RAVDESS are left out (--song includes them)",
+            "note: 1 sound tracks of videos of RAVDESS are left out, as they repeat its recordings",
+        ];
+        assert_eq!(corpus.notes(), left_out);
         assert!(corpus.licence().contains("CC BY-NC-SA 4.0"));
         // Sorted by file name, not by folder.
         let entries: Vec<_> = corpus.entries().iter().map(|e| (e.name.as_str(), e.label, e.speaker.as_str())).collect();
         let expected =
             [("03-01-01-01-02-02-24", 0, "24"), ("03-01-06-01-02-01-12", 5, "12"), ("03-01-08-02-01-01-02", 7, "02")];
         assert_eq!(entries, expected);
+        let with_song = Corpus::open(folder.path(), &Reading { song: true, ..Reading::default() }).unwrap();
+        let names: Vec<_> = with_song.entries().iter().map(|entry| entry.name.as_str()).collect();
+        assert_eq!(names[3..], ["03-02-03-01-01-01-02"]);
+        assert_eq!((with_song.entries().len(), with_song.notes()[1].as_str()), (4, "note: 1 of the clips are songs"));
         assert_eq!(corpus.entries()[1].path, folder.path().join("Actor_12/03-01-06-01-02-01-12.wav"));
     }
 
@@ -416,7 +434,7 @@ mod tests {
     #[test]
     fn another_known_corpus_is_recognised_by_most_of_its_names() {
         let folder = folder_of(&["f1/dis-f1-b1.wav", "m2/gio-m2-n5.wav", "m2/neu-m2-l1.wav"]);
-        let corpus = Corpus::open(folder.path()).unwrap();
+        let corpus = open(folder.path()).unwrap();
         assert_eq!(
             (corpus.kind(), corpus.labels().names()),
             ("EMOVO", &["disgust", "happy", "neutral"].map(String::from)[..])
@@ -456,50 +474,14 @@ mod tests {
             "{message}"
         );
         let message = error_of(&folder.path().join("sung"));
-        assert!(message.contains("found only 1 of songs and videos (RAVDESS is"), "{message}");
-        let message = error_of(&folder.path().join("data.txt"));
-        assert!(message.contains("path,label,speaker, but it is another kind of file (RAVDESS is"), "{message}");
-        let error = Corpus::open(&folder.path().join("missing")).unwrap_err();
-        assert_eq!(error.kind(), Kind::Io);
-        assert!(error.to_string().contains("path,label,speaker, but it does not exist (RAVDESS is"), "{error}");
-    }
-
-    #[test]
-    fn paths_of_a_manifest_start_at_its_folder() {
-        let folder = folder_of(&["clips/b.wav", "z/a.wav"]);
-        let absolute = folder.path().join("z/a.wav");
-        let table = format!("path,label,speaker\nclips/b.wav,cross,ben\n{},calm,anna\n", absolute.display());
-        let path = folder.path().join("corpus.CSV");
-        fs::write(&path, table).unwrap();
-        let corpus = Corpus::open(&path).unwrap();
-        assert_eq!(corpus.labels().names(), ["calm", "cross"]);
-        assert_eq!((corpus.kind, corpus.licence()), (CorpusKind::Manifest, ""));
-        let [a, b] = corpus.entries() else { panic!("{corpus:?}") };
-        assert_eq!((&a.path, a.label, a.speaker.as_str()), (&absolute, 0, "anna"));
-        assert_eq!((b.name.as_str(), b.label, b.speaker.as_str()), ("clips/b.wav", 1, "ben"));
-        assert_eq!(b.path, folder.path().join("clips/b.wav"));
-    }
-
-    #[test]
-    fn missing_files_of_a_manifest_are_listed_with_their_lines() {
-        let folder = folder_of(&["a.wav"]);
-        let path = folder.path().join("corpus.csv");
-        let mut table = "path,label,speaker\na.wav,calm,x\n./a.wav,cross,x\n.,cross,y\n".to_string();
-        for clip in 0..9 {
-            table += &format!("gone-{clip}.wav,cross,y\n");
-        }
-        fs::write(&path, table).unwrap();
-        let message = error_of(&path);
         assert!(
-            message.contains("corpus.csv: expected one audio file per line, found 11 lines without\n"),
+            message.contains("found only 1 of songs and 0 of videos (--song includes songs; RAVDESS is"),
             "{message}"
         );
-        assert!(message.contains("\n  line 3: ./a.wav: the same file as on line 2\n"), "{message}");
-        assert!(message.contains("\n  line 4: ") && message.contains(": not a file\n"), "{message}");
-        assert!(message.contains("\n  line 12: ") && message.contains("gone-7.wav: "), "{message}");
-        assert!(message.ends_with("\n  and 1 more (relative paths start at the manifest's folder)"), "{message}");
-
-        fs::write(&path, "path,label\n").unwrap();
-        assert!(error_of(&path).contains("corpus.csv: line 1: the column `speaker` is missing"));
+        let message = error_of(&folder.path().join("data.txt"));
+        assert!(message.contains("path,label,speaker, but it is another kind of file (RAVDESS is"), "{message}");
+        let error = open(&folder.path().join("missing")).unwrap_err();
+        assert_eq!(error.kind(), Kind::Io);
+        assert!(error.to_string().contains("path,label,speaker, but it does not exist (RAVDESS is"), "{error}");
     }
 }

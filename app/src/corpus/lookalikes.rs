@@ -1,17 +1,21 @@
 //! Names that a person would take for one another: `High` and `high`, `1` and `01`, one with an invisible character.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use unicode_normalization::UnicodeNormalization;
 
-/// What two names that look alike have in common: no case, no blanks at the ends or twice, no invisible characters, one Unicode
-/// form, no leading zeros of a number.
-fn key(name: &str) -> String {
+/// A name without what cannot be seen: in one Unicode form, no invisible characters, no blanks at the ends or twice.
+fn clean(name: &str) -> String {
     let visible = |c: &char| !matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}');
-    let plain: String = name.nfkc().filter(visible).flat_map(char::to_lowercase).collect();
+    let plain: String = name.nfkc().filter(visible).collect();
+    plain.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// What two names that look alike have in common: they are [`clean`], in lower case, without leading zeros of a number.
+fn key(name: &str) -> String {
+    let plain: String = clean(name).chars().flat_map(char::to_lowercase).collect();
     let mut key = String::new();
     let mut after_digit = false;
-    let words = plain.split_whitespace().collect::<Vec<_>>().join(" ");
-    let mut rest = words.chars().peekable();
+    let mut rest = plain.chars().peekable();
     while let Some(c) = rest.next() {
         let leading_zero = c == '0' && !after_digit && rest.peek().is_some_and(char::is_ascii_digit);
         if !leading_zero {
@@ -22,22 +26,36 @@ fn key(name: &str) -> String {
     key
 }
 
-/// A warning per group of names that look alike; `what` they are, and what they count as, both in the plural.
-pub fn warnings<'a>(what: &str, count_as: &str, names: impl IntoIterator<Item = &'a String>) -> Vec<String> {
-    let mut groups: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
-    for name in names {
-        groups.entry(key(name)).or_default().insert(name);
+/// Merges names that look alike, with a note per group; without `merge`, a warning per group. `what` they are, and what they count
+/// as, both in the plural. They become the most frequent of the group, of equals the first in order, [`clean`].
+pub fn settle(what: &str, count_as: &str, mut names: Vec<&mut String>, merge: bool) -> Vec<String> {
+    let mut groups: BTreeMap<String, BTreeMap<String, usize>> = BTreeMap::new();
+    for name in &names {
+        *groups.entry(key(name)).or_default().entry(name.to_string()).or_insert(0) += 1;
     }
-    let alike = groups.into_values().filter(|names| names.len() > 1);
-    let warning = |names: BTreeSet<&str>| {
+    groups.retain(|_, names| names.len() > 1);
+    let mut said = Vec::new();
+    for (key_of_group, group) in groups {
         // Invisible characters are shown by their codes.
-        let shown: Vec<String> = names.into_iter().map(|name| format!("`{}`", name.escape_debug())).collect();
-        format!(
-            "warning: {what} {} look alike but count as different {count_as}: write them alike if they are one",
-            shown.join(" and ")
-        )
-    };
-    alike.map(warning).collect()
+        let shown: Vec<String> = group.keys().map(|name| format!("`{}`", name.escape_debug())).collect();
+        let shown = shown.join(" and ");
+        if !merge {
+            said.push(format!(
+                "warning: {what} {shown} look alike but count as different {count_as}: if they are one, --normalise-labels merges them"
+            ));
+            continue;
+        }
+        // In reverse, the first of equals is the last, which is the one that is chosen.
+        let most = group
+            .iter()
+            .rev()
+            .max_by_key(|(_, count)| **count)
+            .map(|(name, _)| clean(name))
+            .expect("a group has names");
+        names.iter_mut().filter(|name| key(name) == key_of_group).for_each(|name| name.clone_from(&most));
+        said.push(format!("note: {what} {shown} are merged as `{most}`"));
+    }
+    said
 }
 
 #[cfg(test)]
@@ -62,15 +80,40 @@ mod tests {
         }
     }
 
+    /// The names afterwards, and what is said.
+    fn settled(names: &[&str], merge: bool) -> (Vec<String>, Vec<String>) {
+        let mut names: Vec<String> = names.iter().map(|name| name.to_string()).collect();
+        let said = settle("labels", "classes", names.iter_mut().collect(), merge);
+        (names, said)
+    }
+
     #[test]
     fn each_group_is_one_warning_and_single_names_are_none() {
-        let names = ["a", "A", "b", "a", "c", "C", "c "].map(String::from);
-        let found = warnings("labels", "classes", &names);
-        assert_eq!(found.len(), 2);
+        let names = ["a", "A", "b", "a", "c", "C", "c "];
+        let (after, found) = settled(&names, false);
+        assert_eq!((after, found.len()), (names.map(String::from).to_vec(), 2));
         assert!(
-            found[0].starts_with("warning: labels `A` and `a` look alike but count as different classes"),
+            found[0].starts_with(
+                "warning: labels `A` and `a` look alike but count as different classes: if they are one, --norm"
+            ),
             "{found:?}"
         );
         assert!(found[1].contains("`C` and `c` and `c `"), "{found:?}");
+    }
+
+    #[test]
+    fn names_that_look_alike_become_the_most_frequent_one() {
+        let (after, said) =
+            settled(&["High", "high", "high", "low", "LOW", "7", "007", "b", "\u{200b}x", "x", "\u{200b}x"], true);
+        assert_eq!(after, ["high", "high", "high", "LOW", "LOW", "007", "007", "b", "x", "x", "x"]);
+        assert_eq!(
+            said,
+            [
+                "note: labels `007` and `7` are merged as `007`",
+                "note: labels `High` and `high` are merged as `high`",
+                "note: labels `LOW` and `low` are merged as `LOW`",
+                "note: labels `x` and `\\u{200b}x` are merged as `x`",
+            ]
+        );
     }
 }

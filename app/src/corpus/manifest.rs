@@ -6,69 +6,94 @@
 //! "ben/so, what.wav",neutral,ben
 //! ```
 //! Values separated by commas, semicolons or tabs, in UTF-8 or, with a byte order mark, UTF-16. The header has these three columns in
-//! any order, in upper or lower case, or columns of [another name](NAMES) for them. Other columns are not used. Spaces around a field
-//! are ignored. The caller resolves relative paths, from the manifest's folder.
+//! any order, in upper or lower case, or columns of [another name](NAMES) for them. With columns `start` and `end`, a clip is a
+//! [part](super::segment) of its file. Other columns are not used. Spaces around a field are ignored. The caller resolves relative
+//! paths, from the manifest's folder.
 
 use std::collections::HashMap;
 use std::io::Read;
-use std::path::Path;
 
 use csv::{ReaderBuilder, StringRecord, Trim};
 
-use super::{Corpus, lookalikes};
+use super::reading::Columns;
+use super::segment::Segment;
 use reslstm::error::{Error, Kind, Result};
-use reslstm::labels::Labels;
 
-/// The columns, in the order in which errors list them.
-const COLUMNS: [&str; 3] = ["path", "label", "speaker"];
-
-/// Other names of each column: those of Hugging Face's `metadata.csv`, audformat, nkululeko and common tables.
-pub const NAMES: [&[&str]; 3] =
-    [&["file", "file_name", "filename", "filepath", "wav", "audio"], &["emotion"], &["speaker_id", "spk", "actor"]];
+/// Other names of each of [`Columns::ALL`]: those of Hugging Face's `metadata.csv`, audformat, nkululeko and common tables.
+pub const NAMES: [&[&str]; 5] = [
+    &["file", "file_name", "filename", "filepath", "wav", "audio"],
+    &["emotion"],
+    &["speaker_id", "spk", "actor"],
+    &[],
+    &[],
+];
 
 /// What may separate fields.
 const SEPARATORS: [u8; 3] = *b",;\t";
 
-/// A manifest: at least one row and two classes, no path twice, no field empty.
+/// The columns that a table must have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Required {
+    /// Path, label and speaker, to train and to score.
+    Corpus,
+    /// The path alone, to predict.
+    Paths,
+}
+
+impl Required {
+    /// How many of [`Columns::ALL`], from the first.
+    fn count(self) -> usize {
+        if self == Required::Corpus { 3 } else { 1 }
+    }
+}
+
+/// A manifest: at least one row, no path or segment twice, no required field empty.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Manifest {
-    labels: Labels,
     rows: Vec<ManifestRow>,
     notes: Vec<String>,
 }
 
 /// One clip of a manifest.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ManifestRow {
     /// The audio file, as written.
     pub path: String,
-    /// The class name, one of the manifest's labels.
+    /// The class name; empty where it is not required and there is no such column.
     pub label: String,
-    /// The speaker's name, the same for all clips of one person.
+    /// The speaker's name, the same for all clips of one person; may be empty as the label.
     pub speaker: String,
+    /// The part of the file, if it is not the whole.
+    pub segment: Option<Segment>,
     /// Line number, from 1.
     pub line: u64,
+}
+
+impl ManifestRow {
+    /// The clip's name: its path, and its segment if it has one.
+    pub fn name(&self) -> String {
+        format!("{}{}", self.path, self.segment.map_or(String::new(), |segment| segment.to_string()))
+    }
 }
 
 impl Manifest {
     /// Reads a table: an open file, or `text.as_bytes()`.
     ///
-    /// The labels are those in the table: in RAVDESS's order if they are exactly its eight, otherwise sorted.
-    ///
     /// # Errors
-    /// [`Kind::Data`], with the line, if a column is missing or repeated, a row has too few or too many fields, a field is empty or
-    /// not UTF-8, or a path occurs twice; also if there are no rows or only one label.
+    /// [`Kind::Data`], with the line, if a column is missing or repeated, a row has too few or too many fields, a required field is
+    /// empty or not UTF-8, a start or end is no time, or a path or segment occurs twice; also if there are no rows.
     /// [`Kind::Io`] if `table` cannot be read.
     ///
     /// ```
-    /// use reslstm_cli::corpus::manifest::Manifest;
+    /// use reslstm_cli::corpus::manifest::{Manifest, Required};
     ///
-    /// let manifest = Manifest::read("speaker,path,label\nanna,1.wav,cross\nben,2.wav,calm\n".as_bytes())?;
-    /// assert_eq!(manifest.labels().names(), ["calm", "cross"]);
+    /// let table = "speaker,path,emotion\nanna,1.wav,cross\nben,2.wav,calm\n";
+    /// let manifest = Manifest::read(table.as_bytes(), &Default::default(), Required::Corpus)?;
     /// assert_eq!(manifest.rows()[1].speaker, "ben");
+    /// assert_eq!(manifest.notes(), ["note: label is the column `emotion`"]);
     /// # Ok::<(), reslstm::error::Error>(())
     /// ```
-    pub fn read(mut table: impl Read) -> Result<Self> {
+    pub fn read(mut table: impl Read, columns: &Columns, required: Required) -> Result<Self> {
         let mut bytes = Vec::new();
         table.read_to_end(&mut bytes).map_err(|error| Error::io("manifest", error))?;
         let text = decoded(bytes)?;
@@ -77,56 +102,35 @@ impl Manifest {
         let mut reader =
             ReaderBuilder::new().delimiter(separator).trim(Trim::All).flexible(true).from_reader(text.as_bytes());
         let header = reader.headers().expect("text in memory can be read").clone();
-        let places = column_positions(&header)?;
+        let places = column_positions(&header, columns, required)?;
         let lines = Lines::new(text.as_bytes());
         let mut rows = Vec::new();
         for record in reader.records() {
             let record = record.expect("text in memory can be read");
             let start = record.position().expect("a record that was read has a position").byte() as usize;
-            rows.push(row(&record, &header, places, lines.number_at(start), separator)?);
+            let line = lines.number_at(start);
+            let row = check_length(&record, &header, separator).and_then(|()| row(&record, places, required, line));
+            rows.push(row.map_err(|error| error.at(format!("line {line}")))?);
         }
-        check_paths(&rows)?;
+        check_clips(&rows)?;
         if rows.is_empty() {
             return Err(
                 Error::new(Kind::Data, "expected one clip per line below the header, found no line").at("line 2")
             );
         }
-        let labels = Labels::found(rows.iter().map(|row| row.label.as_str()))?;
-        let mut notes = column_notes(&header, places);
-        notes.extend(lookalikes::warnings("labels", "classes", rows.iter().map(|row| &row.label)));
-        notes.extend(lookalikes::warnings("speakers", "people", rows.iter().map(|row| &row.speaker)));
-        Ok(Manifest { labels, rows, notes })
+        let notes = column_notes(&header, places, columns);
+        Ok(Manifest { rows, notes })
     }
 
-    /// What its reader should know: columns of other names, columns that are not used, names that look alike.
+    /// What its reader should know: columns of other names, segments, columns that are not used.
     pub fn notes(&self) -> &[String] {
         &self.notes
-    }
-
-    /// The classes in the table.
-    pub fn labels(&self) -> &Labels {
-        &self.labels
     }
 
     /// The clips, in the order of the table.
     pub fn rows(&self) -> &[ManifestRow] {
         &self.rows
     }
-}
-
-/// A corpus as a table, to be saved at `path`: clips below its folder by relative paths, others by absolute ones.
-pub fn write(corpus: &Corpus, path: &Path) -> String {
-    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
-    let folder = absolute(path).parent().map(Path::to_path_buf).unwrap_or_default();
-    let mut table = csv::Writer::from_writer(Vec::new());
-    let written = "writing to memory";
-    table.write_record(COLUMNS).expect(written);
-    for entry in corpus.entries() {
-        let clip = absolute(&entry.path);
-        let clip = clip.strip_prefix(&folder).unwrap_or(&clip).to_string_lossy().into_owned();
-        table.write_record([&clip, corpus.labels().name(entry.label), &entry.speaker]).expect(written);
-    }
-    String::from_utf8(table.into_inner().expect(written)).expect("made of text")
 }
 
 /// The text of a table in UTF-8, or in UTF-16 behind a byte order mark, as spreadsheets save it.
@@ -155,57 +159,78 @@ fn separator(header: &str) -> u8 {
     SEPARATORS.into_iter().rev().max_by_key(count).expect("there are three")
 }
 
-/// Positions of path, label and speaker in a row.
-fn column_positions(header: &StringRecord) -> Result<[usize; 3]> {
+/// Positions in a row of [`Columns::ALL`]; none where a column that is not required is missing.
+type Places = [Option<usize>; 5];
+
+fn column_positions(header: &StringRecord, columns: &Columns, required: Required) -> Result<Places> {
     let wrong = |problem: String, advice: &str| Err(Error::new(Kind::Data, problem).at("line 1").advice(advice));
     let found = || header.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    let mut places = [0; 3];
-    for ((place, column), others) in places.iter_mut().zip(COLUMNS).zip(NAMES) {
+    let mut places = [None; 5];
+    for (at, column) in Columns::ALL.into_iter().enumerate() {
         let named = |names: &[&str]| -> Vec<usize> {
             let is_one = |&index: &usize| names.iter().any(|name| header[index].eq_ignore_ascii_case(name));
             (0..header.len()).filter(is_one).collect()
         };
-        let own = named(&[column]);
-        let candidates = if own.is_empty() { named(others) } else { own };
-        *place = match candidates[..] {
-            [only] => only,
-            [] if column == "speaker" && header.len() > 1 => {
+        let given = columns.get(column);
+        let candidates = match given {
+            Some("") => Vec::new(),
+            Some(name) => named(&[name]),
+            None => Some(named(&[column])).filter(|own| !own.is_empty()).unwrap_or_else(|| named(NAMES[at])),
+        };
+        places[at] = match (&candidates[..], given) {
+            (&[only], _) => Some(only),
+            ([], Some(name)) if !name.is_empty() => {
+                let problem = format!("the column `{name}` is missing among {}", found());
+                return wrong(problem, &format!("--columns {column}={name} names it"));
+            }
+            ([], _) if at >= required.count() => None,
+            ([], _) if column == "speaker" && header.len() > 1 => {
                 let problem = format!(
                     "the column `speaker` is missing among {}: without it, clips of one person would train and test a model, and \
                      scores would be too high",
                     found()
                 );
-                return wrong(problem, "add a column speaker, with the same name for all clips of one person");
+                let advice = "add a column speaker, with the same name for all clips of one person, or name it as in --columns \
+                              speaker=actor_id";
+                return wrong(problem, advice);
             }
-            [] => {
-                let advice = "the first line names the columns: path,label,speaker";
-                return wrong(format!("the column `{column}` is missing among {}", found()), advice);
+            ([], _) => {
+                let advice = format!(
+                    "the first line names the columns, path,label,speaker; or name it: --columns {column}=NAME"
+                );
+                return wrong(format!("the column `{column}` is missing among {}", found()), &advice);
             }
-            [first, second, ..] => {
+            (&[first, second, ..], _) => {
                 let problem =
                     format!("expected one column for `{column}`, found `{}` and `{}`", &header[first], &header[second]);
-                return wrong(problem, &format!("call the right one {column}"));
+                return wrong(problem, &format!("call the right one {column}, or name it: --columns {column}=NAME"));
             }
         };
     }
     Ok(places)
 }
 
-/// Which columns of other names are read, and which are not used.
-fn column_notes(header: &StringRecord, places: [usize; 3]) -> Vec<String> {
-    let renamed: Vec<String> = COLUMNS
-        .into_iter()
-        .zip(places)
-        .filter(|(column, place)| !header[*place].eq_ignore_ascii_case(column))
+/// Which columns of other names are read, whether clips are segments, and which columns are not used.
+fn column_notes(header: &StringRecord, places: Places, columns: &Columns) -> Vec<String> {
+    let used = || Columns::ALL.into_iter().zip(places).filter_map(|(column, place)| Some((column, place?)));
+    let renamed: Vec<String> = used()
+        .filter(|(column, place)| columns.get(column).is_none() && !header[*place].eq_ignore_ascii_case(column))
         .map(|(column, place)| format!("{column} is the column `{}`", &header[place]))
         .collect();
+    let times: Vec<String> = used()
+        .skip_while(|(column, _)| *column != "start" && *column != "end")
+        .map(|(_, place)| format!("`{}`", &header[place]))
+        .collect();
     let unused: Vec<String> = (0..header.len())
-        .filter(|place| !places.contains(place))
+        .filter(|place| !places.contains(&Some(*place)))
         .map(|place| format!("`{}`", &header[place]))
         .collect();
     let mut notes = Vec::new();
     if !renamed.is_empty() {
         notes.push(format!("note: {}", renamed.join(", ")));
+    }
+    if !times.is_empty() {
+        notes.push(format!("note: clips are the parts of recordings that {} say", times.join(" and ")));
     }
     if !unused.is_empty() {
         notes.push(format!("note: columns that are not used: {}", unused.join(", ")));
@@ -232,35 +257,36 @@ impl<'a> Lines<'a> {
     }
 }
 
-fn row(
-    record: &StringRecord,
-    header: &StringRecord,
-    places: [usize; 3],
-    line: u64,
-    separator: u8,
-) -> Result<ManifestRow> {
-    let wrong = |problem: String| Error::new(Kind::Data, problem).at(format!("line {line}"));
-    if record.len() != header.len() {
-        let separator = match separator {
-            b'\t' => "tab".to_string(),
-            other => format!("`{}`", char::from(other)),
-        };
-        return Err(wrong(format!("expected {} fields, found {}", header.len(), record.len()))
-            .advice(format!("put a field that contains a {separator} into double quotes")));
+fn check_length(record: &StringRecord, header: &StringRecord, separator: u8) -> Result<()> {
+    if record.len() == header.len() {
+        return Ok(());
     }
-    if let Some((_, column)) = places.into_iter().zip(COLUMNS).find(|&(place, _)| record[place].is_empty()) {
-        return Err(wrong(format!("the field `{column}` is empty")));
-    }
-    let [path, label, speaker] = places.map(|place| record[place].to_string());
-    Ok(ManifestRow { path, label, speaker, line })
+    let separator = match separator {
+        b'\t' => "tab".to_string(),
+        other => format!("`{}`", char::from(other)),
+    };
+    Err(Error::new(Kind::Data, format!("expected {} fields, found {}", header.len(), record.len()))
+        .advice(format!("put a field that contains a {separator} into double quotes")))
 }
 
-/// Refuses a path that occurs twice: the same clip could train and test a model.
-fn check_paths(rows: &[ManifestRow]) -> Result<()> {
+fn row(record: &StringRecord, places: Places, required: Required, line: u64) -> Result<ManifestRow> {
+    let field = |place: Option<usize>| place.map_or("", |place| &record[place]);
+    let empty = |&(_, place): &(&str, Option<usize>)| field(place).is_empty();
+    if let Some((column, _)) = Columns::ALL.into_iter().zip(places).take(required.count()).find(empty) {
+        return Err(Error::new(Kind::Data, format!("the field `{column}` is empty")));
+    }
+    let [path, label, speaker, start, end] = places.map(field);
+    let segment = Segment::parse(start, end)?;
+    Ok(ManifestRow { path: path.into(), label: label.into(), speaker: speaker.into(), segment, line })
+}
+
+/// Refuses a clip that occurs twice: it could train and test a model.
+fn check_clips(rows: &[ManifestRow]) -> Result<()> {
     let mut lines = HashMap::new();
     for row in rows {
-        if let Some(first) = lines.insert(&row.path, row.line) {
-            let problem = format!("the path `{}` is on line {first} already", row.path);
+        if let Some(first) = lines.insert(row.name(), row.line) {
+            let what = if row.segment.is_some() { "segment" } else { "path" };
+            let problem = format!("the {what} `{}` is on line {first} already", row.name());
             return Err(Error::new(Kind::Data, problem).at(format!("line {}", row.line)));
         }
     }
@@ -271,8 +297,14 @@ fn check_paths(rows: &[ManifestRow]) -> Result<()> {
 mod tests {
     use super::*;
 
+    /// A table that a corpus is read from.
+    fn read(table: &[u8], columns: &str) -> Result<Manifest> {
+        let columns = if columns.is_empty() { Columns::default() } else { columns.parse().unwrap() };
+        Manifest::read(table, &columns, Required::Corpus)
+    }
+
     fn error_of(table: &str) -> String {
-        let error = Manifest::read(table.as_bytes()).unwrap_err();
+        let error = read(table.as_bytes(), "").unwrap_err();
         assert_eq!(error.kind(), Kind::Data);
         error.to_string()
     }
@@ -285,11 +317,12 @@ mod tests {
             "sad,02,\"two\nlines.wav\"\r\nsad,3,c",
         ]
         .concat();
-        let manifest = Manifest::read(table.as_bytes()).unwrap();
+        let manifest = read(table.as_bytes(), "").unwrap();
         let row = |path: &str, label: &str, speaker: &str, line| ManifestRow {
             path: path.into(),
             label: label.into(),
             speaker: speaker.into(),
+            segment: None,
             line,
         };
         let rows = [
@@ -299,31 +332,22 @@ mod tests {
             row("c", "sad", "3", 7),
         ];
         assert_eq!(manifest.rows(), rows);
-        assert_eq!(manifest.labels().names(), ["angry", "sad"]);
     }
 
     #[test]
     fn a_byte_order_mark_is_ignored() {
-        let manifest = Manifest::read("\u{feff}path,label,speaker\n1,a,x\n2,b,x\n".as_bytes()).unwrap();
+        let manifest = read("\u{feff}path,label,speaker\n1,a,x\n2,b,x\n".as_bytes(), "").unwrap();
         assert_eq!(manifest.rows()[0].path, "1");
     }
 
     #[test]
-    fn the_eight_emotions_of_ravdess_keep_its_order() {
-        let mut table = "path,label,speaker\n".to_string();
-        for (index, label) in Labels::ravdess().names().iter().enumerate().rev() {
-            table += &format!("{index}.wav,{label},x\n");
-        }
-        assert_eq!(Manifest::read(table.as_bytes()).unwrap().labels(), &Labels::ravdess());
-    }
-
-    #[test]
     fn an_error_in_the_header_shows_the_right_header() {
-        let advice = "(the first line names the columns: path,label,speaker)";
+        let advice = "(the first line names the columns, path,label,speaker; or name it: --columns path=NAME)";
         let speaker = error_of("path,label\n1,a\n");
         assert!(speaker.starts_with("line 1: the column `speaker` is missing among `path`, `label`: "), "{speaker}");
         assert!(
-            speaker.ends_with("(add a column speaker, with the same name for all clips of one person)"),
+            speaker
+                .ends_with("the same name for all clips of one person, or name it as in --columns speaker=actor_id)"),
             "{speaker}"
         );
         assert_eq!(error_of(""), format!("line 1: the column `path` is missing among  {advice}"));
@@ -335,11 +359,11 @@ mod tests {
         for (header, expected) in [
             (
                 "path,label,speaker,path",
-                "expected one column for `path`, found `path` and `path` (call the right one path)",
+                "expected one column for `path`, found `path` and `path` (call the right one path, or name it: --columns path=NAME)",
             ),
             (
                 "wav,file,label,speaker",
-                "expected one column for `path`, found `wav` and `file` (call the right one path)",
+                "expected one column for `path`, found `wav` and `file` (call the right one path, or name it: --columns path=NAME)",
             ),
         ] {
             assert_eq!(error_of(&format!("{header}\n")), format!("line 1: {expected}"));
@@ -348,48 +372,108 @@ mod tests {
 
     #[test]
     fn tables_as_spreadsheets_and_other_tools_write_them_are_read() {
-        let plain = Manifest::read("path,label,speaker\n1.wav,a,x\n2.wav,b,y\n".as_bytes()).unwrap();
+        let plain = read(b"path,label,speaker\n1.wav,a,x\n2.wav,b,y\n", "").unwrap();
         assert!(plain.notes().is_empty());
-        let read = |table: &[u8], notes: &[&str]| {
-            let manifest = Manifest::read(table).unwrap();
+        let reads_alike = |table: &[u8], notes: &[&str]| {
+            let manifest = read(table, "").unwrap();
             assert_eq!(
                 (manifest.rows(), manifest.notes()),
                 (plain.rows(), &notes.iter().map(|it| it.to_string()).collect::<Vec<_>>()[..])
             );
         };
-        read(b"path;label;speaker\r\n1.wav;a;x\r\n2.wav;b;y\r\n", &[]);
-        read(b"path\tlabel\tspeaker\n1.wav\ta\tx\n2.wav\tb\ty\n", &[]);
-        read(b"Path,LABEL,Speaker\n1.wav,a,x\n2.wav,b,y\n", &[]);
-        read(
+        reads_alike(b"path;label;speaker\r\n1.wav;a;x\r\n2.wav;b;y\r\n", &[]);
+        reads_alike(b"path\tlabel\tspeaker\n1.wav\ta\tx\n2.wav\tb\ty\n", &[]);
+        reads_alike(b"Path,LABEL,Speaker\n1.wav,a,x\n2.wav,b,y\n", &[]);
+        reads_alike(
             b",path,label,speaker,age\n0,1.wav,a,x,7\n1,2.wav,b,y,8\n",
             &["note: columns that are not used: ``, `age`"],
         );
         // Hugging Face, audformat, nkululeko.
-        read(
+        reads_alike(
             b"file_name,emotion,speaker_id\n1.wav,a,x\n2.wav,b,y\n",
             &[
                 "note: path is the column `file_name`, label is the column `emotion`, speaker is the column `speaker_id`",
             ],
         );
         // The column's own name counts where there are both.
-        read(
+        reads_alike(
             b"path,emotion,label,speaker\n1.wav,q,a,x\n2.wav,q,b,y\n",
             &["note: columns that are not used: `emotion`"],
         );
         for (mark, bytes) in [([0xff, 0xfe], u16::to_le_bytes as fn(u16) -> [u8; 2]), ([0xfe, 0xff], u16::to_be_bytes)]
         {
             let text = "path,label,speaker\n1.wav,a,x\n2.wav,b,y\n".encode_utf16().flat_map(bytes);
-            read(&mark.into_iter().chain(text).collect::<Vec<u8>>(), &[]);
+            reads_alike(&mark.into_iter().chain(text).collect::<Vec<u8>>(), &[]);
         }
     }
 
     #[test]
-    fn names_that_look_alike_are_in_a_warning() {
-        let table = "path,label,speaker\n1,High,01\n2,high,1\n3,\u{200b}low,anna\n4,low,Anna\n";
-        let notes = Manifest::read(table.as_bytes()).unwrap().notes().join("\n");
-        for pair in ["`High` and `high`", "`low` and `\\u{200b}low`", "`01` and `1`", "`Anna` and `anna`"] {
-            assert!(notes.contains(pair), "{pair}: {notes}");
-        }
+    fn tables_of_other_tools_are_read_as_they_are() {
+        let row = |path: &str, label: &str, speaker: &str, times: [&str; 2]| {
+            let segment = Segment::parse(times[0], times[1]).unwrap();
+            (path.to_string(), label.to_string(), speaker.to_string(), segment)
+        };
+        let rows = |table: &str, columns: &str| {
+            let manifest = read(table.as_bytes(), columns).unwrap();
+            let rows = manifest.rows().iter().cloned();
+            (rows.map(|row| (row.path, row.label, row.speaker, row.segment)).collect::<Vec<_>>(), manifest.notes)
+        };
+        // A metadata.csv of Hugging Face's audiofolder.
+        let (found, notes) = rows("file_name,transcription,emotion,speaker_id\ndata/1.wav,hello,a,x\n", "");
+        assert_eq!(found, [row("data/1.wav", "a", "x", ["", ""])]);
+        let renamed =
+            "note: path is the column `file_name`, label is the column `emotion`, speaker is the column `speaker_id`";
+        assert_eq!(notes, [renamed, "note: columns that are not used: `transcription`"]);
+        // audformat: db.tables["emotion"].df.to_csv(), segmented and whole.
+        let table = "file,start,end,emotion,emotion.agreement,speaker\n\
+                     audio/1.wav,0 days 00:00:00,0 days 00:00:01.500000,a,0.8,x\n\
+                     audio/1.wav,0 days 00:00:01.500000,0 days 00:00:02.25,b,0.7,x\n\
+                     audio/2.wav,0 days,NaT,b,1.0,y\n";
+        let (found, notes) = rows(table, "");
+        let expected = [
+            row("audio/1.wav", "a", "x", ["0", "1.5"]),
+            row("audio/1.wav", "b", "x", ["1.5", "2.25"]),
+            row("audio/2.wav", "b", "y", ["", ""]),
+        ];
+        assert_eq!(found, expected);
+        assert_eq!(notes[1], "note: clips are the parts of recordings that `start` and `end` say");
+        // nkululeko.
+        let (found, _) = rows("file,speaker,gender,emotion\n1.wav,x,female,a\n", "");
+        assert_eq!(found, [row("1.wav", "a", "x", ["", ""])]);
+        let (found, _) = rows("file,start,end,speaker,gender,emotion\n1.wav,0.5,2,x,male,a\n", "");
+        assert_eq!(found, [row("1.wav", "a", "x", ["0.5", "2"])]);
+    }
+
+    #[test]
+    fn columns_can_be_named() {
+        let table = "clip,path,mood,who,from,until\n1.wav,/old,a,x,0.5,1\n";
+        let columns = "path=clip,label=Mood,speaker=who,start=from,end=until";
+        let manifest = read(table.as_bytes(), columns).unwrap();
+        let [row] = manifest.rows() else { panic!("{manifest:?}") };
+        assert_eq!((row.name().as_str(), row.label.as_str(), row.speaker.as_str()), ("1.wav#t=0.5,1", "a", "x"));
+        let notes = [
+            "note: clips are the parts of recordings that `from` and `until` say",
+            "note: columns that are not used: `path`",
+        ];
+        assert_eq!(manifest.notes(), notes);
+        let error = read(table.as_bytes(), "path=wave").unwrap_err().to_string();
+        let expected = "line 1: the column `wave` is missing among `clip`, `path`, `mood`, `who`, `from`, `until` (--columns \
+                        path=wave names it)";
+        assert_eq!(error, expected);
+        // Columns of these names that are no times.
+        let dated = "path,label,speaker,start\n1.wav,a,x,2020-01-01\n";
+        let expected = "line 2: expected a time in seconds or as 0 days 00:00:01.5, got '2020-01-01' (if the column is no time of a \
+                        segment: --columns start=,end=)";
+        assert_eq!(error_of(dated), expected);
+        assert_eq!(read(dated.as_bytes(), "start=").unwrap().rows()[0].segment, None);
+    }
+
+    #[test]
+    fn to_predict_a_table_needs_paths_alone() {
+        let table = "file,start\n1.wav,2\n2.wav,\n";
+        let manifest = Manifest::read(table.as_bytes(), &Columns::default(), Required::Paths).unwrap();
+        let names: Vec<String> = manifest.rows().iter().map(ManifestRow::name).collect();
+        assert_eq!(names, ["1.wav#t=2", "2.wav"]);
     }
 
     #[test]
@@ -402,20 +486,22 @@ mod tests {
         assert_eq!(table("3.wav, ,x"), "line 5: the field `label` is empty");
         assert_eq!(table("3.wav,a,"), "line 5: the field `speaker` is empty");
         assert_eq!(table("2.wav,a,x"), "line 5: the path `2.wav` is on line 4 already");
+        let twice = error_of("path,label,speaker,start,end\n1.wav,a,x,0,1\n1.wav,a,x,1,2\n1.wav,b,x,0,1.0\n");
+        assert_eq!(twice, "line 4: the segment `1.wav#t=0,1` is on line 2 already");
+        let reversed = error_of("path,label,speaker,start,end\n1.wav,a,x,2,1\n");
+        assert_eq!(reversed, "line 2: expected an end after the start at 2 s, got 1 s");
     }
 
     #[test]
-    fn a_manifest_has_at_least_one_row_and_two_labels() {
+    fn a_manifest_has_at_least_one_row() {
         let expected = "line 2: expected one clip per line below the header, found no line";
         assert_eq!(error_of("path,label,speaker\n"), expected);
         assert_eq!(error_of("path,label,speaker\n\n\n"), expected);
-        let one = error_of("path,label,speaker\n1,calm,x\n2,calm,y\n");
-        assert_eq!(one, "labels: expected at least 2 classes to tell apart, found 1: [\"calm\"]");
     }
 
     #[test]
     fn text_that_is_not_utf_8_is_refused_with_its_line() {
-        let error = Manifest::read(&b"path,label,speaker\n1.wav,a,x\n\xe9.wav,b,y\n"[..]).unwrap_err();
+        let error = read(b"path,label,speaker\n1.wav,a,x\n\xe9.wav,b,y\n", "").unwrap_err();
         assert_eq!(error.kind(), Kind::Data);
         assert!(error.to_string().starts_with("line 3: expected text in UTF-8"), "{error}");
     }
@@ -428,7 +514,7 @@ mod tests {
                 Err(std::io::Error::other("the disk is gone"))
             }
         }
-        let error = Manifest::read(Broken).unwrap_err();
+        let error = Manifest::read(Broken, &Columns::default(), Required::Corpus).unwrap_err();
         assert_eq!((error.kind(), error.to_string()), (Kind::Io, "manifest: the disk is gone".into()));
     }
 }

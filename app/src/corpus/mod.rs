@@ -12,7 +12,11 @@
 //! | [`known`]       | corpora that are recognised by the names of their files                 |
 //! | [`by_label`]    | a folder per label, and a pattern for the speaker                       |
 //! | [`overview`]    | what a corpus is, in numbers                                            |
-//! | [`manifest`]    | a corpus described by a table                                           |
+//! | [`manifest`]    | a table of clips                                                        |
+//! | [`from_table`]  | the clips of a corpus that a table lists, and the table of a corpus     |
+//! | [`segment`]     | clips that are parts of a file                                          |
+//! | [`reading`]     | how a corpus is read: columns, names that look alike, songs             |
+//! | [`rates`]       | the sample rates of a corpus                                            |
 //! | [`mod@extract`] | features of many clips, on all cores                                    |
 //! | [`condition`]   | recording conditions: telephone, noise, another speed                   |
 //! | [`cache`]       | the feature cache                                                       |
@@ -25,17 +29,23 @@ pub mod cache;
 pub mod condition;
 pub mod extract;
 pub mod folders;
+pub mod from_table;
 pub mod known;
 mod lookalikes;
 pub mod manifest;
 pub mod npy;
 pub mod overview;
+pub mod rates;
+pub mod reading;
 pub mod resample;
+pub mod segment;
 pub mod sound;
 
 pub use cache::Cache;
-pub use extract::{ClipFeatures, Loaded, Work, extract, load_dataset, load_features};
+pub use extract::{ClipFeatures, ClipSource, Loaded, Work, extract, load_dataset, load_features, read_clip};
 pub use folders::{Corpus, Entry, SYNTHETIC_NOTE, find_audio};
+pub use rates::Rates;
+pub use reading::Reading;
 
 use reslstm::error::{Error, Kind};
 

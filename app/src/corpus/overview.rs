@@ -1,10 +1,9 @@
 //! What a corpus is: clips, speakers, labels, sample rates, durations, and clips with the same content.
 
-use super::sound::{self, Sound};
-use super::{Corpus, Entry};
-use crate::files;
+use super::{ClipSource, Corpus, Entry, read_clip};
 use crate::hash::Hash;
 use rayon::prelude::*;
+use reslstm::audio::Recording;
 use reslstm::error::Result;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,7 +26,7 @@ pub struct Overview {
     pub rates: BTreeMap<u32, usize>,
     /// Length of the clips.
     pub seconds: Seconds,
-    /// Names of clips whose files are equal to the byte, in groups.
+    /// Names of clips whose samples are equal to the bit, in groups.
     pub duplicates: Vec<Vec<String>>,
     /// Errors of the clips that cannot be read.
     pub unread: Vec<String>,
@@ -65,11 +64,14 @@ struct Read {
 }
 
 fn read(entry: &Entry, note: &(dyn Fn(&Path, String) + Sync)) -> Result<Read> {
-    let bytes = files::read(&entry.path)?;
-    let Sound { recording, notes } = sound::decode(&bytes).map_err(|error| error.at(entry.path.display()))?;
-    notes.into_iter().for_each(|found| note(&entry.path, found));
-    let seconds = recording.samples.len() as f64 / f64::from(recording.sample_rate);
-    Ok(Read { rate: recording.sample_rate, seconds, content: Hash::new().bytes(&bytes).finish() })
+    let source = ClipSource::from(entry);
+    let Recording { sample_rate: rate, samples } =
+        read_clip(source, |found| note(&entry.path, found)).map_err(|error| error.at(source))?;
+    let seconds = samples.len() as f64 / f64::from(rate);
+    let mut content = Hash::new();
+    content.bytes(&rate.to_le_bytes());
+    samples.iter().for_each(|sample| _ = content.bytes(&sample.to_bits().to_le_bytes()));
+    Ok(Read { rate, seconds, content: content.finish() })
 }
 
 impl Overview {

@@ -4,6 +4,7 @@ use crate::files::{self, Existing};
 use crate::hash::Hash;
 use reslstm::error::{Error, Kind, Result};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -46,6 +47,9 @@ fn hash_of(work: &impl Serialize) -> u64 {
 pub struct Plan<W> {
     /// Path of the data on the planning machine; another machine may have them elsewhere.
     pub data: String,
+    /// How the data are read, as far as it is said.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub reading: Map<String, Value>,
     /// At least one job; names are unique.
     pub jobs: Vec<Job<W>>,
 }
@@ -67,7 +71,12 @@ impl<W: Serialize> Plan<W> {
                 return Err(Error::new(Kind::Settings, problem).advice("write every value once"));
             }
         }
-        Ok(Plan { data: data.to_string(), jobs })
+        Ok(Plan { data: data.to_string(), reading: Map::new(), jobs })
+    }
+
+    /// This plan, of data that are read in this way.
+    pub fn with_reading(self, reading: Map<String, Value>) -> Self {
+        Plan { reading, ..self }
     }
 
     /// 16 hexadecimal digits that depend on every job and their order.
@@ -149,11 +158,12 @@ impl<W: Serialize + for<'a> Deserialize<'a> + PartialEq> Folder<W> {
             return Err(Error::new(Kind::Settings, problem).at(root.display()).advice(advice));
         }
         let changed = |error: Error| error.at(path.display()).advice("it was edited or damaged: create the plan again");
-        let Plan { data, jobs } = files::read_json(&path).map_err(|error| error.advice("create the plan again"))?;
+        let Plan { data, reading, jobs } =
+            files::read_json(&path).map_err(|error| error.advice("create the plan again"))?;
         if let Some(job) = jobs.iter().find(|job: &&Job<W>| !job.has_true_name()) {
             return Err(changed(Error::new(Kind::Data, format!("{}: expected the work of this name", job.id))));
         }
-        let plan = Plan::new(&data, jobs).map_err(changed)?;
+        let plan = Plan::new(&data, jobs).map_err(changed)?.with_reading(reading);
         Ok(Folder { root: root.to_path_buf(), plan })
     }
 

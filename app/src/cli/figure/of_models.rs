@@ -2,7 +2,7 @@
 
 use super::super::eval::{SpeakerOverlap, check_fit, require_metadata};
 use super::super::inputs;
-use super::super::options::{self, CacheOption, all_cores};
+use super::super::options::{self, CacheOption, DataOptions, all_cores};
 use super::super::predict::model_file;
 use super::super::source::{Found, Licensed};
 use super::super::{Done, Outcome, clip};
@@ -104,7 +104,8 @@ impl Augmentation {
 /// The clip as recorded, at the slowest and the fastest speed, in the other conditions, shortest and longest, through another
 /// channel, and with noise.
 fn augmented_clips(recording: &Recording, augment: &Augment, seed: u64) -> Result<Vec<AugmentedClip>> {
-    let mut front_end = FrontEnd::new(FeatureSettings::default(), recording.sample_rate)?;
+    let (window, hop, rate) = (FeatureSettings::PAPER_WINDOW_MS, FeatureSettings::PAPER_HOP_MS, recording.sample_rate);
+    let mut front_end = FrontEnd::new(FeatureSettings::default().with_frames(window, hop, rate)?, rate)?;
     let recorded = front_end.features(&recording.samples)?;
     if recorded.rows() > MOST_FRAMES {
         let problem = format!("expected a clip of at most {MOST_FRAMES} frames, got {}", recorded.rows());
@@ -154,6 +155,8 @@ Example: reslstm figure pca ravdess --model cv-h64/models/run0-fold0.safetensors
 pub struct Pca {
     /// Folder of a known corpus such as RAVDESS, or a table .csv with the columns path,label,speaker
     data: PathBuf,
+    #[command(flatten)]
+    reading: DataOptions,
     /// The model [default: the bundled model]
     #[arg(short, long, value_name = "MODEL.safetensors")]
     model: Option<PathBuf>,
@@ -169,8 +172,9 @@ impl Pca {
         let file = model_file(self.model.as_deref())?;
         let name = self.model.as_ref().map_or("the bundled model".into(), |path| path.display().to_string());
         let metadata = require_metadata(&file).map_err(|error| error.at(name))?;
-        let data =
-            Found::open(&self.data)?.load(metadata.features.clone(), self.cache.cache.as_deref(), all_cores())?;
+        let corpus = Found::open(&self.data, &self.reading.reading())?;
+        let (features, rate) = (metadata.features.clone(), metadata.sample_rate);
+        let data = corpus.load(features, rate, self.cache.cache.as_deref(), all_cores())?;
         check_fit(metadata, &data).map_err(|error| error.at(self.data.display()))?;
         let drawing = draw_embeddings(&file, metadata, &data).map_err(|error| error.at(self.data.display()))?;
         self.output.write(&drawing)?;

@@ -4,18 +4,17 @@ mod figures;
 mod hyperparameters;
 mod tables;
 
-use super::options::{WorkOptions, WrongCall};
+use super::options::{DataOptions, WorkOptions, WrongCall};
 use super::source::{Found, Licensed};
 use super::{Done, Outcome, interrupt, print_line, progress};
 use crate::experiment::Plan;
 use crate::experiment::Results;
-use crate::experiment::cross_validate::{Event, Execution, check_folder, check_new, cross_validate};
+use crate::experiment::cross_validate::{Event, Execution, begun_plan, check_folder, check_new, cross_validate};
 use crate::experiment::folder::write_clips;
 use crate::report::decomposition::{self, DECOMPOSED};
 use crate::report::table1::{MODELS, PROTOCOLS, difference, name};
 use clap::Args;
 use hyperparameters::Hyperparameters;
-use reslstm::audio::FeatureSettings;
 use reslstm::data::folds::FoldPlan;
 use reslstm::error::{Error, Kind, Result};
 use reslstm::models::Architecture;
@@ -44,6 +43,8 @@ pub struct Paper {
     /// Folder of a known corpus such as RAVDESS, or a table .csv with the columns path,label,speaker
     #[arg(required_unless_present = "tables")]
     data: Option<PathBuf>,
+    #[command(flatten)]
+    reading: DataOptions,
     /// Folder for results, tables and figures
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
@@ -93,16 +94,19 @@ impl Paper {
     }
 
     fn train(&self, data: &Path) -> anyhow::Result<()> {
-        let plans = self.plans().map_err(WrongCall)?;
+        let mut plans = self.plans().map_err(WrongCall)?;
         let threads = self.work.threads();
-        let corpus = Found::open(data)?;
+        let corpus = Found::open(data, &self.reading.reading())?;
         let splits = corpus.splits_with_notes(&self.folds, Validation::Apart)?;
         if !self.work.resume {
             check_new(&self.output)?;
         }
+        let begun = plans.iter().map(|(_, folder)| begun_plan(folder)).collect::<Result<Vec<_>>>()?;
+        let frames = begun.into_iter().flatten().next().map(|plan| (plan.settings.window_ms, plan.settings.hop_ms));
+        corpus.settle_frames(plans.iter_mut().map(|(plan, _)| &mut plan.settings), frames)?;
         plans.iter().try_for_each(|(plan, folder)| check_folder(folder, plan, self.work.resume))?;
         Tables::check_writable(&self.output)?;
-        let data = corpus.load(FeatureSettings::default(), self.work.cache(), threads);
+        let data = corpus.load_for(&plans[0].0.settings, self.work.cache(), threads);
         let data = data.map_err(interrupt::resumable)?;
         for there in Results::read_all(&self.output)? {
             if let Some(difference) = difference(&there, &plans[0].0, data.fingerprint()) {

@@ -4,7 +4,7 @@ mod emit;
 mod grid;
 mod run;
 
-use super::options::{CacheOption, PAPER, Recipe, WrongCall};
+use super::options::{CacheOption, DataOptions, PAPER, Recipe, WrongCall};
 use super::source::Found;
 use super::{Done, Outcome, cv, interrupt, print_line};
 use crate::experiment::job::{self, Trained};
@@ -15,7 +15,7 @@ use clap::{Args, Subcommand};
 use grid::Grid;
 use reslstm::error::{Error, Kind};
 use reslstm::train::{Identity, Validation};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::PathBuf;
 
 /// How to continue a sweep after an interruption.
@@ -74,6 +74,8 @@ struct Plan {
     grid: PathBuf,
     /// Folder of a known corpus such as RAVDESS, or a table .csv with the columns path,label,speaker
     data: PathBuf,
+    #[command(flatten)]
+    reading: DataOptions,
     /// Folder of the plan, its jobs and their results
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
@@ -93,8 +95,14 @@ struct Plan {
 impl Plan {
     fn run(self) -> Outcome {
         let recipe = Recipe::read(&self.recipe).map_err(WrongCall)?;
-        let grid = Grid::read(&self.grid, &recipe).map_err(WrongCall)?;
-        let corpus = Found::open(&self.data)?;
+        let mut grid = Grid::read(&self.grid, &recipe).map_err(WrongCall)?;
+        let reading = self.reading.reading();
+        let corpus = Found::open(&self.data, &reading)?;
+        // A grid that grows goes on with the frames that it has.
+        let begun = Folder::<Identity>::open(&self.output).ok();
+        let begun = begun.map(|folder| folder.plan().jobs[0].work.settings.clone());
+        let frames = begun.map(|settings| (settings.window_ms, settings.hop_ms));
+        corpus.settle_frames(&mut grid.rows, frames)?;
         let apart = grid.rows.iter().any(|row| row.validation == Validation::Apart);
         let validation = if apart { Validation::Apart } else { Validation::Train };
         let splits = corpus.splits_with_notes(&grid.folds, validation)?;
@@ -106,6 +114,8 @@ impl Plan {
         let place = emit::absolute(&self.data)?;
         let plan = job::plan(&grid.rows, grid.runs, &splits, &place, data.fingerprint());
         let plan = plan.with_context(|| self.grid.display().to_string())?;
+        let Ok(Value::Object(reading)) = serde_json::to_value(&reading) else { unreachable!("a struct is an object") };
+        let plan = plan.with_reading(reading);
         let existing = if self.replace { Existing::Replace } else { Existing::Refuse };
         let folder = Folder::create(&self.output, plan, existing)?;
         let (plan, dir) = (folder.plan(), self.output.display());

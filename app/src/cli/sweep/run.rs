@@ -4,6 +4,7 @@ use super::super::options::{CacheOption, ThreadOption, WrongCall};
 use super::super::source::{Found, Licensed};
 use super::super::{Done, Outcome, interrupt, print_line, progress};
 use super::SAME_COMMAND;
+use crate::corpus::Reading;
 use crate::experiment::job::{Trained, Training};
 use crate::sweep::{self, Event, Execution, Folder, Shard};
 use clap::Args;
@@ -113,9 +114,12 @@ impl Run {
     /// The data of the plan; no others.
     fn load(&self, folder: &Folder<Identity>, threads: usize) -> Result<Licensed> {
         let path = self.data.clone().unwrap_or_else(|| PathBuf::from(&folder.plan().data));
+        let reading = serde_json::from_value(folder.plan().reading.clone().into());
+        let reading: Reading =
+            reading.map_err(|error| Error::new(Kind::Data, format!("reading: {error}")).at("plan.json"))?;
         let advice = "--data names their folder on this machine";
-        let found =
-            Found::open(&path).map_err(|error| if self.data.is_none() { error.advice(advice) } else { error })?;
+        let found = Found::open(&path, &reading)
+            .map_err(|error| if self.data.is_none() { error.advice(advice) } else { error })?;
         let data = found.load_for(&folder.plan().jobs[0].work.settings, self.cache.cache.as_deref(), threads)?;
         let (expected, got) = (&folder.plan().jobs[0].work.data, data.fingerprint());
         if expected != got {

@@ -5,6 +5,8 @@ use reslstm::audio::Recording;
 use reslstm::error::{Error, Kind, Result};
 use ruopus::OpusDecoder;
 use ruopus::ogg::OpusHead;
+use std::fs::File;
+use std::io::Cursor;
 use symphonia::core::codecs::audio::well_known::{CODEC_ID_AAC, CODEC_ID_MP3, CODEC_ID_OPUS, CODEC_ID_VORBIS};
 use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
 use symphonia::core::errors::Error as Fault;
@@ -13,8 +15,6 @@ use symphonia::core::formats::{FormatOptions, FormatReader, TrackType};
 use symphonia::core::io::{MediaSource, MediaSourceStream, MediaSourceStreamOptions};
 use symphonia::core::meta::MetadataOptions;
 use symphonia::core::packet::Packet;
-use std::fs::File;
-use std::io::Cursor;
 
 /// Opus has a rate of its own, Hz.
 const OPUS_RATE: u32 = 48_000;
