@@ -1,7 +1,8 @@
 //! The front end against librosa: every case under `tests/golden/features`, or under `$RESLSTM_GOLDEN_DIR/features`.
 //!
 //! A case is a pair of tensors in one of the folder's `.safetensors` files, `STEM.features` `[T,46]` f32 and
-//! `STEM.tuning` `[1]` f64, and a recording `STEM.wav` in `wav/` beside it or anywhere under `$RAVDESS_DIR`.
+//! `STEM.tuning` `[1]` f64, and a recording `STEM.wav` in `wav/` beside it or anywhere under `$RAVDESS_DIR`. `tests/golden/frames` has
+//! cases with frames of the paper's duration at other rates than its own.
 
 use std::collections::HashMap;
 use std::fs;
@@ -79,6 +80,36 @@ fn golden_features_of_librosa() {
     assert!(compared > 0, "no recording of any golden case found");
     let alike = (compared - other_tuning.len()) as f64 / compared as f64;
     assert!(alike >= TUNINGS_ALIKE, "the tuning of {} in {compared} clips is not librosa's", other_tuning.len());
+}
+
+#[test]
+fn golden_features_of_librosa_with_a_window_shorter_than_the_transform() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let file = root.join("frames/frames.safetensors");
+    let bytes = fs::read(&file).unwrap();
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    let cases = cases_of(&file);
+    assert_eq!(cases.len(), 6);
+    for case in &cases {
+        let stem = &case.stem;
+        let frames = tensors.tensor(&format!("{stem}.frames")).unwrap();
+        let frames = frames.data().chunks_exact(8).map(|bytes| i64::from_le_bytes(bytes.try_into().unwrap()) as usize);
+        let recording = fs::File::open(root.join(format!("features/wav/{stem}.wav"))).unwrap();
+        let Recording { sample_rate, samples } = Recording::read_wav(recording).unwrap();
+        let (window, hop) = (FeatureSettings::PAPER_WINDOW_MS, FeatureSettings::PAPER_HOP_MS);
+        let settings = FeatureSettings::default().with_frames(window, hop, sample_rate).unwrap();
+        assert_eq!([settings.window(), settings.n_fft, settings.hop], frames.collect::<Vec<_>>()[..], "{stem}");
+        let mut front_end = FrontEnd::new(settings, sample_rate).unwrap();
+        let ours = front_end.features_with_tuning(&samples, case.tuning).unwrap();
+        let (mfcc, chroma) = largest_differences(&ours, case);
+        println!("{stem}: MFCC within {mfcc:.1e}, chroma within {chroma:.1e} given librosa's tuning");
+        assert!(mfcc <= MFCC_TOLERANCE, "{stem}: an MFCC is off by {mfcc}");
+        assert!(chroma <= CHROMA_TOLERANCE, "{stem}: a chroma value is off by {chroma}, given librosa's tuning");
+        let tuning = front_end.tuning(&samples).unwrap();
+        // Every peak of the chirp has another tuning: the estimate is a tie.
+        let same = (tuning - case.tuning).abs() < 1e-9 || stem.starts_with("chirp");
+        assert!(same, "{stem}: tuning {tuning:.2}, librosa {:.2}", case.tuning);
+    }
 }
 
 /// The largest difference in MFCC and in chroma, NaN if there is any.

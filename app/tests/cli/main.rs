@@ -18,6 +18,7 @@ mod nested;
 mod paper;
 mod predict;
 mod predict_live;
+mod rates;
 mod report;
 mod resume;
 mod robustness;
