@@ -24,8 +24,9 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Args)]
 #[command(after_help = "Example: reslstm features ravdess -o features --format csv")]
 pub struct Features {
-    /// Recordings (WAV, FLAC, MP3, Ogg, Opus, M4A, AIFF), or folders of recordings
-    #[arg(required = true, value_name = "AUDIO|DIR")]
+    /// Recordings (WAV, FLAC, MP3, Ogg, Opus, M4A, AIFF), folders of recordings, or tables (.csv) with a column path and, for parts
+    /// of recordings, start and end
+    #[arg(required = true, value_name = "AUDIO|DIR|TABLE")]
     inputs: Vec<PathBuf>,
     /// Folder for the feature files
     #[arg(short, long, value_name = "DIR")]
@@ -102,8 +103,8 @@ impl Features {
         let by_rate = self.by_rate(&inputs);
         for (&rate, inputs) in &by_rate {
             let features = settings.features(rate)?;
-            let (condition, sample_rate) = (Condition::AsRecorded, self.rate);
-            let work = Work { settings: &features, sample_rate, condition, cache: None, progress, note, stop };
+            let condition = Condition::AsRecorded;
+            let work = Work { settings: &features, rate: self.rate, condition, cache: None, progress, note, stop };
             let write = |index: usize, clip: ClipFeatures| {
                 let bytes = match self.format {
                     Format::Npy => npy::to_bytes(&clip.features),
@@ -111,7 +112,8 @@ impl Features {
                 };
                 files::write_replaceable(&output(inputs[index]), &bytes)
             };
-            let clips: Vec<ClipSource<'_>> = inputs.iter().map(|input| ClipSource::from(&input.path)).collect();
+            let clips: Vec<ClipSource<'_>> =
+                inputs.iter().map(|input| ClipSource { path: &input.path, segment: input.segment }).collect();
             failures.extend(corpus::extract(&clips, &work, write)?.into_iter().filter_map(Result::err));
         }
         bar.finish_and_clear();

@@ -1,28 +1,64 @@
 //! Input files of a command: files, and folders of recordings.
 
 use super::{Done, Outcome, interrupt};
-use crate::corpus::{folders, sound};
+use crate::corpus::from_table::{self, TableClip};
+use crate::corpus::manifest::Required;
+use crate::corpus::reading::Columns;
+use crate::corpus::segment::Segment;
+use crate::corpus::{ClipSource, folders, sound};
 use crate::files;
 use reslstm::audio::Recording;
 use reslstm::error::{Error, Kind, Result};
+use std::fmt;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
-/// One file to read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One recording to read.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Input {
     /// Path of the file.
     pub path: PathBuf,
-    /// Its path relative to the given folder; the file name if the file itself was given.
+    /// The part of the file, if it is not the whole.
+    pub segment: Option<Segment>,
+    /// Its path relative to the given folder or table; the file name if the file itself was given. Segments have theirs in the name.
     pub relative: PathBuf,
 }
 
-/// The given files, and the recordings in the given folders.
+impl Input {
+    fn of_table(TableClip { path, row }: TableClip) -> Self {
+        let name = Path::new(&row.path);
+        // A path that leads elsewhere must not lead out of the folder that files of these names are written to.
+        let is_below = name.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+        let mut relative = if is_below { name.to_path_buf() } else { name.file_name().unwrap_or_default().into() };
+        if let Some(segment) = row.segment {
+            let part = |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
+            let (stem, ending) = (part(relative.file_stem()), part(relative.extension()));
+            relative.set_file_name(format!("{stem}{segment}.{ending}"));
+        }
+        Input { path, segment: row.segment, relative }
+    }
+}
+
+/// As [`ClipSource`], for people.
+impl fmt::Display for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        ClipSource { path: &self.path, segment: self.segment }.fmt(f)
+    }
+}
+
+/// The given files, the recordings in the given folders, and those that the given tables list.
 pub fn recordings(paths: &[PathBuf]) -> Result<Vec<Input>> {
     let mut inputs = Vec::new();
     for path in paths {
+        if from_table::is_table(path) {
+            let (clips, notes) = from_table::clips(path, &Columns::default(), Required::Paths)?;
+            notes.iter().for_each(|note| eprintln!("{note} ({})", path.display()));
+            inputs.extend(clips.into_iter().map(Input::of_table));
+            continue;
+        }
         if !path.is_dir() {
-            inputs.push(Input { path: path.clone(), relative: path.file_name().unwrap_or(path.as_os_str()).into() });
+            let relative = path.file_name().unwrap_or(path.as_os_str()).into();
+            inputs.push(Input { path: path.clone(), segment: None, relative });
             continue;
         }
         let found = folders::find_audio(path)?;
@@ -33,7 +69,7 @@ pub fn recordings(paths: &[PathBuf]) -> Result<Vec<Input>> {
         }
         inputs.extend(found.into_iter().map(|file| {
             let relative = file.strip_prefix(path).unwrap_or(Path::new(&file)).to_path_buf();
-            Input { path: file, relative }
+            Input { path: file, segment: None, relative }
         }));
     }
     Ok(inputs)

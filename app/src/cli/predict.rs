@@ -32,9 +32,9 @@ pub(super) const BUNDLED: &[u8] = include_bytes!("../../data/reslstm-sa-h64-ravd
   arecord -f S16_LE -r 48000 -d 4 | reslstm predict -
   arecord -t raw -f S16_LE -r 48000 | reslstm predict --live --step 0.5")]
 pub struct Predict {
-    /// Recordings (WAV, FLAC, MP3, Ogg, Opus, M4A, AIFF), folders of recordings, feature files (.npy), or - for a recording on
-    /// stdin
-    #[arg(required_unless_present = "live", conflicts_with = "live", value_name = "AUDIO|DIR|FEATURES.npy|-")]
+    /// Recordings (WAV, FLAC, MP3, Ogg, Opus, M4A, AIFF), folders of recordings, tables (.csv) with a column path and, for parts of
+    /// recordings, start and end, feature files (.npy), or - for a recording on stdin
+    #[arg(required_unless_present = "live", conflicts_with = "live", value_name = "AUDIO|DIR|TABLE|FEATURES.npy|-")]
     inputs: Vec<PathBuf>,
     /// Model file, or a PyTorch state dict in safetensors format [default: the bundled model]
     #[arg(short, long, value_name = "MODEL.safetensors")]
@@ -88,7 +88,7 @@ impl Predict {
                 failures.push(Error::new(Kind::Interrupted, "stopped before this file").at(input.path.display()));
                 continue;
             }
-            let file = input.path.display().to_string();
+            let file = input.to_string();
             match predict_input(&mut predictor, input, windows, &mut resampled) {
                 Ok(predictions) => bar.suspend(|| -> anyhow::Result<()> {
                     for (span, prediction) in predictions {
@@ -144,6 +144,10 @@ fn predict_input(
     }
     let rate = predictor.sample_rate()?;
     let recording = inputs::recording(&input.path)?;
+    let recording = match input.segment {
+        Some(segment) => segment.of(&recording)?,
+        None => recording,
+    };
     if recording.sample_rate != rate && resampled.insert(recording.sample_rate) {
         eprintln!("note: resampled from {} Hz to {rate} Hz", recording.sample_rate);
     }

@@ -58,8 +58,8 @@ impl Licensed {
     pub fn features_in(&self, condition: Condition) -> Result<Vec<Matrix<f32>>> {
         let stop = interrupt::stop_flag();
         let (settings, cache) = (&self.features, self.cache.as_ref());
-        let (progress, note, sample_rate) = (&|_, _| {}, &|_: &Path, _| {}, self.resample_to);
-        let work = Work { settings, sample_rate, condition, cache, progress, note, stop };
+        let (progress, note, rate) = (&|_, _| {}, &|_: &Path, _| {}, self.resample_to);
+        let work = Work { settings, rate, condition, cache, progress, note, stop };
         corpus::load_features(&self.corpus, &work)
     }
 
@@ -228,7 +228,7 @@ impl Found {
         let notes = Notes::default();
         let work = Work {
             settings: &features,
-            sample_rate: resample_to,
+            rate: resample_to,
             condition: Condition::AsRecorded,
             cache: cache.as_ref(),
             progress: &|_, _| bar.inc(1),

@@ -69,7 +69,7 @@ impl Cache {
         if let Some(segment) = clip.segment {
             hash.field(segment.to_string().as_bytes());
         }
-        if let Some(rate) = work.sample_rate {
+        if let Some(rate) = work.rate {
             hash.field(format!("resampled to {rate} Hz").as_bytes());
         }
         Some(Key(hash.finish()))
@@ -125,7 +125,7 @@ mod tests {
     fn work(settings: &FeatureSettings) -> Work<'_> {
         Work {
             settings,
-            sample_rate: None,
+            rate: None,
             condition: Condition::AsRecorded,
             cache: None,
             progress: &|_, _| {},
@@ -166,7 +166,7 @@ mod tests {
         for condition in [Condition::Speed(0.9), Condition::Speed(1.1), Condition::Telephone] {
             assert!(find(whole, &Work { condition, ..work(&settings) }).is_none(), "{condition}");
         }
-        assert!(find(whole, &Work { sample_rate: Some(16_000), ..work(&settings) }).is_none());
+        assert!(find(whole, &Work { rate: Some(16_000), ..work(&settings) }).is_none());
         for (start, end) in [("1", "2"), ("1", "3"), ("2", "")] {
             let part = ClipSource { segment: Segment::parse(start, end).unwrap(), ..whole };
             assert!(find(part, &work(&settings)).is_none(), "{start} to {end}");

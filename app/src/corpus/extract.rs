@@ -81,7 +81,7 @@ pub struct Work<'a> {
     /// Settings of the front end.
     pub settings: &'a FeatureSettings,
     /// Rate that recordings are resampled to, Hz; `None`: each keeps its own.
-    pub sample_rate: Option<u32>,
+    pub rate: Option<u32>,
     /// Recording condition, applied before the front end.
     pub condition: Condition,
     /// Feature cache, if any.
@@ -212,7 +212,7 @@ impl<'a> Worker<'a> {
             return Ok(features);
         }
         let mut recording = self.read(clip)?;
-        if let Some(rate) = work.sample_rate {
+        if let Some(rate) = work.rate {
             recording = to_rate(recording, rate)?;
         }
         let Recording { sample_rate, samples } = apply_condition(work.condition, recording)?;

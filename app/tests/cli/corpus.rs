@@ -96,6 +96,14 @@ fn segments_of_recordings_train_and_are_scored() {
     for options in ["", "--live"] {
         assert_eq!(dir.does_json(&format!("eval {model} talks.csv {columns} --json {options}"))["clips"], 4);
     }
+    // Tables predict, and write features, with paths and times alone.
+    dir.write("parts.csv", "file,start,end\nanna.wav,1,1.75\nben.wav,,\n");
+    let ran = dir.run(&format!("predict parts.csv --model {model} --csv"));
+    let files: Vec<&str> = ran.stdout.lines().skip(1).map(|line| line.split(",high,").next().unwrap()).collect();
+    let files: Vec<&str> = files.into_iter().map(|line| line.split(",low,").next().unwrap()).collect();
+    assert_eq!((ran.code, files), (0, vec!["\"anna.wav#t=1,1.75\"", "ben.wav"]), "{}", ran.stdout);
+    dir.does("features parts.csv -o features");
+    assert_eq!(dir.list("features"), ["anna#t=1,1.75.npy", "ben.npy"]);
     dir.write("talks.csv", table.replace("03.750", "04.750"));
     let problem = "anna.wav#t=3,4.75: expected a segment within the recording's 4.000 s, got 3 to 4.75 s";
     dir.refuses_saying(

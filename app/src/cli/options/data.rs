@@ -4,28 +4,27 @@ use crate::corpus::Reading;
 use crate::corpus::reading::{Columns, SpeakerPattern};
 use clap::Args;
 
-/// What files and tables leave open.
+/// What files and tables leave open. The options are in `--help`, as `-h` is to fit a screen.
 #[derive(Args, Clone, Debug, Default)]
-#[command(next_help_heading = "Data")]
 pub struct DataOptions {
     /// Names of a table's columns, e.g. path=file,label=emotion,speaker=actor
     ///
     /// Columns are path, label, speaker, and start and end (seconds, or as 0 days 00:00:01.5), which make clips of the parts of a
     /// recording; start= and end= read no such columns. Without this option common names are understood, as file and emotion.
-    #[arg(long, value_name = "COLUMN=NAME,…")]
+    #[arg(long, value_name = "COLUMN=NAME,…", hide_short_help = true)]
     columns: Option<Columns>,
     /// Merge labels, and speakers, that differ only in case, blanks, Unicode form or leading zeros
     ///
     /// Each group gets the name that most of its clips have. A note says what is merged.
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     normalise_labels: bool,
     /// Include the song clips of RAVDESS
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     song: bool,
     /// DATA has one subfolder per label; the group of this regular expression finds the speaker in a clip's path
     ///
     /// The path is below DATA and without its extension. For happy/anna_01.wav: '([a-z]+)_[0-9]+$'.
-    #[arg(long, value_name = "REGEX")]
+    #[arg(long, value_name = "REGEX", hide_short_help = true)]
     speaker_from: Option<SpeakerPattern>,
 }
 

@@ -15,7 +15,7 @@ fn settings() -> FeatureSettings {
 fn work<'a>(settings: &'a FeatureSettings, cache: Option<&'a Cache>) -> Work<'a> {
     Work {
         settings,
-        sample_rate: None,
+        rate: None,
         condition: Condition::AsRecorded,
         cache,
         progress: &|_, _| {},
@@ -148,7 +148,7 @@ fn clips_of_several_rates_are_resampled_to_the_one_that_is_asked_for() {
     let corpus = corpus(folder.path(), 8, |clip| [8_000, 16_000, 11_025][clip % 3]);
     assert_eq!(Rates::of(&corpus).most_common(), Some(8_000));
     let (settings, cache) = (settings(), Cache::open(&folder.path().join("cache")).unwrap());
-    let at_rate = |cache| Work { sample_rate: Some(8_000), ..work(&settings, cache) };
+    let at_rate = |cache| Work { rate: Some(8_000), ..work(&settings, cache) };
     let loaded = load_dataset(&corpus, &at_rate(None)).unwrap();
     assert_eq!(loaded.sample_rate, 8_000);
     for clip in 0..8 {
