@@ -40,17 +40,20 @@ pub(super) struct ChromaBank {
     rows: Vec<f32>,
 }
 
+/// A number of each bin of a block.
+type Lane = [f64; BLOCK];
+
 /// What [`ChromaBank::tune`] needs to know of [`BLOCK`] bins, all at the tuning 0.
 #[derive(Clone, Debug)]
 struct NarrowBins {
-    /// Pitch class that the bin is nearest to.
-    nearest: [usize; BLOCK],
-    /// `e^(4φ)`, where `φ` is the distance from that class, in chroma bins.
-    ratio: [f64; BLOCK],
+    /// The lowest pitch class that counts, [`FARTHEST`] or half an octave below the nearest.
+    lowest: [usize; BLOCK],
+    /// `e^(4φ)`, where `φ` is the distance from the nearest class, in chroma bins.
+    ratio: Lane,
     /// Octaves above the one with the largest weight.
-    octaves: [f64; BLOCK],
+    octaves: Lane,
     /// Weight of the octave.
-    weight: [f64; BLOCK],
+    weight: Lane,
 }
 
 /// What a tuning changes, the same for all bins.
@@ -61,8 +64,8 @@ struct Change {
     octaves: f64,
     /// Of `weight`, a factor.
     weight: f64,
-    /// `exp(−2o²)` for the classes at the distances `o` that count: up to half an octave, up to [`FARTHEST`].
-    gaussian: Vec<f64>,
+    /// `exp(−2o²)` for classes at the distance `o`.
+    gaussian: [f64; FARTHEST + 1],
 }
 
 impl ChromaBank {
@@ -110,7 +113,8 @@ impl ChromaBank {
         }
         let change = Change::new(self.formula.classes, tuning);
         for (first, block) in (self.first_narrow..bins).step_by(BLOCK).zip(&self.narrow) {
-            let uncertain = block.filters(self.formula.classes, &change, &mut self.rows);
+            let filters = if self.formula.classes == 12 { NarrowBins::filters::<6> } else { NarrowBins::filters::<FARTHEST> };
+            let uncertain = filters(block, self.formula.classes, &change, &mut self.rows);
             let count = BLOCK.min(bins - first);
             for i in (0..count).filter(|&i| uncertain[i]) {
                 self.formula.column(first + i, tuning, &mut self.rows[i * columns..]);
@@ -145,7 +149,7 @@ impl Change {
             ratio: (-4.0 * tuning).exp(),
             octaves,
             weight: (-0.5 * (octaves / OCTAVE_WIDTH).powi(2)).exp(),
-            gaussian: (0..=FARTHEST.min(classes / 2)).map(|o| (-2.0 * (o * o) as f64).exp()).collect(),
+            gaussian: std::array::from_fn(|o| (-2.0 * (o * o) as f64).exp()),
         }
     }
 }
@@ -156,78 +160,68 @@ impl NarrowBins {
         let classes = formula.classes as f64;
         let pitch: [f64; BLOCK] = std::array::from_fn(|i| formula.pitch(first + i, 0.0));
         let octaves = pitch.map(|p| p / classes - CENTRE_OCTAVE);
+        let reach = FARTHEST.min(formula.classes / 2);
         NarrowBins {
-            nearest: pitch.map(|p| (p.round() - formula.a_to_c()).rem_euclid(classes) as usize),
+            lowest: pitch.map(|p| (p.round() - formula.a_to_c() - reach as f64).rem_euclid(classes) as usize),
             ratio: pitch.map(|p| (4.0 * (p - p.round())).exp()),
             octaves,
             weight: octaves.map(|a| (-0.5 * (a / OCTAVE_WIDTH).powi(2)).exp()),
         }
     }
 
-    /// Filters of these bins, into `rows` `[BLOCK,columns]`; and which of them are uncertain in the last bit.
-    fn filters(&self, classes: usize, change: &Change, rows: &mut [f32]) -> [bool; BLOCK] {
-        // Shares of the classes `o` above the nearest, and of those `o` below, which are `o` from the end.
-        let (mut above, mut below) = ([[1.0; BLOCK]; FARTHEST + 1], [[0.0; BLOCK]; FARTHEST + 1]);
-        let (mut squares, mut scale, mut uncertain) = ([1.0; BLOCK], [0.0; BLOCK], [false; BLOCK]);
-        let (mut up, mut down, mut inverse) = ([1.0; BLOCK], [1.0; BLOCK], [0.0; BLOCK]);
-        let ratio = self.ratio.map(|ratio| ratio * change.ratio);
-        rows.fill(0.0);
+    /// Filters of these bins, into `rows` `[BLOCK,columns]`; and which of them are uncertain in the last bit. `R` is the distance up
+    /// to which classes count.
+    fn filters<const R: usize>(&self, classes: usize, change: &Change, rows: &mut [f32]) -> [bool; BLOCK] {
+        let columns = rows.len() / BLOCK;
+        // Of a class at the distance −R + j, in row j.
+        let mut rounded = [[0.0f32; BLOCK]; 2 * FARTHEST + 1];
+        let mut uncertain = [false; BLOCK];
         simd!(|_| {
-            for i in 0..BLOCK {
-                inverse[i] = 1.0 / ratio[i];
-            }
-            for (o, &gaussian) in change.gaussian.iter().enumerate().skip(1) {
+            let ratio: Lane = std::array::from_fn(|i| self.ratio[i] * change.ratio);
+            let inverse = ratio.map(|ratio| 1.0 / ratio);
+            let mut shares = [[1.0; BLOCK]; 2 * FARTHEST + 1];
+            let (mut squares, mut up, mut down) = ([1.0; BLOCK], [1.0; BLOCK], [1.0; BLOCK]);
+            for o in 1..=R {
                 for i in 0..BLOCK {
                     up[i] *= ratio[i];
                     down[i] *= inverse[i];
-                    (above[o][i], below[o][i]) = (up[i] * gaussian, down[i] * gaussian);
-                    if 2 * o == classes {
-                        // Half an octave above and below is one class, at the smaller of the distances.
-                        (above[o][i], below[o][i]) = (above[o][i].max(below[o][i]), 0.0);
-                    }
-                    squares[i] += above[o][i] * above[o][i] + below[o][i] * below[o][i];
+                    let (above, below) = (up[i] * change.gaussian[o], down[i] * change.gaussian[o]);
+                    // Half an octave above and below is one class, at the smaller of the distances.
+                    let is_same = 2 * o == classes;
+                    let (above, below) = if is_same { (0.0, if above > below { above } else { below }) } else { (above, below) };
+                    squares[i] += above * above + below * below;
+                    (shares[R + o][i], shares[R - o][i]) = (above, below);
                 }
             }
-            for i in 0..BLOCK {
+            let scale: Lane = std::array::from_fn(|i| {
                 let x = self.octaves[i] * change.octaves / (OCTAVE_WIDTH * OCTAVE_WIDTH);
                 let series = SERIES.iter().fold(1.0, |sum, factor| 1.0 + sum * x * factor);
-                scale[i] = self.weight[i] * change.weight * series / squares[i].sqrt();
+                self.weight[i] * change.weight * series / squares[i].sqrt()
+            });
+            let mut differ = [0u32; BLOCK];
+            for j in 0..2 * R + 1 {
+                for i in 0..BLOCK {
+                    let filter = shares[j][i] * scale[i];
+                    let least = (filter * (1.0 - UNCERTAINTY)) as f32;
+                    rounded[j][i] = (filter * (1.0 + UNCERTAINTY)) as f32;
+                    differ[i] |= least.to_bits() ^ rounded[j][i].to_bits();
+                }
             }
-            let count = change.gaussian.len();
-            for (o, shares) in above[..count].iter().enumerate() {
-                self.round(o, shares, &scale, &mut uncertain, classes, rows);
-            }
-            let last = if 2 * (count - 1) == classes { count - 1 } else { count };
-            for (o, shares) in below[..last].iter().enumerate().skip(1) {
-                self.round(classes - o, shares, &scale, &mut uncertain, classes, rows);
+            uncertain = differ.map(|bits| bits != 0);
+            // The octave twice: from the class that comes first, any place in it is the beginning of a whole octave.
+            let mut octaves = [0.0f32; 2 * MOST_CLASSES];
+            let count = classes.min(2 * R + 1);
+            let (rows, octaves) = (&mut rows[..BLOCK * columns], &mut octaves[..2 * classes]);
+            for i in 0..BLOCK {
+                for j in 0..count {
+                    octaves[j] = rounded[j][i];
+                    octaves[classes + j] = rounded[j][i];
+                }
+                let first = classes - self.lowest[i];
+                rows[i * columns..][..classes].copy_from_slice(&octaves[first..][..classes]);
             }
         });
         uncertain
-    }
-
-    /// One filter of each bin, that of the class `o` above the nearest, rounded.
-    #[inline(always)]
-    fn round(
-        &self,
-        o: usize,
-        shares: &[f64; BLOCK],
-        scale: &[f64; BLOCK],
-        uncertain: &mut [bool; BLOCK],
-        classes: usize,
-        rows: &mut [f32],
-    ) {
-        let (mut least, mut most) = ([0.0; BLOCK], [0.0; BLOCK]);
-        for i in 0..BLOCK {
-            let filter = shares[i] * scale[i];
-            least[i] = (filter * (1.0 - UNCERTAINTY)) as f32;
-            most[i] = (filter * (1.0 + UNCERTAINTY)) as f32;
-        }
-        let columns = rows.len() / BLOCK;
-        for i in 0..BLOCK {
-            uncertain[i] |= least[i] != most[i];
-            let class = self.nearest[i] + o;
-            rows[i * columns + if class < classes { class } else { class - classes }] = most[i];
-        }
     }
 }
 
