@@ -186,7 +186,7 @@ impl Tune {
             eprintln!("to continue:      {more}");
             let settings = settings(space, &plan.settings, parameters)?;
             let trial = Plan { settings, ..plan.clone() };
-            eprintln!("to train with it: {}", commands::cv(&self.data.display().to_string(), &trial));
+            eprintln!("to train with it: {}{}", commands::cv(&self.data.display().to_string(), &trial), self.reading);
         } else {
             print_line(format!("no trial is complete, {pruned} are pruned"))?;
         }

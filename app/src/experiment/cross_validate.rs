@@ -209,7 +209,8 @@ impl<'a> Folder<'a> {
         let data = source.fingerprint;
         refuse_difference(root, |begun| first_difference("data", &begun["data"], &json!(data)))?;
         if begun_plan(root)?.is_none_or(|begun| begun.runs < plan.runs) {
-            write_json(&plan_path(root), &Begun { plan: plan.clone(), data: data.into() })?;
+            let sample_rate = Some(source.sample_rate).filter(|&rate| rate != 48_000);
+            write_json(&plan_path(root), &Begun { plan: plan.clone(), data: data.into(), sample_rate })?;
         }
         // After the plan: a folder without one would not be gone on with.
         write_clips(root, source.dataset)?;

@@ -40,6 +40,9 @@ pub(super) struct Begun {
     pub plan: Plan,
     /// Fingerprint of the data.
     pub data: String,
+    /// Sample rate of the clips, to which those of others were resampled, Hz; none for the paper's 48,000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sample_rate: Option<u32>,
 }
 
 /// A clip without its features: an entry of `clips.json`.
@@ -93,7 +96,7 @@ impl Results {
         if !plan_path(folder).exists() {
             return wrong("expected a folder made by cv, but it has no plan.json", "cv DATA -o DIR makes one");
         }
-        let Begun { plan, data } = read_json(&plan_path(folder))?;
+        let Begun { plan, data, .. } = read_json(&plan_path(folder))?;
         let numbers: Vec<usize> = (0..plan.runs).filter(|&run| run_path(folder, run).exists()).collect();
         if numbers.is_empty() {
             return wrong(

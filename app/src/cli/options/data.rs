@@ -3,6 +3,7 @@
 use crate::corpus::Reading;
 use crate::corpus::reading::{Columns, SpeakerPattern};
 use clap::Args;
+use std::fmt;
 
 /// What files and tables leave open. The options are in `--help`, as `-h` is to fit a screen.
 #[derive(Args, Clone, Debug, Default)]
@@ -28,6 +29,21 @@ pub struct DataOptions {
     speaker_from: Option<SpeakerPattern>,
 }
 
+/// The options that are given, as they are written after `DATA`; each begins with a blank.
+impl fmt::Display for DataOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let quote = |value: String| shell_escape::escape(value.into()).into_owned();
+        if let Some(columns) = &self.columns {
+            write!(f, " --columns {}", quote(columns.to_string()))?;
+        }
+        if let Some(pattern) = &self.speaker_from {
+            write!(f, " --speaker-from {}", quote(pattern.to_string()))?;
+        }
+        f.write_str(if self.normalise_labels { " --normalise-labels" } else { "" })?;
+        f.write_str(if self.song { " --song" } else { "" })
+    }
+}
+
 impl DataOptions {
     /// How the corpus is read.
     pub fn reading(&self) -> Reading {
@@ -37,5 +53,28 @@ impl DataOptions {
             song: self.song,
             speaker_from: self.speaker_from.clone(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Debug, Parser)]
+    struct Command {
+        #[command(flatten)]
+        reading: DataOptions,
+    }
+
+    #[test]
+    fn options_are_written_as_they_are_given() {
+        let parse = |words: &[&str]| Command::try_parse_from([&["eval"], words].concat()).unwrap().reading;
+        assert_eq!(parse(&[]).to_string(), "");
+        let given = ["--columns", "path=file", "--speaker-from", "([a-z]+)_", "--normalise-labels", "--song"];
+        let reading = parse(&given);
+        let expected = " --columns path=file --speaker-from '([a-z]+)_' --normalise-labels --song";
+        assert_eq!(reading.to_string(), expected);
+        assert!(reading.reading().song && reading.reading().normalise_labels);
     }
 }
