@@ -86,7 +86,10 @@ fn invalid_manifests_are_refused() {
     }
     for (table, problem) in [
         ("path,label,speaker\n1.wav,a,x\n9.wav,b,y\n", "line 3: 9.wav: No such file"),
-        ("path,label,speaker\nC:\\me\\1.wav,a,x\n2.wav,b,y\n", "line 2: C:\\me\\1.wav: on a Windows drive, which this system"),
+        (
+            "path,label,speaker\nC:\\me\\1.wav,a,x\n2.wav,b,y\n",
+            "line 2: C:\\me\\1.wav: on a Windows drive, which this system",
+        ),
         ("path,label\n1.wav,a\n", "line 1: the column `speaker` is missing"),
         ("path,label,speaker\n1.wav,a,x\n2.wav,a,y\n3.wav,a,z\n", "expected"),
         ("path,label,speaker\n", "expected one clip per line"),
