@@ -86,7 +86,9 @@ impl Graph {
     fn tensor(&self, name: &str, data_type: i32, shape: &[usize], raw_data: Vec<u8>) -> Value<'_> {
         let constants = &mut self.written.borrow_mut().initializer;
         let dims = shape.iter().map(|&size| size as i64).collect();
-        let same = |it: &&TensorProto| name.is_empty() && (it.data_type, &it.dims, &it.raw_data) == (data_type, &dims, &raw_data);
+        let same = |it: &&TensorProto| {
+            name.is_empty() && (it.data_type, &it.dims, &it.raw_data) == (data_type, &dims, &raw_data)
+        };
         if let Some(there) = constants.iter().find(same) {
             return Value { graph: self, name: there.name.clone() };
         }
@@ -126,7 +128,12 @@ fn int(name: &str, value: i64) -> AttributeProto {
 }
 
 fn ints(name: &str, values: &[i64]) -> AttributeProto {
-    AttributeProto { name: name.into(), ints: values.to_vec(), r#type: AttributeType::Ints.into(), ..Default::default() }
+    AttributeProto {
+        name: name.into(),
+        ints: values.to_vec(),
+        r#type: AttributeType::Ints.into(),
+        ..Default::default()
+    }
 }
 
 fn float(name: &str, value: f32) -> AttributeProto {

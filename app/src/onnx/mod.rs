@@ -95,7 +95,7 @@ fn properties(file: &ModelFile) -> Map<String, Json> {
 
 fn no_front_end() -> Error {
     let problem = "expected a model file with feature settings, mean and standard deviation, got one without";
-    Error::new(Kind::Model, problem).at("--with-front-end").advice(
-        "export it without --with-front-end: such a model takes features that are normalised already",
-    )
+    Error::new(Kind::Model, problem)
+        .at("--with-front-end")
+        .advice("export it without --with-front-end: such a model takes features that are normalised already")
 }

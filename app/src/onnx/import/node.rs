@@ -40,7 +40,12 @@ impl<'a> Node<'a> {
 
     /// Whether a text among the attributes is this one, or left out.
     pub fn text_is(self, name: &str, expected: &str) -> bool {
-        self.attribute(name).is_none_or(|attribute| attribute.s.as_deref() == Some(expected.as_bytes()))
+        !self.has(name) || self.text(name) == Some(expected)
+    }
+
+    /// A text among the attributes.
+    pub fn text(self, name: &str) -> Option<&'a str> {
+        self.attribute(name).and_then(|attribute| std::str::from_utf8(attribute.s.as_deref()?).ok())
     }
 
     /// Whether a tensor among the attributes has zeros alone, or is left out.

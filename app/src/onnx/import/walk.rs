@@ -150,22 +150,29 @@ impl Found {
             ("Softmax", Scores, []) if layout.axis(node.int("axis", -1)) == Some(Axis::Frame) => {
                 same(if layout.axes.contains(&Axis::Column) { Attention } else { Alpha })
             }
-            ("ReduceMean", Attention | Alpha, _) => {
-                reduced(node, layout, others, |axis| axis != Axis::Frame).and_then(|layout| {
-                    (!layout.axes.contains(&Axis::Column)).then_some(At(Alpha, layout))
-                })
-            }
+            ("ReduceMean", Attention | Alpha, _) => reduced(node, layout, others, |axis| axis != Axis::Frame)
+                .and_then(|layout| (!layout.axes.contains(&Axis::Column)).then_some(At(Alpha, layout))),
             ("Mul", Alpha, [Some(At(Hidden(lstm), hidden))]) if *lstm == self.attended => {
                 aligned(layout, hidden).then(|| At(Weighted, hidden.clone()))
             }
             ("Mul", Hidden(lstm), [Some(At(Alpha, alpha))]) if lstm == self.attended => {
-                if aligned(alpha, layout) { same(Weighted) } else { None }
+                if aligned(alpha, layout) {
+                    same(Weighted)
+                } else {
+                    None
+                }
             }
             ("ReduceSum", Weighted, _) => {
                 reduced(node, layout, others, |axis| axis == Axis::Frame).and_then(|layout| next(Context, layout))
             }
             ("MatMul", Alpha, [Some(At(Hidden(lstm), hidden))]) if *lstm == self.attended => {
                 sum_over_frames(layout, hidden).and_then(|layout| next(Context, layout))
+            }
+            ("Einsum", Alpha, [Some(At(Hidden(lstm), hidden))]) if *lstm == self.attended => {
+                einsum(node, [layout, hidden], hidden).and_then(|layout| next(Context, layout))
+            }
+            ("Einsum", Hidden(lstm), [Some(At(Alpha, alpha))]) if lstm == self.attended => {
+                einsum(node, [layout, alpha], layout).and_then(|layout| next(Context, layout))
             }
             ("BatchNormalization", Context, weights) => {
                 self.bn = Some(batch_norm(node, layout, weights)?);
@@ -190,13 +197,7 @@ impl Found {
     }
 
     /// An LSTM on the features or, the second, on the residual sum.
-    fn lstm(
-        &mut self,
-        node: Node,
-        stage: Stage,
-        layout: &Layout,
-        rest: &[Option<&Value>],
-    ) -> Result<Option<Value>> {
+    fn lstm(&mut self, node: Node, stage: Stage, layout: &Layout, rest: &[Option<&Value>]) -> Result<Option<Value>> {
         match (stage, self.lstms.len()) {
             (Stage::Features | Stage::Normalised, 0) => self.input = Some(stage),
             // Without batch norm it was folded into these weights.
@@ -213,7 +214,8 @@ impl Found {
         if layout.axes != [Axis::Frame, Axis::One, Axis::Column] {
             return Err(node.error("expected frames on its first axis, one clip on its second, features on its third"));
         }
-        let &[Some(Value::Constant(w)), Some(Value::Constant(r)), Some(Value::Constant(b)), ref rest @ ..] = rest else {
+        let &[Some(Value::Constant(w)), Some(Value::Constant(r)), Some(Value::Constant(b)), ref rest @ ..] = rest
+        else {
             return Err(node.error("expected constant weights W, R and biases B"));
         };
         let [lengths, h, c, peepholes] = [0, 1, 2, 3].map(|place| rest.get(place).copied().flatten());
@@ -360,6 +362,25 @@ fn sum_over_frames(alpha: &Layout, hidden: &Layout) -> Option<Layout> {
         return None;
     };
     (clips == same).then(|| hidden.with([clips, &[Axis::One, Axis::Column]].concat(), hidden.columns))
+}
+
+/// The axes of a sum over the frames that is written with letters, such as `bt,bth->bh`.
+fn einsum(node: Node, factors: [&Layout; 2], hidden: &Layout) -> Option<Layout> {
+    let equation = node.text("equation")?.replace(' ', "");
+    let (letters, result) = equation.split_once("->")?;
+    let letters = <[&str; 2]>::try_from(letters.split(',').collect::<Vec<_>>()).ok()?;
+    let mut meaning = HashMap::new();
+    for (letters, factor) in letters.iter().zip(factors) {
+        let same = |(letter, &axis): (char, &Axis)| *meaning.entry(letter).or_insert(axis) == axis;
+        if letters.len() != factor.axes.len() || !letters.chars().zip(&factor.axes).all(same) {
+            return None;
+        }
+    }
+    let axes = result.chars().map(|letter| meaning.get(&letter).copied()).collect::<Option<Vec<_>>>()?;
+    // Frames have the same letter in both, and are summed; columns stay.
+    let frames = meaning.values().filter(|&&axis| axis == Axis::Frame).count();
+    let columns = axes.iter().filter(|&&axis| axis == Axis::Column).count();
+    (frames == 1 && columns == 1 && !axes.contains(&Axis::Frame)).then(|| hidden.with(axes, hidden.columns))
 }
 
 fn shape(node: Node, layout: &Layout) -> Option<Constant> {
