@@ -1,6 +1,7 @@
-//! `export MODEL -o MODEL.onnx`
+//! `export [MODEL] -o MODEL.onnx`
 
-use super::{Done, Outcome, clip};
+use super::predict::model_file;
+use super::{Done, Outcome};
 use crate::files::{self, Existing};
 use crate::onnx::{self, Input};
 use clap::Args;
@@ -13,9 +14,9 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 #[command(after_help = "Example: reslstm export model.safetensors -o model.onnx --with-front-end")]
 pub struct Export {
-    /// Model file, or a PyTorch state dict in safetensors format
+    /// Model file, or a PyTorch state dict in safetensors format [default: the bundled model]
     #[arg(value_name = "MODEL.safetensors")]
-    model: PathBuf,
+    model: Option<PathBuf>,
     /// ONNX file to write
     #[arg(short, long, value_name = "MODEL.onnx")]
     output: PathBuf,
@@ -29,10 +30,18 @@ pub struct Export {
 impl Export {
     pub fn run(self) -> Outcome {
         files::check_writable(&self.output, Existing::Refuse)?;
-        let model = clip::read_model(&self.model)?;
+        let model = model_file(self.model.as_deref())?;
         let input = if self.with_front_end { Input::Samples } else { Input::Features };
-        let bytes = onnx::export(&model, input).map_err(|error| error.at(self.model.display()))?;
+        let bytes = onnx::export(&model, input).map_err(|error| match &self.model {
+            Some(path) => error.at(path.display()),
+            None => error.at("the bundled model"),
+        })?;
         files::write_atomically(&self.output, &bytes)?;
+        if self.with_front_end && model.metadata().is_some_and(|metadata| metadata.features.chroma > 0) {
+            eprintln!(
+                "note: chroma is tuned to concert pitch, not to each clip: probabilities differ from those of predict"
+            );
+        }
         Ok(Done::Everything)
     }
 }

@@ -26,8 +26,9 @@ const DELTA_PAST: i64 = 4;
 /// Features `[T,D]` of the samples `x` `[n]`, not normalised.
 ///
 /// # Errors
-/// [`Kind::Model`] if the settings have pitch, and the window is too short for any.
+/// [`Kind::Model`] if the settings have pitch, and the window is too short for any; or if they have what no graph here computes.
 pub fn features<'g>(x: &Value<'g>, settings: &FeatureSettings, sample_rate: u32) -> Result<Value<'g>> {
+    check_all_known(settings)?;
     let power = power(x, settings);
     let mfcc = mfcc(&power, settings, sample_rate);
     let mut others = Vec::new();
@@ -42,6 +43,19 @@ pub fn features<'g>(x: &Value<'g>, settings: &FeatureSettings, sample_rate: u32)
         others.push(deltas(&mfcc, settings.deltas));
     }
     Ok(mfcc.followed_by(&others.iter().collect::<Vec<_>>(), COLUMNS))
+}
+
+/// The engine may get settings that this file does not know: they must not be left out in silence.
+fn check_all_known(settings: &FeatureSettings) -> Result<()> {
+    let mut known = FeatureSettings::default();
+    (known.n_fft, known.hop, known.mel_bands) = (settings.n_fft, settings.hop, settings.mel_bands);
+    (known.mfcc, known.chroma) = (settings.mfcc, settings.chroma);
+    (known.pitch, known.deltas) = (settings.pitch, settings.deltas);
+    if known == *settings {
+        return Ok(());
+    }
+    let problem = format!("expected settings like {known:?}, got {settings:?}");
+    Err(Error::new(Kind::Model, problem).at("features").advice("export without --with-front-end"))
 }
 
 fn no_lag_fits(settings: &FeatureSettings) -> Error {
@@ -74,7 +88,7 @@ fn mfcc<'g>(power: &Value<'g>, settings: &FeatureSettings, sample_rate: u32) -> 
     let cosines = power.constant("cosine_transform", &[bands, mfcc], &tables::cosine_transform(settings));
     let db = power.matmul(&bank).or_at_least(LEAST_POWER).ln() * (10.0 / std::f32::consts::LN_10);
     let floor = db.largest_of_all() - RANGE_DB;
-    db.or_at_least(&floor).matmul(&cosines).called("mfcc")
+    db.or_at_least(floor).matmul(&cosines).called("mfcc")
 }
 
 /// Chroma `[T,chroma]` of `power` `[T,B]`, the largest value of a frame 1; silence stays 0.

@@ -10,7 +10,7 @@ mod sizes;
 mod value;
 mod walk;
 
-use super::proto::{GraphProto, ModelProto, Size, ValueInfoProto};
+use super::proto::{GraphProto, ModelProto, Size, StringStringEntryProto, ValueInfoProto};
 use super::{FEATURES, PRODUCER};
 use constant::Constant;
 use prost::Message;
@@ -19,6 +19,7 @@ use reslstm::models::{Metadata, ModelFile};
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::{Map, Value as Json};
 use std::collections::HashMap;
+use std::rc::Rc;
 use value::Axis;
 use walk::{Found, Walk};
 
@@ -46,20 +47,23 @@ pub fn import(bytes: &[u8]) -> Result<ModelFile> {
     check_opset(&model)?;
     let metadata = metadata(&model)?;
     let found = follow(graph, model.producer_name == PRODUCER)?;
-    let tensors = found.state_dict();
-    let views = tensors.iter().map(|(name, constant)| {
+    let file = ModelFile::from_bytes(&state_dict(&found, metadata))?;
+    check_normalisation(&found, file.metadata())?;
+    Ok(file)
+}
+
+/// The weights and the metadata as the bytes of a model file, which are checked where all model files are.
+fn state_dict(found: &Found, metadata: Option<Map<String, Json>>) -> Vec<u8> {
+    let tensor = |(name, constant): (String, Constant)| {
         let bytes: Vec<u8> = constant.values.iter().flat_map(|value| value.to_le_bytes()).collect();
         (name, constant.shape(), bytes)
-    });
-    let views: Vec<_> = views.collect();
-    let views = views.iter().map(|(name, shape, bytes)| {
+    };
+    let tensors: Vec<_> = found.state_dict().into_iter().map(tensor).collect();
+    let views = tensors.iter().map(|(name, shape, bytes)| {
         (name, TensorView::new(Dtype::F32, shape.clone(), bytes).expect("a constant has the values of its shape"))
     });
     let header = metadata.map(|fields| HashMap::from([(METADATA_KEY.to_string(), Json::from(fields).to_string())]));
-    let bytes = safetensors::serialize(views, header).expect("a few names are a short header");
-    let file = ModelFile::from_bytes(&bytes)?;
-    check_normalisation(&found, file.metadata())?;
-    Ok(file)
+    safetensors::serialize(views, header).expect("a few names are a short header")
 }
 
 fn decode(bytes: &[u8]) -> Result<ModelProto> {
@@ -100,7 +104,7 @@ fn metadata(model: &ModelProto) -> Result<Option<Map<String, Json>>> {
     if !model.metadata_props.iter().any(|entry| entry.key == FORMAT) {
         return Ok(None);
     }
-    let field = |entry: &super::proto::StringStringEntryProto| {
+    let field = |entry: &StringStringEntryProto| {
         let value = serde_json::from_str(&entry.value).map_err(|error| {
             Error::caused_by(Kind::Model, error).at(format!("metadata {}", entry.key)).advice(DAMAGED)
         })?;
@@ -114,7 +118,7 @@ fn follow(graph: &GraphProto, ours: bool) -> Result<Found> {
     let constants = constant::all(graph)?;
     let columns = columns(graph, &constants)?;
     if ours && let Some(at) = graph.node.iter().position(|node| node.output.iter().any(|name| name == FEATURES)) {
-        // The front end is described by the metadata.
+        // What comes before is our front end, which the metadata describe.
         let start = (FEATURES, vec![Axis::Frame, Axis::Column], ANY_FRAMES, columns);
         return Walk::new(&constants, start).through(&graph.node[at + 1..], &graph.output);
     }
@@ -130,7 +134,7 @@ fn follow(graph: &GraphProto, ours: bool) -> Result<Found> {
 }
 
 /// `D`, from the weights of the first LSTM.
-fn columns(graph: &GraphProto, constants: &HashMap<&str, Constant>) -> Result<usize> {
+fn columns(graph: &GraphProto, constants: &HashMap<&str, Rc<Constant>>) -> Result<usize> {
     let Some(lstm) = graph.node.iter().find(|node| node.op_type == "LSTM") else {
         let problem = format!("expected one LSTM node or two, got none among {} nodes", graph.node.len());
         return Err(Error::new(Kind::Model, problem).advice(WHAT_IS_READ));

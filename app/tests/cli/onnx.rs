@@ -73,7 +73,7 @@ fn onnx_runtime_gives_our_probabilities_for_synthetic_speech() {
         clips.sort();
         let [features, samples] = differences(&dir, &python, model, &clips);
         println!("{name}: {features:e} for features, {samples:e} for samples, {} clips", clips.len());
-        assert!(features < 1e-6 && samples < 1e-3, "{name}: {features:e} for features, {samples:e} for samples");
+        assert!(features < 1e-6 && samples < 1e-5, "{name}: {features:e} for features, {samples:e} for samples");
     }
 }
 
@@ -96,12 +96,14 @@ fn onnx_runtime_gives_our_probabilities_for_100_clips_of_ravdess() {
     let dir = TestDir::new("onnx-ravdess");
     let [features, samples] = differences(&dir, &python, BUNDLED, &clips);
     println!("100 clips of RAVDESS: {features:e} for features, {samples:e} for samples");
-    assert!(features < 1e-6 && samples < 1e-3, "{features:e} for features, {samples:e} for samples");
+    assert!(features < 1e-6 && samples < 1e-5, "{features:e} for features, {samples:e} for samples");
 }
 
 #[test]
 fn what_is_exported_is_imported_to_the_byte() {
     let dir = TestDir::new("onnx-round-trip");
+    let ran = dir.run("export -o bundled.onnx --with-front-end");
+    assert!(ran.code == 0 && ran.stderr.starts_with("note: chroma is tuned to concert pitch"), "{}", ran.stderr);
     for (n, model) in [BUNDLED, model()].into_iter().enumerate() {
         for (kind, option) in [("features", ""), ("samples", "--with-front-end")] {
             dir.does(&format!("export {model} -o {n}-{kind}.onnx {option}"));
@@ -109,6 +111,7 @@ fn what_is_exported_is_imported_to_the_byte() {
             assert!(dir.read(&format!("{n}-{kind}.safetensors")) == dir.read(model), "{model}, {kind}");
         }
     }
+    assert!(dir.read("bundled.onnx") == dir.read("0-samples.onnx"), "the same model gives the same bytes");
 }
 
 #[test]
@@ -159,7 +162,7 @@ fn the_python_example_of_the_documentation_runs() {
     let example = page.split("```python\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
     assert!(example.contains("onnxruntime") && example.lines().count() <= 12, "{example}");
     let dir = TestDir::new("onnx-example");
-    dir.does(&format!("export {BUNDLED} -o model.onnx"));
+    dir.does("export -o model.onnx");
     dir.does(&format!("features {CLIP} --inputs pitch -o ."));
     let clip = Path::new(CLIP).file_stem().unwrap().to_str().unwrap();
     std::fs::rename(dir.path(&format!("{clip}.npy")), dir.path("clip.npy")).unwrap();
@@ -173,8 +176,8 @@ fn the_python_example_of_the_documentation_runs() {
 /// A file's bytes with another text of the same length in the last place of `from`. Before a text the format has its length.
 fn changed(bytes: &[u8], from: &str, to: &str) -> Vec<u8> {
     assert_eq!(from.len(), to.len());
-    let places = bytes.windows(from.len()).enumerate().filter(|(_, window)| *window == from.as_bytes());
-    let (at, _) = places.last().unwrap_or_else(|| panic!("no {from} in the file"));
+    let mut places = bytes.windows(from.len()).enumerate().filter(|(_, window)| *window == from.as_bytes());
+    let (at, _) = places.next_back().unwrap_or_else(|| panic!("no {from} in the file"));
     [&bytes[..at], to.as_bytes(), &bytes[at + from.len()..]].concat()
 }
 

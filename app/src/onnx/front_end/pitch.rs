@@ -60,16 +60,16 @@ pub fn voicing_and_pitch<'g>(power: &Value<'g>, constants: &Constants) -> [Value
     // The vertex of the parabola through the three.
     let slope = (&r - &l) / 2.0;
     let curvature = (&c - &l) + (&c - &r);
-    let shift = is_peak.choose(&(&slope / curvature), 0.0);
+    let shift = is_peak.choose(&slope / curvature, 0.0);
     let height = &c + (slope * &shift) * 0.5;
     let lags: Vec<f32> = (constants.shortest..=constants.longest).map(|lag| lag as f32).collect();
     let lag = shift + power.constant("lags", &[1, lags.len()], &lags);
 
-    let strength = is_peak.choose(&(&height - log2(&lag) * OCTAVE_COST), NO_PEAK);
+    let strength = is_peak.choose(&height - log2(&lag) * OCTAVE_COST, NO_PEAK);
     let best = strength.place_of_largest();
     let (height, lag) = (height.at_places(&best), lag.at_places(&best));
     let is_voiced = strength.at_places(&best).is_above(NO_PEAK).and(&height.is_above(0.0));
-    let voicing = is_voiced.choose(&height.or_at_most(1.0), 0.0).called("voicing");
+    let voicing = is_voiced.choose(height.or_at_most(1.0), 0.0).called("voicing");
     let octaves = log2(&(lag / (constants.sample_rate / MIDDLE_HZ))) * -1.0;
     let pitch = (&voicing * octaves).called("pitch");
     [voicing, pitch]
@@ -91,7 +91,7 @@ fn correlation<'g>(power: &Value<'g>, constants: &Constants) -> Value<'g> {
     let loudness = r.slice(COLUMNS, 0, 1);
     let is_sound = loudness.is_at_least(f32::MIN_POSITIVE);
     let correction = power.constant("window_correction", &[1, lags], &constants.window_correction);
-    is_sound.choose(&(r / loudness), 0.0) * correction
+    is_sound.choose(r / loudness, 0.0) * correction
 }
 
 fn log2<'g>(x: &Value<'g>) -> Value<'g> {

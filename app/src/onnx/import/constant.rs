@@ -3,6 +3,7 @@
 use crate::onnx::proto::{DOUBLE, FLOAT, GraphProto, INT64, TensorProto};
 use reslstm::error::{Error, Kind, Result};
 use std::collections::HashMap;
+use std::rc::Rc;
 
 /// A tensor of floats, row by row.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,17 +62,18 @@ impl Constant {
 }
 
 /// All constants by name: those listed as such, and the outputs of `Constant` nodes.
-pub fn all(graph: &GraphProto) -> Result<HashMap<&str, Constant>> {
+pub fn all(graph: &GraphProto) -> Result<HashMap<&str, Rc<Constant>>> {
     let mut constants = HashMap::new();
     for tensor in &graph.initializer {
-        constants.insert(tensor.name.as_str(), Constant::read(tensor)?);
+        constants.insert(tensor.name.as_str(), Rc::new(Constant::read(tensor)?));
     }
     for node in graph.node.iter().filter(|node| node.op_type == "Constant") {
         let value = node.attribute.iter().find_map(|attribute| attribute.t.as_ref());
         let (Some(name), Some(tensor)) = (node.output.first(), value) else {
             return Err(super::node::Node(node).error("expected a tensor as its value"));
         };
-        constants.insert(name, Constant::read(tensor).map_err(|error| error.at(format!("node {name}")))?);
+        let constant = Constant::read(tensor).map_err(|error| error.at(format!("node {name}")))?;
+        constants.insert(name, Rc::new(constant));
     }
     Ok(constants)
 }

@@ -17,12 +17,15 @@ fn of_shape(dims: Vec<i64>, numbers: Vec<i64>) -> Constant {
     Constant { dims, values: numbers.iter().map(|&number| number as f32).collect(), whole: Some(numbers) }
 }
 
+/// More sizes than any tensor has.
+const MOST_SIZES: usize = 16;
+
 /// What a node makes of whole numbers; `None` if it is nothing that exporters do with sizes.
 pub fn compute(node: Node, inputs: &[&Constant]) -> Option<Constant> {
     let numbers = inputs.iter().map(|input| input.whole.as_deref()).collect::<Option<Vec<&[i64]>>>()?;
     let at = |place: i64, of: &[i64]| super::value::place(place, of.len()).map(|place| of[place]);
     Some(match (node.op(), &numbers[..]) {
-        ("Concat", parts) => list(parts.concat()),
+        ("Concat", parts) if parts.iter().map(|part| part.len()).sum::<usize>() <= MOST_SIZES => list(parts.concat()),
         ("Gather", &[of, &[only]]) if inputs[1].dims.is_empty() => number(at(only, of)?),
         ("Gather", &[of, chosen]) => list(chosen.iter().map(|&place| at(place, of)).collect::<Option<_>>()?),
         ("Slice", &[of, &[start], &[end]] | &[of, &[start], &[end], &[0]]) => list(slice(of, start, end).to_vec()),

@@ -2,12 +2,13 @@
 
 use super::constant::Constant;
 use std::fmt;
+use std::rc::Rc;
 
 /// A value of the graph.
 #[derive(Clone, Debug)]
 pub enum Value {
     /// Known before the graph runs: weights, and sizes, axes and places.
-    Constant(Constant),
+    Constant(Rc<Constant>),
     /// Zeros of whatever shape: the state before the first frame.
     Zeros,
     /// A stage of the network.
@@ -160,8 +161,8 @@ impl Layout {
         };
         let mut sizes = sizes.iter().enumerate().map(copied).collect::<Option<Vec<i64>>>()?;
         if let Some(rest) = sizes.iter().position(|&size| size == -1) {
-            let others: i64 = sizes.iter().filter(|&&size| size != -1).try_fold(1i64, |a, &b| a.checked_mul(b))?;
-            sizes[rest] = now.iter().product::<i64>().checked_div(others)?;
+            let others: Vec<i64> = sizes.iter().copied().filter(|&size| size != -1).collect();
+            sizes[rest] = product(&now)?.checked_div(product(&others)?)?;
         }
         let mut meaning = self.axes.iter().zip(&now).filter(|(axis, _)| **axis != Axis::One);
         let mut axes = Vec::new();
@@ -173,6 +174,11 @@ impl Layout {
         }
         meaning.next().is_none().then(|| self.with(axes, self.columns))
     }
+}
+
+/// `None` if it is beyond all sizes.
+fn product(sizes: &[i64]) -> Option<i64> {
+    sizes.iter().try_fold(1i64, |product, &size| product.checked_mul(size))
 }
 
 /// An axis counted from 0, of one that may count from the end.

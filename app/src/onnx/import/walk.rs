@@ -8,6 +8,7 @@ use crate::onnx::network::{EPSILON, GATES};
 use crate::onnx::proto::{FLOAT, INT64, NodeProto, ValueInfoProto};
 use reslstm::error::{Error, Kind, Result};
 use std::collections::HashMap;
+use std::rc::Rc;
 
 /// The network's weights, as far as they were met.
 #[derive(Debug, Default)]
@@ -35,11 +36,11 @@ pub struct Walk<'a> {
 impl<'a> Walk<'a> {
     /// Begins with constants and the features: their name, axes, number of frames and of columns.
     pub fn new(
-        constants: &HashMap<&'a str, Constant>,
+        constants: &HashMap<&'a str, Rc<Constant>>,
         (features, axes, frames, columns): (&'a str, Vec<Axis>, usize, usize),
     ) -> Self {
         let mut values: HashMap<&str, Value> =
-            constants.iter().map(|(&name, constant)| (name, Value::Constant(constant.clone()))).collect();
+            constants.iter().map(|(&name, constant)| (name, Value::Constant(Rc::clone(constant)))).collect();
         values.insert(features, Value::Stage(Stage::Features, Layout { axes, frames, columns }));
         Walk { values, found: Found::default() }
     }
@@ -92,11 +93,12 @@ impl Found {
             }
             ("ConstantOfShape", _) if node.is_zero("value") => Some(Zeros),
             ("Expand", [Some(Fixed(constant)), _]) if is_zero(constant) => Some(Zeros),
-            ("Shape", [Some(Value::Stage(_, layout))]) => shape(node, layout).map(Fixed),
+            ("Shape", [Some(Value::Stage(_, layout))]) => shape(node, layout).map(Rc::new).map(Fixed),
             ("LSTM", [Some(Value::Stage(stage, layout)), rest @ ..]) => self.lstm(node, *stage, layout, rest)?,
             (_, [Some(Fixed(first)), ..]) if first.whole.is_some() => {
-                let constants = inputs.iter().map(|input| if let Some(Fixed(it)) = input { Some(it) } else { None });
-                constants.collect::<Option<Vec<_>>>().and_then(|constants| sizes::compute(node, &constants)).map(Fixed)
+                let constants = inputs.iter().map(|input| if let Some(Fixed(it)) = input { Some(&**it) } else { None });
+                let constants = constants.collect::<Option<Vec<&Constant>>>();
+                constants.and_then(|constants| sizes::compute(node, &constants)).map(Rc::new).map(Fixed)
             }
             (_, [Some(Value::Stage(stage, layout)), rest @ ..]) => match moved(node, layout, rest) {
                 Some(layout) => Some(Value::Stage(*stage, layout)),
@@ -141,7 +143,7 @@ impl Found {
                 if hidden as usize != layout.columns || self.attended != 0 {
                     return Ok(None);
                 }
-                (self.attention_vector, self.attended) = (Some(u.clone()), lstm);
+                (self.attention_vector, self.attended) = (Some(Constant::clone(u)), lstm);
                 let mut axes = layout.axes.clone();
                 // A single vector is an axis of size 1.
                 *axes.last_mut().expect("one ends with columns") = if vectors == 1 { Axis::One } else { Axis::Column };
@@ -181,14 +183,15 @@ impl Found {
             ("Gemm", Context | NormalisedContext, [Some(Fixed(weight)), Some(Fixed(bias))])
                 if node.float("alpha", 1.0) == 1.0 && node.float("beta", 1.0) == 1.0 && node.int("transA", 0) == 0 =>
             {
-                let weight = if node.int("transB", 0) == 0 { transposed(weight) } else { Some(weight.clone()) };
-                self.linear(layout, weight, Some(bias)).and_then(|layout| next(Logits, layout))
+                let weight =
+                    if node.int("transB", 0) == 0 { transposed(weight) } else { Some(Constant::clone(weight)) };
+                self.linear(layout, weight, Some(&**bias)).and_then(|layout| next(Logits, layout))
             }
             ("MatMul", Context | NormalisedContext, [Some(Fixed(weight))]) => {
                 self.linear(layout, transposed(weight), None).and_then(|layout| next(Products, layout))
             }
             ("Add", Products, [Some(Fixed(bias))]) if is_row(bias, layout) => {
-                self.fc.push(bias.clone());
+                self.fc.push(Constant::clone(bias));
                 same(Logits)
             }
             ("Softmax", Logits, []) if layout.axis(node.int("axis", -1)) == Some(Axis::Column) => same(Probabilities),
@@ -228,17 +231,19 @@ impl Found {
             return Err(node.error("expected no lengths and no peepholes, and states that start at zero"));
         }
         let hidden = r.shape().get(2).copied().unwrap_or(0);
-        let expected = [vec![1, 4 * hidden, layout.columns], vec![1, 4 * hidden, hidden], vec![1, 8 * hidden]];
-        if [w, r, b].map(Constant::shape) != expected {
-            let got = [w, r, b].map(Constant::shape);
+        // A size that overflows is in no file.
+        let gates = hidden.saturating_mul(4);
+        let expected = [vec![1, gates, layout.columns], vec![1, gates, hidden], vec![1, gates.saturating_mul(2)]];
+        let got = [w, r, b].map(|weights| weights.shape());
+        if got != expected {
             return Err(node.error(format!("expected W, R and B of shapes {expected:?}, got {got:?}")));
         }
-        let (b_ih, b_hh) = b.values.split_at(4 * hidden);
+        let (b_ih, b_hh) = b.values.split_at(gates);
         self.lstms.push([
-            Constant::new(&[4 * hidden, layout.columns], in_our_order(&w.values)),
-            Constant::new(&[4 * hidden, hidden], in_our_order(&r.values)),
-            Constant::new(&[4 * hidden], in_our_order(b_ih)),
-            Constant::new(&[4 * hidden], in_our_order(b_hh)),
+            Constant::new(&[gates, layout.columns], in_our_order(&w.values)),
+            Constant::new(&[gates, hidden], in_our_order(&r.values)),
+            Constant::new(&[gates], in_our_order(b_ih)),
+            Constant::new(&[gates], in_our_order(b_hh)),
         ]);
         let axes = vec![Axis::Frame, Axis::One, Axis::One, Axis::Column];
         Ok(Some(Value::Stage(Stage::Hidden(self.lstms.len()), layout.with(axes, hidden))))
@@ -301,7 +306,7 @@ fn batch_norm(node: Node, layout: &Layout, weights: &[Option<&Value>]) -> Result
         return Err(node.error("expected epsilon 1e-5, in evaluation"));
     }
     let constants = weights.iter().map(|weight| match weight {
-        Some(Value::Constant(constant)) if constant.shape() == [layout.columns] => Some(constant.clone()),
+        Some(Value::Constant(constant)) if constant.shape() == [layout.columns] => Some(Constant::clone(constant)),
         _ => None,
     });
     let constants: Option<Vec<Constant>> = constants.collect();
