@@ -48,8 +48,8 @@ pub fn features<'g>(x: &Value<'g>, settings: &FeatureSettings, sample_rate: u32)
 /// The engine may get settings that this file does not know: they must not be left out in silence.
 fn check_all_known(settings: &FeatureSettings) -> Result<()> {
     let mut known = FeatureSettings::default();
-    (known.n_fft, known.hop, known.mel_bands) = (settings.n_fft, settings.hop, settings.mel_bands);
-    (known.mfcc, known.chroma) = (settings.mfcc, settings.chroma);
+    (known.n_fft, known.win_length, known.hop) = (settings.n_fft, settings.win_length, settings.hop);
+    (known.mel_bands, known.mfcc, known.chroma) = (settings.mel_bands, settings.mfcc, settings.chroma);
     (known.pitch, known.deltas) = (settings.pitch, settings.deltas);
     if known == *settings {
         return Ok(());
@@ -59,7 +59,7 @@ fn check_all_known(settings: &FeatureSettings) -> Result<()> {
 }
 
 fn no_lag_fits(settings: &FeatureSettings) -> Error {
-    let problem = format!("a window of {} samples is too short for a pitch", settings.n_fft);
+    let problem = format!("a window of {} samples is too short for a pitch", settings.window());
     Error::new(Kind::Model, problem).at("pitch columns").advice("export without --with-front-end")
 }
 
@@ -71,7 +71,8 @@ fn no_lag_fits(settings: &FeatureSettings) -> Error {
 /// ```
 fn power<'g>(x: &Value<'g>, settings: &FeatureSettings) -> Value<'g> {
     let half = settings.n_fft as i64 / 2;
-    let window = x.constant("window", &[settings.n_fft], &tables::hann(settings.n_fft));
+    let window: Vec<f32> = tables::window(settings).into_iter().map(|w| w as f32).collect();
+    let window = x.constant("window", &[settings.n_fft], &window);
     let centred = x.with_zeros_around(&[half, half]).with_axes(&[0, 2]);
     centred.stft(settings.hop, &window).without_axes(&[0]).sum_of_squares().called("power")
 }

@@ -13,8 +13,8 @@ const MIDDLE_HZ: f32 = 200.0;
 const OCTAVE_COST: f32 = 0.01;
 /// Periods that a window must hold.
 const LEAST_PERIODS: usize = 3;
-/// The first bin that counts: the mean of a frame is in those before.
-const FIRST_BIN: usize = 2;
+/// Bins below two cycles per window do not count: the mean of a frame is in them.
+const FIRST_CYCLES: usize = 2;
 /// Less than the strength of any peak.
 const NO_PEAK: f32 = -1e9;
 
@@ -22,6 +22,8 @@ const NO_PEAK: f32 = -1e9;
 pub struct Constants {
     sample_rate: f32,
     bins: usize,
+    /// The first bin that counts.
+    first_bin: usize,
     /// Lags that may be a period, samples.
     shortest: usize,
     longest: usize,
@@ -34,13 +36,14 @@ impl Constants {
     pub fn new(settings: &FeatureSettings, sample_rate: u32) -> Option<Self> {
         let rate = f64::from(sample_rate);
         let shortest = (rate / HIGHEST_HZ).ceil() as usize;
-        let longest = ((rate / LOWEST_HZ).floor() as usize).min(settings.n_fft / LEAST_PERIODS);
+        let longest = ((rate / LOWEST_HZ).floor() as usize).min(settings.window() / LEAST_PERIODS);
         (shortest <= longest).then(|| Constants {
             sample_rate: sample_rate as f32,
             bins: settings.bins(),
+            first_bin: (FIRST_CYCLES * settings.n_fft).div_ceil(settings.window()),
             shortest,
             longest,
-            window_correction: tables::window_correction(settings.n_fft, longest + 2),
+            window_correction: tables::window_correction(settings, longest + 2),
         })
     }
 }
@@ -83,7 +86,7 @@ pub fn voicing_and_pitch<'g>(power: &Value<'g>, constants: &Constants) -> [Value
 /// ```
 /// `P[N−k] = P[k]`, so the sum is the real part of a Fourier transform.
 fn correlation<'g>(power: &Value<'g>, constants: &Constants) -> Value<'g> {
-    let (first, lags) = (FIRST_BIN as i64, constants.longest + 2);
+    let (first, lags) = (constants.first_bin as i64, constants.longest + 2);
     let without_mean = power.slice(COLUMNS, first, i64::MAX).with_zeros_around(&[0, first, 0, 0]);
     let mirrored = without_mean.reversed_from(COLUMNS, constants.bins as i64 - 2);
     let spectra = without_mean.followed_by(&[&mirrored], COLUMNS).with_axes(&[2]).dft();

@@ -2,7 +2,7 @@
 //! the engine's `audio` folder that have these names.
 
 use reslstm::audio::FeatureSettings;
-use std::f64::consts::{PI, TAU};
+use std::f64::consts::PI;
 
 /// Slaney's mel scale: linear up to 1000 Hz, which is mel 15; above, 27 mel are a factor of 6.4.
 const HZ_PER_MEL: f64 = 200.0 / 3.0;
@@ -17,14 +17,21 @@ const A0_HZ: f64 = 27.5;
 const CENTRE_OCTAVE: f64 = 5.0;
 const OCTAVE_WIDTH: f64 = 2.0;
 
-/// The periodic Hann window, `[n]`.
-pub fn hann(n: usize) -> Vec<f32> {
-    (0..n).map(|j| (PI * j as f64 / n as f64).sin().powi(2) as f32).collect()
+/// The periodic Hann window in the middle of a transform, zeros around it, `[n_fft]`.
+pub fn window(settings: &FeatureSettings) -> Vec<f64> {
+    let (length, n) = (settings.window(), settings.n_fft);
+    let hann = (0..length).map(|j| (PI * j as f64 / length as f64).sin().powi(2));
+    let mut window = vec![0.0; n];
+    window[(n - length) / 2..].iter_mut().zip(hann).for_each(|(place, w)| *place = w);
+    window
 }
 
-/// `r_w[0] / r_w[τ]` of the Hann window `[n]`, for `τ < lags`.
-pub fn window_correction(n: usize, lags: usize) -> Vec<f32> {
-    (0..lags).map(|lag| (3.0 / (2.0 + (TAU * lag as f64 / n as f64).cos())) as f32).collect()
+/// `r_w[0] / r_w[τ]` of the window, for `τ < lags`, where `r_w[τ] = Σ_j w[j]·w[(j + τ) mod N]`.
+pub fn window_correction(settings: &FeatureSettings, lags: usize) -> Vec<f32> {
+    let (w, n) = (window(settings), settings.n_fft);
+    let r = |lag: usize| (0..n).map(|j| w[j] * w[(j + lag) % n]).sum::<f64>();
+    let loudness = r(0);
+    (0..lags).map(|lag| (loudness / r(lag)) as f32).collect()
 }
 
 /// Mel bands of power, `[B,bands]`: triangles of area 1 Hz, equally spaced on the mel scale.
