@@ -15,7 +15,7 @@ const ENGINE: Floors = &[
 
 const APPLICATION: Floors = &[
     &["files", "hash", "calendar"],
-    &["corpus", "tune", "sweep", "synth"],
+    &["corpus", "tune", "sweep", "synth", "onnx"],
     &["experiment"],
     &["report"],
     &["cli", "main"],

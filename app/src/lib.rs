@@ -9,6 +9,7 @@
 //! pages        report/                        figures, tables, HTML pages
 //! procedures   experiment/                    trainings that leave files: cross-validation, nested choice, trials, jobs
 //!              corpus/ tune/ sweep/ synth/    recordings and features; search; grids; synthetic speech
+//!              onnx/                          models as ONNX files
 //! ground       files hash calendar            atomic writes, fingerprints, dates
 //! ```
 //!
@@ -21,6 +22,7 @@ pub mod corpus;
 pub mod experiment;
 pub mod files;
 mod hash;
+pub mod onnx;
 pub mod report;
 pub mod sweep;
 pub mod synth;

@@ -15,6 +15,7 @@ mod help;
 mod info;
 mod man;
 mod nested;
+mod onnx;
 mod paper;
 mod predict;
 mod predict_live;
