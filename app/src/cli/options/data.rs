@@ -2,7 +2,9 @@
 
 use crate::corpus::Reading;
 use crate::corpus::reading::{Columns, SpeakerPattern};
+use crate::label_map::LabelMap;
 use clap::Args;
+use std::path::Path;
 
 /// What files and tables leave open. The options are in `--help`, as `-h` is to fit a screen.
 #[derive(Args, Clone, Debug, Default)]
@@ -26,6 +28,27 @@ pub struct DataOptions {
     /// The path is below DATA and without its extension. For happy/anna_01.wav: '([a-z]+)_[0-9]+$'.
     #[arg(long, value_name = "REGEX", hide_short_help = true)]
     speaker_from: Option<SpeakerPattern>,
+    /// Rename or drop labels, as a TOML file says
+    ///
+    /// The file has the labels of DATA with their new names, below a line [labels]: fearful = "fear". Above it, drop = ["boredom"]
+    /// leaves out the clips of these labels.
+    #[arg(long, value_name = "FILE.toml", value_parser = read_map, hide_short_help = true)]
+    map: Option<LabelMap>,
+}
+
+fn read_map(path: &str) -> reslstm::error::Result<LabelMap> {
+    LabelMap::read(Path::new(path))
+}
+
+/// Whether names of one emotion are one label.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct ExactLabels {
+    /// Keep labels such as fear and fearful apart
+    ///
+    /// Without this option, fear and fearful, happy and happiness and joy, and other names of one emotion are one label, which a note
+    /// says. Labels that differ in case only are one label too.
+    #[arg(long, hide_short_help = true)]
+    pub exact_labels: bool,
 }
 
 impl DataOptions {
@@ -36,6 +59,7 @@ impl DataOptions {
             normalise_labels: self.normalise_labels,
             song: self.song,
             speaker_from: self.speaker_from.clone(),
+            map: self.map.clone().unwrap_or_default(),
         }
     }
 }
