@@ -180,9 +180,11 @@ mod tests {
             normalise_labels: true,
             song: true,
             speaker_from: Some("(.)_".parse().unwrap()),
+            map: LabelMap { drop: ["bored".to_string()].into(), ..LabelMap::default() },
         };
         let json = serde_json::to_string(&reading).unwrap();
-        assert_eq!(json, r#"{"columns":"label=emotion","normalise-labels":true,"song":true,"speaker-from":"(.)_"}"#);
+        let expected = r#"{"columns":"label=emotion","normalise-labels":true,"song":true,"speaker-from":"(.)_","map":{"labels":{},"drop":["bored"]}}"#;
+        assert_eq!(json, expected);
         assert_eq!(serde_json::from_str::<Reading>(&json).unwrap(), reading);
     }
 }
