@@ -14,7 +14,7 @@ const ENGINE: Floors = &[
 ];
 
 const APPLICATION: Floors = &[
-    &["files", "hash", "calendar"],
+    &["files", "hash", "calendar", "label_map"],
     &["corpus", "tune", "sweep", "synth", "onnx"],
     &["experiment"],
     &["report"],

@@ -9,6 +9,7 @@ use crate::experiment::folder::model_path;
 use crate::experiment::results::{RunResult, program};
 use crate::experiment::robustness::{ConditionResult, FoldModel, FoldScores, Robustness, mean_temperature};
 use crate::files::{self, Existing};
+use crate::label_map::LabelMap;
 use crate::report::table::{Cell, Column, Table};
 use clap::Args;
 use rayon::prelude::*;
@@ -57,11 +58,12 @@ impl RobustnessCommand {
             files::check_writable(output, Existing::Replace)?;
         }
         interrupt::stop_flag_saying("\nstopping; nothing is written");
-        let models = models(&self.folder)?;
+        let results = Results::read(&self.folder)?;
+        let models = models(&results, &self.folder)?;
         let threads = self.threads.count();
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
         let pool = pool.map_err(|error| Error::new(Kind::Io, error.to_string()).at("threads"))?;
-        let groups = self.groups(models, threads)?;
+        let groups = self.groups(models, results.plan.map, threads)?;
         let robustness = pool.install(|| self.score(&groups))?;
         if let Some(output) = &self.output {
             files::write_json(output, &robustness)?;
@@ -71,8 +73,19 @@ impl RobustnessCommand {
     }
 
     /// The models, grouped by feature settings, each group with its data.
-    fn groups(&self, models: Vec<(PathBuf, ModelFile)>, threads: usize) -> Result<Vec<(Licensed, Vec<FoldModel>)>> {
-        let corpus = Found::open(&self.data, &self.reading.reading())?;
+    ///
+    /// Labels are read by `map`, that of the cross-validation, unless another one is given.
+    fn groups(
+        &self,
+        models: Vec<(PathBuf, ModelFile)>,
+        map: LabelMap,
+        threads: usize,
+    ) -> Result<Vec<(Licensed, Vec<FoldModel>)>> {
+        let mut reading = self.reading.reading();
+        if reading.map.is_empty() {
+            reading.map = map;
+        }
+        let corpus = Found::open(&self.data, &reading)?;
         let mut groups: Vec<((FeatureSettings, u32), Licensed, Vec<FoldModel>)> = Vec::new();
         for (path, file) in models {
             let metadata = require_metadata(&file).map_err(|error| error.at(path.display()))?;
@@ -119,9 +132,8 @@ impl RobustnessCommand {
     }
 }
 
-/// All models of the finished runs of a cross-validation.
-fn models(folder: &Path) -> Result<Vec<(PathBuf, ModelFile)>> {
-    let results = Results::read(folder)?;
+/// All models of the finished runs of the cross-validation in a folder.
+fn models(results: &Results, folder: &Path) -> Result<Vec<(PathBuf, ModelFile)>> {
     let folds = |run: &RunResult| run.folds.iter().map(|fold| (run.run, fold.split.fold())).collect::<Vec<_>>();
     let read = |(run, fold)| {
         let path = model_path(folder, run, fold);

@@ -1,14 +1,14 @@
 //! Tables for the terminal: scores over runs, and the confusion matrix.
 
-use crate::experiment::results::{ModelSummary, Summary, VariantSpread};
+use crate::experiment::results::{CorpusSpread, ModelSummary, Summary, VariantSpread};
 use crate::report::score_notes;
 use crate::report::table::{Cell, Column, Table};
 use reslstm::train::metrics::Confusion;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
-/// One row per model: UAR mean ± std and best, accuracy, macro-F1; then the settings in which the models differ, if any. Below the
-/// table stands what must be said of the scores.
+/// One row per model, and below it one for each corpus that its folds leave out: UAR mean ± std and best, accuracy, macro-F1; then the
+/// settings in which the models differ, if any. Below the table stands what must be said of the scores.
 pub fn scores(summary: &Summary) -> String {
     let differing = differing_settings(summary);
     let mut columns = vec![
@@ -56,6 +56,19 @@ pub fn scores(summary: &Summary) -> String {
                 Cell::Score(uar.max),
                 Cell::Empty,
                 Cell::Empty,
+            ];
+            push(row, Cell::Empty);
+        }
+        for CorpusSpread { name, clips: _, uar, war, macro_f1 } in &model.corpora {
+            let row = vec![
+                format!("  on {name}").into(),
+                Cell::Empty,
+                Cell::Empty,
+                uar.values.len().into(),
+                uar.into(),
+                Cell::Score(uar.max),
+                Cell::Score(war.mean),
+                Cell::Score(macro_f1.mean),
             ];
             push(row, Cell::Empty);
         }

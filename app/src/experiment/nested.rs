@@ -14,6 +14,7 @@ use super::folder::{Begun, CLIPS, Results, plan_path, run_path};
 use super::plan::Plan;
 use super::results::{FoldRecord, ModelSummary, RunResult, Summary};
 use crate::files::{self, read_json, write_json};
+use crate::label_map::LabelMap;
 use reslstm::data::folds::FoldPlan;
 use reslstm::error::{Error, Kind, Result};
 use reslstm::train::{CheckedSettings, Protocol, Settings};
@@ -61,6 +62,8 @@ pub struct Nested {
     pub inner: usize,
     /// Seeds a candidate is judged by.
     pub inner_runs: usize,
+    /// How the labels of the data are read.
+    pub map: LabelMap,
 }
 
 /// What a fold chose, and why.
@@ -80,7 +83,8 @@ impl Nested {
         let of_fold = |&fold: &usize| {
             self.candidates.iter().map(move |candidate| {
                 let folds = FoldPlan::Within { fold, folds: self.inner };
-                let plan = Plan { settings: candidate.settings.clone(), runs: self.inner_runs, folds };
+                let (settings, runs, map) = (candidate.settings.clone(), self.inner_runs, self.map.clone());
+                let plan = Plan { settings, runs, folds, map };
                 (candidate, plan, choosing_folder(root, fold, &candidate.name))
             })
         };
@@ -118,7 +122,7 @@ impl Nested {
             if !folds.is_empty() {
                 let settings = Settings::clone(&candidate.settings).with(|it| it.seed = seed);
                 let settings = settings.check().expect("another seed is as good");
-                let plan = Plan { settings, runs, folds: FoldPlan::Standard(folds) };
+                let plan = Plan { settings, runs, folds: FoldPlan::Standard(folds), map: self.map.clone() };
                 finals.push((candidate, plan, root.join("final").join(&candidate.name)));
             }
         }

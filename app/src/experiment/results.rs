@@ -238,6 +238,9 @@ pub struct ModelSummary {
     /// UAR over runs of the predictor variants.
     #[serde(rename = "others", default, skip_serializing_if = "Vec::is_empty")]
     pub variants: Vec<VariantSpread>,
+    /// Scores on each corpus that a fold leaves out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub corpora: Vec<CorpusSpread>,
     /// Recall of each class in `confusion`.
     pub recall: BTreeMap<String, Option<f64>>,
     /// Class names in order.
@@ -252,6 +255,38 @@ pub struct ModelSummary {
     pub data: String,
     /// Program and version.
     pub program: String,
+}
+
+/// The scores over all runs on a corpus that was left out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CorpusSpread {
+    /// Its name.
+    pub name: String,
+    /// Number of its clips.
+    pub clips: u64,
+    /// UAR over runs.
+    pub uar: Spread,
+    /// Accuracy over runs.
+    pub war: Spread,
+    /// Macro-F1 over runs.
+    pub macro_f1: Spread,
+}
+
+impl CorpusSpread {
+    /// Of the fold at this place in every run; `None` if it does not leave out a corpus.
+    fn new(runs: &[RunResult], place: usize) -> Option<Self> {
+        let first = &runs[0].folds[place];
+        let spread = |score: fn(&Confusion) -> f64| {
+            Spread::new(runs.iter().map(|run| score(&run.folds[place].confusion)).collect())
+        };
+        Some(CorpusSpread {
+            name: first.split.corpus()?.to_string(),
+            clips: first.confusion.total(),
+            uar: spread(Confusion::uar),
+            war: spread(Confusion::war),
+            macro_f1: spread(Confusion::macro_f1),
+        })
+    }
 }
 
 /// A predictor variant over all runs.
@@ -290,6 +325,7 @@ impl ModelSummary {
                     uar: Spread::new(runs.iter().map(|run| run.variants[place].uar).collect()),
                 })
                 .collect(),
+            corpora: (0..first.folds.len()).filter_map(|place| CorpusSpread::new(runs, place)).collect(),
             recall: Scores::new(&confusion, &first.labels).recall,
             labels: first.labels.clone(),
             confusion,

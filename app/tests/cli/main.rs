@@ -1,6 +1,7 @@
 //! End-to-end tests of the command: exit code, output and files of a process. One file per command; `bad_input` and `resume` test
 //! several commands, `studies` tests `tune` on journals of others.
 
+mod across;
 mod audit;
 mod bad_input;
 mod bench;
