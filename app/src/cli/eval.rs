@@ -3,7 +3,7 @@
 use super::options::{CacheOption, DataOptions, all_cores};
 use super::source::{Found, Licensed};
 use super::{Done, Outcome, clip, interrupt, print_line, progress, table};
-use crate::experiment::results::Scores;
+use crate::experiment::results::{NoSpeech, Scores};
 use clap::Args;
 use rayon::prelude::*;
 use reslstm::data::Clip;
@@ -57,16 +57,21 @@ impl Eval {
             false => confusion_of_clips(&file, metadata, &settings, &data, &clips)?,
         };
         let scores = Scores::new(&confusion, &metadata.labels);
+        let no_speech = NoSpeech::count(data.dataset(), clips.iter().copied());
         if self.json {
             let speakers = speakers_of(&data, &clips);
             print_line(json!({ "model": self.model, "data": self.data, "live": self.live, "clips": clips.len(),
                                "speakers": speakers, "scores": scores, "score_note": metadata.score_note,
+                               "no_speech": no_speech,
                                "confusion": confusion, "labels": metadata.labels }))?;
         } else {
             let Scores { uar, war, macro_f1, .. } = scores;
             let clips = clips.len();
             print_line(format_args!("UAR {uar:.4}  WAR {war:.4}  macro-F1 {macro_f1:.4}  on {clips} clips\n"))?;
             print_line(table::confusion(&confusion, &metadata.labels))?;
+            if let Some(no_speech) = no_speech {
+                print_line(no_speech)?;
+            }
         }
         Ok(Done::Everything)
     }

@@ -17,6 +17,7 @@ mod eval;
 mod explain;
 mod features;
 mod figure;
+mod gate;
 mod info;
 mod inputs;
 mod interrupt;
