@@ -48,9 +48,9 @@ struct Reader {
     detector: SpeechDetector,
     /// Hz
     rate: u32,
-    /// Samples from one frame to the next, and from the middle of a frame to its end.
+    /// Samples from one frame to the next, and from the middle of a frame until it is complete.
     hop: usize,
-    half: usize,
+    delay: usize,
     /// Frames of this recording so far, and samples that the detector has taken.
     frames: usize,
     samples: usize,
@@ -87,7 +87,7 @@ impl LivePredictor {
             detector: SpeechDetector::new(metadata.sample_rate).map_err(wrong)?,
             rate: metadata.sample_rate,
             hop: metadata.features.hop,
-            half: metadata.features.n_fft / 2,
+            delay: front_end.delay(),
             frames: 0,
             samples: 0,
             frame: vec![0.0; file.model().inputs()],
@@ -135,7 +135,7 @@ impl Reader {
         let seconds_per_frame = self.hop as f64 / f64::from(self.rate);
         let mut moments = Vec::with_capacity(features.rows());
         for features in features.iter_rows() {
-            let complete = self.frames * self.hop + self.half;
+            let complete = self.frames * self.hop + self.delay;
             let (until_complete, later) = samples.split_at((complete - self.samples).min(samples.len()));
             self.listen(until_complete);
             samples = later;
@@ -166,9 +166,13 @@ mod tests {
     const RATE: u32 = 8_000;
 
     fn file(mean: bool) -> ModelFile {
+        file_with(mean, None)
+    }
+
+    fn file_with(mean: bool, win_length: Option<usize>) -> ModelFile {
         let settings = FeatureSettings {
             n_fft: 512,
-            win_length: None,
+            win_length,
             hop: 256,
             mel_bands: 16,
             mfcc: 3,
@@ -218,13 +222,15 @@ mod tests {
     #[test]
     fn the_sound_of_a_moment_is_that_of_its_samples_in_portions_of_any_size() {
         let samples = noise(4_000);
-        let mut live = LivePredictor::new(&file(true)).unwrap();
-        for portion in [1, 300, 4_000] {
+        for (portion, win_length, delay) in
+            [(1, None, 256), (300, None, 256), (4_000, None, 256), (300, Some(342), 171)]
+        {
+            let mut live = LivePredictor::new(&file_with(true, win_length)).unwrap();
             let mut moments = Vec::new();
             samples.chunks(portion).for_each(|samples| moments.extend(live.push(samples).unwrap()));
             moments.extend(live.finish().unwrap());
             for (t, moment) in moments.iter().enumerate() {
-                let arrived = samples.len().min(t * 256 + 256);
+                let arrived = samples.len().min(t * 256 + delay);
                 let expected = Sound::measure(&samples[..arrived], RATE).unwrap();
                 assert_eq!(moment.prediction.sound, Some(expected), "frame {t}, portions of {portion}");
             }
