@@ -1,5 +1,5 @@
-//! Recording conditions: as recorded, over a telephone, from a small loudspeaker, in noise, at another speed, quieter. The application
-//! applies them to samples, in its `corpus::condition`.
+//! Recording conditions: as recorded, over a telephone, from a small loudspeaker, in noise, at another speed, quieter. The
+//! application applies them to samples, in its `corpus::condition`.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -72,7 +72,10 @@ mod tests {
 
     #[test]
     fn every_condition_is_written_as_it_is_read() {
-        let text = r#"["as-recorded",{"noise":{"snr":20.0}},"telephone","small-speaker","clipped",{"speed":0.8},{"level":{"level":-20.0}}]"#;
+        let text = concat!(
+            r#"["as-recorded",{"noise":{"snr":20.0}},"telephone","small-speaker","clipped","#,
+            r#"{"speed":0.8},{"level":{"level":-20.0}}]"#
+        );
         let read: Vec<Condition> = serde_json::from_str(text).unwrap();
         assert_eq!(serde_json::to_string(&read).unwrap(), text);
         assert_eq!(read[1], Condition::Noise { snr: 20.0 });

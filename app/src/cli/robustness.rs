@@ -162,7 +162,7 @@ fn table(robustness: &Robustness) -> String {
         ];
         let before = result.uncalibrated.as_ref().map(Reliability::ece);
         row.extend(temperature.map(|_| before.map_or(Cell::Empty, Cell::Score)));
-        row.push(result.no_speech.map_or(Cell::Empty, |it| Cell::Score(it.share)));
+        row.push(result.no_speech.map_or(Cell::Empty, |it| Cell::Score(it.share())));
         table.push(row);
     }
     let temperature = temperature.map_or(String::new(), |mean| format!("\nmean temperature {mean:.3}\n"));

@@ -172,8 +172,8 @@ impl RunResult {
 pub struct NoSpeech {
     /// Their number.
     pub clips: usize,
-    /// Their share of all clips that were scored, 0 to 1.
-    pub share: f64,
+    /// The number of all clips that were scored.
+    pub of: usize,
 }
 
 impl NoSpeech {
@@ -182,16 +182,30 @@ impl NoSpeech {
         let sounds = dataset.sounds()?;
         let scored: BTreeSet<usize> = scored.into_iter().collect();
         let clips = scored.iter().filter(|&&clip| !sounds[clip].has_speech).count();
-        Some(NoSpeech { clips, share: clips as f64 / scored.len().max(1) as f64 })
+        Some(NoSpeech { clips, of: scored.len() })
+    }
+
+    /// The counts of several groups of clips together; `None` if that of one is not known.
+    pub fn sum(groups: impl IntoIterator<Item = Option<Self>>) -> Option<Self> {
+        groups.into_iter().try_fold(NoSpeech { clips: 0, of: 0 }, |sum, group| {
+            let NoSpeech { clips, of } = group?;
+            Some(NoSpeech { clips: sum.clips + clips, of: sum.of + of })
+        })
+    }
+
+    /// Their share, 0 to 1.
+    pub fn share(&self) -> f64 {
+        self.clips as f64 / self.of.max(1) as f64
     }
 }
 
 impl fmt::Display for NoSpeech {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (clips, percent) = (self.clips, 100.0 * self.share);
+        let NoSpeech { clips, of } = self;
+        let percent = 100.0 * self.share();
         write!(
             f,
-            "nobody speaks in {clips} of the scored clips ({percent:.1} %): predict gives them no label, the scores count them"
+            "nobody speaks in {clips} of {of} clips ({percent:.1} %): predict gives them no label, the scores count them"
         )
     }
 }

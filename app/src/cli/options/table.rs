@@ -119,8 +119,9 @@ pub static SETTINGS: [Row; 15] = [
     row("augment", "NAME|TABLE|FILE", Values::Augment, "Random augmentation: none, voices, anywhere, or a table")
         .more(
             "voices has speeds, stretch and noise; anywhere has these, a telephone, a small loudspeaker and white noise. A table is \
-             written '{ speeds = [0.9, 1, 1.1], noise = 0.5 }' or in a TOML file; its fields are speeds, conditions, stretch, channel, \
-             gain (quieter by up to so many dB) and noise. A table changes only the fields it lists; a name replaces the whole augmentation.",
+             written '{ speeds = [0.9, 1, 1.1], noise = 0.5 }' or in a TOML file; its fields are speeds, conditions, stretch, \
+             channel, gain (quieter by up to so many dB) and noise. A table changes only the fields it lists; a name replaces the \
+             whole augmentation.",
         )
         .decides_features(),
     row("seed", "S", Values::Whole, "Seed of all random numbers"),
