@@ -322,7 +322,12 @@ impl AugmentedBatch {
         examples.resize_with(picks.len().max(examples.len()), || Example { frames: Matrix::default(), label: 0 });
         for (example, &clip) in examples.iter_mut().zip(picks) {
             let mut stream = RandomStream::new(seed, "clip", clip as u64);
-            augment.vary(|condition| task.frames_in(condition, clip, scratch), &mut stream, &mut example.frames);
+            augment.vary(
+                |condition| task.frames_in(condition, clip, scratch),
+                task.decibel,
+                &mut stream,
+                &mut example.frames,
+            );
             example.label = task.examples[clip].label;
         }
         order.clear();

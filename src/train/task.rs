@@ -1,5 +1,6 @@
 //! The data of one training: normalised clips, split into training, validation and test.
 
+use super::augment::per_decibel;
 use super::metrics::Confusion;
 use super::settings::{CheckedSettings, Protocol, Validation};
 use crate::data::batch::{Batch, Example, batches};
@@ -32,6 +33,8 @@ pub struct Task {
     pub test: Vec<usize>,
     /// Mean and standard deviation of each feature column.
     pub normaliser: Normaliser,
+    /// What one decibel of level adds to the first column, normalised.
+    pub decibel: f32,
     /// Number of feature columns, `D`.
     pub inputs: usize,
     /// Number of classes, `K`.
@@ -55,7 +58,7 @@ impl Task {
             Protocol::Published | Protocol::Table1 => (0..dataset.clips().len()).collect(),
         };
         let test = in_batching_order(dataset.clips_of(split.test()), dataset, settings.protocol);
-        Self::new(dataset, &normalised_by, train, validation, test)
+        Self::new(dataset, settings, &normalised_by, train, validation, test)
     }
 
     /// The task in which all clips train; no validation, no test.
@@ -66,11 +69,12 @@ impl Task {
     pub fn for_all(dataset: &Dataset, settings: &CheckedSettings) -> Result<Self> {
         check_all_speakers(settings)?;
         let all: Vec<usize> = (0..dataset.clips().len()).collect();
-        Self::new(dataset, &all, all.clone(), Vec::new(), Vec::new())
+        Self::new(dataset, settings, &all, all.clone(), Vec::new(), Vec::new())
     }
 
     fn new(
         dataset: &Dataset,
+        settings: &CheckedSettings,
         normalised_by: &[usize],
         train: Vec<usize>,
         validation: Vec<usize>,
@@ -87,7 +91,8 @@ impl Task {
         let examples = clips.iter().map(example).collect::<Result<_>>()?;
         let (inputs, classes) = (dataset.width(), dataset.labels().count());
         let conditioned = dataset.conditioned().clone();
-        Ok(Task { examples, conditioned, train, validation, test, normaliser, inputs, classes })
+        let decibel = per_decibel(&settings.inputs.features(), normaliser.std()[0]);
+        Ok(Task { examples, conditioned, train, validation, test, normaliser, decibel, inputs, classes })
     }
 
     /// The weight of each class in the loss with [`Balance::Weights`](super::Balance::Weights), `[K]`, by which every class that

@@ -4,7 +4,7 @@ use super::options::{CacheOption, DataOptions, ExactLabels, all_cores};
 use super::source::{Found, Licensed};
 use super::{Done, Outcome, clip, interrupt, print_line, progress, table};
 use crate::corpus::common_labels::SharedLabels;
-use crate::experiment::results::Scores;
+use crate::experiment::results::{NoSpeech, Scores};
 use clap::Args;
 use rayon::prelude::*;
 use reslstm::data::Clip;
@@ -81,13 +81,14 @@ impl Eval {
         let every: Vec<usize> = (0..metadata.labels.count()).collect();
         let among_all = Score::new(&scores, &truths, &every, &metadata.labels);
         let among_shared = Score::new(&scores, &truths, &shared.shared, &metadata.labels);
+        let no_speech = NoSpeech::count(data.dataset(), clips.iter().copied());
         if self.json {
             let speakers = speakers_of(&data, &clips);
             let Score { labels, scores, confusion, calibration_error } = among_all;
             print_line(json!({ "model": self.model, "data": self.data, "live": self.live, "clips": clips.len(),
                                "speakers": speakers, "scores": scores, "score_note": metadata.score_note,
                                "confusion": confusion, "labels": labels, "calibration_error": calibration_error,
-                               "shared": among_shared, "renamed": shared.renamed, "left_out": left_out,
+                               "no_speech": no_speech, "shared": among_shared, "renamed": shared.renamed, "left_out": left_out,
                                "sample_rate": metadata.sample_rate }))?;
         } else {
             let (clips, some, all) = (clips.len(), shared.shared.len(), every.len());
@@ -98,6 +99,9 @@ impl Eval {
                 print_line(format_args!("{among_all} on {clips} clips, among all {all} labels of the model\n"))?;
             }
             print_line(table::confusion(&among_shared.confusion, &among_shared.labels))?;
+            if let Some(no_speech) = no_speech {
+                print_line(no_speech)?;
+            }
         }
         Ok(Done::Everything)
     }

@@ -18,6 +18,7 @@ mod explain;
 mod export;
 mod features;
 mod figure;
+mod gate;
 mod import;
 mod info;
 mod inputs;

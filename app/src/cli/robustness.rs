@@ -14,6 +14,7 @@ use crate::report::table::{Cell, Column, Table};
 use clap::Args;
 use rayon::prelude::*;
 use reslstm::audio::FeatureSettings;
+use reslstm::data::Dataset;
 use reslstm::data::condition::Condition;
 use reslstm::error::{Error, Kind, Result};
 use reslstm::models::ModelFile;
@@ -22,12 +23,13 @@ use std::path::{Path, PathBuf};
 
 /// Test the models of a cross-validation in noise, over a telephone and more.
 ///
-/// Each model is scored on the test speakers of its own fold, in eleven conditions.
+/// Each model is scored on the test speakers of its own fold, in fifteen conditions.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Each model of CV_DIR/models predicts the test speakers of its own fold. Calibration error: distance \
                   between the probability of the predicted class and the share of right predictions, mean over 15 bins. \
-                  Before: without the temperature that training fitted.
+                  Before: without the temperature that training fitted. No speech: share of the \
+                  clips that predict gives no label; the scores count them.
 
 Example: reslstm robustness cv-h64 ravdess -o robustness.json
          reslstm figure robustness robustness.json -o robustness.svg"
@@ -106,27 +108,29 @@ impl RobustnessCommand {
         let all: Vec<&FoldModel> = groups.iter().flat_map(|(_, models)| models).collect();
         let bar = progress::bar((all.len() * Condition::REPORTED.len()) as u64, "predicting", "models");
         let (first, _) = groups.first().expect("there are models");
-        let (clips, labels) = (first.dataset().clips(), first.dataset().labels().names());
         let mut conditions = Vec::new();
         for condition in Condition::REPORTED {
-            let mut scores: Vec<FoldScores<'_>> = Vec::new();
+            let (mut scores, mut first_dataset): (Vec<FoldScores<'_>>, Option<Dataset>) = (Vec::new(), None);
             for (data, models) in groups {
-                let features = data.features_in(condition)?;
+                let dataset = data.in_condition(condition)?;
                 let score = |model| {
                     if interrupt::stopped() {
                         return Err(Error::new(Kind::Interrupted, "stopped before every condition was scored"));
                     }
-                    let scores = FoldModel::score(model, &features);
+                    let scores = FoldModel::score(model, dataset.clips());
                     bar.inc(1);
                     scores
                 };
                 scores.extend(models.par_iter().map(score).collect::<Result<Vec<_>>>()?);
+                // Groups differ in their features; labels, speakers and sounds are those of any.
+                first_dataset.get_or_insert(dataset);
             }
-            conditions.push(ConditionResult::new(&condition.to_string(), &scores, clips, labels));
+            let dataset = first_dataset.expect("there are models");
+            conditions.push(ConditionResult::new(&condition.to_string(), &scores, &dataset));
         }
         bar.finish_and_clear();
         let name = self.folder.file_name().unwrap_or(self.folder.as_os_str()).to_string_lossy().into_owned();
-        let (labels, temperature) = (labels.to_vec(), mean_temperature(&all));
+        let (labels, temperature) = (first.dataset().labels().names().to_vec(), mean_temperature(&all));
         let score_note = all[0].metadata().score_note.clone();
         Ok(Robustness { name, program: program(), labels, score_note, temperature, conditions })
     }
@@ -158,6 +162,7 @@ fn table(robustness: &Robustness) -> String {
         Column::right("calibration error", 17).gap(2),
     ];
     columns.extend(temperature.map(|_| Column::left("before", 6).gap(2)));
+    columns.push(Column::right("no speech", 9).gap(2));
     let mut table = Table::new(columns);
     for result in conditions {
         let mut row: Vec<Cell> = vec![
@@ -169,6 +174,7 @@ fn table(robustness: &Robustness) -> String {
         ];
         let before = result.uncalibrated.as_ref().map(Reliability::ece);
         row.extend(temperature.map(|_| before.map_or(Cell::Empty, Cell::Score)));
+        row.push(result.no_speech.map_or(Cell::Empty, |it| Cell::Score(it.share())));
         table.push(row);
     }
     let temperature = temperature.map_or(String::new(), |mean| format!("\nmean temperature {mean:.3}\n"));

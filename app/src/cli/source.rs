@@ -54,14 +54,14 @@ impl Licensed {
         self.loaded.sample_rate
     }
 
-    /// Features `[T,D]` of every clip in a condition, from the cache where they are there, on the threads of the pool this is called
+    /// Every clip in a condition, its features from the cache where they are there, on the threads of the pool this is called
     /// in.
-    pub fn features_in(&self, condition: Condition) -> Result<Vec<Matrix<f32>>> {
+    pub fn in_condition(&self, condition: Condition) -> Result<Dataset> {
         let stop = interrupt::stop_flag();
         let (settings, cache) = (&self.features, self.cache.as_ref());
         let (progress, note, rate) = (&|_, _| {}, &|_: &Path, _| {}, self.resample_to);
         let work = Work { settings, rate, condition, cache, progress, note, stop };
-        corpus::load_features(&self.corpus, &work)
+        corpus::load_in_condition(&self.corpus, &work)
     }
 
     /// What training takes.
@@ -260,8 +260,9 @@ impl Found {
         let loaded = pool.install(|| {
             let mut loaded = corpus::load_dataset(&self.corpus, &work)?;
             let conditioned = |&condition: &Condition| {
-                let features = corpus::load_features(&self.corpus, &Work { condition, note: &|_, _| {}, ..work })?;
-                Ok(ConditionedClips { condition, features })
+                let work = Work { condition, note: &|_, _| {}, ..work };
+                let clips = corpus::load_in_condition(&self.corpus, &work)?.into_clips();
+                Ok(ConditionedClips { condition, features: clips.into_iter().map(|clip| clip.features).collect() })
             };
             loaded.dataset = loaded.dataset.with_conditions(others.iter().map(conditioned).collect::<Result<_>>()?);
             Ok(loaded)

@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
 /// One row per model, and below it one for each corpus that its folds leave out: UAR mean ± std and best, accuracy, macro-F1; then the
-/// settings in which the models differ, if any. Below the table stands what must be said of the scores.
+/// settings in which the models differ, if any. Below the table stands what must be said of the scores, and in how many clips
+/// nobody speaks.
 pub fn scores(summary: &Summary) -> String {
     let differing = differing_settings(summary);
     let mut columns = vec![
@@ -73,7 +74,15 @@ pub fn scores(summary: &Summary) -> String {
             push(row, Cell::Empty);
         }
     }
-    table.text() + &score_notes(summary.models.iter().map(|model| model.protocol))
+    table.text() + &score_notes(summary.models.iter().map(|model| model.protocol)) + &no_speech(summary)
+}
+
+/// How many of the clips the gate of `predict` gives no label, once per corpus.
+fn no_speech(summary: &Summary) -> String {
+    let mut lines: Vec<String> =
+        summary.models.iter().filter_map(|model| Some(format!("{}\n", model.no_speech?))).collect();
+    lines.dedup();
+    lines.concat()
 }
 
 /// Names of the settings that differ between models, except those with a column of their own.

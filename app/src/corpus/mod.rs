@@ -48,7 +48,7 @@ pub mod segment;
 pub mod sound;
 
 pub use cache::Cache;
-pub use extract::{ClipFeatures, ClipSource, Loaded, Work, extract, load_dataset, load_features, read_clip};
+pub use extract::{ClipFeatures, ClipSource, Loaded, Work, extract, load_dataset, load_in_condition, read_clip};
 pub use folders::{Corpus, Entry, SYNTHETIC_NOTE, find_audio};
 pub use rates::Rates;
 pub use reading::Reading;

@@ -115,6 +115,9 @@ fn detail(sheet: &mut Sheet, results: &Results, about: About<'_>) {
     sheet.heading("Scores");
     runs_table(sheet, results, &summary);
     variants_table(sheet, results);
+    if let Some(no_speech) = summary.no_speech {
+        sheet.text(&format!("By the gate, {no_speech}."));
+    }
     let note = note_behind(summary.protocol);
     let title = format!("{}, {}{note}", summary.arch, summary.protocol);
     sheet.figure(

@@ -25,6 +25,7 @@ mod report;
 mod resume;
 mod robustness;
 mod sound;
+mod speech;
 mod studies;
 mod sweep;
 mod synth;

@@ -128,8 +128,9 @@ pub static SETTINGS: [Row; 16] = [
     row("augment", "NAME|TABLE|FILE", Values::Augment, "Random augmentation: none, voices, anywhere, or a table")
         .more(
             "voices has speeds, stretch and noise; anywhere has these, a telephone, a small loudspeaker and white noise. A table is \
-             written '{ speeds = [0.9, 1, 1.1], noise = 0.5 }' or in a TOML file; its fields are speeds, conditions, stretch, channel \
-             and noise. A table changes only the fields it lists; a name replaces the whole augmentation.",
+             written '{ speeds = [0.9, 1, 1.1], noise = 0.5 }' or in a TOML file; its fields are speeds, conditions, stretch, \
+             channel, gain (quieter by up to so many dB) and noise. A table changes only the fields it lists; a name replaces the \
+             whole augmentation.",
         )
         .decides_features(),
     row("seed", "S", Values::Whole, "Seed of all random numbers"),
@@ -270,7 +271,9 @@ const NO_AUGMENT: &str = "none";
 pub fn all_fields(augment: &Augment) -> Map<String, Value> {
     let Ok(Value::Object(mut fields)) = serde_json::to_value(augment) else { unreachable!("a struct is an object") };
     fields.entry("conditions").or_insert_with(|| Value::Array(Vec::new()));
-    fields.entry("channel").or_insert_with(|| 0.0.into());
+    for strength in ["channel", "gain"] {
+        fields.entry(strength).or_insert_with(|| 0.0.into());
+    }
     fields
 }
 
