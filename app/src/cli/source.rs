@@ -11,7 +11,6 @@ use reslstm::data::folds::{FoldPlan, Split};
 use reslstm::data::{ConditionedClips, Dataset};
 use reslstm::error::{Error, Kind, Result};
 use reslstm::labels::Labels;
-use reslstm::matrix::Matrix;
 use reslstm::train::{CheckedSettings, Settings, TrainingData, Validation};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
