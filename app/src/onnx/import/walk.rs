@@ -87,10 +87,8 @@ impl Found {
     fn step(&mut self, node: Node, inputs: &[Option<&Value>]) -> Result<Option<Value>> {
         use Value::{Constant as Fixed, Zeros};
         Ok(match (node.op(), inputs) {
-            ("Identity" | "Dropout", [Some(value), ..]) => Some((*value).clone()),
-            ("Cast", [Some(value)]) if [FLOAT, INT64].map(i64::from).contains(&node.int("to", 0)) => {
-                Some((*value).clone())
-            }
+            ("Identity" | "Dropout", [Some(value)]) => Some((*value).clone()),
+            ("Cast", [Some(value)]) if node.int("to", 0) == i64::from(type_of(value)) => Some((*value).clone()),
             ("ConstantOfShape", _) if node.is_zero("value") => Some(Zeros),
             ("Expand", [Some(Fixed(constant)), _]) if is_zero(constant) => Some(Zeros),
             ("Shape", [Some(Value::Stage(_, layout))]) => shape(node, layout).map(Rc::new).map(Fixed),
@@ -290,6 +288,11 @@ impl Found {
         }
         tensors
     }
+}
+
+/// The ONNX type that a value has or may be cast to without a change.
+fn type_of(value: &Value) -> i32 {
+    if matches!(value, Value::Constant(constant) if constant.whole.is_some()) { INT64 } else { FLOAT }
 }
 
 /// A batch norm that changes nothing: it was folded into the weights above it.
