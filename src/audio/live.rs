@@ -85,6 +85,11 @@ impl LiveFrontEnd {
         self.front_end.sample_rate()
     }
 
+    /// Samples from the middle of a frame until it is complete.
+    pub(crate) fn delay(&self) -> usize {
+        self.end - self.settings().n_fft / 2
+    }
+
     /// Features `[T,width]` of the frames that `samples`, the next of the recording, complete: none, one or several.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! `predict --live`: raw samples on stdin, one line per complete frame.
 
+use super::gate::{Gate, SilenceNote};
 use super::options::WrongCall;
 use super::rows::{Format, Place};
 use super::{Done, Outcome, interrupt};
@@ -14,13 +15,15 @@ use std::time::Duration;
 const PORTION: usize = 1 << 14;
 /// Time between checks for Ctrl-C while nothing arrives.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
+/// Seconds after which a voice at the beginning has been noticed.
+const NOTICED: f64 = 1.0;
 /// First bytes of audio files, which are not raw samples.
 const HEADERS: [(&[u8], &str); 4] =
     [(b"RIFF", "a WAV file"), (b"fLaC", "a FLAC file"), (b"OggS", "an Ogg file"), (b"FORM", "an AIFF file")];
 
 /// Predicts until stdin ends or Ctrl-C is pressed. `rate` is the sample rate on stdin, Hz, by default the model's. `step` is
 /// the time between lines, seconds, by default one frame.
-pub fn run(file: &ModelFile, format: Format, rate: Option<u32>, step: Option<f64>) -> Outcome {
+pub fn run(file: &ModelFile, format: Format, gate: Gate, rate: Option<u32>, step: Option<f64>) -> Outcome {
     let mut live = LivePredictor::new(file)?;
     let mut resampler = match rate {
         Some(rate) if rate != live.sample_rate() => {
@@ -29,8 +32,15 @@ pub fn run(file: &ModelFile, format: Format, rate: Option<u32>, step: Option<f64
         _ => None,
     };
     interrupt::stop_flag_saying("\nstopped");
-    let mut lines =
-        Lines { format, labels: live.labels().to_vec(), step: step.unwrap_or(0.0), next: 0.0, pending: None };
+    let mut lines = Lines {
+        format,
+        gate,
+        silence: SilenceNote::default(),
+        labels: live.labels().to_vec(),
+        step: step.unwrap_or(0.0),
+        next: 0.0,
+        pending: None,
+    };
     let mut out = std::io::stdout().lock();
     format.write_header(&mut out, &["time"], &lines.labels)?;
     out.flush()?;
@@ -135,6 +145,8 @@ impl Samples {
 /// Writes one line per time step.
 struct Lines {
     format: Format,
+    gate: Gate,
+    silence: SilenceNote,
     labels: Vec<String>,
     /// Time between lines, seconds; 0 for every frame.
     step: f64,
@@ -160,7 +172,11 @@ impl Lines {
     /// Writes a line for the latest prediction, unless it is written already.
     fn write_pending(&mut self, out: &mut impl Write) -> anyhow::Result<()> {
         if let Some(Moment { time, prediction, .. }) = self.pending.take() {
-            self.format.write_row(out, Place::Time(time), &self.labels, &prediction)?;
+            let refusal = self.gate.refusal(&prediction);
+            if time >= NOTICED {
+                self.silence.print_once(Place::Time(time), refusal);
+            }
+            self.format.write_row(out, Place::Time(time), &self.labels, &prediction, refusal)?;
             out.flush()?;
             // Counted from the beginning, so that steps of a fraction of a frame do not drift.
             self.next = if self.step > 0.0 { ((time / self.step).floor() + 1.0) * self.step } else { 0.0 };

@@ -1,5 +1,6 @@
 //! `predict AUDIO|DIR|FEATURES.npy|-…`
 
+use super::gate::{Gate, SilenceNote};
 use super::inputs::{self, Input};
 use super::options::WrongCall;
 use super::rows::{Format, Place};
@@ -22,9 +23,14 @@ pub(super) const BUNDLED: &[u8] = include_bytes!("../../data/reslstm-sa-h64-ravd
 /// Without --model, the bundled model is used. It was trained on RAVDESS (acted English speech, CC BY-NC-SA 4.0: not for
 /// commercial use). Recordings at another sample rate than the model's are resampled.
 ///
+/// Every line has the level of the sound (root mean square, dBFS: decibels of full scale) and the share of it in which a voice is
+/// heard. Where nobody speaks, as in pauses, hiss and hum, the label is `none`. In JSON and CSV, `gate` says why a label is not the
+/// most probable class: `no speech` or `low probability`; it is null or empty where the label is a class, even one called none. The
+/// probabilities are always those of the model. Feature files have no sound: their level and speech are null or empty.
+///
 /// With --live, each line is the prediction for all sound since the beginning. The floor of the features (80 dB below the loudest
 /// mel band, librosa's `top_db`) and the tuning of the chroma features are estimated from the sound so far; for a file, from the
-/// whole file.
+/// whole file. The label is `none` where nobody has spoken for three seconds.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   reslstm predict interview.wav --window 3 --step 1 --csv > emotions.csv
@@ -59,6 +65,8 @@ pub struct Predict {
     /// Sample rate on stdin, with --live [default: the model's]
     #[arg(long, value_name = "HZ", conflicts_with = "inputs")]
     rate: Option<u32>,
+    #[command(flatten)]
+    gate: Gate,
 }
 
 impl Predict {
@@ -72,7 +80,7 @@ impl Predict {
             if let Some(step) = self.step {
                 check_seconds("step", step).map_err(WrongCall)?;
             }
-            return live::run(&model_file(self.model.as_deref())?, format, self.rate, self.step);
+            return live::run(&model_file(self.model.as_deref())?, format, self.gate, self.rate, self.step);
         }
         let windows = self.windows().map_err(WrongCall)?;
         let mut predictor = Predictor::new(model_file(self.model.as_deref())?)?;
@@ -82,7 +90,7 @@ impl Predict {
         let mut out = std::io::stdout().lock();
         let columns: &[&str] = if windows.is_some() { &["file", "start", "end"] } else { &["file"] };
         format.write_header(&mut out, columns, predictor.labels())?;
-        let (mut failures, mut resampled) = (Vec::new(), BTreeSet::new());
+        let (mut failures, mut resampled, mut silence) = (Vec::new(), BTreeSet::new(), SilenceNote::default());
         for input in &inputs {
             if interrupt::stopped() {
                 failures.push(Error::new(Kind::Interrupted, "stopped before this file").at(input.path.display()));
@@ -96,7 +104,9 @@ impl Predict {
                             Some((start, end)) => Place::Window(&file, start, end),
                             None => Place::File(&file),
                         };
-                        format.write_row(&mut out, place, predictor.labels(), &prediction)?;
+                        let refusal = self.gate.refusal(&prediction);
+                        silence.print_once(place, refusal);
+                        format.write_row(&mut out, place, predictor.labels(), &prediction, refusal)?;
                     }
                     Ok(())
                 })?,

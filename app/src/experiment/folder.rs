@@ -246,7 +246,12 @@ mod tests {
     /// Two runs of two folds.
     fn cross_validated(folder: &Path) -> Plan {
         let settings = Settings::default().with(|it| (it.arch, it.epochs) = ("lstm-sa-h2".parse().unwrap(), 2));
-        let plan = Plan { settings: settings.check().unwrap(), runs: 2, folds: "k=2".parse().unwrap() };
+        let plan = Plan {
+            settings: settings.check().unwrap(),
+            runs: 2,
+            folds: "k=2".parse().unwrap(),
+            map: Default::default(),
+        };
         let (dataset, features) = (dataset(), FeatureSettings::default());
         let source =
             TrainingData { dataset: &dataset, sample_rate: 8000, features: &features, fingerprint: "f", licence: "" };
