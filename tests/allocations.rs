@@ -1,10 +1,12 @@
-//! After the largest batch has been seen, a training step allocates nothing; a stream never does after its construction.
+//! After the largest batch has been seen, a training step allocates nothing; a stream never does after its construction, and live
+//! prediction holds the same memory after a second and after ten minutes.
 
 #![allow(unsafe_code)] // an allocator that counts is an unsafe trait
 
+use reslstm::audio::FeatureSettings;
 use reslstm::data::batch::{Batch, Example};
 use reslstm::matrix::Matrix;
-use reslstm::models::{Model, StreamingModel, Tape};
+use reslstm::models::{LivePredictor, Metadata, Model, ModelFile, StreamingModel, Tape};
 use reslstm::optim::Adam;
 use reslstm::packed::Padding;
 use reslstm::params::Parameters;
@@ -13,18 +15,24 @@ use reslstm::train::Step;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-thread_local!(static ALLOCATIONS: Cell<usize> = const { Cell::new(0) });
+thread_local! {
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+    /// Bytes allocated and not freed.
+    static HEAP: Cell<usize> = const { Cell::new(0) };
+}
 
 struct Counting;
 
-// SAFETY: every call goes on to the system's allocator unchanged; the counter itself never allocates.
+// SAFETY: every call goes on to the system's allocator unchanged; the counters themselves never allocate.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        HEAP.set(HEAP.get().wrapping_add(layout.size()));
         // SAFETY: the caller's contract is the system allocator's.
         unsafe { System.alloc(layout) }
     }
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        HEAP.set(HEAP.get().wrapping_sub(layout.size()));
         // SAFETY: as above.
         unsafe { System.dealloc(pointer, layout) }
     }
@@ -73,4 +81,34 @@ fn a_stream_allocates_nothing_after_its_construction() {
         stream.push(&[0.5; 7]);
         assert_eq!(ALLOCATIONS.get() - before, 0, "{arch}");
     }
+}
+
+#[test]
+fn live_prediction_holds_the_same_memory_after_ten_minutes() {
+    const RATE: u32 = 16_000;
+    let settings = FeatureSettings::default().with(|settings| (settings.pitch, settings.deltas) = (2, 3)).unwrap();
+    let columns = settings.width();
+    let labels = vec!["calm".to_string(), "cross".to_string()].try_into().unwrap();
+    let mut metadata = Metadata::new("reslstm-sa-h8".into(), labels, RATE, settings);
+    (metadata.mean, metadata.std) = (vec![0.0; columns], vec![1.0; columns]);
+    let architecture = "reslstm-sa-h8".parse().unwrap();
+    let model = Model::init(architecture, columns, 2, &mut rng::RandomStream::new(2, "init", 0));
+    let mut live = LivePredictor::new(&ModelFile::new(model, Some(metadata)).unwrap()).unwrap();
+    // Noise, which has the most peaks, under tones that move the tuning.
+    let mut stream = rng::RandomStream::new(7, "sound", 0);
+    let mut second = |second: usize| -> Vec<f32> {
+        let hz = 300.0 * (0.07 * (second % 40) as f64).exp2();
+        let sample = |i: usize| (0.2 * (hz * i as f64 / 2546.5).sin()) as f32 + 0.1 * stream.nearly_normal();
+        (0..RATE as usize).map(sample).collect()
+    };
+    let mut heap = [0; 600];
+    for (t, heap) in heap.iter_mut().enumerate() {
+        let sound = second(t);
+        for portion in sound.chunks(RATE as usize / 50) {
+            live.push(portion).unwrap();
+        }
+        drop(sound);
+        *heap = HEAP.get();
+    }
+    assert_eq!((heap[0], heap[9]), (heap[599], heap[599]), "after 1 s, 10 s and 600 s");
 }

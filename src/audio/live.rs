@@ -9,19 +9,19 @@
 //! | quantity                     | of a clip                   | live, at frame `t`                                          |
 //! |------------------------------|-----------------------------|-------------------------------------------------------------|
 //! | floor of the mel bands       | 80 dB below its loudest     | 80 dB below the loudest of frames 0 to `t`                   |
-//! | tuning of the chroma filters | of all its spectral peaks   | of the peaks of frames 0 to `t`, the latest 65,536 of them   |
+//! | tuning of the chroma filters | of all its spectral peaks   | of the peaks of frames 0 to `t`, a sample of 65,536 of them  |
 //!
 //! So the MFCC of a frame differ from the clip's where louder sound follows and a band lies more than 80 dB below
-//! that; chroma differs until the tuning has settled. The last frame of a clip is the same to the bit (unless it has more
-//! peaks than are stored: a minute or more of speech), except for deltas, which are those of the live MFCC. Nothing
-//! depends on how the samples are divided into portions.
+//! that; chroma differs until the tuning has settled. The last frame of a clip is the same to the bit, as long as all peaks are
+//! kept, except for deltas, which are those of the live MFCC. All are kept of at least 30 s with the paper's settings at 48 kHz:
+//! noise has 65,536 peaks after half a minute, speech after some minutes. Of more, a uniform random sample is kept, the same in
+//! every run. Nothing depends on how the samples are divided into portions.
 
-use super::{BEFORE_FIRST_FRAME, FeatureSettings, FrontEnd, check_samples, delta};
+use super::{FeatureSettings, Frames, FrontEnd, RunningTuning, check_samples};
 use crate::error::Result;
 use crate::matrix::Matrix;
-use std::collections::VecDeque;
 
-/// A [`FrontEnd`] for a recording that is still going on. Memory does not grow with its length.
+/// A [`FrontEnd`] for a recording that is still going on. Memory and the work per frame do not grow with its length.
 ///
 /// ```
 /// use reslstm::audio::{FeatureSettings, LiveFrontEnd};
@@ -38,18 +38,10 @@ use std::collections::VecDeque;
 #[derive(Clone)]
 pub struct LiveFrontEnd {
     front_end: FrontEnd,
-    /// The samples of the next frame so far, up to `[end]`.
-    window: Vec<f32>,
-    /// Samples of a frame up to the last that its window does not take to zero: `n_fft`, or fewer with a shorter window.
-    end: usize,
-    /// Samples so far.
-    samples: usize,
-    /// Frames so far.
-    frames: usize,
+    tuning: RunningTuning,
+    frames: Frames,
     /// Features of the frames completed by the latest call, `[T,width]`.
     features: Matrix<f32>,
-    /// MFCC of the latest frames, from which deltas are computed, `[deltas]` each, the latest first.
-    latest: VecDeque<Vec<f32>>,
 }
 
 impl LiveFrontEnd {
@@ -59,20 +51,19 @@ impl LiveFrontEnd {
     /// As [`FrontEnd::new`].
     pub fn new(settings: FeatureSettings, sample_rate: u32) -> Result<Self> {
         let front_end = FrontEnd::new(settings, sample_rate)?;
-        let FeatureSettings { n_fft, .. } = *front_end.settings();
-        let length = front_end.settings().window();
-        let end = (n_fft - length) / 2 + length;
-        let mut live = LiveFrontEnd {
-            front_end,
-            window: Vec::with_capacity(end),
-            end,
-            samples: 0,
-            frames: 0,
+        let settings = front_end.settings();
+        Ok(LiveFrontEnd {
+            tuning: RunningTuning::new(settings, sample_rate),
+            frames: Frames::new(settings),
             features: Matrix::default(),
-            latest: VecDeque::new(),
-        };
-        live.reset();
-        Ok(live)
+            front_end,
+        })
+    }
+
+    /// Keeps `most` peaks for the tuning, to measure what a sample of them costs.
+    #[cfg(test)]
+    pub(crate) fn keep_peaks(&mut self, most: usize) {
+        self.tuning = RunningTuning::with_sample(self.settings(), self.sample_rate(), most);
     }
 
     /// The settings it was built with.
@@ -87,7 +78,7 @@ impl LiveFrontEnd {
 
     /// Samples from the middle of a frame until it is complete.
     pub(crate) fn delay(&self) -> usize {
-        self.end - self.settings().n_fft / 2
+        self.frames.delay()
     }
 
     /// Features `[T,width]` of the frames that `samples`, the next of the recording, complete: none, one or several.
@@ -96,82 +87,48 @@ impl LiveFrontEnd {
     /// [`Kind::Audio`](crate::error::Kind::Audio) if a sample is NaN, infinite or beyond 2³¹ in size; all of `samples` is then
     /// ignored.
     pub fn push(&mut self, samples: &[f32]) -> Result<&Matrix<f32>> {
-        self.features.resize(0, self.settings().width());
-        if samples.is_empty() {
-            return Ok(&self.features);
-        }
-        check_samples(samples)?;
-        self.samples += samples.len();
-        self.complete_frames(samples);
-        Ok(&self.features)
+        check_samples(0, samples)?;
+        let LiveFrontEnd { front_end, tuning, frames, features } = self;
+        features.resize(0, front_end.settings().width());
+        frames.push(samples, |frame| Self::append(front_end, tuning, features, frame))?;
+        Ok(features)
     }
 
     /// Features `[T,width]` of the frames that reach beyond the end; none if there were no samples. A recording of `n` samples
     /// has `1 + n / hop` frames in total. The next [`push`](Self::push) begins a new recording.
     pub fn finish(&mut self) -> &Matrix<f32> {
-        let frames = if self.samples == 0 { 0 } else { self.settings().frames(self.samples) };
-        self.features.resize(0, self.settings().width());
-        while self.frames < frames {
-            let missing = self.end - self.window.len();
-            self.complete_frames(&vec![0.0; missing]);
-        }
-        self.reset();
-        &self.features
+        let LiveFrontEnd { front_end, tuning, frames, features } = self;
+        features.resize(0, front_end.settings().width());
+        let appended = frames.finish(|frame| Self::append(front_end, tuning, features, frame));
+        appended.expect("appending a frame never fails");
+        front_end.begin();
+        tuning.reset();
+        frames.reset();
+        features
     }
 
-    /// Begins a new recording.
-    fn reset(&mut self) {
-        (self.samples, self.frames) = (0, 0);
-        self.latest.clear();
-        self.window.clear();
-        // Half the first frame lies before the first sample.
-        self.window.resize(self.settings().n_fft / 2, 0.0);
-        self.front_end.loudest = BEFORE_FIRST_FRAME;
-        self.front_end.tuning_estimator.reset();
-    }
-
-    /// Appends to `features` the frames that `samples` complete.
-    fn complete_frames(&mut self, mut samples: &[f32]) {
-        let (hop, end) = (self.settings().hop, self.end);
-        while !samples.is_empty() {
-            let (now, later) = samples.split_at(samples.len().min(end - self.window.len()));
-            self.window.extend_from_slice(now);
-            samples = later;
-            if self.window.len() == end {
-                self.complete_frame();
-                self.window.drain(..hop);
-            }
-        }
-    }
-
-    /// Appends to `features` the row of the frame that fills the window.
-    fn complete_frame(&mut self) {
-        let FrontEnd { stft, power, tuning_estimator, settings, .. } = &mut self.front_end;
-        power.resize(1, settings.bins());
-        stft.frame_power(&self.window, settings.n_fft / 2, power.row_mut(0));
-        let tuning = tuning_estimator.push(power.row(0));
-        let mut row = self.front_end.features_of_power(tuning);
-        self.append_deltas(row.row_mut(0));
-        self.features.resize(self.features.rows() + 1, row.cols());
-        self.features.row_mut(self.features.rows() - 1).copy_from_slice(row.row(0));
-        self.frames += 1;
-    }
-
-    /// The deltas of a frame, into its last columns.
-    fn append_deltas(&mut self, row: &mut [f32]) {
-        let deltas = self.settings().deltas;
-        let (values, slopes) = row.split_at_mut(row.len() - deltas);
-        self.latest.truncate(delta::WINDOW - 1);
-        self.latest.push_front(values[..deltas].to_vec());
-        for (column, slope) in slopes.iter_mut().enumerate() {
-            *slope = delta::slope(|age| self.latest[age.min(self.latest.len() - 1)][column]);
-        }
+    /// Appends to `features` the row of a frame.
+    fn append(
+        front_end: &mut FrontEnd,
+        tuning: &mut RunningTuning,
+        features: &mut Matrix<f32>,
+        frame: &[f32],
+    ) -> Result<()> {
+        front_end.power.resize(0, front_end.settings.bins());
+        front_end.append_power(frame);
+        let tuning = if front_end.settings.chroma > 0 { tuning.push(front_end.power.row(0)) } else { 0.0 };
+        let row = front_end.features_of_power(tuning);
+        features.resize(features.rows() + 1, row.cols());
+        features.row_mut(features.rows() - 1).copy_from_slice(row.row(0));
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audio::delta::Slopes;
+    use crate::audio::stft;
     use crate::error::Kind;
     use crate::rng::RandomStream;
 
@@ -219,7 +176,7 @@ mod tests {
             let rows = live(&mut front_end, &recording(3000), &[77]);
             let mut expected = Matrix::from_rows(&rows);
             assert_eq!(expected.shape(), [32, 17]);
-            delta::append(&mut expected, 4);
+            Slopes::new(4).append(&mut expected);
             for (t, row) in rows.iter().enumerate() {
                 assert_eq!(row, expected.row(t), "frame {t}");
             }
@@ -230,8 +187,9 @@ mod tests {
     /// The batch front end's features of frame `t`, if the clip ended with it.
     fn of_frames_so_far(front_end: &mut FrontEnd, power: &Matrix<f32>, t: usize) -> Vec<f32> {
         front_end.power = Matrix::from_vec(t + 1, power.cols(), power.rows_between(0, t + 1).to_vec());
-        front_end.loudest = BEFORE_FIRST_FRAME;
-        let tuning = front_end.tuning_estimator.estimate(&front_end.power);
+        front_end.begin();
+        front_end.find_peaks();
+        let tuning = front_end.tuning_estimator.estimate();
         front_end.features_of_power(tuning).row(t).to_vec()
     }
 
@@ -258,7 +216,7 @@ mod tests {
                 let samples = recording(length);
                 let mut front_end = FrontEnd::new(settings.clone(), RATE).unwrap();
                 let clip = front_end.features(&samples).unwrap();
-                let power = front_end.power.clone();
+                let power = stft::power(front_end.settings(), &samples);
                 let frames = live(&mut live_front_end, &samples, &[length]);
                 assert_eq!(frames.len(), clip.rows(), "n_fft {n_fft}, hop {hop}, {length} samples");
                 for (t, frame) in frames.iter().enumerate() {

@@ -25,7 +25,7 @@
 //!
 //! `speech.rs` tells the level of a sound and whether somebody speaks in it, from the samples alone.
 //!
-//! `live.rs` computes the same while the recording is still going on.
+//! `live.rs` computes the same while the recording is still going on; `frames.rs` cuts samples, in portions of any size, into frames.
 //!
 //! MFCC describe the timbre of a voice, chroma its melody regardless of the octave. Pitch, which includes the octave, and
 //! deltas are optional. All are computed from one spectrogram. The paper's 46 columns equal librosa's up to rounding: the
@@ -47,6 +47,7 @@ use crate::matrix::Matrix;
 
 mod chroma;
 mod delta;
+mod frames;
 mod live;
 mod mel;
 mod mfcc;
@@ -60,20 +61,32 @@ mod wav;
 pub use live::LiveFrontEnd;
 pub use settings::FeatureSettings;
 pub use speech::{Sound, SpeechDetector};
-pub use wav::{DecodedWav, Recording, decode_wav, wav_sample_rate, write_wav16};
+pub use wav::{
+    DecodedWav, Encoding, Recording, SampleFormat, WavHeader, decode_wav, mean_of_channels, read_wav_header,
+    write_wav16,
+};
 
 use chroma::ChromaBank;
+use delta::Slopes;
+use frames::Frames;
 use mel::MelBank;
 use mfcc::{BEFORE_FIRST_FRAME, CosineTransform, decibels};
 use pitch::PitchEstimator;
 use stft::Stft;
-use tuning::TuningEstimator;
+use tuning::{RunningTuning, TuningEstimator};
 
 /// Accepted sample rates, Hz. Anything outside is a damaged header.
 const SAMPLE_RATES: std::ops::RangeInclusive<u32> = 1_000..=1_000_000;
 /// The largest sample accepted: full scale is 1, but float files in the scale of 32-bit integers exist. Its powers are far
 /// from the largest `f32`.
 const LOUDEST: f32 = 2_147_483_648.0;
+
+/// Values of a block of the power spectrogram, 8 MB: 1,023 frames or 43 s with the paper's settings at 48 kHz. Longer recordings are
+/// read twice, and nothing that grows with them is kept but the peaks that the tuning is of, five bytes each.
+const BLOCK_VALUES: usize = 1 << 21;
+
+/// Takes the samples of a recording, block by block, in their order.
+pub type SampleSink<'a> = dyn FnMut(&[f32]) -> Result<()> + 'a;
 
 /// The front end for one sample rate: FFT plans, filter banks and buffers, built once and used for many clips.
 #[derive(Clone)]
@@ -84,11 +97,12 @@ pub struct FrontEnd {
     mel_bank: MelBank,
     cosine_transform: CosineTransform,
     tuning_estimator: TuningEstimator,
-    /// One bank per tuning so far: an estimate is one of a hundred values, so they soon recur.
-    chroma_banks: Vec<ChromaBank>,
+    /// None if the settings have no chroma.
+    chroma_bank: Option<ChromaBank>,
     /// None if the settings have no pitch.
     pitch_estimator: Option<PitchEstimator>,
-    /// `[T,B]`
+    slopes: Slopes,
+    /// The current block, `[T,B]`.
     power: Matrix<f32>,
     /// `[T,mel_bands]`
     mel: Matrix<f32>,
@@ -109,7 +123,8 @@ impl FrontEnd {
             mel_bank: MelBank::new(&settings, sample_rate),
             cosine_transform: CosineTransform::new(&settings),
             tuning_estimator: TuningEstimator::new(&settings, sample_rate),
-            chroma_banks: Vec::new(),
+            chroma_bank: (settings.chroma > 0).then(|| ChromaBank::new(&settings, sample_rate)),
+            slopes: Slopes::new(settings.deltas),
             pitch_estimator: (settings.pitch > 0).then(|| PitchEstimator::new(&settings, sample_rate)),
             power: Matrix::default(),
             mel: Matrix::default(),
@@ -136,9 +151,7 @@ impl FrontEnd {
     /// # Errors
     /// [`Kind::Audio`] if there are no samples, or some are NaN, infinite or beyond 2³¹ in size.
     pub fn features(&mut self, samples: &[f32]) -> Result<Matrix<f32>> {
-        self.analyse_clip(samples)?;
-        let tuning = self.tuning_estimator.estimate(&self.power);
-        Ok(self.features_of_clip(tuning))
+        self.collect(None, samples)
     }
 
     /// As [`features`](Self::features), with chroma tuned to `tuning`, a fraction of a chroma bin (of a semitone, with twelve).
@@ -150,8 +163,24 @@ impl FrontEnd {
             let problem = format!("expected a tuning from -0.5 to 0.5 chroma bins, got {tuning}");
             return Err(Error::new(Kind::Settings, problem).advice("a tuning is a fraction of a bin"));
         }
-        self.analyse_clip(samples)?;
-        Ok(self.features_of_clip(tuning))
+        self.collect(Some(tuning), samples)
+    }
+
+    /// [`features`](Self::features), to the bit, of a recording that is read in blocks, in memory that hardly grows with it.
+    ///
+    /// `read` hands all samples of the recording to what it is given; it is called once or, for more than a block of the
+    /// spectrogram (43 s with the paper's settings at 48 kHz), twice. `write` takes the number of frames `T` in all and the features
+    /// of the next of them, not normalised, `[≤T,width]`; of a recording that is read once, all of them.
+    ///
+    /// # Errors
+    /// As [`features`](Self::features); [`Kind::Audio`] if the second reading has another length; whatever `read` and `write`
+    /// return.
+    pub fn features_in_blocks(
+        &mut self,
+        mut read: impl FnMut(&mut SampleSink) -> Result<()>,
+        write: impl FnMut(usize, Matrix<f32>) -> Result<()>,
+    ) -> Result<()> {
+        self.run(None, &mut read, write)
     }
 
     /// Estimated tuning of one clip `[n]`, in chroma bins (semitones, with twelve): one of −0.50, −0.49, … 0.49, and 0 where
@@ -160,52 +189,125 @@ impl FrontEnd {
     /// # Errors
     /// As [`features`](Self::features).
     pub fn tuning(&mut self, samples: &[f32]) -> Result<f64> {
-        self.analyse_clip(samples)?;
-        Ok(self.tuning_estimator.estimate(&self.power))
+        self.begin();
+        self.pass(&mut |sink| sink(samples), |front_end| {
+            front_end.find_peaks();
+            Ok(())
+        })?;
+        self.find_peaks();
+        Ok(self.tuning_estimator.estimate())
     }
 
-    /// Power of a whole clip `[n]`, into `self.power` `[T,B]`.
-    fn analyse_clip(&mut self, samples: &[f32]) -> Result<()> {
-        check_samples(samples)?;
-        self.stft.power(samples, &mut self.power);
+    /// All features of a clip, tuned to `tuning` or to its own.
+    fn collect(&mut self, tuning: Option<f64>, samples: &[f32]) -> Result<Matrix<f32>> {
+        let mut features = Vec::new();
+        self.run(tuning, &mut |sink| sink(samples), |_, block| {
+            features.extend_from_slice(block.as_slice());
+            Ok(())
+        })?;
+        Ok(Matrix::from_vec(self.settings.frames(samples.len()), self.settings.width(), features))
+    }
+
+    /// Forgets the clip before.
+    fn begin(&mut self) {
         self.loudest = BEFORE_FIRST_FRAME;
-        Ok(())
+        self.tuning_estimator.reset();
+        self.slopes.reset();
     }
 
-    /// From `self.power` `[T,B]` to features `[T,width]`.
-    fn features_of_clip(&mut self, tuning: f64) -> Matrix<f32> {
-        let mut features = self.features_of_power(tuning);
-        delta::append(&mut features, self.settings.deltas);
-        features
+    /// [`features_in_blocks`](Self::features_in_blocks), tuned to `tuning` or to the recording's own. The first reading finds what
+    /// depends on all frames, tuning and loudest band.
+    fn run(
+        &mut self,
+        tuning: Option<f64>,
+        read: &mut dyn FnMut(&mut SampleSink) -> Result<()>,
+        mut write: impl FnMut(usize, Matrix<f32>) -> Result<()>,
+    ) -> Result<()> {
+        self.begin();
+        let mut read_once = true;
+        let frames = self.pass(read, |front_end| {
+            front_end.find_peaks();
+            front_end.find_mel_bands();
+            read_once = false;
+            Ok(())
+        })?;
+        self.find_peaks();
+        let tuning = tuning.unwrap_or_else(|| self.tuning_estimator.estimate());
+        if read_once {
+            let features = self.features_of_power(tuning);
+            return write(frames, features);
+        }
+        self.find_mel_bands();
+        let again = self.pass(read, |front_end| write(frames, front_end.features_of_power(tuning)))?;
+        if again != frames {
+            let problem = format!("expected {frames} frames when read again, got {again}");
+            return Err(Error::new(Kind::Audio, problem).advice("the recording changed while it was read: try again"));
+        }
+        let features = self.features_of_power(tuning);
+        write(frames, features)
     }
 
-    /// From `self.power` `[T,B]` to features `[T,width]` but for the deltas.
-    fn features_of_power(&mut self, tuning: f64) -> Matrix<f32> {
-        let mut features = Matrix::zeros(self.power.rows(), self.settings.width());
+    /// Reads a recording once, into `self.power`. `full` is called whenever that is a whole block and more follows; the last block
+    /// is left for the caller. Returns the number of frames.
+    fn pass(
+        &mut self,
+        read: &mut dyn FnMut(&mut SampleSink) -> Result<()>,
+        mut full: impl FnMut(&mut Self) -> Result<()>,
+    ) -> Result<usize> {
+        let mut frames = Frames::new(&self.settings);
+        let most = (BLOCK_VALUES / self.settings.bins()).max(1);
+        self.power.resize(0, self.settings.bins());
+        let mut add = |front_end: &mut Self, frame: &[f32]| {
+            if front_end.power.rows() == most {
+                full(front_end)?;
+                front_end.power.resize(0, front_end.settings.bins());
+            }
+            front_end.append_power(frame);
+            Ok(())
+        };
+        read(&mut |samples| {
+            check_samples(frames.samples(), samples)?;
+            frames.push(samples, |frame| add(self, frame))
+        })?;
+        if frames.samples() == 0 {
+            return Err(no_samples());
+        }
+        frames.finish(|frame| add(self, frame))?;
+        Ok(self.settings.frames(frames.samples()))
+    }
+
+    /// Appends the power `[B]` of a frame to the current block.
+    fn append_power(&mut self, frame: &[f32]) {
+        let row = self.power.rows();
+        self.power.resize(row + 1, self.settings.bins());
+        self.stft.frame_power(frame, self.settings.n_fft / 2, self.power.row_mut(row));
+    }
+
+    /// Adds the peaks of the current block to those of the tuning.
+    fn find_peaks(&mut self) {
+        self.power.iter_rows().for_each(|frame| self.tuning_estimator.push(frame));
+    }
+
+    /// Mel bands of the current block, dB, into `self.mel`.
+    fn find_mel_bands(&mut self) {
         self.mel_bank.apply(&self.power, &mut self.mel);
         decibels(self.mel.as_mut_slice(), &mut self.loudest);
+    }
+
+    /// From the current block `[T,B]` to features `[T,width]`.
+    fn features_of_power(&mut self, tuning: f64) -> Matrix<f32> {
+        let mut features = Matrix::zeros(self.power.rows(), self.settings.width());
+        self.find_mel_bands();
         self.cosine_transform.apply(&self.mel, &mut features);
-        if self.settings.chroma > 0 {
-            let bank = self.chroma_bank(tuning);
-            self.chroma_banks[bank].apply(&self.power, &mut features, self.settings.mfcc);
+        if let Some(bank) = &mut self.chroma_bank {
+            bank.tune(tuning);
+            bank.apply(&self.power, &mut features, self.settings.mfcc);
         }
         if let Some(estimator) = &mut self.pitch_estimator {
             estimator.apply(&self.power, &mut features, self.settings.mfcc + self.settings.chroma);
         }
+        self.slopes.append(&mut features);
         features
-    }
-
-    /// Place of the bank for `tuning` among `chroma_banks`, built now if it is new.
-    fn chroma_bank(&mut self, tuning: f64) -> usize {
-        if let Some(place) = self.chroma_banks.iter().position(|bank| bank.tuning() == tuning) {
-            return place;
-        }
-        // There are `CELLS` estimates. More tunings than that are a caller's own, of which there may be any number.
-        if self.chroma_banks.len() == tuning::CELLS {
-            self.chroma_banks.clear();
-        }
-        self.chroma_banks.push(ChromaBank::new(&self.settings, self.sample_rate, tuning));
-        self.chroma_banks.len() - 1
     }
 }
 
@@ -218,17 +320,22 @@ fn check_sample_rate(hz: u32) -> Result<()> {
     Err(Error::new(Kind::Audio, problem).advice("the header is damaged, or the sound must be resampled"))
 }
 
-fn check_samples(samples: &[f32]) -> Result<()> {
-    if samples.is_empty() {
-        return Err(Error::new(Kind::Audio, "expected at least one sample, got none").advice("leave the clip out"));
-    }
+fn no_samples() -> Error {
+    Error::new(Kind::Audio, "expected at least one sample, got none").advice("leave the clip out")
+}
+
+/// Checks the next samples of a recording, after the first `before`.
+///
+/// # Errors
+/// [`Kind::Audio`] if one of them is NaN, infinite or beyond 2³¹ in size.
+pub fn check_samples(before: usize, samples: &[f32]) -> Result<()> {
     // Written so that NaN, which compares with nothing, fails. No early exit: good clips are read to the end anyway.
     let fits = |sample: f32| sample.abs() <= LOUDEST;
     if samples.iter().fold(true, |all, &sample| all & fits(sample)) {
         return Ok(());
     }
     let at = samples.iter().position(|&sample| !fits(sample)).expect("one of them does not fit");
-    let problem = format!("expected samples between -1 and 1, got {:e} at sample {at}", samples[at]);
+    let problem = format!("expected samples between -1 and 1, got {:e} at sample {}", samples[at], before + at);
     Err(Error::new(Kind::Audio, problem).advice("repair or scale the recording, or leave it out"))
 }
 
@@ -282,25 +389,54 @@ mod tests {
     }
 
     #[test]
-    fn the_number_of_chroma_banks_is_bounded() {
-        let mut front_end = FrontEnd::new(
-            FeatureSettings {
-                n_fft: 64,
-                win_length: None,
-                hop: 32,
-                mel_bands: 8,
-                mfcc: 4,
-                chroma: 12,
-                pitch: 0,
-                deltas: 0,
-            },
-            8_000,
-        )
-        .unwrap();
-        for i in 0..250 {
-            front_end.features_with_tuning(&[0.5; 10], f64::from(i) / 1000.0).unwrap();
+    fn a_recording_in_blocks_has_the_features_of_the_whole() {
+        // Short windows, so that a block has many frames: 8,192 of 257 values. The second and third need two readings.
+        let settings = FeatureSettings { n_fft: 512, hop: 2, pitch: 2, deltas: 3, ..FeatureSettings::default() };
+        let most = BLOCK_VALUES / settings.bins();
+        for (length, readings) in [(2 * (most - 1), 1), (2 * most, 2), (5 * most + 77, 2)] {
+            let mut clip = noise(length, 0.1);
+            // The loudest part comes last: it raises the floor of all before.
+            clip[length - 600..].iter_mut().for_each(|sample| *sample *= 1e4);
+            let mut front_end = FrontEnd::new(settings.clone(), 16_000).unwrap();
+            // As if memory had no end: power of all frames, at once.
+            front_end.begin();
+            front_end.power = stft::power(&settings, &clip);
+            front_end.find_peaks();
+            let tuning = front_end.tuning_estimator.estimate();
+            let whole = front_end.features_of_power(tuning);
+            let (mut count, mut features) = (0, Vec::new());
+            front_end
+                .features_in_blocks(
+                    |sink| {
+                        count += 1;
+                        clip.chunks(1000).try_for_each(&mut *sink)
+                    },
+                    |frames, block| {
+                        assert_eq!(frames, whole.rows());
+                        features.extend_from_slice(block.as_slice());
+                        Ok(())
+                    },
+                )
+                .unwrap();
+            assert_eq!((count, features.len()), (readings, whole.as_slice().len()));
+            let differ = whole.as_slice().iter().zip(&features).position(|(a, b)| a != b);
+            assert_eq!(differ, None, "of {length} samples");
+            assert_eq!(front_end.features(&clip).unwrap(), whole);
+            assert_eq!(front_end.tuning(&clip).unwrap(), tuning);
         }
-        assert!(front_end.chroma_banks.len() <= tuning::CELLS);
+    }
+
+    #[test]
+    fn a_recording_that_changes_between_readings_is_refused() {
+        let clip = noise(2048 * 1100, 0.1);
+        let mut shorter = clip.len();
+        let read = |sink: &mut SampleSink| {
+            shorter -= 5000;
+            sink(&clip[..shorter])
+        };
+        let error = front_end().features_in_blocks(read, |_, _| Ok(())).unwrap_err();
+        let expected = "expected 1098 frames when read again, got 1096 (the recording changed";
+        assert!(error.kind() == Kind::Audio && error.to_string().starts_with(expected), "{error}");
     }
 
     #[test]
@@ -311,6 +447,11 @@ mod tests {
         for (error, kind, message) in [
             (good.features(&[]).unwrap_err(), Kind::Audio, "at least one sample"),
             (good.features(&[0.0, f32::NAN]).unwrap_err(), Kind::Audio, "got NaN at sample 1"),
+            (
+                good.features(&[&[0.0; 9000][..], &[f32::NAN]].concat()).unwrap_err(),
+                Kind::Audio,
+                "got NaN at sample 9000",
+            ),
             (good.tuning(&[f32::INFINITY]).unwrap_err(), Kind::Audio, "got inf at sample 0"),
             (good.features_with_tuning(&[-1e10], 0.0).unwrap_err(), Kind::Audio, "got -1e10 at sample 0"),
             (good.features_with_tuning(&[0.0], f64::NAN).unwrap_err(), Kind::Settings, "got NaN"),

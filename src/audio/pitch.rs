@@ -194,7 +194,7 @@ impl Peak {
 
 #[cfg(test)]
 mod tests {
-    use super::super::stft::Stft;
+    use super::super::stft::{self, Stft};
     use super::*;
     use crate::rng::RandomStream;
 
@@ -206,9 +206,7 @@ mod tests {
 
     /// Power `[T,B]` of samples.
     fn power(samples: &[f32], n_fft: usize) -> Matrix<f32> {
-        let mut power = Matrix::default();
-        Stft::new(&settings(n_fft)).power(samples, &mut power);
-        power
+        stft::power(&settings(n_fft), samples)
     }
 
     /// An estimator whose scratch held something else before.
@@ -291,8 +289,7 @@ mod tests {
                 // A voice on top of a constant, which must not count.
                 let sound = tone(hz, rate, 4 * settings.n_fft, |h| 1.0 / (h * h) as f64);
                 let sound: Vec<f32> = sound.into_iter().map(|x| x + 0.2).collect();
-                let mut power = Matrix::default();
-                Stft::new(&settings).power(&sound, &mut power);
+                let power = stft::power(&settings, &sound);
                 let [voicing, pitch] = PitchEstimator::new(&settings, rate).voicing_and_pitch(power.row(3));
                 let f0 = MIDDLE_HZ * f64::from(pitch / voicing).exp2();
                 assert!((f0 / hz - 1.0).abs() < 2e-3 && voicing > 0.98, "{hz} Hz at {rate} Hz: {f0}, {voicing}");

@@ -148,7 +148,7 @@ impl FeatureSettings {
         in_range("hop", self.hop, 1, self.window())?;
         in_range("mel_bands", self.mel_bands, 1, MOST_BANDS.min(self.n_fft / 2))?;
         in_range("mfcc", self.mfcc, 1, self.mel_bands)?;
-        in_range("chroma", self.chroma, 0, 48)?;
+        in_range("chroma", self.chroma, 0, super::chroma::MOST_CLASSES)?;
         in_range("pitch", self.pitch, 0, super::pitch::COLUMNS)?;
         in_range("deltas", self.deltas, 0, self.mfcc)?;
         multiple_of("n_fft", self.n_fft, 2)?;

@@ -20,12 +20,10 @@ use rustfft::{Fft, FftPlanner};
 
 use super::FeatureSettings;
 use crate::kernels::simd;
-use crate::matrix::Matrix;
 
 /// A planned transform and its scratch: built once, used for every clip.
 #[derive(Clone)]
 pub(super) struct Stft {
-    hop: usize,
     /// `w`, `[N]`
     window: Vec<f32>,
     /// Complex transform of `N/2` points.
@@ -45,7 +43,6 @@ impl Stft {
         let half = FftPlanner::new().plan_fft_forward(n / 2);
         let twiddle = |k: usize| Complex::from_polar(1.0, -TAU * k as f64 / n as f64);
         Stft {
-            hop: settings.hop,
             window: padded_hann(settings.window(), n),
             twiddles: (0..n / 2).map(twiddle).map(|z| Complex::new(z.re as f32, z.im as f32)).collect(),
             padded: vec![0.0; n],
@@ -55,21 +52,12 @@ impl Stft {
         }
     }
 
-    /// Power of every frame and bin of `samples` `[n]` into `power` `[T,B]`, `T = 1 + n / hop`.
+    /// Power `[B]` of the one frame around sample `centre`.
     ///
     /// # Formula
     /// ```text
     /// P[t,k] = |Σ_j w[j]·x[t·hop − N/2 + j]·e^(−2πi·jk/N)|²     x = 0 outside the clip
     /// ```
-    pub(super) fn power(&mut self, samples: &[f32], power: &mut Matrix<f32>) {
-        let n = self.window.len();
-        power.resize(1 + samples.len() / self.hop, n / 2 + 1);
-        for t in 0..power.rows() {
-            self.frame_power(samples, t * self.hop, power.row_mut(t));
-        }
-    }
-
-    /// Power `[B]` of the one frame around sample `centre`.
     pub(super) fn frame_power(&mut self, samples: &[f32], centre: usize, power: &mut [f32]) {
         self.fold_frame(samples, centre);
         self.half.process_with_scratch(&mut self.folded, &mut self.scratch);
@@ -138,9 +126,25 @@ fn hann(n: usize) -> Vec<f32> {
     (0..n).map(|j| (PI * j as f64 / n as f64).sin().powi(2) as f32).collect()
 }
 
+/// Power `[T,B]` of all frames of `samples` `[n]`, `T = 1 + n / hop`.
+#[cfg(test)]
+pub(super) fn power(settings: &FeatureSettings, samples: &[f32]) -> crate::matrix::Matrix<f32> {
+    let mut stft = Stft::new(settings);
+    // What was in the scratch and in the output before must not matter.
+    stft.padded.fill(f32::NAN);
+    stft.folded.fill(Complex::new(f32::NAN, f32::NAN));
+    let mut power = crate::matrix::Matrix::zeros(settings.frames(samples.len()), settings.bins());
+    power.fill(f32::NAN);
+    for t in 0..power.rows() {
+        stft.frame_power(samples, t * settings.hop, power.row_mut(t));
+    }
+    power
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::matrix::Matrix;
     use crate::rng::RandomStream;
 
     /// The formula term by term, O(n²) and in f64.
@@ -166,13 +170,7 @@ mod tests {
 
     fn power(samples: &[f32], n_fft: usize, length: usize, hop: usize) -> Matrix<f32> {
         let win_length = (length < n_fft).then_some(length);
-        let mut stft = Stft::new(&FeatureSettings { n_fft, win_length, hop, ..FeatureSettings::default() });
-        // What was in the scratch and in the output before must not matter.
-        stft.padded.fill(f32::NAN);
-        stft.folded.fill(Complex::new(f32::NAN, f32::NAN));
-        let mut power = Matrix::from_vec(3, 1, vec![f32::NAN; 3]);
-        stft.power(samples, &mut power);
-        power
+        super::power(&FeatureSettings { n_fft, win_length, hop, ..FeatureSettings::default() }, samples)
     }
 
     #[test]

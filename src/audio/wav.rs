@@ -115,36 +115,70 @@ pub struct DecodedWav {
 /// # Errors
 /// Those of [`Recording::from_wav`].
 pub fn decode_wav(bytes: &[u8]) -> Result<DecodedWav> {
-    let Chunks { format: chunk, data, streamed } = chunks::find(bytes)?;
-    let format = Format::parse(chunk)?;
-    // A stream may end anywhere.
-    let rest = if streamed { 0 } else { data.len() % format.frame };
-    let data = &data[..data.len() - data.len() % format.frame];
-    if data.is_empty() {
+    let header = read_wav_header(bytes, Some(bytes.len() as u64))?.expect("these are all bytes of the file");
+    let WavHeader { format, start, length, .. } = header;
+    let data = &bytes[start..];
+    let data = length.map_or(data, |length| &data[..length as usize]);
+    let whole = data.len() - data.len() % format.frame_bytes();
+    if whole == 0 {
         return Err(Error::new(Kind::Audio, "expected at least one sample, got none").advice("leave the file out"));
     }
-    check_sample_rate(format.sample_rate)?;
-    let samples = format.decode(data, chunk.big_endian);
-    if format.encoding == IEEE_FLOAT {
-        check_samples(&samples)?;
+    let mut samples = Vec::new();
+    format.decode(&data[..whole], &mut samples);
+    if format.channels > 1 {
+        samples = mean_of_channels(&samples, format.channels);
     }
-    Ok(DecodedWav { recording: Recording { sample_rate: format.sample_rate, samples }, rest })
+    if format.encoding == Encoding::F32 || format.encoding == Encoding::F64 {
+        check_samples(0, &samples)?;
+    }
+    Ok(DecodedWav { recording: Recording { sample_rate: header.sample_rate, samples }, rest: header.rest() })
 }
 
-/// The sample rate of a WAV file, Hz, from its first bytes: as many as the header takes, a few hundred as a rule. `None` where
-/// `beginning` ends earlier, or the file is not one that [`decode_wav`] reads.
+/// What the header of a WAV file says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WavHeader {
+    /// How the samples are stored.
+    pub format: SampleFormat,
+    /// Samples per second, Hz.
+    pub sample_rate: u32,
+    /// Place of the first sample in the file, bytes.
+    pub start: usize,
+    /// Bytes of samples; none where they extend to the end of the file.
+    pub length: Option<u64>,
+}
+
+impl WavHeader {
+    /// Bytes after the last whole frame, which are no sound. 0 where the length is open: a stream may end anywhere.
+    pub fn rest(&self) -> usize {
+        self.length.map_or(0, |length| (length % self.format.frame_bytes() as u64) as usize)
+    }
+}
+
+/// The header of a WAV file of `total` bytes, or of a stream, whose end is not known, from its first bytes; none where `beginning`
+/// ends within the header. It is understood as [`Recording::from_wav`] describes. In a stream, a length of some two or four GiB is
+/// a placeholder.
 ///
 /// ```
-/// use reslstm::audio::{wav_sample_rate, write_wav16};
+/// use reslstm::audio::{read_wav_header, write_wav16};
 ///
-/// let file = write_wav16(&[0.0; 1000], 16_000);
-/// assert_eq!(wav_sample_rate(&file[..44]), Some(16_000));
-/// assert_eq!(wav_sample_rate(&file[..20]), None);
+/// let file = write_wav16(&[0.0, 0.5], 16_000);
+/// let header = read_wav_header(&file[..44], Some(48))?.expect("44 bytes are the header");
+/// assert_eq!((header.sample_rate, header.start, header.length), (16_000, 44, Some(4)));
+/// let mut samples = Vec::new();
+/// header.format.decode(&file[44..], &mut samples);
+/// assert_eq!(samples, [0.0, 0.5]);
+/// assert_eq!(read_wav_header(&file[..20], None)?, None);
+/// # Ok::<(), reslstm::error::Error>(())
 /// ```
-pub fn wav_sample_rate(beginning: &[u8]) -> Option<u32> {
-    let format = Format::parse(chunks::find_format(beginning)?).ok()?;
-    check_sample_rate(format.sample_rate).ok()?;
-    Some(format.sample_rate)
+///
+/// # Errors
+/// Those of [`Recording::from_wav`], apart from those that the samples cause.
+pub fn read_wav_header(beginning: &[u8], total: Option<u64>) -> Result<Option<WavHeader>> {
+    let Some(Chunks { format: chunk, start, length }) = chunks::find(beginning, total)? else { return Ok(None) };
+    let format = parse_format(chunk)?;
+    let sample_rate = chunk.long(4);
+    check_sample_rate(sample_rate)?;
+    Ok(Some(WavHeader { format, sample_rate, start, length }))
 }
 
 /// A 16-bit WAV file of one channel. `samples` beyond full scale (−1 to 1) are cut to it.
@@ -165,76 +199,130 @@ pub fn write_wav16(samples: &[f32], sample_rate: u32) -> Vec<u8> {
     bytes.into_inner()
 }
 
-/// How a file stores its samples.
-struct Format {
-    /// One of the tags that are decoded.
-    encoding: u16,
-    /// At least 1.
-    channels: usize,
-    /// Hz
-    sample_rate: u32,
-    /// Bytes of one sample; 0 in ADPCM.
-    width: usize,
-    /// Bytes of one frame, that is one sample of each channel, at least 1. Of one block in ADPCM.
-    frame: usize,
+/// How one sample is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// 8-bit integers, of which 128 is 0.
+    U8,
+    /// 16-bit integers.
+    S16,
+    /// 24-bit integers.
+    S24,
+    /// 32-bit integers.
+    S32,
+    /// 32-bit floats.
+    F32,
+    /// 64-bit floats.
+    F64,
+    /// A-law, 8 bits (G.711).
+    ALaw,
+    /// µ-law, 8 bits (G.711).
+    MuLaw,
+    /// IMA ADPCM in blocks of so many bytes.
+    ImaAdpcm(usize),
+    /// Microsoft ADPCM in blocks of so many bytes.
+    MicrosoftAdpcm(usize),
 }
 
-impl Format {
-    /// Reads the content of a `fmt ` chunk, numbers: tag, channels (2 bytes each), sample rate, bytes per second (4 each), bytes
-    /// per frame, bits per sample (2 each). Longer chunks are common and mean something in the extensible format alone, which goes
-    /// on with 22 (2 bytes), the bits in use (2), the loudspeakers (4), the real tag (2) and [`GUID_END`].
-    fn parse(chunk: Numbers) -> Result<Self> {
-        if chunk.bytes.len() < 16 {
-            return Err(chunks::missing("a description of the format (fmt) of at least 16 bytes"));
+/// How samples are stored: in a WAV file, or raw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SampleFormat {
+    encoding: Encoding,
+    channels: usize,
+    big_endian: bool,
+}
+
+impl SampleFormat {
+    /// Raw little-endian samples, those of all channels in turn.
+    ///
+    /// # Errors
+    /// [`Kind::Settings`] if there are not 1 to 16 channels.
+    pub fn raw(encoding: Encoding, channels: usize) -> Result<Self> {
+        if !(1..=usize::from(MOST_CHANNELS)).contains(&channels) {
+            return Err(Error::new(Kind::Settings, format!("expected 1 to {MOST_CHANNELS} channels, got {channels}")));
         }
-        let (channels, bits) = (chunk.short(2), chunk.short(14));
-        if channels == 0 || channels > MOST_CHANNELS {
-            let problem = format!("expected 1 to {MOST_CHANNELS} channels, got {channels}");
-            return Err(
-                Error::new(Kind::Audio, problem).advice("the header is damaged, or the channels must be mixed first")
-            );
-        }
-        let encoding = match chunk.short(0) {
-            EXTENSIBLE if chunk.bytes.get(26..40) == Some(&GUID_END) => chunk.short(24),
-            tag => tag,
-        };
-        let (channels, block): (usize, usize) = (channels.into(), chunk.short(12).into());
-        let (width, frame) = match (encoding, bits) {
-            // Narrower samples fill the upper bits of their bytes.
-            (PCM, 1..=32) => (bits.div_ceil(8).into(), 0),
-            (IEEE_FLOAT, 32 | 64) => ((bits / 8).into(), 0),
-            (A_LAW | MU_LAW, _) => (1, 0),
-            // A block holds more than its header.
-            (IMA_ADPCM, _) if block > 4 * channels && block % (4 * channels) == 0 => (0, block),
-            (MICROSOFT_ADPCM, _) if block >= 7 * channels => (0, block),
-            _ => return Err(unsupported(encoding, bits)),
-        };
-        Ok(Format { encoding, channels, sample_rate: chunk.long(4), width, frame: frame.max(width * channels) })
+        Ok(SampleFormat { encoding, channels, big_endian: false })
     }
 
-    /// The mean of the channels of `data`, which consists of whole frames.
-    fn decode(&self, data: &[u8], big_endian: bool) -> Vec<f32> {
-        let channels = self.channels;
-        let adpcm = |decode_block: fn(&[u8], usize, &mut Vec<i16>)| {
-            let mut samples = Vec::new();
-            data.chunks_exact(self.frame).for_each(|block| decode_block(block, channels, &mut samples));
-            mean_of_channels(&samples, channels, |&sample| from_16_bits(sample))
-        };
-        match (self.encoding, self.width) {
-            (PCM, 1) => mono(data, channels, big_endian, |[a]| (f32::from(a) - 128.0) / 128.0),
-            (PCM, 2) => mono(data, channels, big_endian, |bytes| from_16_bits(i16::from_le_bytes(bytes))),
-            // The upper three bytes of a 32-bit integer.
-            (PCM, 3) => mono(data, channels, big_endian, |[a, b, c]| full_scale([0, a, b, c])),
-            (PCM, 4) => mono(data, channels, big_endian, full_scale),
-            (IEEE_FLOAT, 4) => mono(data, channels, big_endian, f32::from_le_bytes),
-            (IEEE_FLOAT, 8) => mono(data, channels, big_endian, |bytes| f64::from_le_bytes(bytes) as f32),
-            (A_LAW, _) => mono(data, channels, big_endian, companding::a_law),
-            (MU_LAW, _) => mono(data, channels, big_endian, companding::mu_law),
-            (IMA_ADPCM, _) => adpcm(adpcm::ima),
-            (MICROSOFT_ADPCM, _) => adpcm(adpcm::microsoft),
-            (encoding, width) => unreachable!("parse lets {encoding} with {width} bytes through"),
+    /// Number of channels.
+    pub fn channels(&self) -> usize {
+        self.channels
+    }
+
+    /// Bytes of one frame, that is one sample of each channel. Of one block in ADPCM.
+    pub fn frame_bytes(&self) -> usize {
+        match self.encoding {
+            Encoding::U8 | Encoding::ALaw | Encoding::MuLaw => self.channels,
+            Encoding::S16 => 2 * self.channels,
+            Encoding::S24 => 3 * self.channels,
+            Encoding::S32 | Encoding::F32 => 4 * self.channels,
+            Encoding::F64 => 8 * self.channels,
+            Encoding::ImaAdpcm(block) | Encoding::MicrosoftAdpcm(block) => block,
         }
     }
+
+    /// Appends to `samples` those of `frames`, which are whole: full scale −1 to 1, of all channels in turn.
+    pub fn decode(&self, frames: &[u8], samples: &mut Vec<f32>) {
+        let adpcm = |decode_block: fn(&[u8], usize, &mut Vec<i16>), samples: &mut Vec<f32>| {
+            let mut integers = Vec::new();
+            for block in frames.chunks_exact(self.frame_bytes()) {
+                integers.clear();
+                decode_block(block, self.channels, &mut integers);
+                samples.extend(integers.iter().map(|&sample| from_16_bits(sample)));
+            }
+        };
+        let big_endian = self.big_endian;
+        match self.encoding {
+            Encoding::U8 => each(frames, big_endian, samples, |[a]| (f32::from(a) - 128.0) / 128.0),
+            Encoding::S16 => each(frames, big_endian, samples, |bytes| from_16_bits(i16::from_le_bytes(bytes))),
+            // The upper three bytes of a 32-bit integer.
+            Encoding::S24 => each(frames, big_endian, samples, |[a, b, c]| full_scale([0, a, b, c])),
+            Encoding::S32 => each(frames, big_endian, samples, full_scale),
+            Encoding::F32 => each(frames, big_endian, samples, f32::from_le_bytes),
+            Encoding::F64 => each(frames, big_endian, samples, |bytes| f64::from_le_bytes(bytes) as f32),
+            Encoding::ALaw => each(frames, big_endian, samples, companding::a_law),
+            Encoding::MuLaw => each(frames, big_endian, samples, companding::mu_law),
+            Encoding::ImaAdpcm(_) => adpcm(adpcm::ima, samples),
+            Encoding::MicrosoftAdpcm(_) => adpcm(adpcm::microsoft, samples),
+        }
+    }
+}
+
+/// Reads the content of a `fmt ` chunk, numbers: tag, channels (2 bytes each), sample rate, bytes per second (4 each), bytes per
+/// frame, bits per sample (2 each). Longer chunks are common and mean something in the extensible format alone, which goes on with
+/// 22 (2 bytes), the bits in use (2), the loudspeakers (4), the real tag (2) and [`GUID_END`].
+fn parse_format(chunk: Numbers) -> Result<SampleFormat> {
+    if chunk.bytes.len() < 16 {
+        return Err(chunks::missing("a description of the format (fmt) of at least 16 bytes"));
+    }
+    let (channels, bits) = (chunk.short(2), chunk.short(14));
+    if channels == 0 || channels > MOST_CHANNELS {
+        let problem = format!("expected 1 to {MOST_CHANNELS} channels, got {channels}");
+        return Err(
+            Error::new(Kind::Audio, problem).advice("the header is damaged, or the channels must be mixed first")
+        );
+    }
+    let tag = match chunk.short(0) {
+        EXTENSIBLE if chunk.bytes.get(26..40) == Some(&GUID_END) => chunk.short(24),
+        tag => tag,
+    };
+    let (channels, block): (usize, usize) = (channels.into(), chunk.short(12).into());
+    let encoding = match (tag, bits) {
+        // Narrower samples fill the upper bits of their bytes.
+        (PCM, 1..=8) => Encoding::U8,
+        (PCM, 9..=16) => Encoding::S16,
+        (PCM, 17..=24) => Encoding::S24,
+        (PCM, 25..=32) => Encoding::S32,
+        (IEEE_FLOAT, 32) => Encoding::F32,
+        (IEEE_FLOAT, 64) => Encoding::F64,
+        (A_LAW, _) => Encoding::ALaw,
+        (MU_LAW, _) => Encoding::MuLaw,
+        // A block holds more than its header.
+        (IMA_ADPCM, _) if block > 4 * channels && block % (4 * channels) == 0 => Encoding::ImaAdpcm(block),
+        (MICROSOFT_ADPCM, _) if block >= 7 * channels => Encoding::MicrosoftAdpcm(block),
+        _ => return Err(unsupported(tag, bits)),
+    };
+    Ok(SampleFormat { encoding, channels, big_endian: chunk.big_endian })
 }
 
 fn unsupported(encoding: u16, bits: u16) -> Error {
@@ -255,26 +343,26 @@ fn full_scale(bytes: [u8; 4]) -> f32 {
     i32::from_le_bytes(bytes) as f32 / 2_147_483_648.0
 }
 
-/// Samples of `W` bytes, interleaved, to the mean of their channels. `decode` takes little-endian bytes.
-fn mono<const W: usize>(data: &[u8], channels: usize, big_endian: bool, decode: impl Fn([u8; W]) -> f32) -> Vec<f32> {
-    let samples = data.as_chunks::<W>().0;
+/// Appends samples of `W` bytes. `decode` takes little-endian bytes.
+fn each<const W: usize>(data: &[u8], big_endian: bool, samples: &mut Vec<f32>, decode: impl Fn([u8; W]) -> f32) {
+    let data = data.as_chunks::<W>().0;
     if big_endian {
-        return mean_of_channels(samples, channels, |&bytes| {
+        samples.extend(data.iter().map(|&bytes| {
             let mut bytes = bytes;
             bytes.reverse();
             decode(bytes)
-        });
+        }));
+    } else {
+        samples.extend(data.iter().map(|&bytes| decode(bytes)));
     }
-    mean_of_channels(samples, channels, |&bytes| decode(bytes))
 }
 
-/// The mean of the channels of interleaved samples.
-fn mean_of_channels<T>(samples: &[T], channels: usize, decode: impl Fn(&T) -> f32) -> Vec<f32> {
-    if channels == 1 {
-        return samples.iter().map(decode).collect();
-    }
-    let mean = |frame: &[T]| frame.iter().map(&decode).sum::<f32>() / channels as f32;
-    samples.chunks_exact(channels).map(mean).collect()
+/// The mean of the channels of samples in turn.
+///
+/// # Panics
+/// If there are no channels.
+pub fn mean_of_channels(samples: &[f32], channels: usize) -> Vec<f32> {
+    samples.chunks_exact(channels).map(|frame| frame.iter().sum::<f32>() / channels as f32).collect()
 }
 
 #[cfg(test)]

@@ -243,4 +243,44 @@ mod tests {
         assert_eq!(error.kind(), Kind::Model);
         assert!(error.to_string().contains("no recordings"), "{error}");
     }
+
+    /// The clips of RAVDESS, joined: 1.5 h. The model begins anew with each clip, the front end goes on, with all peaks or with
+    /// the sample of them that the tuning is of in a long recording.
+    #[test]
+    #[ignore = "a measurement: docs/guide.md has its result"]
+    fn labels_of_joined_clips_with_all_peaks_and_with_a_sample() {
+        let ravdess = std::env::var("RAVDESS_DIR").expect("RAVDESS_DIR is the folder of RAVDESS");
+        let bundled = concat!(env!("CARGO_MANIFEST_DIR"), "/app/data/reslstm-sa-h64-ravdess.safetensors");
+        let file = ModelFile::from_bytes(&std::fs::read(bundled).unwrap()).unwrap();
+        let entries = |folder: &std::path::Path| {
+            let mut paths: Vec<_> = folder.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
+            paths.sort();
+            paths
+        };
+        let [mut all, mut sample] = [1 << 24, 1 << 16].map(|most| {
+            let mut live = LivePredictor::new(&file).unwrap();
+            live.front_end.keep_peaks(most);
+            live
+        });
+        let (mut frames, mut same_frames, mut clips, mut same_clips, mut farthest) = (0, 0, 0, 0, 0.0f32);
+        for path in entries(std::path::Path::new(&ravdess)).iter().flat_map(|folder| entries(folder)) {
+            let samples = crate::audio::Recording::from_wav(&std::fs::read(path).unwrap()).unwrap().samples;
+            let [all, sample] = [&mut all, &mut sample].map(|live| {
+                live.reader.model.reset();
+                live.push(&samples).unwrap()
+            });
+            for (a, b) in all.iter().zip(&sample) {
+                frames += 1;
+                same_frames += usize::from(a.prediction.label == b.prediction.label);
+                let pairs = a.prediction.probabilities.iter().zip(&b.prediction.probabilities);
+                farthest = pairs.fold(farthest, |farthest, (a, b)| farthest.max((a - b).abs()));
+            }
+            clips += 1;
+            same_clips += usize::from(all.last().unwrap().prediction.label == sample.last().unwrap().prediction.label);
+        }
+        println!(
+            "{same_frames} of {frames} frames and {same_clips} of {clips} clips have the same label; probabilities differ by {farthest} at most"
+        );
+        assert!(clips > 1000);
+    }
 }

@@ -3,6 +3,7 @@
 pub mod architecture;
 pub mod file;
 pub mod live;
+mod long_clip;
 pub mod lstm_sa;
 mod metadata;
 pub mod predictor;
@@ -61,12 +62,20 @@ impl<S: Scalar> Model<S> {
 
     /// The model's shape.
     pub fn architecture(&self) -> Architecture {
-        let (family, top) = match self {
-            Model::LstmSa(model) => (Family::LstmSa, model),
-            Model::ResLstmSa(model) => (Family::ResLstmSa, &model.top),
+        let family = match self {
+            Model::LstmSa(_) => Family::LstmSa,
+            Model::ResLstmSa(_) => Family::ResLstmSa,
         };
-        let [hidden, vectors] = top.attention.vector.shape();
+        let [hidden, vectors] = self.top().attention.vector.shape();
         Architecture::of_shape(family, hidden, vectors)
+    }
+
+    /// The part that both families have.
+    fn top(&self) -> &LstmSa<S> {
+        match self {
+            Model::LstmSa(model) => model,
+            Model::ResLstmSa(model) => &model.top,
+        }
     }
 
     /// `D`, features per frame.
@@ -79,10 +88,7 @@ impl<S: Scalar> Model<S> {
 
     /// `K`, classes.
     pub fn classes(&self) -> usize {
-        match self {
-            Model::LstmSa(model) => model.fc.bias.len(),
-            Model::ResLstmSa(model) => model.top.fc.bias.len(),
-        }
+        self.top().fc.bias.len()
     }
 
     /// Scores `[N,K]` in training, into `tape.top.logits`: `x` `[F,D]` holds the packed frames, `tape.top.mask` the dropout mask.

@@ -1,7 +1,8 @@
 //! A trained model in use: a recording or its features in, labels and their probabilities out.
 
+use super::long_clip::LongClip;
 use super::{Metadata, Model, ModelFile, PackedModel, Tape};
-use crate::audio::{FrontEnd, Recording, Sound, SpeechDetector};
+use crate::audio::{FrontEnd, Recording, SampleSink, Sound, SpeechDetector};
 use crate::error::{Error, Kind, Result};
 use crate::labels::Labels;
 use crate::layers::Packing;
@@ -178,9 +179,50 @@ impl Predictor {
     /// [`Kind::Model`] if the model file does not say how features are normalised; [`Kind::Audio`] if there are no samples, or
     /// some are NaN, infinite or beyond 2³¹ in size.
     pub fn predict_samples(&mut self, samples: &[f32]) -> Result<Prediction> {
-        let features = self.features(samples)?;
-        let prediction = self.predict_features(&features)?;
-        Ok(prediction.with_sound(self.sound(samples)?))
+        self.predict_blocks(|sink| sink(samples))
+    }
+
+    /// [`predict_samples`](Self::predict_samples), to the bit, of a recording of any length that is read in blocks: a few bytes are
+    /// kept of each frame, 25 MB of an hour at 48 kHz with 64 hidden units.
+    ///
+    /// `read` hands all samples of the recording to what it is given, and is called a second time for more than some 40 seconds:
+    /// see [`FrontEnd::features_in_blocks`].
+    ///
+    /// # Errors
+    /// As [`predict_samples`](Self::predict_samples); [`Kind::Audio`] if the second reading has another length; what `read` returns.
+    pub fn predict_blocks(&mut self, mut read: impl FnMut(&mut SampleSink) -> Result<()>) -> Result<Prediction> {
+        let mut front_end = self.front_end.take().ok_or_else(takes_features_only)?;
+        let mut detector = self.detector.take().expect("what has a front end has a detector");
+        detector.reset();
+        let mut is_measured = false;
+        let read = |sink: &mut SampleSink| {
+            let is_first = !std::mem::replace(&mut is_measured, true);
+            read(&mut |samples| {
+                sink(samples)?;
+                if is_first {
+                    detector.push(samples);
+                }
+                Ok(())
+            })
+        };
+        let (mut short, mut long) = (None, None);
+        let done = front_end.features_in_blocks(read, |frames, features| {
+            if features.rows() == frames {
+                short = Some(self.predict_features(&features)?);
+                return Ok(());
+            }
+            let clip = long.get_or_insert_with(|| LongClip::new(self.file.model()));
+            self.normalised(&features)?.iter_rows().for_each(|frame| clip.push(frame));
+            Ok(())
+        });
+        let sound = detector.sound();
+        (self.front_end, self.detector) = (Some(front_end), Some(detector));
+        done?;
+        let prediction = match long {
+            Some(clip) => Prediction::new(self.file.labels(), clip.finish().row(0))?,
+            None => short.expect("a recording that is read once is written once"),
+        };
+        Ok(prediction.with_sound(sound))
     }
 
     /// Level and speech of `samples` `[n]` at the model's sample rate, full scale −1 to 1, all of them finite.
@@ -335,6 +377,23 @@ mod tests {
             let samples = samples(length);
             let fresh = predictor("reslstm-sa-h4").predict_samples(&samples).unwrap();
             assert_eq!(used.predict_samples(&samples).unwrap(), fresh, "{length} samples");
+        }
+    }
+
+    #[test]
+    fn a_recording_in_blocks_has_the_prediction_of_the_whole() {
+        // A block has 8,160 frames of 256 samples.
+        let samples = samples(2_100_000);
+        let features = FrontEnd::new(settings(), RATE).unwrap().features(&samples).unwrap();
+        for name in ["lstm-sa-h4", "reslstm-sa-h4"] {
+            let mut predictor = predictor(name);
+            let mut readings = 0;
+            let prediction = predictor.predict_blocks(|sink| {
+                readings += 1;
+                samples.chunks(4001).try_for_each(&mut *sink)
+            });
+            assert_eq!(prediction.unwrap(), predictor.predict_features(&features).unwrap());
+            assert_eq!(readings, 2);
         }
     }
 

@@ -7,7 +7,7 @@
 //! The attention is over all frames since the beginning: after minutes one more frame changes little, and after a million
 //! frames (twelve hours at 48 kHz) it nearly vanishes in the rounding of `f32` sums. [`StreamingModel::reset`] begins a new clip.
 
-use super::{LstmSa, Model};
+use super::Model;
 use crate::layers::softmax_cross_entropy::softmax;
 use crate::layers::{BatchNorm, PackedLinear, RunningAttention, RunningLstm};
 use crate::matrix::Matrix;
@@ -29,8 +29,7 @@ use crate::scalar::Scalar;
 /// ```
 #[derive(Clone, Debug)]
 pub struct StreamingModel<S> {
-    residual: Option<Residual<S>>,
-    lstm: RunningLstm<S>,
+    lstms: RunningLstms<S>,
     attention: RunningAttention<S>,
     bn: RunningNorm<S>,
     /// `[1,H]`
@@ -39,6 +38,13 @@ pub struct StreamingModel<S> {
     /// `[1,K]`
     logits: Matrix<S>,
     probabilities: Matrix<S>,
+}
+
+/// The part of a model below the attention, in the middle of a clip.
+#[derive(Clone, Debug)]
+pub(super) struct RunningLstms<S> {
+    residual: Option<Residual<S>>,
+    lstm: RunningLstm<S>,
 }
 
 /// The part of ResLSTM-SA in front of LSTM-SA.
@@ -79,29 +85,49 @@ impl<S: Scalar> Residual<S> {
     }
 }
 
-impl<S: Scalar> StreamingModel<S> {
-    /// The state before the first frame. The weights are copied: later changes of `model` have no effect.
-    pub fn new(model: &Model<S>) -> Self {
-        match model {
-            Model::LstmSa(model) => Self::above(None, model),
+impl<S: Scalar> RunningLstms<S> {
+    /// Before the first frame.
+    pub(super) fn new(model: &Model<S>) -> Self {
+        let residual = match model {
+            Model::LstmSa(_) => None,
             Model::ResLstmSa(model) => {
                 let inputs = model.lstm1.inputs();
-                let residual = Residual {
+                Some(Residual {
                     lstm1: RunningLstm::new(&model.lstm1),
                     bn: RunningNorm::new(&model.bn_residual),
                     sum: vec![S::ZERO; inputs],
                     enriched: vec![S::ZERO; inputs],
-                };
-                Self::above(Some(residual), &model.top)
+                })
             }
-        }
+        };
+        RunningLstms { residual, lstm: RunningLstm::new(&model.top().lstm) }
     }
 
-    fn above(residual: Option<Residual<S>>, top: &LstmSa<S>) -> Self {
+    /// Hidden state `[H]` of the next `frame` `[D]`, to the bit that of the whole clip.
+    pub(super) fn push(&mut self, frame: &[S]) -> &[S] {
+        let frame = match &mut self.residual {
+            Some(residual) => residual.push(frame),
+            None => frame,
+        };
+        self.lstm.push(frame)
+    }
+
+    /// Begins a new clip.
+    pub(super) fn reset(&mut self) {
+        if let Some(residual) = &mut self.residual {
+            residual.lstm1.reset();
+        }
+        self.lstm.reset();
+    }
+}
+
+impl<S: Scalar> StreamingModel<S> {
+    /// The state before the first frame. The weights are copied: later changes of `model` have no effect.
+    pub fn new(model: &Model<S>) -> Self {
+        let top = model.top();
         let (hidden, classes) = (top.lstm.hidden(), top.fc.bias.len());
         StreamingModel {
-            residual,
-            lstm: RunningLstm::new(&top.lstm),
+            lstms: RunningLstms::new(model),
             attention: RunningAttention::new(&top.attention),
             bn: RunningNorm::new(&top.bn),
             normalised: Matrix::zeros(1, hidden),
@@ -116,11 +142,7 @@ impl<S: Scalar> StreamingModel<S> {
     /// # Panics
     /// If `frame` has not `D` values.
     pub fn push(&mut self, frame: &[S]) -> &[S] {
-        let frame = match &mut self.residual {
-            Some(residual) => residual.push(frame),
-            None => frame,
-        };
-        let context = self.attention.push(self.lstm.push(frame));
+        let context = self.attention.push(self.lstms.push(frame));
         self.bn.push(context, self.normalised.row_mut(0));
         self.fc.forward(&self.normalised, &mut self.logits);
         softmax(&self.logits, &mut self.probabilities);
@@ -129,10 +151,7 @@ impl<S: Scalar> StreamingModel<S> {
 
     /// Begins a new clip.
     pub fn reset(&mut self) {
-        if let Some(residual) = &mut self.residual {
-            residual.lstm1.reset();
-        }
-        self.lstm.reset();
+        self.lstms.reset();
         self.attention.reset();
     }
 }

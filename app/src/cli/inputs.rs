@@ -5,12 +5,14 @@ use crate::corpus::from_table::{self, TableClip};
 use crate::corpus::manifest::Required;
 use crate::corpus::reading::Columns;
 use crate::corpus::segment::Segment;
+use crate::corpus::sound::{Side, SoundReader};
 use crate::corpus::{ClipSource, folders, sound};
 use crate::files;
 use reslstm::audio::Recording;
 use reslstm::error::{Error, Kind, Result};
 use std::fmt;
-use std::io::Read;
+use std::fs::File;
+use std::io::{Read, Seek};
 use std::path::{Component, Path, PathBuf};
 
 /// One recording to read.
@@ -109,6 +111,41 @@ pub fn recording(path: &Path) -> Result<Recording> {
     Ok(sound.recording)
 }
 
+/// A sound file on disk, which can be read more than once.
+pub struct SoundFile(File);
+
+impl SoundFile {
+    /// Opens the file at `path`. What is no file, such as stdin (`-`) or another pipe, is copied to a temporary file first. The
+    /// caller adds the path to errors.
+    pub fn open(path: &Path) -> Result<Self> {
+        let is_stdin = path.as_os_str() == "-";
+        let open = || {
+            let file = if is_stdin { None } else { Some(File::open(path)?) };
+            if let Some(file) = file.as_ref().filter(|file| file.metadata().is_ok_and(|found| found.is_file())) {
+                return file.try_clone();
+            }
+            let mut copy = tempfile::tempfile()?;
+            match file {
+                Some(mut pipe) => std::io::copy(&mut pipe, &mut copy)?,
+                None => std::io::copy(&mut std::io::stdin().lock(), &mut copy)?,
+            };
+            Ok(copy)
+        };
+        open().map(SoundFile).map_err(failed)
+    }
+
+    /// Reads it, or a segment of it, from the beginning, once at a time.
+    pub fn reader(&mut self, side: Side, segment: Option<Segment>) -> Result<SoundReader<'static>> {
+        self.0.rewind().map_err(failed)?;
+        let reader = SoundReader::open(Box::new(self.0.try_clone().map_err(failed)?), side)?;
+        Ok(reader.with_segment(segment))
+    }
+}
+
+fn failed(error: std::io::Error) -> Error {
+    Error::new(Kind::Io, error.to_string())
+}
+
 /// Prints a note on a recording.
 pub fn print_note(path: &Path, note: &str) {
     eprintln!("note: {}: {note}", if path.as_os_str() == "-" { "stdin".into() } else { path.display().to_string() });
@@ -119,9 +156,9 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let read = match path.as_os_str() == "-" {
         true => std::io::stdin().lock().read_to_end(&mut bytes),
-        false => std::fs::File::open(path).and_then(|mut file| file.read_to_end(&mut bytes)),
+        false => File::open(path).and_then(|mut file| file.read_to_end(&mut bytes)),
     };
-    read.map_err(|error| Error::new(Kind::Io, error.to_string()))?;
+    read.map_err(failed)?;
     files::refuse_lfs_pointer(&bytes)?;
     Ok(bytes)
 }

@@ -1,10 +1,12 @@
-//! `predict --live`: raw samples on stdin, one line per complete frame.
+//! `predict --live`: sound on stdin, one line per complete frame.
 
 use super::gate::{Gate, SilenceNote};
 use super::options::WrongCall;
-use super::rows::{Format, Place};
+use super::rows::{Format, Place, Span};
 use super::{Done, Outcome, interrupt};
 use crate::corpus::resample::Resampler;
+use crate::corpus::sound::{Side, SignalCheck, StreamDecoder};
+use reslstm::audio::SampleFormat;
 use reslstm::error::{Error, Kind, Result};
 use reslstm::models::{LivePredictor, ModelFile, Moment};
 use std::io::{Read, Write};
@@ -17,35 +19,29 @@ const PORTION: usize = 1 << 14;
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// Seconds after which a voice at the beginning has been noticed.
 const NOTICED: f64 = 1.0;
-/// First bytes of audio files, which are not raw samples.
-const HEADERS: [(&[u8], &str); 4] =
-    [(b"RIFF", "a WAV file"), (b"fLaC", "a FLAC file"), (b"OggS", "an Ogg file"), (b"FORM", "an AIFF file")];
 
-/// Predicts until stdin ends or Ctrl-C is pressed. `rate` is the sample rate on stdin, Hz, by default the model's. `step` is
-/// the time between lines, seconds, by default one frame.
-pub fn run(file: &ModelFile, format: Format, gate: Gate, rate: Option<u32>, step: Option<f64>) -> Outcome {
-    let mut live = LivePredictor::new(file)?;
-    let mut resampler = match rate {
-        Some(rate) if rate != live.sample_rate() => {
-            Some(Resampler::new(check_rate(rate).map_err(WrongCall)?, live.sample_rate())?)
-        }
-        _ => None,
-    };
+/// What arrives on stdin, and what of it is predicted.
+pub struct Stream {
+    /// Format of raw samples. The header of a WAV file says its own.
+    pub raw: SampleFormat,
+    /// Rate of raw samples, Hz; by default the model's.
+    pub rate: Option<u32>,
+    /// Each side with its name in lines, if it has one there.
+    pub sides: Vec<(Side, Option<&'static str>)>,
+}
+
+/// Predicts until stdin ends or Ctrl-C is pressed. `step` is the time between lines, seconds, by default one frame.
+pub fn run(file: &ModelFile, format: Format, gate: Gate, stream: Stream, step: Option<f64>) -> Outcome {
+    let live = LivePredictor::new(file)?;
+    let rate = check_rate(stream.rate.unwrap_or(live.sample_rate())).map_err(WrongCall)?;
     interrupt::stop_flag_saying("\nstopped");
-    let mut lines = Lines {
-        format,
-        gate,
-        silence: SilenceNote::default(),
-        labels: live.labels().to_vec(),
-        step: step.unwrap_or(0.0),
-        next: 0.0,
-        pending: None,
-    };
     let mut out = std::io::stdout().lock();
-    format.write_header(&mut out, &["time"], &lines.labels)?;
+    let columns: &[&str] = if stream.sides.len() > 1 { &["side", "time"] } else { &["time"] };
+    format.write_header(&mut out, columns, live.labels())?;
     out.flush()?;
 
-    let mut samples = Samples::default();
+    let mut decoder = StreamDecoder::new(stream.raw, rate);
+    let mut live_lines = LiveLines { live, format, gate, sides: stream.sides, step: step.unwrap_or(0.0), active: None };
     let portions = read_stdin();
     while !interrupt::stopped() {
         let portion = match portions.recv_timeout(POLL_INTERVAL) {
@@ -53,19 +49,107 @@ pub fn run(file: &ModelFile, format: Format, gate: Gate, rate: Option<u32>, step
             Err(RecvTimeoutError::Timeout) => continue,
             Err(RecvTimeoutError::Disconnected) => break,
         };
-        let mut sound = samples.decode(&portion)?;
-        if let Some(resampler) = &mut resampler {
-            sound = resampler.push(&sound)?;
+        let samples = decoder.push(&portion).map_err(|error| error.at("stdin"))?;
+        live_lines.push(&mut decoder, samples, &mut out)?;
+    }
+    if !interrupt::stopped() {
+        let samples = decoder.finish().map_err(|error| error.at("stdin"))?;
+        live_lines.push(&mut decoder, samples, &mut out)?;
+        if live_lines.active.is_none() {
+            let problem = format!("expected samples, but stdin ended after {} bytes", decoder.bytes());
+            let advice = "pipe in a recorder, for example: arecord -f S16_LE -r 48000 | reslstm predict --live";
+            return Err(Error::new(Kind::Audio, problem).at("stdin").advice(advice).into());
         }
-        lines.write_due(&mut out, live.push(&sound)?)?;
     }
-    samples.finish(interrupt::stopped())?;
-    if let Some(resampler) = &mut resampler {
-        lines.write_due(&mut out, live.push(&resampler.finish()?)?)?;
-    }
-    lines.write_due(&mut out, live.finish()?)?;
-    lines.write_pending(&mut out)?;
+    live_lines.finish(&mut out)?;
     Ok(Done::Everything)
+}
+
+/// From samples to lines.
+struct LiveLines {
+    /// Before the first sample.
+    live: LivePredictor,
+    format: Format,
+    gate: Gate,
+    sides: Vec<(Side, Option<&'static str>)>,
+    step: f64,
+    /// None before the first sample, when rate and channels are known.
+    active: Option<ActiveStream>,
+}
+
+/// The sides of a recording that has begun.
+struct ActiveStream {
+    channels: usize,
+    check: SignalCheck,
+    sides: Vec<SidePredictor>,
+}
+
+struct SidePredictor {
+    side: Side,
+    resampler: Option<Resampler>,
+    live: LivePredictor,
+    lines: Lines,
+}
+
+impl LiveLines {
+    /// Takes the next samples of the stream, whole frames, and writes the lines that are due.
+    fn push(&mut self, decoder: &mut StreamDecoder, samples: Vec<f32>, out: &mut impl Write) -> anyhow::Result<()> {
+        decoder.take_notes().iter().for_each(|note| eprintln!("note: {note}"));
+        let Some((rate, channels)) = decoder.spec().filter(|_| !samples.is_empty()) else { return Ok(()) };
+        if self.active.is_none() {
+            let sides = self.sides.iter().map(|&(side, name)| self.begin(side, name, rate, channels));
+            let sides = sides.collect::<Result<_>>().map_err(|error| error.at("stdin"))?;
+            self.active = Some(ActiveStream { channels, check: SignalCheck::new(rate, channels), sides });
+        }
+        let ActiveStream { channels, check, sides } = self.active.as_mut().expect("it has begun");
+        check.push(&samples).iter().for_each(|finding| print_finding(finding));
+        for SidePredictor { side, resampler, live, lines } in sides {
+            let mut sound = side.of(samples.clone(), *channels);
+            if let Some(resampler) = resampler {
+                sound = resampler.push(&sound)?;
+            }
+            lines.write_due(out, live.push(&sound)?)?;
+        }
+        Ok(())
+    }
+
+    fn begin(&self, side: Side, name: Option<&'static str>, rate: u32, channels: usize) -> Result<SidePredictor> {
+        side.check(channels)?;
+        let (live, model_rate) = (self.live.clone(), self.live.sample_rate());
+        Ok(SidePredictor {
+            side,
+            resampler: if rate == model_rate { None } else { Some(Resampler::new(rate, model_rate)?) },
+            lines: Lines {
+                format: self.format,
+                gate: self.gate,
+                silence: SilenceNote::default(),
+                labels: live.labels().to_vec(),
+                side: name,
+                step: self.step,
+                next: 0.0,
+                pending: None,
+            },
+            live,
+        })
+    }
+
+    /// Writes the last lines.
+    fn finish(self, out: &mut impl Write) -> anyhow::Result<()> {
+        let Some(ActiveStream { mut check, sides, .. }) = self.active else { return Ok(()) };
+        check.finish().iter().for_each(|finding| print_finding(finding));
+        for SidePredictor { resampler, mut live, mut lines, .. } in sides {
+            if let Some(mut resampler) = resampler {
+                lines.write_due(out, live.push(&resampler.finish()?)?)?;
+            }
+            lines.write_due(out, live.finish()?)?;
+            lines.write_pending(out)?;
+        }
+        Ok(())
+    }
+}
+
+fn print_finding(finding: &str) {
+    eprintln!("note: {finding}: see --format and --channels");
 }
 
 fn check_rate(rate: u32) -> Result<u32> {
@@ -98,56 +182,13 @@ fn read_stdin() -> Receiver<Result<Vec<u8>>> {
     receiver
 }
 
-/// Decoder from bytes to samples; the bytes may come in portions of any size.
-#[derive(Default)]
-struct Samples {
-    /// Number of bytes so far.
-    bytes: usize,
-    /// Bytes not decoded yet: the first four until they are checked for a file header, then at most half a sample.
-    waiting: Vec<u8>,
-}
-
-impl Samples {
-    /// The samples that `bytes` complete, full scale −1 to 1.
-    fn decode(&mut self, bytes: &[u8]) -> Result<Vec<f32>> {
-        let begun = self.bytes >= 4;
-        self.bytes += bytes.len();
-        self.waiting.extend_from_slice(bytes);
-        if self.bytes < 4 {
-            return Ok(Vec::new());
-        }
-        if !begun && let Some((_, what)) = HEADERS.iter().find(|(header, _)| self.waiting.starts_with(header)) {
-            let problem = format!("expected raw 16-bit samples, got {what}");
-            let advice = "remove its header, for example with ffmpeg -i - -f s16le -, or leave out --live and give - to \
-                          predict a whole WAV file";
-            return Err(Error::new(Kind::Audio, problem).at("stdin").advice(advice));
-        }
-        let (whole, half) = self.waiting.as_chunks::<2>();
-        let samples = whole.iter().map(|&sample| f32::from(i16::from_le_bytes(sample)) / 32_768.0).collect();
-        self.waiting = half.to_vec();
-        Ok(samples)
-    }
-
-    /// Checks the end of the stream: refuses one without sound, and notes half a sample.
-    fn finish(&self, stopped: bool) -> Result<()> {
-        if self.bytes < 4 && !stopped {
-            let problem = format!("expected raw 16-bit samples, but stdin ended after {} bytes", self.bytes);
-            let advice = "pipe in a recorder, for example: arecord -t raw -f S16_LE -r 48000 | reslstm predict --live";
-            return Err(Error::new(Kind::Audio, problem).at("stdin").advice(advice));
-        }
-        if self.bytes % 2 == 1 && !stopped {
-            eprintln!("note: stdin ended in the middle of a sample; its one byte is ignored");
-        }
-        Ok(())
-    }
-}
-
 /// Writes one line per time step.
 struct Lines {
     format: Format,
     gate: Gate,
     silence: SilenceNote,
     labels: Vec<String>,
+    side: Option<&'static str>,
     /// Time between lines, seconds; 0 for every frame.
     step: f64,
     /// Time of the next line, seconds.
@@ -172,35 +213,16 @@ impl Lines {
     /// Writes a line for the latest prediction, unless it is written already.
     fn write_pending(&mut self, out: &mut impl Write) -> anyhow::Result<()> {
         if let Some(Moment { time, prediction, .. }) = self.pending.take() {
+            let place = Place { file: None, side: self.side, span: Span::UpTo(time) };
             let refusal = self.gate.refusal(&prediction);
             if time >= NOTICED {
-                self.silence.print_once(Place::Time(time), refusal);
+                self.silence.print_once(place, refusal);
             }
-            self.format.write_row(out, Place::Time(time), &self.labels, &prediction, refusal)?;
+            self.format.write_row(out, place, &self.labels, &prediction, refusal)?;
             out.flush()?;
             // Counted from the beginning, so that steps of a fraction of a frame do not drift.
             self.next = if self.step > 0.0 { ((time / self.step).floor() + 1.0) * self.step } else { 0.0 };
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn samples_do_not_depend_on_the_portions_of_bytes() {
-        let bytes: Vec<u8> = [0i16, 1, -32_768, 32_767, 258].iter().flat_map(|sample| sample.to_le_bytes()).collect();
-        for size in 1..=bytes.len() {
-            let mut samples = Samples::default();
-            let all: Vec<f32> = bytes.chunks(size).flat_map(|portion| samples.decode(portion).unwrap()).collect();
-            assert_eq!(all, [0.0, 1.0 / 32_768.0, -1.0, 32_767.0 / 32_768.0, 258.0 / 32_768.0], "portions of {size}");
-        }
-        for size in 1..4 {
-            let mut samples = Samples::default();
-            let refused = b"RIFF....WAVE".chunks(size).find_map(|portion| samples.decode(portion).err()).unwrap();
-            assert!(refused.to_string().contains("got a WAV file"), "{refused}");
-        }
     }
 }

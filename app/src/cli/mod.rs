@@ -41,6 +41,7 @@ mod synth;
 mod table;
 mod train;
 mod tune;
+mod windows;
 
 use clap::{Parser, Subcommand};
 use reslstm::error::{Error, Kind};

@@ -1,14 +1,17 @@
 //! `predict AUDIO|DIR|FEATURES.npy|-…`
 
 use super::gate::{Gate, SilenceNote};
-use super::inputs::{self, Input};
+use super::inputs::{self, Input, SoundFile};
 use super::options::WrongCall;
-use super::rows::{Format, Place};
+use super::rows::{Format, Place, Span};
+use super::windows::Windows;
 use super::{Outcome, clip, interrupt, live, progress};
 use crate::corpus::npy;
-use crate::corpus::resample::to_rate;
+use crate::corpus::resample::read_at_rate;
+use crate::corpus::sound::Side;
 use anyhow::Context;
-use clap::Args;
+use clap::{Args, ValueEnum};
+use reslstm::audio::{Encoding, SampleFormat, SampleSink};
 use reslstm::error::{Error, Kind, Result};
 use reslstm::models::{ModelFile, Prediction, Predictor};
 use std::collections::BTreeSet;
@@ -35,8 +38,10 @@ pub(super) const BUNDLED: &[u8] = include_bytes!("../../data/reslstm-sa-h64-ravd
 #[command(after_help = "Examples:
   reslstm predict interview.wav --window 3 --step 1 --csv > emotions.csv
   reslstm features clip.wav --inputs pitch -o f && reslstm predict f/clip.npy --json
+  reslstm predict call.wav --side each --window 5 --csv
   arecord -f S16_LE -r 48000 -d 4 | reslstm predict -
-  arecord -t raw -f S16_LE -r 48000 | reslstm predict --live --step 0.5")]
+  arecord -f S16_LE -r 48000 | reslstm predict --live --step 0.5
+  ffmpeg -i URL -f f32le -ac 2 -ar 44100 - | reslstm predict --live --format f32 --channels 2 --rate 44100")]
 pub struct Predict {
     /// Recordings (WAV, FLAC, MP3, Ogg, Opus, M4A, AIFF), folders of recordings, tables (.csv) with a column path and, for parts of
     /// recordings, start and end, feature files (.npy), or - for a recording on stdin
@@ -57,16 +62,90 @@ pub struct Predict {
     /// Seconds between windows [default: the window], or with --live between lines [default: every frame]
     #[arg(long, value_name = "S", requires = "over_time")]
     step: Option<f64>,
-    /// Predict while sound arrives on stdin: raw 16-bit little-endian samples, one channel
+    /// Side of recordings with two channels: their mean, one of them, or each on lines of its own
+    #[arg(long, value_name = "SIDE", value_enum, default_value_t)]
+    side: Sides,
+    /// Predict while sound arrives on stdin: a WAV file, or raw little-endian samples
     ///
-    /// Prints one line per frame as soon as the frame is complete.
+    /// Prints one line per frame as soon as the frame is complete. A WAV file is recognised by its header, which says rate, format and
+    /// channels. Raw samples are 16-bit integers of one channel unless --format and --channels say otherwise; a note says so if they
+    /// sound like something else.
     #[arg(long, group = "over_time")]
     live: bool,
-    /// Sample rate on stdin, with --live [default: the model's]
+    /// Sample rate of raw samples, with --live [default: the model's]
     #[arg(long, value_name = "HZ", conflicts_with = "inputs")]
     rate: Option<u32>,
+    /// Format of raw samples, with --live [default: s16]
+    #[arg(long, value_name = "FORMAT", value_enum, conflicts_with = "inputs")]
+    format: Option<RawFormat>,
+    /// Channels of raw samples, with --live: 1 to 16 [default: 1]
+    #[arg(long, value_name = "N", conflicts_with = "inputs")]
+    channels: Option<usize>,
     #[command(flatten)]
     gate: Gate,
+}
+
+/// What is predicted of recordings with two channels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Sides {
+    /// The mean of all channels
+    #[default]
+    Mix,
+    /// The first channel
+    Left,
+    /// The second channel
+    Right,
+    /// The first and the second channel, each on lines of its own
+    Each,
+}
+
+impl Sides {
+    fn list(self) -> &'static [Side] {
+        match self {
+            Sides::Mix => &[Side::Mix],
+            Sides::Left => &[Side::Left],
+            Sides::Right => &[Side::Right],
+            Sides::Each => &[Side::Left, Side::Right],
+        }
+    }
+
+    /// The name of a side in lines, where there are several.
+    fn label(self, side: Side) -> Option<&'static str> {
+        (self == Sides::Each).then(|| side.name())
+    }
+}
+
+/// Formats of raw samples, all little-endian.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum RawFormat {
+    /// 16-bit integers
+    S16,
+    /// 24-bit integers, three bytes each
+    S24,
+    /// 32-bit integers
+    S32,
+    /// 32-bit floats
+    F32,
+    /// 8-bit integers, of which 128 is silence
+    U8,
+    /// A-law (G.711)
+    Alaw,
+    /// µ-law (G.711)
+    Mulaw,
+}
+
+impl RawFormat {
+    fn encoding(self) -> Encoding {
+        match self {
+            RawFormat::S16 => Encoding::S16,
+            RawFormat::S24 => Encoding::S24,
+            RawFormat::S32 => Encoding::S32,
+            RawFormat::F32 => Encoding::F32,
+            RawFormat::U8 => Encoding::U8,
+            RawFormat::Alaw => Encoding::ALaw,
+            RawFormat::Mulaw => Encoding::MuLaw,
+        }
+    }
 }
 
 impl Predict {
@@ -80,7 +159,11 @@ impl Predict {
             if let Some(step) = self.step {
                 check_seconds("step", step).map_err(WrongCall)?;
             }
-            return live::run(&model_file(self.model.as_deref())?, format, self.gate, self.rate, self.step);
+            let raw = SampleFormat::raw(self.format.unwrap_or(RawFormat::S16).encoding(), self.channels.unwrap_or(1));
+            let raw = raw.map_err(|error| WrongCall(error.at("--channels")))?;
+            let sides = self.side.list().iter().map(|&side| (side, self.side.label(side))).collect();
+            let stream = live::Stream { raw, rate: self.rate, sides };
+            return live::run(&model_file(self.model.as_deref())?, format, self.gate, stream, self.step);
         }
         let windows = self.windows().map_err(WrongCall)?;
         let mut predictor = Predictor::new(model_file(self.model.as_deref())?)?;
@@ -88,8 +171,10 @@ impl Predict {
         interrupt::stop_flag();
         let bar = progress::bar(inputs.len() as u64, "predicting", "files");
         let mut out = std::io::stdout().lock();
-        let columns: &[&str] = if windows.is_some() { &["file", "start", "end"] } else { &["file"] };
-        format.write_header(&mut out, columns, predictor.labels())?;
+        let mut columns = vec!["file"];
+        columns.extend((self.side == Sides::Each).then_some("side"));
+        columns.extend(windows.map_or(&[][..], |_| &["start", "end"]));
+        format.write_header(&mut out, &columns, predictor.labels())?;
         let (mut failures, mut resampled, mut silence) = (Vec::new(), BTreeSet::new(), SilenceNote::default());
         for input in &inputs {
             if interrupt::stopped() {
@@ -97,13 +182,10 @@ impl Predict {
                 continue;
             }
             let file = input.to_string();
-            match predict_input(&mut predictor, input, windows, &mut resampled) {
+            match predict_input(&mut predictor, input, self.side, windows, &mut resampled) {
                 Ok(predictions) => bar.suspend(|| -> anyhow::Result<()> {
-                    for (span, prediction) in predictions {
-                        let place = match span {
-                            Some((start, end)) => Place::Window(&file, start, end),
-                            None => Place::File(&file),
-                        };
+                    for (side, span, prediction) in predictions {
+                        let place = Place { file: Some(&file), side, span };
                         let refusal = self.gate.refusal(&prediction);
                         silence.print_once(place, refusal);
                         format.write_row(&mut out, place, predictor.labels(), &prediction, refusal)?;
@@ -137,11 +219,13 @@ fn check_seconds(name: &str, seconds: f64) -> Result<()> {
     Err(Error::new(Kind::Settings, format!("--{name}: expected 0.01 to 86,400 seconds, got {seconds}")))
 }
 
-type Predictions = Vec<(Option<(f64, f64)>, Prediction)>;
+/// Side and time of each prediction.
+type Predictions = Vec<(Option<&'static str>, Span, Prediction)>;
 
 fn predict_input(
     predictor: &mut Predictor,
     input: &Input,
+    sides: Sides,
     windows: Option<(f64, f64)>,
     resampled: &mut BTreeSet<u32>,
 ) -> Result<Predictions> {
@@ -149,29 +233,52 @@ fn predict_input(
         if windows.is_some() {
             return Err(Error::new(Kind::Settings, "windows are cut from recordings, but this is a feature file"));
         }
+        if sides != Sides::Mix {
+            return Err(Error::new(Kind::Settings, "--side is for recordings, but this is a feature file"));
+        }
         let features = npy::from_bytes(&inputs::read(&input.path)?)?;
-        return Ok(vec![(None, predictor.predict_features(&features)?)]);
+        return Ok(vec![(None, Span::Whole, predictor.predict_features(&features)?)]);
     }
     let rate = predictor.sample_rate()?;
-    let recording = inputs::recording(&input.path)?;
-    let recording = match input.segment {
-        Some(segment) => segment.of(&recording)?,
-        None => recording,
-    };
-    if recording.sample_rate != rate && resampled.insert(recording.sample_rate) {
-        eprintln!("note: resampled from {} Hz to {rate} Hz", recording.sample_rate);
+    let mut file = SoundFile::open(&input.path)?;
+    let mut is_noted = false;
+    let mut predictions = Vec::new();
+    for &side in sides.list() {
+        // Called once or twice for each side: a recording of any length is read in blocks.
+        let mut read = |sink: &mut SampleSink| {
+            let mut sound = file.reader(side, input.segment)?;
+            if sound.sample_rate() != rate && resampled.insert(sound.sample_rate()) {
+                eprintln!("note: resampled from {} Hz to {rate} Hz", sound.sample_rate());
+            }
+            read_at_rate(&mut sound, rate, &mut |samples| {
+                if interrupt::stopped() {
+                    return Err(Error::new(Kind::Interrupted, "stopped within this file"));
+                }
+                sink(samples)
+            })?;
+            if !std::mem::replace(&mut is_noted, true) {
+                sound.into_notes().iter().for_each(|note| inputs::print_note(&input.path, note));
+            }
+            Ok(())
+        };
+        let label = sides.label(side);
+        match windows {
+            None => predictions.push((label, Span::Whole, predictor.predict_blocks(read)?)),
+            Some((window, step)) => {
+                let seconds = |sample: usize| sample as f64 / rate as f64;
+                let to_samples = |seconds: f64| ((seconds * rate as f64).round() as usize).max(1);
+                let mut take = |start: usize, samples: &[f32]| {
+                    let span = Span::Window(seconds(start), seconds(start + samples.len()));
+                    predictions.push((label, span, predictor.predict_samples(samples)?));
+                    Ok(())
+                };
+                let mut windows = Windows::new(to_samples(window), to_samples(step));
+                read(&mut |samples| windows.push(samples, &mut take))?;
+                windows.finish(&mut take)?;
+            }
+        }
     }
-    let recording = to_rate(recording, rate)?;
-    let Some((window, step)) = windows else {
-        return Ok(vec![(None, predictor.predict_recording(&recording)?)]);
-    };
-    let samples = &recording.samples;
-    let seconds = |sample: usize| sample as f64 / rate as f64;
-    let cut = |(start, end): (usize, usize)| {
-        Ok((Some((seconds(start), seconds(end))), predictor.predict_samples(&samples[start..end])?))
-    };
-    let to_samples = |seconds: f64| ((seconds * rate as f64).round() as usize).max(1);
-    spans(samples.len(), to_samples(window), to_samples(step)).into_iter().map(cut).collect()
+    Ok(predictions)
 }
 
 /// Reads the model file at `path`, or the bundled model.
@@ -179,31 +286,5 @@ pub(super) fn model_file(path: Option<&Path>) -> anyhow::Result<ModelFile> {
     match path {
         Some(path) => Ok(clip::read_model(path)?),
         None => ModelFile::from_bytes(BUNDLED).context("the bundled model"),
-    }
-}
-
-/// Windows over `total` samples, `step` samples apart. The last window ends with the recording; a recording shorter than a window
-/// is one window.
-fn spans(total: usize, window: usize, step: usize) -> Vec<(usize, usize)> {
-    if total <= window {
-        return vec![(0, total)];
-    }
-    let mut spans: Vec<_> = (0..=total - window).step_by(step).map(|start| (start, start + window)).collect();
-    if spans.last().is_some_and(|&(_, end)| end < total) {
-        spans.push((total - window, total));
-    }
-    spans
-}
-
-#[cfg(test)]
-mod tests {
-    use super::spans;
-
-    #[test]
-    fn windows_cover_the_recording() {
-        assert_eq!(spans(10, 4, 2), [(0, 4), (2, 6), (4, 8), (6, 10)]);
-        assert_eq!(spans(9, 4, 3), [(0, 4), (3, 7), (5, 9)]);
-        assert_eq!(spans(3, 4, 1), [(0, 3)]);
-        assert_eq!(spans(4, 4, 1), [(0, 4)]);
     }
 }

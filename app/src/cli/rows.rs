@@ -18,35 +18,48 @@ pub enum Format {
 
 /// The part of a recording that a prediction belongs to.
 #[derive(Clone, Copy, Debug)]
-pub enum Place<'a> {
-    /// A whole file.
-    File(&'a str),
-    /// A part of a file, from one second to another.
-    Window(&'a str, f64, f64),
-    /// A live recording up to this second.
-    Time(f64),
+pub struct Place<'a> {
+    /// The file; none on stdin, live.
+    pub file: Option<&'a str>,
+    /// The side of a recording with two, where both are predicted.
+    pub side: Option<&'static str>,
+    /// The time.
+    pub span: Span,
+}
+
+/// The part of the time.
+#[derive(Clone, Copy, Debug)]
+pub enum Span {
+    /// All of it.
+    Whole,
+    /// From one second to another.
+    Window(f64, f64),
+    /// Up to this second.
+    UpTo(f64),
 }
 
 impl Place<'_> {
-    /// The file, and the seconds with their names.
-    fn parts(&self) -> (Option<&str>, Vec<(&'static str, String)>) {
-        match *self {
-            Place::File(file) => (Some(file), Vec::new()),
-            Place::Window(file, start, end) => {
-                (Some(file), vec![("start", start.to_string()), ("end", end.to_string())])
-            }
+    /// Names and values of its parts: texts, then seconds.
+    fn parts(&self) -> (Vec<(&'static str, &str)>, Vec<(&'static str, String)>) {
+        let texts = self.file.map(|file| ("file", file)).into_iter().chain(self.side.map(|side| ("side", side)));
+        let seconds = match self.span {
+            Span::Whole => Vec::new(),
+            Span::Window(start, end) => vec![("start", start.to_string()), ("end", end.to_string())],
             // Frames are 43 ms apart: a tenth of a millisecond is precise enough.
-            Place::Time(seconds) => (None, vec![("time", format!("{seconds:.4}"))]),
-        }
+            Span::UpTo(seconds) => vec![("time", format!("{seconds:.4}"))],
+        };
+        (texts.collect(), seconds)
     }
 
     /// The place in words.
     pub fn text(&self) -> String {
-        match *self {
-            Place::File(file) => file.to_string(),
-            Place::Window(file, start, end) => format!("{file} {start:.2}–{end:.2} s"),
-            Place::Time(seconds) => format!("{seconds:7.2} s"),
-        }
+        let time = match self.span {
+            Span::Whole => None,
+            Span::Window(start, end) => Some(format!("{start:.2}–{end:.2} s")),
+            Span::UpTo(seconds) => Some(format!("{seconds:7.2} s")),
+        };
+        let parts = [self.file.map(String::from), self.side.map(String::from), time];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -75,11 +88,11 @@ impl Format {
     ) -> anyhow::Result<()> {
         let probabilities = &prediction.probabilities;
         let label = refusal.map_or(labels[prediction.label].as_str(), |refusal| refusal.label());
-        let (file, seconds) = place.parts();
+        let (texts, seconds) = place.parts();
         match self {
             Format::Json => {
                 // In class order and in plain decimals: serde_json would sort the labels and write exponents.
-                let file = file.map_or(String::new(), |file| format!("\"file\": {}, ", json!(file)));
+                let texts: String = texts.iter().map(|(name, text)| format!("\"{name}\": {}, ", json!(text))).collect();
                 let seconds: String = seconds.iter().map(|(name, value)| format!("\"{name}\": {value}, ")).collect();
                 let pairs = labels.iter().zip(probabilities).map(|(label, p)| format!("{}: {p}", json!(label)));
                 let (label, pairs) = (json!(label), pairs.collect::<Vec<_>>().join(", "));
@@ -90,12 +103,12 @@ impl Format {
                 let gate = json!(refusal.map(Refusal::reason));
                 writeln!(
                     out,
-                    "{{{file}{seconds}\"label\": {label}, \"probabilities\": {{{pairs}}}, \"level\": {level}, \
+                    "{{{texts}{seconds}\"label\": {label}, \"probabilities\": {{{pairs}}}, \"level\": {level}, \
                      \"speech\": {speech}, \"gate\": {gate}}}"
                 )?;
             }
             Format::Csv => {
-                let mut fields: Vec<String> = file.map(String::from).into_iter().collect();
+                let mut fields: Vec<String> = texts.into_iter().map(|(_, text)| text.into()).collect();
                 fields.extend(seconds.into_iter().map(|(_, value)| value));
                 fields.push(label.into());
                 fields.extend(probabilities.iter().map(f32::to_string));

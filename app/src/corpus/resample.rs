@@ -1,6 +1,7 @@
 //! Resampling to another sample rate, and playback at another speed, both by rubato.
 
-use reslstm::audio::Recording;
+use super::sound::SoundReader;
+use reslstm::audio::{Recording, SampleSink};
 use reslstm::error::{Error, Kind, Result};
 use rubato::audioadapter_buffers::direct::SequentialSlice;
 use rubato::{Fft, FixedSync, Indexing, Resampler as _};
@@ -20,6 +21,25 @@ pub fn to_rate(recording: Recording, rate: u32) -> Result<Recording> {
     let mut samples = resampler.push(&recording.samples)?;
     samples.extend(resampler.finish()?);
     Ok(Recording { sample_rate: rate, samples })
+}
+
+/// Hands all samples of a sound file to `sink`, at `rate` Hz: those of [`to_rate`], to the bit.
+///
+/// # Errors
+/// Those of the file and of `sink`; [`Kind::Audio`] if rubato cannot resample between these rates.
+pub fn read_at_rate(sound: &mut SoundReader, rate: u32, sink: &mut SampleSink) -> Result<()> {
+    let from = sound.sample_rate();
+    let mut resampler = if from == rate { None } else { Some(Resampler::new(from, rate)?) };
+    while let Some(samples) = sound.next_block()? {
+        match &mut resampler {
+            Some(resampler) => sink(&resampler.push(&samples)?)?,
+            None => sink(&samples)?,
+        }
+    }
+    match &mut resampler {
+        Some(resampler) => sink(&resampler.finish()?),
+        None => Ok(()),
+    }
 }
 
 /// The recording played at `speed` times its own speed. Above 1 it is shorter and higher, below 1 longer and lower: pitch,

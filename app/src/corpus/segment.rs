@@ -3,6 +3,7 @@
 use reslstm::audio::Recording;
 use reslstm::error::{Error, Kind, Result};
 use std::fmt;
+use std::ops::Range;
 
 /// What a table may state beyond the end of a recording, as its times are rounded, seconds.
 const ROUNDING: f64 = 0.01;
@@ -54,21 +55,35 @@ impl Segment {
     /// than a sample.
     pub fn of(&self, recording: &Recording) -> Result<Recording> {
         let Recording { sample_rate, samples } = recording;
-        let rate = f64::from(*sample_rate);
-        let length = samples.len() as f64 / rate;
+        let samples = samples[self.places(*sample_rate, samples.len())?].to_vec();
+        Ok(Recording { sample_rate: *sample_rate, samples })
+    }
+
+    /// The places of its samples in any recording at `rate` Hz: the first, and the one after the last.
+    pub fn wanted_places(&self, rate: u32) -> (usize, usize) {
+        let at = |seconds: f64| (seconds * f64::from(rate)).round() as usize;
+        (at(self.start), self.end.map_or(usize::MAX, at))
+    }
+
+    /// The places of its samples in a recording of `total` samples at `rate` Hz.
+    ///
+    /// # Errors
+    /// As [`of`](Self::of).
+    pub fn places(&self, rate: u32, total: usize) -> Result<Range<usize>> {
+        let length = total as f64 / f64::from(rate);
         let end = self.end.unwrap_or(length);
         if self.start >= length || end > length + ROUNDING {
             let (start, length) = (self.start, length);
             let problem = format!("expected a segment within the recording's {length:.3} s, got {start} to {end} s");
             return Err(Error::new(Kind::Data, problem).advice("start and end are in seconds; correct the table"));
         }
-        let at = |seconds: f64| ((seconds * rate).round() as usize).min(samples.len());
-        let samples = &samples[at(self.start)..at(end)];
-        if samples.is_empty() {
+        let (first, after_last) = self.wanted_places(rate);
+        let places = first.min(total)..after_last.min(total);
+        if places.is_empty() {
             let problem = format!("expected a segment of at least one sample, got {} to {end} s", self.start);
             return Err(Error::new(Kind::Data, problem).advice("leave it out"));
         }
-        Ok(Recording { sample_rate: *sample_rate, samples: samples.to_vec() })
+        Ok(places)
     }
 }
 

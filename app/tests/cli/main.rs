@@ -14,6 +14,7 @@ mod features;
 mod figure;
 mod help;
 mod info;
+mod long;
 mod man;
 mod nested;
 mod onnx;

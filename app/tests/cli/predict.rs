@@ -91,6 +91,51 @@ fn a_long_recording_is_predicted_in_windows() {
 }
 
 #[test]
+fn both_sides_of_a_call_are_predicted() {
+    let (dir, model) = (TestDir::new("predict-sides"), model());
+    let (left, right) = (tone(48_000, 2.0), tone(24_000, 4.0));
+    let both: Vec<u8> = left.chunks(2).zip(right.chunks(2)).flat_map(|(l, r)| [l, r].concat()).collect();
+    for (name, channels, bytes) in [("left.wav", 1, &left), ("right.wav", 1, &right), ("call.wav", 2, &both)] {
+        dir.write(name, wav(1, channels, 48_000, 16, bytes));
+    }
+    let of = |line: &str| predictions(&dir.does(&format!("predict --model {model} --json {line}")));
+    let alone = of("left.wav right.wav");
+    assert_ne!(alone[0]["probabilities"], alone[1]["probabilities"]);
+    let each = of("--side each call.wav");
+    assert_eq!(each.len(), 2);
+    for ((line, alone), side) in each.iter().zip(&alone).zip(["left", "right"]) {
+        assert_eq!((&line["file"], &line["side"]), (&"call.wav".into(), &side.into()));
+        assert_eq!(line["probabilities"], alone["probabilities"], "{side}");
+        let one = &of(&format!("--side {side} call.wav"))[0];
+        assert_eq!((&one["probabilities"], one.get("side")), (&alone["probabilities"], None));
+    }
+    let windows = dir.does(&format!("predict --model {model} --csv --side each --window 1 call.wav"));
+    let lines: Vec<&str> = windows.lines().collect();
+    assert!(lines[0].starts_with("file,side,start,end,label,") && lines.len() == 5, "{windows}");
+    assert!(lines[2].starts_with("call.wav,left,1,2,") && lines[3].starts_with("call.wav,right,0,1,"), "{windows}");
+    let text = dir.does(&format!("predict --model {model} --side each call.wav"));
+    assert!(text.starts_with("call.wav left: ") && text.contains("\ncall.wav right: "), "{text}");
+    let mono = format!("predict --model {model} --side each left.wav");
+    dir.refuses_saying(&mono, &["left.wav", "expected two channels", "leave out --side"]);
+    dir.does("features left.wav -o f");
+    dir.refuses_saying(&format!("predict --model {model} --side left f/left.npy"), &["--side is for recordings"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_named_pipe_is_read_as_a_file() {
+    let (dir, model) = (TestDir::new("predict-fifo"), model());
+    let made = std::process::Command::new("mkfifo").arg(dir.path("pipe.wav")).status().unwrap();
+    assert!(made.success());
+    let (pipe, bytes) = (dir.path("pipe.wav"), dir.read(CLIP));
+    let writer = std::thread::spawn(move || std::fs::write(pipe, bytes).unwrap());
+    let piped = predictions(&dir.does(&format!("predict --model {model} --json pipe.wav")));
+    writer.join().unwrap();
+    let file = predictions(&dir.does(&format!("predict --model {model} --json {CLIP}")));
+    assert_eq!(piped[0]["probabilities"], file[0]["probabilities"]);
+}
+
+#[test]
 fn another_sample_rate_is_resampled_with_a_note() {
     let (dir, model) = (TestDir::new("predict-rates"), model());
     for (name, rate) in [("a.wav", 8_000), ("b.wav", 8_000), ("c.wav", 44_100)] {

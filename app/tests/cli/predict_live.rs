@@ -3,6 +3,7 @@
 use crate::test_dir::{CLIP, Ran, SMALL, TestDir, model, tone, wav};
 use reslstm::audio::Recording;
 use reslstm::models::{LivePredictor, ModelFile};
+use reslstm_cli::corpus::sound::SignalCheck;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
@@ -108,19 +109,170 @@ fn input_that_is_not_raw_sound_is_refused() {
     let line = format!("predict --model {model} --live");
     for (bytes, problem) in [
         (Vec::new(), "but stdin ended after 0 bytes (pipe in a recorder"),
-        (dir.read(CLIP), "expected raw 16-bit samples, got a WAV file (remove its header"),
-        (b"fLaC\0\0\0\x22 and so on".to_vec(), "got a FLAC file"),
+        (vec![1], "but stdin ended after 1 bytes (pipe in a recorder"),
+        (dir.read(CLIP)[..44].to_vec(), "but stdin ended after 44 bytes"),
+        (dir.read(CLIP)[..30].to_vec(), "expected a WAV file with samples (a data chunk), got none"),
+        (b"fLaC\0\0\0\x22 and so on".to_vec(), "expected raw samples or a WAV file, got FLAC (decode it first"),
     ] {
         let ran = dir.run_with_stdin(&line, bytes);
         assert_eq!((ran.code, ran.stdout.as_str()), (1, ""), "{}", ran.stderr);
         assert!(ran.stderr.starts_with("error: stdin: ") && ran.stderr.contains(problem), "{}", ran.stderr);
     }
     dir.is_wrong_call(&format!("{line} --rate 12"), &["--rate: expected 1,000 to 1,000,000 Hz, got 12"]);
+    dir.is_wrong_call(&format!("{line} --channels 17"), &["--channels: expected 1 to 16 channels, got 17"]);
+    dir.is_wrong_call(&format!("{line} --format s12"), &["invalid value 's12' for '--format <FORMAT>'"]);
+    let ran = dir.run_with_stdin(&format!("{line} --side right"), tone(48_000, 0.5));
+    assert!(ran.code == 1 && ran.stderr.contains("expected two channels, of which to take the right one"), "{ran:?}");
     dir.is_wrong_call(&format!("{line} --step=-1"), &["--step: expected 0.01 to 86,400 seconds, got -1"]);
-    for line in [format!("{line} {CLIP}"), format!("{line} --window 1"), format!("predict --rate 16000 {CLIP}")] {
+    for line in [
+        format!("{line} {CLIP}"),
+        format!("{line} --window 1"),
+        format!("predict --rate 16000 {CLIP}"),
+        format!("predict --format u8 {CLIP}"),
+    ] {
         assert_eq!(dir.run(&line).code, 2, "{line}");
     }
     assert_eq!(dir.run(&format!("predict --step 1 {CLIP}")).code, 2, "--step needs --window or --live");
+}
+
+/// The clip of [`raw`] in another format, as `reslstm::audio` decodes it.
+fn samples(dir: &TestDir) -> Vec<f32> {
+    Recording::from_wav(&dir.read(CLIP)).unwrap().samples
+}
+
+#[test]
+fn every_format_of_raw_samples_is_the_same_sound() {
+    let (dir, model) = (TestDir::new("live-formats"), model());
+    let line = format!("predict --model {model} --live --json --step 1");
+    let expected = dir.run_with_stdin(&line, raw(&dir)).stdout;
+    assert!(expected.lines().count() > 2);
+    // Every 16-bit sample is one in these formats too.
+    let wider = |bytes: fn(i32) -> Vec<u8>| -> Vec<u8> {
+        samples(&dir).iter().flat_map(|sample| bytes((sample * 32_768.0) as i32)).collect()
+    };
+    let s24 = wider(|sample| (sample << 8).to_le_bytes()[..3].to_vec());
+    let s32 = wider(|sample| (sample << 16).to_le_bytes().to_vec());
+    let f32 = wider(|sample| (sample as f32 / 32_768.0).to_le_bytes().to_vec());
+    for (format, bytes) in [("s16", raw(&dir)), ("s24", s24), ("s32", s32), ("f32", f32)] {
+        let ran = dir.run_with_stdin(&format!("{line} --format {format}"), bytes);
+        assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), (&expected[..], ""), "{format}");
+    }
+    // 8 bits are fewer: the same as a WAV file of that kind.
+    let bytes: Vec<u8> =
+        samples(&dir).iter().map(|sample| (sample * 400.0).clamp(-100.0, 100.0) as u8 ^ 0x80).collect();
+    for (format, tag) in [("u8", 1), ("alaw", 6), ("mulaw", 7)] {
+        dir.write("eight.wav", wav(tag, 1, 48_000, 8, &bytes));
+        let raw = dir.run_with_stdin(&format!("{line} --format {format}"), bytes.clone());
+        let file = dir.run_with_stdin(&line, dir.read("eight.wav"));
+        assert_eq!((raw.code, &raw.stdout), (0, &file.stdout), "{format}: {}", raw.stderr);
+        let whole = dir.does_json(&format!("predict --model {model} --json eight.wav"));
+        assert!(largest_difference(&lines(&raw).pop().unwrap(), &whole) < 0.05, "{format}: {whole}");
+    }
+}
+
+#[test]
+fn sides_of_a_stream_are_predicted_apart() {
+    let (dir, model) = (TestDir::new("live-sides"), model());
+    let line = format!("predict --model {model} --live --json --step 1");
+    let left = raw(&dir);
+    let right: Vec<u8> = tone(48_000, 10.0)[..left.len()].to_vec();
+    let both: Vec<u8> = left.chunks(2).zip(right.chunks(2)).flat_map(|(l, r)| [l, r].concat()).collect();
+    let of = |options: &str, bytes: &[u8]| {
+        let ran = dir.run_with_stdin(&format!("{line} {options}"), bytes.to_vec());
+        assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{options}");
+        ran.stdout
+    };
+    let (left, right) = (of("", &left), of("", &right));
+    assert_ne!(left, right);
+    assert_eq!(of("--channels 2 --side left", &both), left);
+    assert_eq!(of("--channels 2 --side right", &both), right);
+    let each = of("--channels 2 --side each", &both);
+    for (name, expected) in [("left", &left), ("right", &right)] {
+        let prefix = format!("{{\"side\": \"{name}\", ");
+        let lines: String =
+            each.lines().filter_map(|line| Some(format!("{{{}\n", line.strip_prefix(&prefix)?))).collect();
+        assert_eq!(&lines, expected, "{name}");
+    }
+    assert_eq!(each.lines().count(), left.lines().count() + right.lines().count());
+    let csv =
+        dir.run_with_stdin(&format!("predict --model {model} --live --csv --channels 2 --side each"), both.clone());
+    assert!(csv.stdout.starts_with("side,time,label,") && csv.stdout.contains("\nright,0.0000,"), "{}", csv.stdout);
+    // The mean, as of a file.
+    dir.write("both.wav", wav(1, 2, 48_000, 16, &both));
+    let mixed = lines(&dir.run_with_stdin(&format!("{line} --channels 2"), both)).pop().unwrap();
+    let whole = dir.does_json(&format!("predict --model {model} --json both.wav"));
+    assert!(largest_difference(&mixed, &whole) < 0.05, "{mixed} {whole}");
+}
+
+#[test]
+fn a_wav_stream_is_recognised_by_its_header() {
+    let (dir, model) = (TestDir::new("live-wav"), model());
+    let line = format!("predict --model {model} --live --json --step 1");
+    let stereo: Vec<u8> = tone(16_000, 2.0).chunks(2).flat_map(|sample| sample.repeat(2)).collect();
+    let expected = dir.run_with_stdin(&format!("{line} --rate 16000 --channels 2"), stereo.clone()).stdout;
+    let file = wav(1, 2, 16_000, 16, &stereo);
+    for (riff, data) in [(None, None), (Some(u32::MAX), Some(u32::MAX)), (Some(0), Some(0)), (Some(1036), Some(1000))] {
+        let mut bytes = file.clone();
+        for (place, length) in [(4, riff), (40, data)] {
+            if let Some(length) = length {
+                bytes[place..place + 4].copy_from_slice(&u32::to_le_bytes(length));
+            }
+        }
+        // What the options say of raw samples does not count.
+        let ran = dir.run_with_stdin(&format!("{line} --format u8 --rate 8000"), bytes);
+        assert_eq!((ran.code, &ran.stdout), (0, &expected), "{data:?}: {}", ran.stderr);
+        assert!(ran.stderr.starts_with("note: stdin is a WAV file: 16000 Hz, channels: 2\n"), "{}", ran.stderr);
+        assert_eq!(ran.stderr.contains("longer than its header says"), data == Some(1000), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_stream_that_is_something_else_is_noted() {
+    let (dir, model) = (TestDir::new("live-wrong"), model());
+    let line = format!("predict --model {model} --live --step 100");
+    let good = raw(&dir);
+    let samples = samples(&dir);
+    let stereo: Vec<u8> = good.chunks(2).flat_map(|sample| sample.repeat(2)).collect();
+    let big_endian: Vec<u8> = good.chunks(2).flat_map(|sample| [sample[1], sample[0]]).collect();
+    let float: Vec<u8> = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
+    let eight: Vec<u8> = samples.iter().map(|sample| (sample * 127.0 + 128.0) as u8).collect();
+    for (what, bytes, note) in [
+        ("good", good.clone(), ""),
+        ("stereo", stereo, "note: the samples alternate between two sounds"),
+        ("big-endian", big_endian, "note: the sound is loud noise"),
+        ("float", float, "note: the sound is loud noise"),
+        ("8-bit", eight, "note: the samples are at their limits"),
+        ("out of step", good[1..good.len() - 1].to_vec(), "note: the sound is loud noise"),
+    ] {
+        let ran = dir.run_with_stdin(&line, bytes);
+        assert!(ran.code == 0 && ran.stderr.starts_with(note), "{what}: {}", ran.stderr);
+        assert!(note.is_empty() == ran.stderr.is_empty(), "{what}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn no_recording_is_taken_for_another_format() {
+    let mut folders = vec![("../speech".to_string(), 90)];
+    match std::env::var("RAVDESS_DIR") {
+        Ok(folder) => folders.push((folder, 1440)),
+        Err(_) => eprintln!("RAVDESS is left out: RAVDESS_DIR is not set"),
+    }
+    let dir = TestDir::new("live-signal");
+    for (folder, expected) in folders {
+        let mut clips = 0;
+        for actor in dir.list(&folder).iter().filter(|name| name.starts_with("Actor_")) {
+            for name in dir.list(&format!("{folder}/{actor}")) {
+                let Recording { sample_rate, samples } =
+                    Recording::from_wav(&dir.read(&format!("{folder}/{actor}/{name}"))).unwrap();
+                let mut check = SignalCheck::new(sample_rate, 1);
+                let mut findings = check.push(&samples);
+                findings.extend(check.finish());
+                assert_eq!(findings, [""; 0], "{name}");
+                clips += 1;
+            }
+        }
+        assert_eq!(clips, expected, "{folder}");
+    }
 }
 
 #[cfg(unix)]

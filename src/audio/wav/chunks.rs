@@ -12,12 +12,13 @@ const WAVE64: [u8; 16] = *b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\0\0";
 /// End of the GUID of every other chunk of Wave64.
 const WAVE64_END: [u8; 12] = [0xf3, 0xac, 0xd3, 0x11, 0x8c, 0xd1, 0, 0xc0, 0x4f, 0x8e, 0xdb, 0x8a];
 
-/// The contents of the `fmt ` and the `data` chunk.
+/// The content of the `fmt ` chunk, and where that of the `data` chunk is.
 pub(super) struct Chunks<'a> {
     pub format: Numbers<'a>,
-    pub data: &'a [u8],
-    /// Whether the header leaves the length of the samples open, so that they extend to the end of the file.
-    pub streamed: bool,
+    /// Place of the first sample.
+    pub start: usize,
+    /// Bytes of samples; none where the header leaves it open, so that they extend to the end of the file.
+    pub length: Option<u64>,
 }
 
 /// Bytes that hold numbers of two and four bytes.
@@ -94,26 +95,33 @@ impl Layout {
         Numbers { bytes, big_endian: self == Layout::Rifx }
     }
 
-    /// Whether `length` is a placeholder, so that the samples, which begin with `body`, extend to the end of the file.
-    fn is_open_ended(self, bytes: &[u8], body: &[u8], length: u64) -> bool {
+    /// Whether `length` is a placeholder, so that the samples, which begin at `start`, extend to the end of the file. `left` is how
+    /// many bytes of the file there are from there on, if that is known.
+    fn is_open_ended(self, bytes: &[u8], start: usize, left: Option<u64>, length: u64) -> bool {
         if length > 0 {
             let least = if matches!(self, Layout::Riff | Layout::Rifx) { OPEN_END } else { i64::MAX as u64 - 24 };
-            return length >= least && length > body.len() as u64;
+            return length >= least && left.is_none_or(|left| length > left);
         }
         // No samples, or a length never filled in? Then neither was that of the whole file, which ends before the samples.
         let whole = match self {
             Layout::Wave64 => u64_at(bytes, 16).saturating_sub(8),
             _ => self.numbers(bytes).long(4).into(),
         };
-        whole >= OPEN_END || whole + 8 <= (bytes.len() - body.len()) as u64
+        whole >= OPEN_END || whole + 8 <= start as u64
     }
 }
 
-/// Finds format and samples. Other chunks (names, markers, padding) are skipped.
-pub(super) fn find(bytes: &[u8]) -> Result<Chunks<'_>> {
+/// Finds format and samples. Other chunks (names, markers, padding) are skipped. `bytes` are the first of a file of `total` bytes, or
+/// of a stream; `None` where they are too few to say.
+pub(super) fn find(bytes: &[u8], total: Option<u64>) -> Result<Option<Chunks<'_>>> {
+    let is_whole = total == Some(bytes.len() as u64);
     let Some(layout) = Layout::of(bytes) else {
+        if bytes.len() < 40 && !is_whole {
+            return Ok(None);
+        }
         let beginning = bytes[..bytes.len().min(12)].escape_ascii();
-        let problem = format!("expected a WAV file (RIFF…WAVE), got {} bytes beginning \"{beginning}\"", bytes.len());
+        let length = total.map_or(String::new(), |total| format!("{total} "));
+        let problem = format!("expected a WAV file (RIFF…WAVE), got {length}bytes beginning \"{beginning}\"");
         return Err(Error::new(Kind::Audio, problem).advice(CONVERT));
     };
     let (mut format, mut long_data) = (None, None);
@@ -124,39 +132,31 @@ pub(super) fn find(bytes: &[u8]) -> Result<Chunks<'_>> {
             Some(long) if is_data && length == u64::from(u32::MAX) => long,
             _ => length,
         };
-        let streamed = is_data && layout.is_open_ended(bytes, body, length);
-        let content = usize::try_from(length).ok().and_then(|length| body.get(..length));
-        let Some(content) = (if streamed { Some(body) } else { content }) else {
+        let start = bytes.len() - body.len();
+        let left = total.map(|total| total.saturating_sub(start as u64));
+        let streamed = is_data && layout.is_open_ended(bytes, start, left, length);
+        if let Some(left) = left.filter(|&left| !streamed && left < length) {
             let name = name.escape_ascii();
-            let problem = format!("expected {length} bytes of \"{name}\" as the header says, got {}", body.len());
+            let problem = format!("expected {length} bytes of \"{name}\" as the header says, got {left}");
             return Err(Error::new(Kind::Audio, problem).advice(CUT_OFF));
-        };
-        match (&name, format) {
-            (b"fmt ", _) => format = Some(layout.numbers(content)),
+        }
+        if is_data {
+            let missing = || missing("a description of the format (fmt) before the samples (data)");
+            let format = format.ok_or_else(missing)?;
+            return Ok(Some(Chunks { format, start, length: (!streamed).then_some(length) }));
+        }
+        let content = usize::try_from(length).ok().and_then(|length| body.get(..length));
+        let Some(content) = content else { return Ok(None) };
+        match &name {
+            b"fmt " => format = Some(layout.numbers(content)),
             // The lengths of the whole file, of the samples, and their number, eight bytes each.
-            (b"ds64", _) if layout == Layout::Rf64 => long_data = Some(u64_at(content, 8)),
-            (b"data", Some(format)) => return Ok(Chunks { format, data: content, streamed }),
-            (b"data", None) => return Err(missing("a description of the format (fmt) before the samples (data)")),
+            b"ds64" if layout == Layout::Rf64 => long_data = Some(u64_at(content, 8)),
             _ => {}
         }
         // What follows a chunk of another length is padding.
         rest = body.get(content.len().next_multiple_of(layout.padded_to())..).unwrap_or_default();
     }
-    Err(missing("samples (a data chunk)"))
-}
-
-/// The content of the `fmt ` chunk, from the first bytes of a file; `None` where they end before it, or are not of a WAV file.
-pub(super) fn find_format(beginning: &[u8]) -> Option<Numbers<'_>> {
-    let layout = Layout::of(beginning)?;
-    let mut rest = beginning.get(layout.first_chunk()..)?;
-    loop {
-        let (name, length, body) = layout.split_header(rest)?;
-        let length = usize::try_from(length).ok()?;
-        if &name == b"fmt " {
-            return body.get(..length).map(|content| layout.numbers(content));
-        }
-        rest = body.get(length.checked_next_multiple_of(layout.padded_to())?..)?;
-    }
+    if is_whole { Err(missing("samples (a data chunk)")) } else { Ok(None) }
 }
 
 /// The little-endian number of eight bytes at `at`; 0 beyond the end.

@@ -405,20 +405,25 @@ fn big_endian_files_hold_the_same_samples() {
 }
 
 #[test]
-fn the_header_alone_says_the_sample_rate() {
+fn the_header_is_known_as_soon_as_it_is_read() {
     let (mono, data) = (format(1, 1, 16), [0x40; 400]);
     let late = file(&[(b"LIST", b"odd"), (b"FLLR", &[0; 300]), (b"fmt ", &mono), (b"data", &data)]);
     let layouts = [b"RF64", b"riff"].map(|id| other_layout(id, &mono, &data, 400));
     for whole in [wav(&mono, &data), late].iter().chain(&layouts) {
-        let expected = Some(Recording::from_wav(whole).unwrap().sample_rate);
         let header = whole.len() - 400;
-        assert_eq!((wav_sample_rate(whole), wav_sample_rate(&whole[..header])), (expected, expected));
-        for length in 0..header - 24 {
-            assert_eq!(wav_sample_rate(&whole[..length]), None, "{length} of {header} bytes");
+        for total in [None, Some(whole.len() as u64)] {
+            let read = |length: usize| read_wav_header(&whole[..length], total).unwrap();
+            let known = read(header).unwrap();
+            assert_eq!((known.sample_rate, known.start, known.length), (48_000, header, Some(400)));
+            assert_eq!(read(whole.len()), Some(known));
+            for length in 0..header {
+                assert_eq!(read(length), None, "{length} of {header} bytes");
+            }
         }
+        assert!(read_wav_header(&whole[..header], Some(header as u64)).is_err(), "the samples are missing");
     }
-    assert_eq!(wav_sample_rate(&wav(&format(0x31, 1, 0), &data)), None, "a format that is not decoded");
-    assert_eq!(wav_sample_rate(b"fLaC and more"), None);
+    assert!(read_wav_header(&wav(&format(0x31, 1, 0), &data), None).is_err(), "a format that is not decoded");
+    assert!(read_wav_header(&[b'x'; 40], None).is_err());
 }
 
 #[test]
@@ -457,7 +462,7 @@ fn no_change_of_one_byte_in_the_header_panics() {
             for value in [0, 1, 2, 3, 15, 16, 17, 18, 24, 40, 127, 128, 254, 255] {
                 let mut bytes = good.clone();
                 bytes[place] = value;
-                let _ = (Recording::from_wav(&bytes), wav_sample_rate(&bytes));
+                let _ = (Recording::from_wav(&bytes), read_wav_header(&bytes, None));
             }
         }
     }

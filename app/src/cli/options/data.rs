@@ -109,7 +109,8 @@ mod tests {
         let map = folder.path().join("a map.toml");
         std::fs::write(&map, "drop = ['boredom']").unwrap();
         let map = map.to_str().unwrap();
-        let given = ["--columns", "path=file", "--speaker-from", "([a-z]+)_", "--normalise-labels", "--song", "--map", map];
+        let given =
+            ["--columns", "path=file", "--speaker-from", "([a-z]+)_", "--normalise-labels", "--song", "--map", map];
         let reading = parse(&given);
         let expected =
             format!(" --columns path=file --speaker-from '([a-z]+)_' --map '{map}' --normalise-labels --song");

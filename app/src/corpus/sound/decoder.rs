@@ -1,12 +1,9 @@
 //! Compressed sound and AIFF, by `symphonia`; Opus, which it does not decode, by `ruopus`.
 
-use super::{CONVERT, Sound, mp4};
-use reslstm::audio::Recording;
+use super::{CONVERT, mp4};
 use reslstm::error::{Error, Kind, Result};
 use ruopus::OpusDecoder;
 use ruopus::ogg::OpusHead;
-use std::fs::File;
-use std::io::Cursor;
 use symphonia::core::codecs::audio::well_known::{CODEC_ID_AAC, CODEC_ID_MP3, CODEC_ID_OPUS, CODEC_ID_VORBIS};
 use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
 use symphonia::core::errors::Error as Fault;
@@ -22,130 +19,149 @@ const OPUS_RATE: u32 = 48_000;
 /// and that of an Opus file counts the delay of its encoder.
 const MISSING: f64 = 0.1;
 
-/// A file whose header is read.
-struct Opened<'a> {
+/// A file of a kind that symphonia can unpack, packet by packet.
+pub(super) struct PacketReader<'a> {
+    /// The name of the kind.
+    kind: &'static str,
     format: Box<dyn FormatReader + 'a>,
     /// Number of the sound track.
     id: u32,
     /// Length of the track, as the header says.
-    frames: Option<u64>,
+    stated: Option<u64>,
     is_lossy: bool,
     decoder: Decoder,
+    /// Rate, Hz, and channels, of all packets; none before the first.
+    spec: Option<(u32, usize)>,
+    /// Frames decoded so far, without the delay of an Opus encoder.
+    frames: u64,
+    /// Seconds at the beginning that are no sound, of what an MP4 file says.
+    delay: f64,
+    /// Frames at the beginning that are still to be left out.
+    skip: usize,
+    packets: usize,
+    broken: usize,
+    pub notes: Vec<String>,
 }
 
-impl<'a> Opened<'a> {
-    fn new(source: Box<dyn MediaSource + 'a>) -> std::result::Result<Self, String> {
+impl<'a> PacketReader<'a> {
+    /// Reads the header. `movie` is the description in an MP4 file.
+    pub fn open(source: Box<dyn MediaSource + 'a>, kind: &'static str, movie: Option<Vec<u8>>) -> Result<Self> {
+        let damaged = |fault: String| damaged(kind, &fault);
         let stream = MediaSourceStream::new(source, MediaSourceStreamOptions::default());
         let format = symphonia::default::get_probe()
             .probe(&Hint::new(), stream, FormatOptions::default(), MetadataOptions::default())
-            .map_err(|fault| fault.to_string())?;
-        let track = format.default_track(TrackType::Audio).ok_or("no sound track")?;
-        let (id, frames) = (track.id, track.num_frames);
+            .map_err(|fault| damaged(fault.to_string()))?;
+        let track = format.default_track(TrackType::Audio).ok_or_else(|| damaged("no sound track".into()))?;
+        let (id, stated) = (track.id, track.num_frames);
         let parameters = track.codec_params.as_ref().and_then(|parameters| parameters.audio());
-        let parameters = parameters.ok_or("a sound track of an unknown kind")?;
-        let is_lossy = [CODEC_ID_AAC, CODEC_ID_MP3, CODEC_ID_OPUS, CODEC_ID_VORBIS].contains(&parameters.codec);
-        let decoder = Decoder::new(parameters)?;
-        Ok(Opened { format, id, frames, is_lossy, decoder })
+        let parameters = parameters.ok_or_else(|| damaged("a sound track of an unknown kind".into()))?;
+        let decoder = Decoder::new(parameters).map_err(damaged)?;
+        Ok(PacketReader {
+            kind,
+            id,
+            stated,
+            is_lossy: [CODEC_ID_AAC, CODEC_ID_MP3, CODEC_ID_OPUS, CODEC_ID_VORBIS].contains(&parameters.codec),
+            skip: decoder.delay(),
+            decoder,
+            spec: None,
+            frames: 0,
+            delay: movie.map_or(0.0, |movie| mp4::delay(&movie, id)),
+            packets: 0,
+            broken: 0,
+            notes: Vec::new(),
+            format,
+        })
     }
-}
 
-/// Sample rate of a file, Hz: that of its first packet that can be decoded. `None` if there is none.
-pub(super) fn sample_rate(file: File) -> Option<u32> {
-    let Opened { mut format, id, mut decoder, .. } = Opened::new(Box::new(file)).ok()?;
-    let mut mixer = Mixer::default();
-    while mixer.rate == 0 {
-        let packet = format.next_packet().ok()??;
-        if packet.track_id == id {
-            // The first packets of a stream that was cut out of a longer one may need what is missing.
-            let _ = decoder.decode(&packet, &mut mixer);
-        }
+    /// Rate, Hz, and channels; none before the first packet.
+    pub fn spec(&self) -> Option<(u32, usize)> {
+        self.spec
     }
-    Some(mixer.rate)
-}
 
-/// Decodes a file of a kind that symphonia can unpack; `kind` is its name.
-pub(super) fn decode(bytes: &[u8], kind: &str) -> Result<Sound> {
-    let damaged = |fault: String| {
-        let problem = format!("expected {kind} that can be decoded, got: {fault}");
-        Error::new(Kind::Audio, problem).advice(format!("the file is damaged, cut off or of a rare kind: {CONVERT}"))
-    };
-    let opened = Opened::new(Box::new(Cursor::new(bytes.to_vec()))).map_err(damaged)?;
-    let Opened { mut format, id, frames, is_lossy, mut decoder } = opened;
-    let mut mixer = Mixer::default();
-    let (mut packets, mut broken, mut notes) = (0, 0, Vec::new());
-    loop {
-        match format.next_packet() {
-            Ok(Some(packet)) if packet.track_id == id => {
-                packets += 1;
-                match decoder.decode(&packet, &mut mixer) {
-                    Ok(()) => {}
-                    // Of a stream that was cut out of a longer one, the first packets need what is missing.
-                    Err(_) if is_lossy => broken += 1,
-                    Err(fault) => return Err(damaged(fault)),
+    /// The samples of the next packet that has any, of all channels in turn, into `samples`; false at the end.
+    pub fn next(&mut self, samples: &mut Vec<f32>) -> Result<bool> {
+        loop {
+            match self.format.next_packet() {
+                Ok(Some(packet)) if packet.track_id == self.id => {
+                    self.packets += 1;
+                    match self.decode(&packet, samples) {
+                        Ok(()) if samples.is_empty() => {}
+                        Ok(()) => return Ok(true),
+                        // Of a stream that was cut out of a longer one, the first packets need what is missing.
+                        Err(_) if self.is_lossy => self.broken += 1,
+                        Err(fault) => return Err(damaged(self.kind, &fault)),
+                    }
                 }
+                Ok(Some(_)) => {}
+                Ok(None) => break,
+                Err(Fault::ResetRequired) => {
+                    self.notes.push("left out all but the first of several streams, one after the other".into());
+                    break;
+                }
+                Err(fault) if self.is_lossy && self.spec.is_some() => {
+                    self.notes.push(format!("the sound ends early: {fault}"));
+                    break;
+                }
+                Err(fault) => return Err(damaged(self.kind, &fault.to_string())),
             }
-            Ok(Some(_)) => {}
-            Ok(None) => break,
-            Err(Fault::ResetRequired) => {
-                notes.push("left out all but the first of several streams, one after the other".into());
-                break;
-            }
-            Err(fault) if is_lossy && !mixer.samples.is_empty() => {
-                notes.push(format!("the sound ends early: {fault}"));
-                break;
-            }
-            Err(fault) => return Err(damaged(fault.to_string())),
         }
+        self.check_end().map_err(|fault| damaged(self.kind, &fault))?;
+        Ok(false)
     }
-    if broken > 0 && broken == packets {
-        return Err(damaged(format!("{packets} packets, none of which can be decoded")));
-    }
-    if broken > 0 {
-        notes.push(format!("left out {broken} of {packets} packets, which are damaged"));
-    }
-    let Mixer { mut samples, rate, .. } = mixer;
-    decoder.finish(&mut samples).map_err(damaged)?;
-    if let Some(frames) = frames.and_then(|frames| usize::try_from(frames).ok()) {
-        let got = samples.len() as f64 / frames as f64;
-        if !is_lossy && samples.len() < frames {
-            return Err(damaged(format!("{} frames, where the header says {frames}", samples.len())));
-        }
-        if got < 1.0 - MISSING {
-            notes.push(format!("the sound ends early, after {:.0} % of the length that the header says", 100.0 * got));
-        }
-    }
-    let delay = (mp4::delay(bytes, id) * f64::from(rate)).round() as usize;
-    samples.drain(..delay.min(samples.len()));
-    Ok(Sound { recording: Recording { sample_rate: rate, samples }, notes })
-}
 
-/// The mean of the channels, while packets arrive.
-#[derive(Default)]
-struct Mixer {
-    /// Hz; 0 before the first packet.
-    rate: u32,
-    channels: usize,
-    samples: Vec<f32>,
-}
+    /// The sound of one packet, into `samples`.
+    fn decode(&mut self, packet: &Packet, samples: &mut Vec<f32>) -> std::result::Result<(), String> {
+        let (rate, channels) = self.decoder.decode(packet, samples)?;
+        let before = self.spec.get_or_insert((rate, channels));
+        if *before != (rate, channels) {
+            return Err(format!("{channels} channels at {rate} Hz after {} at {} Hz", before.1, before.0));
+        }
+        if self.delay > 0.0 {
+            self.skip += (self.delay * f64::from(rate)).round() as usize;
+            self.delay = 0.0;
+        }
+        let frames = samples.len() / channels;
+        self.frames += frames as u64;
+        let skipped = self.skip.min(frames);
+        self.skip -= skipped;
+        samples.drain(..skipped * channels);
+        Ok(())
+    }
 
-impl Mixer {
-    /// Adds interleaved samples.
-    fn push(&mut self, rate: u32, channels: usize, interleaved: &[f32]) -> std::result::Result<(), String> {
-        if self.rate == 0 {
-            (self.rate, self.channels) = (rate, channels);
+    /// What can be said when all packets are decoded.
+    fn check_end(&mut self) -> std::result::Result<(), String> {
+        let PacketReader { packets, broken, .. } = *self;
+        if broken > 0 && broken == packets {
+            return Err(format!("{packets} packets, none of which can be decoded"));
         }
-        if (rate, channels) != (self.rate, self.channels) {
-            return Err(format!("{channels} channels at {rate} Hz after {} at {} Hz", self.channels, self.rate));
+        if broken > 0 {
+            self.notes.push(format!("left out {broken} of {packets} packets, which are damaged"));
         }
-        let mean = |frame: &[f32]| frame.iter().sum::<f32>() / channels as f32;
-        self.samples.extend(interleaved.chunks_exact(channels).map(mean));
+        self.decoder.check_end()?;
+        let got = self.frames.saturating_sub(self.decoder.delay() as u64);
+        if let Some(stated) = self.stated {
+            if !self.is_lossy && got < stated {
+                return Err(format!("{got} frames, where the header says {stated}"));
+            }
+            let share = got as f64 / stated as f64;
+            if share < 1.0 - MISSING {
+                let percent = 100.0 * share;
+                self.notes
+                    .push(format!("the sound ends early, after {percent:.0} % of the length that the header says"));
+            }
+        }
         Ok(())
     }
 }
 
-/// Decodes packets. Its errors are clauses for [`decode`] to complete.
+fn damaged(kind: &str, fault: &str) -> Error {
+    let problem = format!("expected {kind} that can be decoded, got: {fault}");
+    Error::new(Kind::Audio, problem).advice(format!("the file is damaged, cut off or of a rare kind: {CONVERT}"))
+}
+
+/// Decodes packets. Its errors are clauses for [`damaged`] to complete.
 enum Decoder {
-    Symphonia { inner: Box<dyn AudioDecoder>, interleaved: Vec<f32> },
+    Symphonia(Box<dyn AudioDecoder>),
     Opus { inner: Box<OpusDecoder>, head: OpusHead },
 }
 
@@ -164,42 +180,49 @@ impl Decoder {
         // FLAC holds a hash of all samples.
         let options = AudioDecoderOptions::default().verify(true);
         let inner = symphonia::default::get_codecs().make_audio_decoder(parameters, &options);
-        Ok(Decoder::Symphonia { inner: inner.map_err(|fault| fault.to_string())?, interleaved: Vec::new() })
+        Ok(Decoder::Symphonia(inner.map_err(|fault| fault.to_string())?))
     }
 
-    fn decode(&mut self, packet: &Packet, mixer: &mut Mixer) -> std::result::Result<(), String> {
+    /// Frames at the beginning that are no sound: the delay of an Opus encoder.
+    fn delay(&self) -> usize {
         match self {
-            Decoder::Symphonia { inner, interleaved } => {
+            Decoder::Symphonia(_) => 0,
+            Decoder::Opus { head, .. } => head.pre_skip.into(),
+        }
+    }
+
+    /// The samples of a packet, of all channels in turn, into `samples`; returns rate, Hz, and channels.
+    fn decode(&mut self, packet: &Packet, samples: &mut Vec<f32>) -> std::result::Result<(u32, usize), String> {
+        samples.clear();
+        match self {
+            Decoder::Symphonia(inner) => {
                 let sound = inner.decode(packet).map_err(|fault| fault.to_string())?;
-                sound.copy_to_vec_interleaved(interleaved);
-                let spec = sound.spec();
-                mixer.push(spec.rate(), spec.channels().count(), interleaved)
+                sound.copy_to_vec_interleaved(samples);
+                Ok((sound.spec().rate(), sound.spec().channels().count()))
             }
             Decoder::Opus { inner, head } => {
                 let sound = inner.decode_packet(&packet.data).map_err(|fault| fault.to_string())?;
                 let channels = usize::from(head.channel_count);
                 let after = sound.len().saturating_sub(packet.trim_end.get() as usize * channels);
-                mixer.push(OPUS_RATE, channels, &sound[..after])
-            }
-        }
-    }
-
-    /// What is left to do when all packets are decoded.
-    fn finish(&mut self, samples: &mut Vec<f32>) -> std::result::Result<(), String> {
-        match self {
-            Decoder::Symphonia { inner, .. } => match inner.finalize().verify_ok {
-                Some(false) => Err("samples whose hash is not the one in the header".into()),
-                _ => Ok(()),
-            },
-            // The delay of the encoder is no sound. The gain, in 256ths of a decibel, is part of it.
-            Decoder::Opus { head, .. } => {
-                samples.drain(..samples.len().min(head.pre_skip.into()));
+                samples.extend_from_slice(&sound[..after]);
+                // The gain, in 256ths of a decibel, is part of the sound.
                 if head.output_gain_q8 != 0 {
                     let gain = 10f32.powf(f32::from(head.output_gain_q8) / (20.0 * 256.0));
                     samples.iter_mut().for_each(|sample| *sample *= gain);
                 }
-                Ok(())
+                Ok((OPUS_RATE, channels))
             }
+        }
+    }
+
+    /// What is left to check when all packets are decoded.
+    fn check_end(&mut self) -> std::result::Result<(), String> {
+        match self {
+            Decoder::Symphonia(inner) => match inner.finalize().verify_ok {
+                Some(false) => Err("samples whose hash is not the one in the header".into()),
+                _ => Ok(()),
+            },
+            Decoder::Opus { .. } => Ok(()),
         }
     }
 }

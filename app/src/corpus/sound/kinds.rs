@@ -68,8 +68,26 @@ pub fn is_sound_name(path: &Path) -> bool {
     path.extension().is_some_and(|ending| ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known)))
 }
 
-/// What reads a file with these bytes.
-pub(super) fn identify(bytes: &[u8]) -> Result<Reader> {
+/// Bytes that a name of a kind must have, for a stream of raw samples not to begin with them by chance.
+const LEAST_OF_STREAM: usize = 3;
+
+/// The kind of file that a stream begins as, which may as well be raw samples; none if it begins as no file does.
+pub(super) fn name_of_stream(beginning: &[u8]) -> Option<&'static str> {
+    let begins = |at: usize, with: &[u8]| {
+        with.len() >= LEAST_OF_STREAM && beginning.get(at..).is_some_and(|rest| rest.starts_with(with))
+    };
+    let read = READ.iter().find(|(at, with, _)| begins(*at, with)).map(|(.., reader)| match reader {
+        Reader::Wav => "WAV",
+        Reader::Symphonia(kind) => kind,
+    });
+    read.or_else(|| NOT_READ.iter().find(|(at, with, _)| begins(*at, with)).map(|(.., name)| *name))
+}
+
+/// Bytes at the beginning of a file that [`identify`] looks at.
+pub(super) const BEGINNING: usize = 64;
+
+/// What reads a file that begins with these bytes and is `length` bytes long; a stream has no length.
+pub(super) fn identify(bytes: &[u8], length: Option<u64>) -> Result<Reader> {
     let begins = |at: usize, with: &[u8]| bytes.get(at..).is_some_and(|rest| rest.starts_with(with));
     if let Some(&(.., reader)) = READ.iter().find(|(at, with, _)| begins(*at, with)) {
         return Ok(reader);
@@ -85,8 +103,8 @@ pub(super) fn identify(bytes: &[u8]) -> Result<Reader> {
         _ => {
             let beginning = bytes[..bytes.len().min(12)].escape_ascii();
             let kinds = "WAV, FLAC, MP3, Ogg, Opus, M4A, AIFF";
-            let problem =
-                format!("expected a sound file ({kinds}), got {} bytes beginning \"{beginning}\"", bytes.len());
+            let length = length.map_or(String::new(), |length| format!("{length} "));
+            let problem = format!("expected a sound file ({kinds}), got {length}bytes beginning \"{beginning}\"");
             Err(Error::new(Kind::Audio, problem).advice(super::CONVERT))
         }
     }

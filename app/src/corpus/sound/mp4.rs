@@ -1,16 +1,42 @@
 //! The edit list of MP4 files: where in a track its sound begins. An AAC encoder adds 1,024 samples or more before the sound, and
 //! symphonia leaves them in.
 
-/// Seconds at the beginning of the track `id` that are no sound; 0 if the file says nothing of them.
-pub(super) fn delay(file: &[u8], id: u32) -> f64 {
-    edit(file, id).unwrap_or(0.0)
+use std::io::{Read, Seek, SeekFrom};
+
+/// Seconds at the beginning of the track `id` that are no sound; 0 if the file says nothing of them. `movie` is the content of the
+/// box that describes it.
+pub(super) fn delay(movie: &[u8], id: u32) -> f64 {
+    edit(movie, id).unwrap_or(0.0)
 }
 
-fn edit(file: &[u8], id: u32) -> Option<f64> {
+/// The content of the box `moov`, which describes what the file holds; none if there is no such box. Leaves the file where it is.
+pub(super) fn movie(mut file: impl Read + Seek) -> Option<Vec<u8>> {
+    file.rewind().ok()?;
+    loop {
+        let mut header = [0; 16];
+        file.read_exact(&mut header[..8]).ok()?;
+        let mut length = number(&header, 0, 4)?;
+        let mut header_length = 8;
+        if length == 1 {
+            file.read_exact(&mut header[8..]).ok()?;
+            (length, header_length) = (number(&header, 8, 8)?, 16);
+        }
+        let content = length.checked_sub(header_length);
+        if &header[4..8] == b"moov" {
+            let mut movie = Vec::new();
+            // Without a length, it is the last.
+            file.take(content.unwrap_or(u64::MAX)).read_to_end(&mut movie).ok()?;
+            return Some(movie);
+        }
+        file.seek(SeekFrom::Current(i64::try_from(content?).ok()?)).ok()?;
+    }
+}
+
+fn edit(movie: &[u8], id: u32) -> Option<f64> {
     // Track number and time scale follow version and flags (4 bytes) and two dates, of eight bytes in version 1.
     let after_dates = |header: &[u8]| number(header, if header.first() == Some(&1) { 20 } else { 12 }, 4);
     let is_track = |track: &[u8]| child(track, b"tkhd").and_then(after_dates) == Some(id.into());
-    let (_, track) = boxes(child(file, b"moov")?).find(|(name, track)| *name == b"trak" && is_track(track))?;
+    let (_, track) = boxes(movie).find(|(name, track)| *name == b"trak" && is_track(track))?;
     let per_second = after_dates(child(child(track, b"mdia")?, b"mdhd")?)?;
     // Version and flags (4 bytes), number of edits (4), then for each its duration, its beginning in the media, its rate (4).
     let edits = child(child(track, b"edts")?, b"elst")?;

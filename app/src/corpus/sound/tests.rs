@@ -174,11 +174,76 @@ fn floats_in_the_unit_of_integers_are_noted() {
 }
 
 #[test]
+fn a_file_on_disk_gives_the_samples_of_its_bytes() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/sound");
+    let mut compared = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let Ok(expected) = decode(&std::fs::read(&path).unwrap()) else { continue };
+        let mut reader = SoundReader::open(Box::new(std::fs::File::open(&path).unwrap()), Side::Mix).unwrap();
+        let mut samples = Vec::new();
+        while let Some(block) = reader.next_block().unwrap() {
+            samples.extend(block);
+        }
+        let got = Recording { sample_rate: reader.sample_rate(), samples };
+        assert!(got == expected.recording, "{}", path.display());
+        assert_eq!(reader.into_notes(), expected.notes, "{}", path.display());
+        compared += 1;
+    }
+    assert!(compared > 30, "{compared}");
+}
+
+/// All samples of one side.
+fn side(bytes: &[u8], side: Side) -> Result<Sound> {
+    let mut reader = SoundReader::open(Box::new(Cursor::new(bytes.to_vec())), side)?;
+    let mut samples = Vec::new();
+    while let Some(block) = reader.next_block()? {
+        samples.extend(block);
+    }
+    Ok(Sound { recording: Recording { sample_rate: reader.sample_rate(), samples }, notes: reader.into_notes() })
+}
+
+/// A 16-bit WAV file with these channels.
+fn stereo(left: &[f32], right: &[f32]) -> Vec<u8> {
+    let both: Vec<f32> = left.iter().zip(right).flat_map(|(&l, &r)| [l, r]).collect();
+    let mut bytes = reslstm::audio::write_wav16(&both, 16_000);
+    bytes[22] = 2;
+    bytes
+}
+
+#[test]
+fn a_side_is_one_channel_and_the_mix_is_their_mean() {
+    let (left, right): (Vec<f32>, Vec<f32>) =
+        (0..40_000).map(|i| ((i % 64) as f32 / 64.0, -((i % 8) as f32) / 8.0)).unzip();
+    let bytes = stereo(&left, &right);
+    let samples = |of: Side| side(&bytes, of).unwrap().recording.samples;
+    assert!(samples(Side::Left) == left && samples(Side::Right) == right);
+    assert!(samples(Side::Mix) == decode(&bytes).unwrap().recording.samples);
+    assert_eq!(samples(Side::Mix)[9], (left[9] + right[9]) / 2.0);
+    let error = side(&file("pcm16.wav"), Side::Right).err().unwrap().to_string();
+    assert!(error.contains("expected two channels, of which to take the right one, got 1"), "{error}");
+}
+
+#[test]
+fn channels_that_cancel_each_other_are_noted() {
+    let left: Vec<f32> = (0..9000).map(|i| (i as f32 * 0.1).sin() * 0.5).collect();
+    let opposite: Vec<f32> = left.iter().map(|sample| -sample).collect();
+    let notes = |bytes: &[u8], of: Side| side(bytes, of).unwrap().notes;
+    assert!(notes(&stereo(&left, &opposite), Side::Mix)[0].contains("cancel each other"));
+    assert_eq!(notes(&stereo(&left, &opposite), Side::Left), [""; 0]);
+    let silent = vec![0.0; 9000];
+    for other in [&silent, &left] {
+        assert_eq!(notes(&stereo(&left, other), Side::Mix), [""; 0]);
+    }
+    assert_eq!(notes(&stereo(&silent, &silent), Side::Mix), [""; 0]);
+}
+
+#[test]
 fn the_content_decides_and_not_the_name() {
     assert!(["a.wav", "B.WAVE", "c.Mp3", "d.opus", "e.wma", "f.sph"].iter().all(|name| is_sound_name(name.as_ref())));
     assert!(!["a.txt", "wav", "a.npy", "a.csv", ".wav"].iter().any(|name| is_sound_name(name.as_ref())));
     let golden = golden();
     // None of these bytes say what the file is called.
-    assert!(golden["lossless"].as_object().unwrap().keys().all(|name| kinds::identify(&file(name)).is_ok()));
-    assert_eq!(kinds::identify(&file("opus-voice.ogg")).unwrap(), Reader::Symphonia("Opus"));
+    assert!(golden["lossless"].as_object().unwrap().keys().all(|name| kinds::identify(&file(name), None).is_ok()));
+    assert_eq!(kinds::identify(&file("opus-voice.ogg"), None).unwrap(), Reader::Symphonia("Opus"));
 }

@@ -1,0 +1,82 @@
+//! No frame of live prediction costs much more than another: instructions per frame, counted by callgrind.
+
+use reslstm::audio::{FeatureSettings, LiveFrontEnd};
+use reslstm::rng::RandomStream;
+use std::path::Path;
+use std::process::Command;
+
+const RATE: u32 = 48_000;
+/// The part of the recording that does not count: the first second.
+const FIRST: usize = 24;
+
+/// Counting begins anew with a call of this.
+#[inline(never)]
+fn begin_counting() {
+    std::hint::black_box(());
+}
+
+/// Features of the one frame that `samples` complete. Its instructions are counted.
+#[inline(never)]
+fn one_frame(live: &mut LiveFrontEnd, samples: &[f32]) -> usize {
+    live.push(samples).unwrap().rows()
+}
+
+/// What callgrind runs: 45 s, at first of a voice at changing pitch, then of noise, which has the most peaks, so that the peaks
+/// that are kept become a sample.
+#[test]
+#[ignore = "the test below runs it, under valgrind"]
+fn stream_under_valgrind() {
+    let settings = FeatureSettings::default();
+    let hop = settings.hop;
+    let mut live = LiveFrontEnd::new(settings, RATE).unwrap();
+    let mut stream = RandomStream::new(3, "sound", 0);
+    let mut phase = 0.0f64;
+    for t in 0..45 * RATE as usize / hop {
+        let (voice, noise) = if t < 300 { (0.1, 0.001) } else { (0.01, 0.1) };
+        let step = 150.0 * (0.3 * (t as f64 / 5.0).sin()).exp2() * std::f64::consts::TAU / f64::from(RATE);
+        let sample = |_| {
+            phase += step;
+            let harmonics = (1..20).map(|h| (phase * f64::from(h)).sin() / f64::from(h)).sum::<f64>();
+            (voice * harmonics) as f32 + noise * stream.nearly_normal()
+        };
+        let samples: Vec<f32> = (0..hop).map(sample).collect();
+        begin_counting();
+        assert_eq!(one_frame(&mut live, &samples), 1);
+    }
+}
+
+/// Instructions of each call of [`one_frame`].
+fn count(folder: &Path) -> Option<Vec<u64>> {
+    let out = folder.join("frame");
+    let ran = Command::new("valgrind")
+        .args(["--tool=callgrind", "--dump-before=*begin_counting*", "--dump-after=*one_frame*", "--dump-line=no"])
+        .arg(format!("--callgrind-out-file={}", out.display()))
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "stream_under_valgrind", "--ignored", "--test-threads=1"])
+        .output()
+        .ok()?;
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    let dumps = (1..).map_while(|place| std::fs::read_to_string(format!("{}.{place}", out.display())).ok());
+    let of_frame = |dump: String| {
+        let total = dump.lines().find_map(|line| line.strip_prefix("summary: "))?;
+        dump.contains("Trigger: --dump-after").then(|| total.trim().parse().unwrap())
+    };
+    Some(dumps.filter_map(of_frame).collect())
+}
+
+#[test]
+fn no_live_frame_costs_more_than_twice_the_median() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(counts) = count(folder.path()) else {
+        eprintln!("skipped: valgrind is not installed");
+        return;
+    };
+    assert!(counts.len() >= 1000, "{} frames", counts.len());
+    let counts = &counts[FIRST..];
+    let mut sorted = counts.to_vec();
+    sorted.sort_unstable();
+    let (median, most) = (sorted[sorted.len() / 2], sorted[sorted.len() - 1]);
+    let at = FIRST + counts.iter().position(|&count| count == most).unwrap();
+    eprintln!("instructions per frame: {} to {most}, median {median}; the most in frame {at}", sorted[0]);
+    assert!(most <= 2 * median, "frame {at} has {most} instructions, the median is {median}");
+}
