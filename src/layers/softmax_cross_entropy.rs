@@ -243,8 +243,8 @@ mod tests {
                 softmax(z, &mut p);
                 backward_weighted(&p, &labels, &weights.map(S::from_f64), &mut dz);
                 let right = 4.5 / 3.0; // W/N
-                dz.as_mut_slice().iter_mut().for_each(|dz| *dz = *dz * S::from_f64(right));
-                dz
+                let scaled = dz.as_slice().iter().map(|&dz| dz * S::from_f64(right)).collect();
+                Matrix::from_vec(3, 2, scaled)
             },
         );
         let audits = audit(&by_clips, &random_point(&by_clips, 0), Along::Elements, in_order);

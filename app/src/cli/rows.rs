@@ -39,16 +39,19 @@ pub enum Span {
 }
 
 impl Place<'_> {
-    /// Names and values of its parts: texts, then seconds.
-    fn parts(&self) -> (Vec<(&'static str, &str)>, Vec<(&'static str, String)>) {
-        let texts = self.file.map(|file| ("file", file)).into_iter().chain(self.side.map(|side| ("side", side)));
-        let seconds = match self.span {
+    /// Names and values of its texts.
+    fn texts(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.file.map(|file| ("file", file)).into_iter().chain(self.side.map(|side| ("side", side)))
+    }
+
+    /// Names and values of its times, seconds.
+    fn seconds(&self) -> Vec<(&'static str, String)> {
+        match self.span {
             Span::Whole => Vec::new(),
             Span::Window(start, end) => vec![("start", start.to_string()), ("end", end.to_string())],
             // Frames are 43 ms apart: a tenth of a millisecond is precise enough.
             Span::UpTo(seconds) => vec![("time", format!("{seconds:.4}"))],
-        };
-        (texts.collect(), seconds)
+        }
     }
 
     /// The place in words.
@@ -88,11 +91,11 @@ impl Format {
     ) -> anyhow::Result<()> {
         let probabilities = &prediction.probabilities;
         let label = refusal.map_or(labels[prediction.label].as_str(), |refusal| refusal.label());
-        let (texts, seconds) = place.parts();
+        let (texts, seconds) = (place.texts(), place.seconds());
         match self {
             Format::Json => {
                 // In class order and in plain decimals: serde_json would sort the labels and write exponents.
-                let texts: String = texts.iter().map(|(name, text)| format!("\"{name}\": {}, ", json!(text))).collect();
+                let texts: String = texts.map(|(name, text)| format!("\"{name}\": {}, ", json!(text))).collect();
                 let seconds: String = seconds.iter().map(|(name, value)| format!("\"{name}\": {value}, ")).collect();
                 let pairs = labels.iter().zip(probabilities).map(|(label, p)| format!("{}: {p}", json!(label)));
                 let (label, pairs) = (json!(label), pairs.collect::<Vec<_>>().join(", "));
@@ -108,7 +111,7 @@ impl Format {
                 )?;
             }
             Format::Csv => {
-                let mut fields: Vec<String> = texts.into_iter().map(|(_, text)| text.into()).collect();
+                let mut fields: Vec<String> = texts.map(|(_, text)| text.into()).collect();
                 fields.extend(seconds.into_iter().map(|(_, value)| value));
                 fields.push(label.into());
                 fields.extend(probabilities.iter().map(f32::to_string));
