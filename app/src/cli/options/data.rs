@@ -31,8 +31,8 @@ pub struct DataOptions {
     speaker_from: Option<SpeakerPattern>,
     /// Rename or drop labels, as a TOML file says
     ///
-    /// The file has the labels of DATA with their new names, below a line [labels]: fearful = "fear". Above it, drop = ["boredom"]
-    /// leaves out the clips of these labels.
+    /// The file has the labels of DATA with their new names, below a line `[labels]`: `fearful = "fear"`. Above it,
+    /// `drop = ["boredom"]` leaves out the clips of these labels.
     #[arg(long, value_name = "FILE.toml", value_parser = read_map, hide_short_help = true)]
     map: Option<MapFile>,
 }
