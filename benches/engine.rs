@@ -125,6 +125,7 @@ fn epoch(c: &mut Criterion) {
         validation: Vec::new(),
         test: Vec::new(),
         normaliser: Normaliser::new(vec![0.0; INPUTS], vec![1.0; INPUTS]).expect("valid statistics"),
+        decibel: 1.0,
         inputs: INPUTS,
         classes: 8,
     };

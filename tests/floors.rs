@@ -14,8 +14,8 @@ const ENGINE: Floors = &[
 ];
 
 const APPLICATION: Floors = &[
-    &["files", "hash", "calendar"],
-    &["corpus", "tune", "sweep", "synth"],
+    &["files", "hash", "calendar", "label_map"],
+    &["corpus", "tune", "sweep", "synth", "onnx"],
     &["experiment"],
     &["report"],
     &["cli", "main"],

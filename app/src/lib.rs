@@ -9,7 +9,8 @@
 //! pages        report/                        figures, tables, HTML pages
 //! procedures   experiment/                    trainings that leave files: cross-validation, nested choice, trials, jobs
 //!              corpus/ tune/ sweep/ synth/    recordings and features; search; grids; synthetic speech
-//! ground       files hash calendar            atomic writes, fingerprints, dates
+//!              onnx/                          models as ONNX files
+//! ground       files hash calendar label_map  atomic writes, fingerprints, dates, names of labels
 //! ```
 //!
 //! `tune` and `sweep` know nothing of training: they take their work as a closure, which `experiment` gives them. That is why
@@ -21,6 +22,8 @@ pub mod corpus;
 pub mod experiment;
 pub mod files;
 mod hash;
+pub mod label_map;
+pub mod onnx;
 pub mod report;
 pub mod sweep;
 pub mod synth;

@@ -43,6 +43,11 @@ impl Frames {
         self.samples
     }
 
+    /// Samples from the middle of a frame until it is complete.
+    pub(super) fn delay(&self) -> usize {
+        self.end - self.half
+    }
+
     /// Hands each frame `[end]` that the next `samples` complete to `take`.
     pub(super) fn push(&mut self, samples: &[f32], take: impl FnMut(&[f32]) -> Result<()>) -> Result<()> {
         self.samples += samples.len();

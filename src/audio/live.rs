@@ -76,6 +76,11 @@ impl LiveFrontEnd {
         self.front_end.sample_rate()
     }
 
+    /// Samples from the middle of a frame until it is complete.
+    pub(crate) fn delay(&self) -> usize {
+        self.frames.delay()
+    }
+
     /// Features `[T,width]` of the frames that `samples`, the next of the recording, complete: none, one or several.
     ///
     /// # Errors

@@ -23,6 +23,8 @@
 //! `win_length` samples in the middle of a transform of `n_fft`, as in librosa:
 //! [`FeatureSettings::with_frames`].
 //!
+//! `speech.rs` tells the level of a sound and whether somebody speaks in it, from the samples alone.
+//!
 //! `live.rs` computes the same while the recording is still going on; `frames.rs` cuts samples, in portions of any size, into frames.
 //!
 //! MFCC describe the timbre of a voice, chroma its melody regardless of the octave. Pitch, which includes the octave, and
@@ -51,12 +53,14 @@ mod mel;
 mod mfcc;
 mod pitch;
 mod settings;
+mod speech;
 mod stft;
 mod tuning;
 mod wav;
 
 pub use live::LiveFrontEnd;
 pub use settings::FeatureSettings;
+pub use speech::{Sound, SpeechDetector};
 pub use wav::{
     DecodedWav, Encoding, Recording, SampleFormat, WavHeader, decode_wav, mean_of_channels, read_wav_header,
     write_wav16,

@@ -88,6 +88,42 @@ impl Subject for CrossEntropySubject {
     }
 }
 
+/// [`softmax_cross_entropy`] with a weight per class, of `[N,K]` scores: the output is the loss, `[1,1]`.
+pub struct WeightedCrossEntropySubject {
+    /// The right class of each row.
+    pub labels: Vec<usize>,
+    /// The weight of each class, `[K]`.
+    pub weights: Vec<f64>,
+}
+
+impl WeightedCrossEntropySubject {
+    fn weights<S: Scalar>(&self) -> Vec<S> {
+        self.weights.iter().map(|&weight| S::from_f64(weight)).collect()
+    }
+}
+
+impl Subject for WeightedCrossEntropySubject {
+    type Layer<S: Scalar> = NoParameters;
+
+    fn zeros<S: Scalar>(&self) -> NoParameters {
+        NoParameters
+    }
+    fn input_shape(&self) -> [usize; 2] {
+        [self.labels.len(), self.weights.len()]
+    }
+    fn forward<S: Scalar>(&self, _: &NoParameters, x: &Matrix<S>) -> Matrix<S> {
+        let mut p = Matrix::default();
+        Matrix::from_rows(&[[softmax_cross_entropy::forward_weighted(x, &self.labels, &self.weights(), &mut p)]])
+    }
+    fn backward<S: Scalar>(&self, _: &NoParameters, x: &Matrix<S>, dy: &Matrix<S>, _: &mut NoParameters) -> Matrix<S> {
+        let (mut p, mut dz) = (Matrix::default(), Matrix::default());
+        softmax_cross_entropy::softmax(x, &mut p);
+        softmax_cross_entropy::backward_weighted(&p, &self.labels, &self.weights(), &mut dz);
+        dz.as_mut_slice().iter_mut().for_each(|dz| *dz = *dz * dy[(0, 0)]);
+        dz
+    }
+}
+
 /// [`dropout`] with a drawn mask.
 pub struct DropoutSubject {
     /// 0 where a feature is switched off.

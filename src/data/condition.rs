@@ -1,5 +1,5 @@
-//! Recording conditions: as recorded, over a telephone, from a small loudspeaker, in noise, at another speed. The application
-//! applies them to samples, in its `corpus::condition`.
+//! Recording conditions: as recorded, over a telephone, from a small loudspeaker, in noise, at another speed, quieter. The
+//! application applies them to samples, in its `corpus::condition`.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -24,11 +24,16 @@ pub enum Condition {
     SmallSpeaker,
     /// Recorded too loud by 12 dB: cut off at a quarter of its loudest sample.
     Clipped,
+    /// Quieter, as from further away: every sample times `10^(level/20)`.
+    Level {
+        /// Change of the level, dB: negative.
+        level: f64,
+    },
 }
 
 impl Condition {
-    /// The conditions that `reslstm robustness` reports.
-    pub const REPORTED: [Condition; 11] = [
+    /// The conditions that `reslstm robustness` reports. New ones come last.
+    pub const REPORTED: [Condition; 15] = [
         Condition::AsRecorded,
         Condition::Noise { snr: 20.0 },
         Condition::Noise { snr: 10.0 },
@@ -40,6 +45,10 @@ impl Condition {
         Condition::Speed(0.9),
         Condition::Speed(1.1),
         Condition::Speed(1.25),
+        Condition::Level { level: -10.0 },
+        Condition::Level { level: -20.0 },
+        Condition::Level { level: -30.0 },
+        Condition::Level { level: -40.0 },
     ];
 }
 
@@ -52,6 +61,7 @@ impl fmt::Display for Condition {
             Condition::Telephone => f.write_str("telephone"),
             Condition::SmallSpeaker => f.write_str("small speaker"),
             Condition::Clipped => f.write_str("clipped"),
+            Condition::Level { level } => write!(f, "level {level} dB"),
         }
     }
 }
@@ -62,7 +72,10 @@ mod tests {
 
     #[test]
     fn every_condition_is_written_as_it_is_read() {
-        let text = r#"["as-recorded",{"noise":{"snr":20.0}},"telephone","small-speaker","clipped",{"speed":0.8}]"#;
+        let text = concat!(
+            r#"["as-recorded",{"noise":{"snr":20.0}},"telephone","small-speaker","clipped","#,
+            r#"{"speed":0.8},{"level":{"level":-20.0}}]"#
+        );
         let read: Vec<Condition> = serde_json::from_str(text).unwrap();
         assert_eq!(serde_json::to_string(&read).unwrap(), text);
         assert_eq!(read[1], Condition::Noise { snr: 20.0 });

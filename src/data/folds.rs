@@ -2,7 +2,7 @@
 //!
 //! No speaker is in two parts of a split, so a test score measures recognition of speakers that are new to the model.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
@@ -13,6 +13,9 @@ use crate::error::{Error, Kind, Result};
 
 /// Number of folds by default: the paper's. With three or four speakers, each fold leaves out one.
 const STANDARD: usize = 5;
+
+/// Where whole corpora are left out, one in so many speakers of each other corpus validates.
+const VALIDATED: usize = 5;
 
 /// Numbers of speakers that make fewer folds.
 const SMALL: RangeInclusive<usize> = 3..=4;
@@ -93,6 +96,19 @@ impl Split {
         &self.test
     }
 
+    /// The corpus that is left out: all test speakers are of it ([`corpus_of`]), and no other speaker is.
+    pub fn corpus(&self) -> Option<&str> {
+        let corpus = corpus_of(&self.test[0])?;
+        let is_of_it = |speaker: &String| corpus_of(speaker) == Some(corpus);
+        let others = self.train.iter().chain(&self.validation).any(is_of_it);
+        (self.test.iter().all(is_of_it) && !others).then_some(corpus)
+    }
+
+    /// Its name for people: the number of the fold, or the corpus that is left out.
+    pub fn name(&self) -> String {
+        self.corpus().map_or_else(|| self.fold.to_string(), String::from)
+    }
+
     /// Checks that every speaker of the split is in the corpus.
     ///
     /// # Errors
@@ -120,7 +136,13 @@ impl TryFrom<UncheckedSplit> for Split {
     }
 }
 
-/// The folds to run, in the syntax of `--folds`: `all`, `0,3`, `k=5`, `k=5:0,3`, `loso`, `loso:2` or `within=0:4`.
+/// The corpus of a speaker whose name says it, as `EMOVO/f1` does: what is before the first slash. Where clips of several corpora
+/// are pooled, speakers are named like this, as equal names in two corpora are different people.
+pub fn corpus_of(speaker: &str) -> Option<&str> {
+    speaker.split_once('/').map(|(corpus, _)| corpus)
+}
+
+/// The folds to run, in the syntax of `--folds`: `all`, `0,3`, `k=5`, `k=5:0,3`, `loso`, `loso:2`, `corpus` or `within=0:4`.
 ///
 /// ```
 /// use reslstm::data::folds::FoldPlan;
@@ -141,9 +163,12 @@ pub enum FoldPlan {
     KFold(usize),
     /// `loso`: leave one speaker out, one fold per speaker.
     LeaveOneSpeakerOut,
-    /// `k=5:0,3` or `loso:2`: some folds of another plan, by their numbers, ascending.
+    /// `corpus`: leave one corpus out, one fold per corpus, sorted by name ([`corpus_of`]).
+    LeaveOneCorpusOut,
+    /// `k=5:0,3`, `loso:2` or `corpus:0`: some folds of another plan, by their numbers, ascending.
     Chosen {
-        /// [`KFold`](Self::KFold) or [`LeaveOneSpeakerOut`](Self::LeaveOneSpeakerOut).
+        /// [`KFold`](Self::KFold), [`LeaveOneSpeakerOut`](Self::LeaveOneSpeakerOut) or
+        /// [`LeaveOneCorpusOut`](Self::LeaveOneCorpusOut).
         of: Box<FoldPlan>,
         /// Their numbers, from 0.
         folds: Vec<usize>,
@@ -173,6 +198,9 @@ impl FoldPlan {
     /// validation speakers are the first half of the next group, rounded down but at least one: two for RAVDESS, as in
     /// the paper.
     ///
+    /// Where a corpus is left out, every fifth speaker of each other corpus validates; if all of these are smaller, the last speaker
+    /// does.
+    ///
     /// # Errors
     /// [`Kind::Data`] if there are fewer speakers than folds, too few for training, validation and test, or fewer folds than a
     /// chosen one's number; [`Kind::Settings`] if the plan was built by hand and names a fold that does not exist.
@@ -184,6 +212,7 @@ impl FoldPlan {
             FoldPlan::Standard(chosen) => self.choose(standard_splits(&speakers)?, chosen),
             FoldPlan::KFold(folds) => dealt_splits(&speakers, *folds),
             FoldPlan::LeaveOneSpeakerOut => dealt_splits(&speakers, speakers.len()),
+            FoldPlan::LeaveOneCorpusOut => corpus_splits(&speakers),
             FoldPlan::Chosen { of, folds } => self.choose(of.splits(&speakers)?, folds),
             FoldPlan::Within { fold, folds } => {
                 let outer = self.choose(standard_splits(&speakers)?, &[*fold])?.remove(0);
@@ -225,10 +254,17 @@ impl FoldPlan {
                 wrong(format!("expected at least 2 folds, got {folds}"))
             }
             FoldPlan::Chosen { of, folds } => match **of {
-                FoldPlan::KFold(_) | FoldPlan::LeaveOneSpeakerOut if !folds.is_empty() => of.check(),
-                _ => wrong("expected some folds of k=K or loso".into()),
+                FoldPlan::KFold(_) | FoldPlan::LeaveOneSpeakerOut | FoldPlan::LeaveOneCorpusOut
+                    if !folds.is_empty() =>
+                {
+                    of.check()
+                }
+                _ => wrong("expected some folds of k=K, loso or corpus".into()),
             },
-            FoldPlan::KFold(_) | FoldPlan::LeaveOneSpeakerOut | FoldPlan::Within { .. } => Ok(()),
+            FoldPlan::KFold(_)
+            | FoldPlan::LeaveOneSpeakerOut
+            | FoldPlan::LeaveOneCorpusOut
+            | FoldPlan::Within { .. } => Ok(()),
         }
     }
 }
@@ -244,8 +280,7 @@ impl FromStr for FoldPlan {
 
     fn from_str(text: &str) -> Result<Self> {
         let invalid = || {
-            let problem =
-                "expected `all`, numbers such as `0,3`, `k=5`, `loso`, some of these as `k=5:0,3`, or `within=0:4`";
+            let problem = "expected `all`, numbers such as `0,3`, `k=5`, `loso`, `corpus`, some of these as `k=5:0,3`, or `within=0:4`";
             Error::new(Kind::Settings, problem).at(format!("folds `{text}`"))
         };
         let number = |text: &str| text.trim().parse::<usize>().map_err(|_| invalid());
@@ -258,7 +293,8 @@ impl FromStr for FoldPlan {
             (Some(("within", fold)), Some(folds)) => FoldPlan::Within { fold: number(fold)?, folds: number(folds)? },
             (Some(("k", folds)), None) => FoldPlan::KFold(number(folds)?),
             (None, None) if plan == "loso" => FoldPlan::LeaveOneSpeakerOut,
-            (_, Some(chosen)) if plan == "loso" || plan.starts_with("k=") => {
+            (None, None) if plan == "corpus" => FoldPlan::LeaveOneCorpusOut,
+            (_, Some(chosen)) if plan == "loso" || plan == "corpus" || plan.starts_with("k=") => {
                 FoldPlan::Chosen { of: Box::new(plan.parse()?), folds: numbers(chosen)? }
             }
             (None, None) if plan == "all" => FoldPlan::all(),
@@ -279,6 +315,7 @@ impl fmt::Display for FoldPlan {
             FoldPlan::Chosen { of, folds } => write!(f, "{of}:{}", numbers(folds)),
             FoldPlan::KFold(folds) => write!(f, "k={folds}"),
             FoldPlan::LeaveOneSpeakerOut => f.write_str("loso"),
+            FoldPlan::LeaveOneCorpusOut => f.write_str("corpus"),
             FoldPlan::Within { fold, folds } => write!(f, "within={fold}:{folds}"),
         }
     }
@@ -354,6 +391,37 @@ fn dealt_splits(speakers: &[String], folds: usize) -> Result<Vec<Split>> {
         Split::new(fold, rest.iter().chain(others).cloned().collect(), validation.to_vec(), groups[fold].clone())
     };
     (0..folds).map(split).collect()
+}
+
+/// One fold per corpus of sorted speakers, as [`FoldPlan::splits`] describes them.
+fn corpus_splits(speakers: &[String]) -> Result<Vec<Split>> {
+    let refuse = |problem: String| {
+        let advice = "name several DATA, or call speakers CORPUS/NAME in a table";
+        Err(Error::new(Kind::Data, problem).at("folds `corpus`").advice(advice))
+    };
+    let mut corpora: BTreeMap<&str, Vec<&String>> = BTreeMap::new();
+    for speaker in speakers {
+        match corpus_of(speaker) {
+            Some(corpus) => corpora.entry(corpus).or_default().push(speaker),
+            None => return refuse(format!("expected speakers of at least two corpora, but `{speaker}` names none")),
+        }
+    }
+    if corpora.len() < 2 {
+        let names: Vec<&str> = corpora.keys().copied().collect();
+        return refuse(format!("expected at least two corpora, got {}", names.join(", ")));
+    }
+    let owned = |speakers: Vec<&String>| speakers.into_iter().cloned().collect::<Vec<_>>();
+    let split = |(fold, out): (usize, &str)| {
+        let others = || corpora.iter().filter(|(corpus, _)| **corpus != out).map(|(_, speakers)| speakers);
+        let mut validation: Vec<&String> =
+            others().flat_map(|speakers| speakers.iter().copied().skip(VALIDATED - 1).step_by(VALIDATED)).collect();
+        if validation.is_empty() {
+            validation.extend(others().flatten().last());
+        }
+        let train = others().flatten().copied().filter(|speaker| !validation.contains(speaker)).collect();
+        Split::new(fold, owned(train), owned(validation), owned(corpora[out].clone()))
+    };
+    corpora.keys().copied().enumerate().map(split).collect()
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ pub mod folds;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::audio::Sound;
 use crate::error::{Error, Kind, Result};
 use crate::labels::Labels;
 use crate::matrix::Matrix;
@@ -49,6 +50,8 @@ pub struct Dataset {
     clips: Vec<Clip>,
     /// Shared by all trainings, not copied.
     conditioned: Arc<[ConditionedClips]>,
+    /// One per clip, or none.
+    sounds: Arc<[Sound]>,
 }
 
 impl Dataset {
@@ -87,7 +90,7 @@ impl Dataset {
             };
             return Err(problem.at(format!("clip `{}`", clip.name)));
         }
-        Ok(Dataset { labels, clips, conditioned: Arc::default() })
+        Ok(Dataset { labels, clips, conditioned: Arc::default(), sounds: Arc::default() })
     }
 
     /// Adds the same clips in other conditions.
@@ -100,6 +103,20 @@ impl Dataset {
             assert!(features.iter().all(|clip| clip.cols() == self.width()), "features of one width");
         }
         Dataset { conditioned: conditioned.into(), ..self }
+    }
+
+    /// Adds level and speech of every clip.
+    ///
+    /// # Panics
+    /// If the number of clips differs from the dataset's.
+    pub fn with_sounds(self, sounds: Vec<Sound>) -> Self {
+        assert_eq!(sounds.len(), self.clips.len(), "one sound per clip");
+        Dataset { sounds: sounds.into(), ..self }
+    }
+
+    /// Level and speech of every clip, in their order; `None` where only features are known.
+    pub fn sounds(&self) -> Option<&[Sound]> {
+        (!self.sounds.is_empty()).then_some(&self.sounds[..])
     }
 
     /// The clips in other conditions.

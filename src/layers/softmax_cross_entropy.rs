@@ -19,6 +19,10 @@
 //! `p = softmax(z)` at [`softmax`], `L = −(1/N) Σ_n ln p[n, y[n]]` (Eq. 5) at [`forward`]. The paper writes the sum
 //! over classes with a one-hot `y`; all its terms but one are zero.
 //!
+//! With a weight `w[k]` per class, as for rare classes, the mean is a weighted one:
+//! `L = Σ_n w[y[n]]·(−ln p[n, y[n]]) / Σ_n w[y[n]]` at [`forward_weighted`]. PyTorch's `CrossEntropyLoss(weight=w)` divides by
+//! the same sum of weights, not by `N`: equal weights of any size change nothing.
+//!
 //! # Derivation
 //!
 //! One clip first; the class index of `p` is `j`, of `z` it is `k`. Softmax alone, by the quotient rule, with
@@ -37,7 +41,8 @@
 //! N clips, L their mean:    dz[n,k] = (p[n,k] − [k = y[n]]) / N
 //! ```
 //! Prediction minus truth. [`backward`] derives the same from ln p directly, which is how it should be
-//! computed: no division by a `p` that may be 0.
+//! computed: no division by a `p` that may be 0. With weights, clip `n` has the share `w[y[n]] / Σ_m w[y[m]]` of the loss in
+//! place of `1/N`, and so has its gradient, at [`backward_weighted`].
 //!
 //! # Worked by hand
 //!
@@ -67,6 +72,15 @@
 //! close(&[loss], &[(ln2 + ln3) / 2.0]);
 //! close(dz.row(0), &[1.0 / 12.0, 1.0 / 6.0, -1.0 / 4.0]);
 //! close(dz.row(1), &[-1.0 / 3.0, 1.0 / 6.0, 1.0 / 6.0]); // (1/3 − 1)/2, 1/3/2, 1/3/2
+//!
+//! // Weights 3, 1, 1: the second clip, of the first class, counts 3/4 and the first one 1/4.
+//! use reslstm::layers::softmax_cross_entropy::{backward_weighted, forward_weighted};
+//! let weights = [3.0, 1.0, 1.0];
+//! let loss = forward_weighted(&Matrix::from_rows(&[[0.0, ln2, ln3], [0.0; 3]]), &[2, 0], &weights, &mut p);
+//! backward_weighted(&p, &[2, 0], &weights, &mut dz);
+//! close(&[loss], &[(1.0 * ln2 + 3.0 * ln3) / 4.0]);
+//! close(dz.row(0), &[1.0 / 24.0, 1.0 / 12.0, -1.0 / 8.0]); // (1/6, 1/3, −1/2)·1/4
+//! close(dz.row(1), &[-1.0 / 2.0, 1.0 / 4.0, 1.0 / 4.0]); // (−2/3, 1/3, 1/3)·3/4
 //! ```
 //!
 //! # Mistakes worth knowing
@@ -77,6 +91,8 @@
 //!   model is, and no other down.
 //! - `ln(softmax(z))` in two steps. A score 800 below the largest has p = 0 and the loss is infinite;
 //!   `z − m − ln Σ e^(z − m)` gives ln p = −800.
+//! - The weighted sum divided by `N`. A batch of rare clips then has a larger gradient than one of common clips for being
+//!   rare twice: once by its weights, once by their sum.
 //!
 //! Tests: [how the gradients are verified](super#how-the-gradients-are-verified).
 //! Next: [lesson 3](super::batch_norm).
@@ -119,12 +135,7 @@ pub fn forward<S: Scalar>(z: &Matrix<S>, labels: &[usize], p: &mut Matrix<S>) ->
     softmax(z, p);
     let mut loss = S::ZERO;
     for (n, &label) in labels.iter().enumerate() {
-        let max = row_max(z.row(n));
-        let mut sum = S::ZERO;
-        for &z in z.row(n) {
-            sum += (z - max).exp();
-        }
-        loss += sum.ln() - (z[(n, label)] - max);
+        loss += surprise(z.row(n), label);
     }
     loss / S::from_f64(labels.len() as f64)
 }
@@ -148,6 +159,60 @@ pub fn backward<S: Scalar>(p: &Matrix<S>, labels: &[usize], dz: &mut Matrix<S>) 
     }
 }
 
+/// [`forward`] with the weight of every class, `[K]`: a clip counts by the weight of its class. As PyTorch's
+/// `CrossEntropyLoss(weight=w)`, in nats.
+///
+/// # Formula
+/// ```text
+/// L = Σ_n w[y[n]]·(−ln p[n, y[n]]) / W,   W = Σ_n w[y[n]]
+/// ```
+/// # Panics
+/// If there is not one label per row, or a label is not below `K` and the number of weights.
+pub fn forward_weighted<S: Scalar>(z: &Matrix<S>, labels: &[usize], weights: &[S], p: &mut Matrix<S>) -> S {
+    assert_eq!(z.rows(), labels.len(), "one label per row of scores");
+    softmax(z, p);
+    let mut loss = S::ZERO;
+    for (n, &label) in labels.iter().enumerate() {
+        loss += weights[label] * surprise(z.row(n), label);
+    }
+    loss / sum_of_weights(labels, weights)
+}
+
+/// ∂L/∂z from the probabilities `forward_weighted` wrote.
+///
+/// # Derivation
+/// The weights are constants, so each clip's term keeps its derivative `p[k] − [k = y]`, times its share of the loss:
+/// ```text
+/// dz[n,k] = w[y[n]]/W · (p[n,k] − [k = y[n]])
+/// ```
+pub fn backward_weighted<S: Scalar>(p: &Matrix<S>, labels: &[usize], weights: &[S], dz: &mut Matrix<S>) {
+    let total = sum_of_weights(labels, weights);
+    dz.resize(p.rows(), p.cols());
+    for (n, &label) in labels.iter().enumerate() {
+        // forward: L = sum of −w[label]·ln p[label], divided by W
+        let share = weights[label] / total;
+        for (k, (dz, &p)) in dz.row_mut(n).iter_mut().zip(p.row(n)).enumerate() {
+            let target = if k == label { S::ONE } else { S::ZERO };
+            *dz = share * (p - target);
+        }
+    }
+}
+
+/// `W`: the weights of all clips of a batch.
+fn sum_of_weights<S: Scalar>(labels: &[usize], weights: &[S]) -> S {
+    labels.iter().fold(S::ZERO, |sum, &label| sum + weights[label])
+}
+
+/// `−ln p[label]` of one row of scores `[K]`: `ln Σ_j e^(z[j] − m) − (z[label] − m)`.
+fn surprise<S: Scalar>(z: &[S], label: usize) -> S {
+    let max = row_max(z);
+    let mut sum = S::ZERO;
+    for &z in z {
+        sum += (z - max).exp();
+    }
+    sum.ln() - (z[label] - max)
+}
+
 fn row_max<S: Scalar>(row: &[S]) -> S {
     row.iter().copied().fold(row[0], |max, z| if z > max { z } else { max })
 }
@@ -155,11 +220,47 @@ fn row_max<S: Scalar>(row: &[S]) -> S {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::{assert_gradients, subjects::CrossEntropySubject};
+    use crate::audit::subjects::{CrossEntropySubject, WeightedCrossEntropySubject};
+    use crate::audit::{Along, assert_gradients, audit, in_order, loss, random_point};
 
     #[test]
     fn the_backward_is_the_derivative_of_the_forward() {
         assert_gradients(&CrossEntropySubject { labels: vec![4, 0, 2], classes: 5 });
+        assert_gradients(&WeightedCrossEntropySubject {
+            labels: vec![4, 0, 2, 4],
+            weights: vec![0.25, 9.0, 1.5, 0.0, 3.0],
+        });
+    }
+
+    #[test]
+    fn a_weighted_gradient_divided_by_the_number_of_clips_is_caught() {
+        let (labels, weights) = ([1, 0, 1], [0.5, 2.0]);
+        let by_clips = loss!(
+            [3, 2],
+            |z: &Matrix<S>| forward_weighted(z, &labels, &weights.map(S::from_f64), &mut Matrix::default()),
+            |z: &Matrix<S>| {
+                let (mut p, mut dz) = (Matrix::default(), Matrix::default());
+                softmax(z, &mut p);
+                backward_weighted(&p, &labels, &weights.map(S::from_f64), &mut dz);
+                let right = 4.5 / 3.0; // W/N
+                let scaled = dz.as_slice().iter().map(|&dz| dz * S::from_f64(right)).collect();
+                Matrix::from_vec(3, 2, scaled)
+            },
+        );
+        let audits = audit(&by_clips, &random_point(&by_clips, 0), Along::Elements, in_order);
+        assert!(!audits[0].passes(), "{audits:?}");
+    }
+
+    #[test]
+    fn equal_weights_of_any_size_change_nothing() {
+        let z = Matrix::from_rows(&[[0.3, -1.2, 2.0], [1.0, 0.5, -0.7]]);
+        let (mut p, mut dz, mut weighted) = (Matrix::default(), Matrix::default(), Matrix::default());
+        let loss = forward(&z, &[1, 2], &mut p);
+        backward(&p, &[1, 2], &mut dz);
+        let equal = forward_weighted(&z, &[1, 2], &[7.5; 3], &mut p);
+        backward_weighted(&p, &[1, 2], &[7.5; 3], &mut weighted);
+        approx::assert_abs_diff_eq!(loss, equal, epsilon = 1e-15);
+        approx::assert_abs_diff_eq!(dz.as_slice(), weighted.as_slice(), epsilon = 1e-15);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::predictor::takes_features_only;
 use super::{ModelFile, Prediction, StreamingModel};
-use crate::audio::LiveFrontEnd;
+use crate::audio::{LiveFrontEnd, SpeechDetector};
 use crate::error::{Error, Kind, Result};
 use crate::labels::Labels;
 use crate::matrix::Matrix;
@@ -45,10 +45,15 @@ struct Reader {
     labels: Labels,
     normaliser: Normaliser,
     model: StreamingModel<f32>,
-    /// Seconds from one frame to the next.
-    hop: f64,
-    /// Frames of this recording so far.
+    detector: SpeechDetector,
+    /// Hz
+    rate: u32,
+    /// Samples from one frame to the next, and from the middle of a frame until it is complete.
+    hop: usize,
+    delay: usize,
+    /// Frames of this recording so far, and samples that the detector has taken.
     frames: usize,
+    samples: usize,
     /// The current frame, normalised, `[D]`.
     frame: Vec<f32>,
 }
@@ -59,7 +64,8 @@ struct Reader {
 pub struct Moment {
     /// Seconds from the beginning of the recording to the middle of its latest frame.
     pub time: f64,
-    /// The prediction from all frames up to that one.
+    /// The prediction from all frames up to that one. Its level and speech are those of all samples that had arrived when that
+    /// frame was complete; whether somebody speaks is decided on the latest three seconds of them.
     pub prediction: Prediction,
 }
 
@@ -78,8 +84,12 @@ impl LivePredictor {
             labels: file.labels().clone(),
             normaliser,
             model: StreamingModel::new(file.model()),
-            hop: metadata.features.hop as f64 / f64::from(metadata.sample_rate),
+            detector: SpeechDetector::new(metadata.sample_rate).map_err(wrong)?,
+            rate: metadata.sample_rate,
+            hop: metadata.features.hop,
+            delay: front_end.delay(),
             frames: 0,
+            samples: 0,
             frame: vec![0.0; file.model().inputs()],
         };
         Ok(LivePredictor { front_end, reader })
@@ -102,7 +112,7 @@ impl LivePredictor {
     /// [`Kind::Audio`] if a sample is NaN, infinite or beyond 2³¹ in size; [`Kind::Model`] if weights and features are so large
     /// that the scores overflow.
     pub fn push(&mut self, samples: &[f32]) -> Result<Vec<Moment>> {
-        self.reader.read(self.front_end.push(samples)?)
+        self.reader.read(self.front_end.push(samples)?, samples)
     }
 
     /// One prediction for each frame that reaches beyond the end of the recording; none if there were no samples. The next
@@ -111,40 +121,58 @@ impl LivePredictor {
     /// # Errors
     /// [`Kind::Model`], as [`push`](Self::push).
     pub fn finish(&mut self) -> Result<Vec<Moment>> {
-        let last = self.reader.read(self.front_end.finish());
+        let last = self.reader.read(self.front_end.finish(), &[]);
         self.reader.model.reset();
-        self.reader.frames = 0;
+        self.reader.detector.reset();
+        (self.reader.frames, self.reader.samples) = (0, 0);
         last
     }
 }
 
 impl Reader {
-    /// One moment per row of `features` `[T,D]`, the next of the recording.
-    fn read(&mut self, features: &Matrix<f32>) -> Result<Vec<Moment>> {
-        let moment = |features: &[f32]| {
+    /// One moment per row of `features` `[T,D]`, the next of the recording, which `samples` complete.
+    fn read(&mut self, features: &Matrix<f32>, mut samples: &[f32]) -> Result<Vec<Moment>> {
+        let seconds_per_frame = self.hop as f64 / f64::from(self.rate);
+        let mut moments = Vec::with_capacity(features.rows());
+        for features in features.iter_rows() {
+            let complete = self.frames * self.hop + self.delay;
+            let (until_complete, later) = samples.split_at((complete - self.samples).min(samples.len()));
+            self.listen(until_complete);
+            samples = later;
             self.normaliser.apply_to_frame(features, &mut self.frame);
             let prediction = Prediction::new(&self.labels, self.model.push(&self.frame))?;
-            let time = self.frames as f64 * self.hop;
+            let prediction = prediction.with_sound(self.detector.sound_now());
+            moments.push(Moment { time: self.frames as f64 * seconds_per_frame, prediction });
             self.frames += 1;
-            Ok(Moment { time, prediction })
-        };
-        features.iter_rows().map(moment).collect()
+        }
+        self.listen(samples);
+        Ok(moments)
+    }
+
+    /// Gives samples to the detector.
+    fn listen(&mut self, samples: &[f32]) {
+        self.detector.push(samples);
+        self.samples += samples.len();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audio::FeatureSettings;
+    use crate::audio::{FeatureSettings, Sound};
     use crate::models::{Metadata, Model, Predictor};
     use crate::rng;
 
     const RATE: u32 = 8_000;
 
     fn file(mean: bool) -> ModelFile {
+        file_with(mean, None)
+    }
+
+    fn file_with(mean: bool, win_length: Option<usize>) -> ModelFile {
         let settings = FeatureSettings {
             n_fft: 512,
-            win_length: None,
+            win_length,
             hop: 256,
             mel_bands: 16,
             mfcc: 3,
@@ -187,6 +215,24 @@ mod tests {
                 for (got, expected) in moment.prediction.probabilities.iter().zip(&expected.probabilities) {
                     approx::assert_abs_diff_eq!(got, expected, epsilon = 1e-6);
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn the_sound_of_a_moment_is_that_of_its_samples_in_portions_of_any_size() {
+        let samples = noise(4_000);
+        for (portion, win_length, delay) in
+            [(1, None, 256), (300, None, 256), (4_000, None, 256), (300, Some(342), 171)]
+        {
+            let mut live = LivePredictor::new(&file_with(true, win_length)).unwrap();
+            let mut moments = Vec::new();
+            samples.chunks(portion).for_each(|samples| moments.extend(live.push(samples).unwrap()));
+            moments.extend(live.finish().unwrap());
+            for (t, moment) in moments.iter().enumerate() {
+                let arrived = samples.len().min(t * 256 + delay);
+                let expected = Sound::measure(&samples[..arrived], RATE).unwrap();
+                assert_eq!(moment.prediction.sound, Some(expected), "frame {t}, portions of {portion}");
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use super::long_clip::LongClip;
 use super::{Metadata, Model, ModelFile, PackedModel, Tape};
-use crate::audio::{FrontEnd, Recording, SampleSink};
+use crate::audio::{FrontEnd, Recording, SampleSink, Sound, SpeechDetector};
 use crate::error::{Error, Kind, Result};
 use crate::labels::Labels;
 use crate::layers::Packing;
@@ -26,7 +26,8 @@ use crate::packed::{Packed, Padding};
 ///
 /// let mut predictor = Predictor::from_bytes(&file)?;
 /// let prediction = predictor.predict_recording(&Recording::from_wav(&wav)?)?;
-/// println!("{}", prediction.label_name());
+/// let speaks = prediction.sound.is_some_and(|sound| sound.has_speech);
+/// println!("{}", if speaks { prediction.label_name() } else { "nobody speaks" });
 /// for (label, probability) in prediction.named_probabilities() {
 ///     println!("{label} {probability:.3}");
 /// }
@@ -38,8 +39,9 @@ pub struct Predictor {
     file: ModelFile,
     /// The model of `file`.
     packed: PackedModel<f32>,
-    /// None if the model takes normalised features and no recordings, as is `normaliser`.
+    /// None if the model takes normalised features and no recordings, as are `detector` and `normaliser`.
     front_end: Option<FrontEnd>,
+    detector: Option<SpeechDetector>,
     normaliser: Option<Normaliser>,
     /// Normalised features of the current clip, `[T,D]`.
     x: Matrix<f32>,
@@ -57,6 +59,9 @@ pub struct Prediction {
     pub label: usize,
     /// Probability of every class, `[K]`; they add up to 1.
     pub probabilities: Vec<f32>,
+    /// Level and speech of the samples; none for a prediction from features. Where nobody speaks, the most probable class says
+    /// nothing of an emotion.
+    pub sound: Option<Sound>,
     labels: Labels,
 }
 
@@ -72,7 +77,13 @@ impl Prediction {
                 "the features are far outside the range of the training features, or the weights are damaged",
             ));
         }
-        Ok(Prediction { label: argmax(probabilities), probabilities: probabilities.to_vec(), labels: labels.clone() })
+        let (label, probabilities) = (argmax(probabilities), probabilities.to_vec());
+        Ok(Prediction { label, probabilities, sound: None, labels: labels.clone() })
+    }
+
+    /// This prediction, made from such a sound.
+    pub(super) fn with_sound(self, sound: Sound) -> Self {
+        Prediction { sound: Some(sound), ..self }
     }
 
     /// The name of the most probable class.
@@ -109,11 +120,13 @@ impl Predictor {
         let wrong = |error| Error::caused_by(Kind::Model, error).at("metadata");
         let front_end = metadata.map(|metadata| FrontEnd::new(metadata.features.clone(), metadata.sample_rate));
         let front_end = front_end.transpose().map_err(wrong)?;
+        let detector = front_end.as_ref().map(|it| SpeechDetector::new(it.sample_rate())).transpose().map_err(wrong)?;
         let normaliser = file.metadata().map(Metadata::normaliser).transpose().map_err(wrong)?.flatten();
         Ok(Predictor {
             packed: PackedModel::new(file.model(), Packing::OneClip),
             file,
             front_end,
+            detector,
             normaliser,
             x: Matrix::default(),
             layout: Packed::default(),
@@ -177,8 +190,21 @@ impl Predictor {
     ///
     /// # Errors
     /// As [`predict_samples`](Self::predict_samples); [`Kind::Audio`] if the second reading has another length; what `read` returns.
-    pub fn predict_blocks(&mut self, read: impl FnMut(&mut SampleSink) -> Result<()>) -> Result<Prediction> {
+    pub fn predict_blocks(&mut self, mut read: impl FnMut(&mut SampleSink) -> Result<()>) -> Result<Prediction> {
         let mut front_end = self.front_end.take().ok_or_else(takes_features_only)?;
+        let mut detector = self.detector.take().expect("what has a front end has a detector");
+        detector.reset();
+        let mut is_measured = false;
+        let read = |sink: &mut SampleSink| {
+            let is_first = !std::mem::replace(&mut is_measured, true);
+            read(&mut |samples| {
+                sink(samples)?;
+                if is_first {
+                    detector.push(samples);
+                }
+                Ok(())
+            })
+        };
         let (mut short, mut long) = (None, None);
         let done = front_end.features_in_blocks(read, |frames, features| {
             if features.rows() == frames {
@@ -189,12 +215,25 @@ impl Predictor {
             self.normalised(&features)?.iter_rows().for_each(|frame| clip.push(frame));
             Ok(())
         });
-        self.front_end = Some(front_end);
+        let sound = detector.sound();
+        (self.front_end, self.detector) = (Some(front_end), Some(detector));
         done?;
-        match long {
-            Some(clip) => Prediction::new(self.file.labels(), clip.finish().row(0)),
-            None => Ok(short.expect("a recording that is read once is written once")),
-        }
+        let prediction = match long {
+            Some(clip) => Prediction::new(self.file.labels(), clip.finish().row(0))?,
+            None => short.expect("a recording that is read once is written once"),
+        };
+        Ok(prediction.with_sound(sound))
+    }
+
+    /// Level and speech of `samples` `[n]` at the model's sample rate, full scale −1 to 1, all of them finite.
+    ///
+    /// # Errors
+    /// [`Kind::Model`] if the model takes features only.
+    pub fn sound(&mut self, samples: &[f32]) -> Result<Sound> {
+        let detector = self.detector.as_mut().ok_or_else(takes_features_only)?;
+        detector.reset();
+        detector.push(samples);
+        Ok(detector.sound())
     }
 
     /// Features `[T,D]` of `samples`, not normalised.
@@ -323,7 +362,9 @@ mod tests {
             let named = prediction.named_probabilities().nth(prediction.label);
             assert_eq!(named, Some((prediction.label_name(), largest)));
             assert!(prediction.probabilities.iter().all(|&p| p <= largest));
-            assert_eq!(predictor.predict_features(&features).unwrap(), prediction);
+            assert_eq!(prediction.sound, Some(Sound::measure(&samples, RATE).unwrap()));
+            let of_features = Prediction { sound: None, ..prediction.clone() };
+            assert_eq!(predictor.predict_features(&features).unwrap(), of_features);
             let recording = Recording { sample_rate: RATE, samples };
             assert_eq!(predictor.predict_recording(&recording).unwrap(), prediction);
         }

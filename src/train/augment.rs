@@ -6,11 +6,13 @@
 //! | condition | instead of a speed, one of a few other [recording conditions](Condition) | a telephone, a small loudspeaker, a noisy room |
 //! | stretch   | a factor by which the sequence of frames is made longer or shorter     | the same voice, speaking slower or faster |
 //! | channel   | a normal number per normalised feature, added to all frames of the clip | another vocal tract, another microphone: a filter multiplies spectra, and so adds to MFCC |
+//! | gain      | a number of decibels by which the clip is quieter                      | a voice further away, another recorder |
 //! | noise     | a random number added to every normalised feature of every frame       | another room, another day              |
 //!
 //! Every draw comes from a stream named by seed, epoch and clip: nothing has to be saved, and neither the order of the
 //! clips nor the number of threads changes a draw.
 
+use crate::audio::FeatureSettings;
 use crate::data::condition::Condition;
 use crate::error::{Error, Kind, Result};
 use crate::matrix::Matrix;
@@ -32,6 +34,9 @@ pub struct Augment {
     /// Standard deviation of the shift of a feature over a whole clip, in standard deviations of the feature.
     #[serde(skip_serializing_if = "is_default")]
     pub channel: f64,
+    /// The clip is quieter by 0 to `gain` dB.
+    #[serde(skip_serializing_if = "is_default")]
+    pub gain: f64,
     /// Standard deviation of the noise, in standard deviations of a feature.
     pub noise: f64,
 }
@@ -43,7 +48,7 @@ pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 
 impl Default for Augment {
     fn default() -> Self {
-        Augment { speeds: vec![1.0], conditions: Vec::new(), stretch: 0.0, channel: 0.0, noise: 0.0 }
+        Augment { speeds: vec![1.0], conditions: Vec::new(), stretch: 0.0, channel: 0.0, gain: 0.0, noise: 0.0 }
     }
 }
 
@@ -78,17 +83,20 @@ impl Augment {
             return wrong("speeds", "at least one, each from 0.5 to 2", &self.speeds);
         }
         let possible = |condition: &Condition| match condition {
-            Condition::AsRecorded | Condition::Speed(_) => false,
+            Condition::AsRecorded | Condition::Speed(_) | Condition::Level { .. } => false,
             Condition::Noise { snr } => (-100.0..=100.0).contains(snr),
             Condition::Telephone | Condition::SmallSpeaker | Condition::Clipped => true,
         };
         if let Some(condition) = self.conditions.iter().find(|condition| !possible(condition)) {
-            let expected =
-                "telephone, small-speaker, clipped, or noise with an snr of -100 to 100 dB (speeds has the others)";
+            let expected = "telephone, small-speaker, clipped, or noise with an snr of -100 to 100 dB (speeds and gain have the \
+                 others)";
             return wrong("conditions", expected, condition);
         }
         if !(0.0..=0.5).contains(&self.stretch) {
             return wrong("stretch", "0 to 0.5", &self.stretch);
+        }
+        if !(0.0..=100.0).contains(&self.gain) {
+            return wrong("gain", "0 to 100 dB", &self.gain);
         }
         for (name, strength) in [("channel", self.channel), ("noise", self.noise)] {
             if !(0.0..=10.0).contains(&strength) {
@@ -111,10 +119,12 @@ impl Augment {
         [self.other_speeds(), self.conditions.clone()].concat()
     }
 
-    /// Writes one augmented clip to `out`: `features_in` gives the clip's normalised features in a condition, `stream` the draws.
+    /// Writes one augmented clip to `out`: `features_in` gives the clip's normalised features in a condition, `decibel` is what one
+    /// decibel adds to their first column, `stream` the draws.
     pub fn vary<'a>(
         &self,
         features_in: impl FnOnce(Condition) -> &'a Matrix<f32>,
+        decibel: f32,
         stream: &mut RandomStream,
         out: &mut Matrix<f32>,
     ) {
@@ -129,10 +139,31 @@ impl Augment {
         if self.channel > 0.0 {
             change_channel(self.channel, stream, out);
         }
+        if self.gain > 0.0 {
+            change_level(-stream.between(0.0, self.gain) as f32 * decibel, out);
+        }
         if self.noise > 0.0 {
             add_noise(self.noise, stream, out);
         }
     }
+}
+
+/// What one decibel of level adds to the first column of features, whose standard deviation is `std`. The other columns do not
+/// depend on the level.
+///
+/// # Formula
+/// ```text
+/// MFCC₀ = 1/√M · Σ dB of the M mel bands                 so g decibels in every band add g·√M
+/// ```
+/// The front end's least band of −100 dB, which does not move with the level, is left out of account.
+pub fn per_decibel(features: &FeatureSettings, std: f64) -> f32 {
+    ((features.mel_bands as f64).sqrt() / std) as f32
+}
+
+/// Adds `change` to the first column of `x` `[T,D]`.
+fn change_level(change: f32, x: &mut Matrix<f32>) {
+    let columns = x.cols();
+    x.as_mut_slice().iter_mut().step_by(columns).for_each(|level| *level += change);
 }
 
 /// `x` `[T,D]` as a sequence of `frames` frames, into `y` `[frames,D]`: its first and last frame stay the first and last, and what
@@ -180,6 +211,7 @@ pub fn add_noise(strength: f64, stream: &mut RandomStream, x: &mut Matrix<f32>) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audio::FrontEnd;
 
     #[test]
     fn a_sequence_keeps_its_ends_and_its_course() {
@@ -238,6 +270,33 @@ mod tests {
     }
 
     #[test]
+    fn a_gain_moves_the_first_column_alone_as_the_front_end_does() {
+        let settings = FeatureSettings::default().with(|s| (s.n_fft, s.hop, s.mel_bands) = (512, 256, 64)).unwrap();
+        let mut front_end = FrontEnd::new(settings.clone(), 16_000).unwrap();
+        let mut noise = RandomStream::new(4, "noise", 0);
+        let samples: Vec<f32> = (0..8_000).map(|_| (0.1 * noise.normal()) as f32).collect();
+        let quieter: Vec<f32> = samples.iter().map(|x| 0.1 * x).collect();
+        let mut features = front_end.features(&samples).unwrap();
+        change_level(-20.0 * per_decibel(&settings, 1.0), &mut features);
+        for (got, expected) in features.iter_rows().zip(front_end.features(&quieter).unwrap().iter_rows()) {
+            for (got, expected) in got.iter().zip(expected) {
+                approx::assert_abs_diff_eq!(got, expected, epsilon = 2e-3);
+            }
+        }
+        let (mut out, augment) = (Matrix::default(), Augment { gain: 30.0, ..Augment::default() });
+        let shifts: Vec<f32> = (0..4_000)
+            .map(|clip| {
+                augment.vary(|_| &features, 0.5, &mut RandomStream::new(2, "augment", clip), &mut out);
+                assert_eq!(out.row(3)[1..], features.row(3)[1..]);
+                out[(3, 0)] - features[(3, 0)]
+            })
+            .collect();
+        assert!(shifts.iter().all(|shift| (-15.001..=0.001).contains(shift)));
+        // Uniform between −15 and 0: the mean has a standard error of 0.07.
+        assert!((shifts.iter().sum::<f32>() / 4_000.0 + 7.5).abs() < 0.35);
+    }
+
+    #[test]
     fn every_speed_condition_and_length_is_drawn() {
         let clips: Vec<Matrix<f32>> = (0..4).map(|clip| Matrix::from_vec(100, 1, vec![clip as f32; 100])).collect();
         let (speeds, conditions) = (vec![0.9, 1.0, 1.1], vec![Condition::Clipped]);
@@ -246,7 +305,7 @@ mod tests {
         let (mut drawn, mut lengths, mut out) = ([0; 4], Vec::new(), Matrix::default());
         for clip in 0..4000 {
             let frames = |condition| &clips[ways.iter().position(|&way| way == condition).unwrap()];
-            augment.vary(frames, &mut RandomStream::new(2, "augment", clip), &mut out);
+            augment.vary(frames, 1.0, &mut RandomStream::new(2, "augment", clip), &mut out);
             drawn[out[(0, 0)] as usize] += 1;
             lengths.push(out.rows());
         }
@@ -254,7 +313,7 @@ mod tests {
         assert!(drawn.iter().all(|&n| (860..1140).contains(&n)), "{drawn:?}");
         assert_eq!((lengths.iter().min(), lengths.iter().max()), (Some(&80), Some(&120)));
         let same = Augment::default();
-        same.vary(|_| &clips[1], &mut RandomStream::new(2, "augment", 0), &mut out);
+        same.vary(|_| &clips[1], 1.0, &mut RandomStream::new(2, "augment", 0), &mut out);
         assert_eq!(out, clips[1]);
     }
 
@@ -271,6 +330,11 @@ mod tests {
             ),
             (Augment { stretch: -0.1, ..Augment::default() }, "augment.stretch"),
             (Augment { channel: -0.1, ..Augment::default() }, "augment.channel"),
+            (Augment { gain: 101.0, ..Augment::default() }, "augment.gain"),
+            (
+                Augment { conditions: vec![Condition::Level { level: -20.0 }], ..Augment::default() },
+                "augment.conditions",
+            ),
             (Augment { noise: f64::NAN, ..Augment::default() }, "augment.noise"),
         ] {
             let error = augment.check().unwrap_err();

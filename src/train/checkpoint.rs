@@ -136,14 +136,14 @@ mod tests {
     use crate::labels::Labels;
     use crate::matrix::Matrix;
     use crate::rng::RandomStream;
-    use crate::train::{Augment, CheckedSettings, Settings, Task, Training, Weights};
+    use crate::train::{Augment, Balance, CheckedSettings, Settings, Task, Training, Weights};
 
-    /// Four speakers, three classes that differ in the mean of one column.
+    /// Four speakers, three classes of unequal size that differ in the mean of one column.
     fn task() -> Task {
         let mut stream = RandomStream::new(9, "clips", 0);
         let mut clips = Vec::new();
         for clip in 0..36 {
-            let (label, frames) = (clip % 3, 3 + clip % 5);
+            let (label, frames) = ([0, 1, 2, 2][clip / 4 % 4], 3 + clip % 5);
             let value = |i: usize| (stream.normal() + if i % 4 == label { 2.0 } else { 0.0 }) as f32;
             let features = Matrix::from_vec(frames, 4, (0..frames * 4).map(value).collect());
             clips.push(Clip { name: clip.to_string(), label, speaker: (clip % 4).to_string(), features });
@@ -164,7 +164,8 @@ mod tests {
         let plain = Settings { arch, epochs: 9, batch: 4, t0: 2, ..Settings::default() };
         let augment = Some(Augment { stretch: 0.2, noise: 0.3, ..Augment::default() });
         let averaged = Settings { weights: Weights::Average, augment, ..plain.clone() };
-        for recipe in [plain, averaged] {
+        let balanced = Settings { balance: Balance::Weights, ..plain.clone() };
+        for recipe in [plain, averaged, balanced] {
             resumed_after_every_epoch(&recipe.check().unwrap());
         }
     }

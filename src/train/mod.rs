@@ -28,7 +28,7 @@ pub use augment::Augment;
 pub use identity::Identity;
 pub use metrics::{Confusion, Spread};
 pub use run::{EpochRecord, Outcome, State, Training};
-pub use settings::{CheckedSettings, Inputs, Protocol, Settings, Validation, Weights};
+pub use settings::{Balance, CheckedSettings, Inputs, Protocol, Settings, Validation, Weights};
 pub use step::Step;
 pub use task::{Task, evaluate};
 pub use trainer::{Trainer, TrainingData, model_file};

@@ -3,7 +3,7 @@
 use super::augment::Augment;
 use super::calibration::fit_temperature;
 use super::metrics::Confusion;
-use super::settings::{CheckedSettings, Protocol, Weights};
+use super::settings::{Balance, CheckedSettings, Protocol, Weights};
 use super::step::Step;
 use super::task::{Scratch, Task, count, evaluate, predict, predict_ensemble, scores};
 use crate::data::batch::{Batch, Example, batches};
@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 /// Result of one epoch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpochRecord {
-    /// Mean training loss, nats per clip.
+    /// Mean training loss, nats per clip; with class weights the weighted mean.
     pub loss: f64,
     /// UAR on the validation speakers after the epoch, `0..=1`; `None` without validation speakers.
     pub validation_uar: Option<f64>,
@@ -63,6 +63,8 @@ pub struct Training<'a> {
     task: &'a Task,
     seed: u64,
     state: State,
+    /// Weight of each class in the loss, `[K]`; `None` if every clip counts the same.
+    class_weights: Option<Vec<f64>>,
     step: Step<f32>,
     scratch: Scratch,
     order: Vec<usize>,
@@ -122,10 +124,14 @@ impl<'a> Training<'a> {
 
     /// A training that continues from a saved state.
     pub fn resume(settings: &'a CheckedSettings, task: &'a Task, seed: u64, state: State) -> Self {
-        let step = Step::new(&state.model);
+        let class_weights = (settings.balance == Balance::Weights).then(|| task.class_weights());
+        let mut step = Step::new(&state.model);
+        if let Some(weights) = &class_weights {
+            step = step.with_class_weights(weights);
+        }
         let order = Vec::with_capacity(task.train.len());
         let augmented = AugmentedBatch::default();
-        Training { settings, task, seed, state, step, scratch: Scratch::default(), order, augmented }
+        Training { settings, task, seed, state, class_weights, step, scratch: Scratch::default(), order, augmented }
     }
 
     /// The state to save between two epochs.
@@ -175,7 +181,8 @@ impl<'a> Training<'a> {
     }
 
     fn train_epoch(&mut self, epoch: usize) -> f64 {
-        let Training { settings, task, seed, state, step, scratch: Scratch { batch, tape }, order, augmented } = self;
+        let Training { settings, task, seed, state, class_weights, step, scratch, order, augmented } = self;
+        let Scratch { batch, tape } = scratch;
         let lr = CosineWarmRestarts::published(settings.lr, settings.t0).rate(epoch);
         order.clear();
         order.extend_from_slice(&task.train);
@@ -191,7 +198,11 @@ impl<'a> Training<'a> {
             }
             let dropout = (settings.dropout, &mut masks);
             let mean = step.take(&mut state.model, &mut state.adam, batch, tape, dropout, lr);
-            loss += mean as f64 * picks.len() as f64;
+            let counted = match class_weights {
+                None => picks.len() as f64,
+                Some(weights) => picks.iter().map(|&clip| weights[task.examples[clip].label]).sum(),
+            };
+            loss += mean as f64 * counted;
         }
         if settings.snapshots().any(|snapshot| snapshot == epoch) {
             state.snapshots.push(state.model.clone());
@@ -311,7 +322,12 @@ impl AugmentedBatch {
         examples.resize_with(picks.len().max(examples.len()), || Example { frames: Matrix::default(), label: 0 });
         for (example, &clip) in examples.iter_mut().zip(picks) {
             let mut stream = RandomStream::new(seed, "clip", clip as u64);
-            augment.vary(|condition| task.frames_in(condition, clip, scratch), &mut stream, &mut example.frames);
+            augment.vary(
+                |condition| task.frames_in(condition, clip, scratch),
+                task.decibel,
+                &mut stream,
+                &mut example.frames,
+            );
             example.label = task.examples[clip].label;
         }
         order.clear();

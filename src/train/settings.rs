@@ -170,6 +170,24 @@ impl Validation {
 
 named!(Validation, "validation");
 
+/// How classes of unequal numbers of clips count in the training.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Balance {
+    /// Every clip counts the same.
+    #[default]
+    None,
+    /// Every class counts the same: its clips are weighted in the loss ([`Task::class_weights`](super::Task::class_weights)).
+    Weights,
+}
+
+impl Balance {
+    /// Every choice, with its name.
+    pub const ALL: [(&'static str, Balance); 2] = [("none", Balance::None), ("weights", Balance::Weights)];
+}
+
+named!(Balance, "balance");
+
 /// The settings of a training, as a person writes them; [`Settings::check`] makes [`CheckedSettings`] of them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -208,6 +226,9 @@ pub struct Settings {
     /// How the validation speakers are used.
     #[serde(skip_serializing_if = "is_default")]
     pub validation: Validation,
+    /// How rare classes count.
+    #[serde(skip_serializing_if = "is_default")]
+    pub balance: Balance,
     /// Random augmentation of the training clips.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub augment: Option<Augment>,
@@ -230,6 +251,7 @@ impl Default for Settings {
             hop_ms: None,
             weights: Weights::Best,
             validation: Validation::Apart,
+            balance: Balance::None,
             augment: None,
         }
     }

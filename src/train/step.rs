@@ -13,6 +13,8 @@ use crate::scalar::Scalar;
 #[derive(Clone, Debug)]
 pub struct Step<S> {
     grads: Model<S>,
+    /// Weight of each class in the loss, `[K]`; `None` if every clip counts the same.
+    class_weights: Option<Vec<S>>,
     probabilities: Matrix<S>,
     dlogits: Matrix<S>,
 }
@@ -21,11 +23,17 @@ impl<S: Scalar> Step<S> {
     /// Memory for models of this model's shape.
     pub fn new(model: &Model<S>) -> Self {
         let grads = Model::zeros(model.architecture(), model.inputs(), model.classes());
-        Step { grads, probabilities: Matrix::default(), dlogits: Matrix::default() }
+        Step { grads, class_weights: None, probabilities: Matrix::default(), dlogits: Matrix::default() }
+    }
+
+    /// Weighs each clip's loss by its class: `weights` `[K]`, as [`cross_entropy::forward_weighted`] takes them.
+    pub fn with_class_weights(self, weights: &[f64]) -> Self {
+        Step { class_weights: Some(weights.iter().map(|&weight| S::from_f64(weight)).collect()), ..self }
     }
 
     /// Updates `model` and its running statistics by one step at learning rate `lr`. Dropout before the last layer has
-    /// probability `rate` (0 to 1) and draws its mask from `masks`. Returns the mean loss over the batch, in nats.
+    /// probability `rate` (0 to 1) and draws its mask from `masks`. Returns the mean loss over the batch, in nats; with class
+    /// weights the weighted mean.
     pub fn take(
         &mut self,
         model: &mut Model<S>,
@@ -38,8 +46,19 @@ impl<S: Scalar> Step<S> {
         let hidden = model.architecture().hidden();
         dropout::draw_mask(rate, batch.layout.clips(), hidden, masks, &mut tape.top.mask);
         model.forward_train(&batch.layout, &batch.x, tape);
-        let loss = cross_entropy::forward(&tape.top.logits, &batch.labels, &mut self.probabilities);
-        cross_entropy::backward(&self.probabilities, &batch.labels, &mut self.dlogits);
+        let (logits, labels, p) = (&tape.top.logits, &batch.labels, &mut self.probabilities);
+        let loss = match &self.class_weights {
+            None => {
+                let loss = cross_entropy::forward(logits, labels, p);
+                cross_entropy::backward(p, labels, &mut self.dlogits);
+                loss
+            }
+            Some(weights) => {
+                let loss = cross_entropy::forward_weighted(logits, labels, weights, p);
+                cross_entropy::backward_weighted(p, labels, weights, &mut self.dlogits);
+                loss
+            }
+        };
         self.grads.set_zero();
         model.backward(&batch.layout, &batch.x, tape, &self.dlogits, &mut self.grads, None);
         model.update_running(tape);

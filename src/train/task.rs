@@ -1,5 +1,6 @@
 //! The data of one training: normalised clips, split into training, validation and test.
 
+use super::augment::per_decibel;
 use super::metrics::Confusion;
 use super::settings::{CheckedSettings, Protocol, Validation};
 use crate::data::batch::{Batch, Example, batches};
@@ -32,6 +33,8 @@ pub struct Task {
     pub test: Vec<usize>,
     /// Mean and standard deviation of each feature column.
     pub normaliser: Normaliser,
+    /// What one decibel of level adds to the first column, normalised.
+    pub decibel: f32,
     /// Number of feature columns, `D`.
     pub inputs: usize,
     /// Number of classes, `K`.
@@ -55,7 +58,7 @@ impl Task {
             Protocol::Published | Protocol::Table1 => (0..dataset.clips().len()).collect(),
         };
         let test = in_batching_order(dataset.clips_of(split.test()), dataset, settings.protocol);
-        Self::new(dataset, &normalised_by, train, validation, test)
+        Self::new(dataset, settings, &normalised_by, train, validation, test)
     }
 
     /// The task in which all clips train; no validation, no test.
@@ -66,11 +69,12 @@ impl Task {
     pub fn for_all(dataset: &Dataset, settings: &CheckedSettings) -> Result<Self> {
         check_all_speakers(settings)?;
         let all: Vec<usize> = (0..dataset.clips().len()).collect();
-        Self::new(dataset, &all, all.clone(), Vec::new(), Vec::new())
+        Self::new(dataset, settings, &all, all.clone(), Vec::new(), Vec::new())
     }
 
     fn new(
         dataset: &Dataset,
+        settings: &CheckedSettings,
         normalised_by: &[usize],
         train: Vec<usize>,
         validation: Vec<usize>,
@@ -87,7 +91,28 @@ impl Task {
         let examples = clips.iter().map(example).collect::<Result<_>>()?;
         let (inputs, classes) = (dataset.width(), dataset.labels().count());
         let conditioned = dataset.conditioned().clone();
-        Ok(Task { examples, conditioned, train, validation, test, normaliser, inputs, classes })
+        let decibel = per_decibel(&settings.inputs.features(), normaliser.std()[0]);
+        Ok(Task { examples, conditioned, train, validation, test, normaliser, decibel, inputs, classes })
+    }
+
+    /// The weight of each class in the loss with [`Balance::Weights`](super::Balance::Weights), `[K]`, by which every class that
+    /// occurs in the training clips counts the same. They are scikit-learn's `class_weight="balanced"`. A class without training
+    /// clips has the weight 0.
+    ///
+    /// # Formula
+    /// ```text
+    /// w[k] = n / (C·n[k])    n training clips, n[k] of them of class k; C classes that occur
+    /// ```
+    /// The weights of all training clips add up to `n`, so losses stay comparable with those without weights.
+    pub fn class_weights(&self) -> Vec<f64> {
+        let mut clips = vec![0u64; self.classes];
+        self.train.iter().for_each(|&clip| clips[self.examples[clip].label] += 1);
+        let occurring = clips.iter().filter(|&&count| count > 0).count();
+        let weight = |&count: &u64| match count {
+            0 => 0.0,
+            count => self.train.len() as f64 / (occurring as f64 * count as f64),
+        };
+        clips.iter().map(weight).collect()
     }
 
     /// A clip in a recording condition.
@@ -247,6 +272,21 @@ mod tests {
             }
         };
         Dataset::new(Labels::new(vec!["x".into(), "y".into()]).unwrap(), (0..12).map(clip).collect()).unwrap()
+    }
+
+    #[test]
+    fn class_weights_are_those_of_scikit_learn() {
+        let settings = Settings::default().check().unwrap();
+        let mut task = Task::for_all(&dataset(), &settings).unwrap();
+        // Clips 0, 2, 4 are of class x, 1 of class y. compute_class_weight("balanced", classes=[0, 1], y=[0, 0, 0, 1])
+        // is [0.66666667, 2.]: 4 / (2·3) and 4 / (2·1).
+        task.train = vec![0, 2, 4, 1];
+        assert_eq!(task.class_weights(), [4.0 / 6.0, 2.0]);
+        let sum: f64 = task.train.iter().map(|&clip| task.class_weights()[task.examples[clip].label]).sum();
+        assert_eq!(sum, 4.0);
+        // A class that does not occur is not counted.
+        task.train = vec![0, 2];
+        assert_eq!(task.class_weights(), [1.0, 0.0]);
     }
 
     #[test]

@@ -3,20 +3,27 @@
 use super::options::{BUILT_IN, PAPER, SETTINGS, all_values, built_in};
 use crate::experiment::Plan;
 use crate::experiment::trial::StudyIdentity;
+use crate::label_map::LabelMap;
 use crate::tune::Space;
 use reslstm::train::{CheckedSettings, Settings};
 use std::path::Path;
 
 /// The cross-validation of `data` that a plan describes; results go to the folder `DIR`.
 pub fn cv(data: &str, plan: &Plan) -> String {
-    let Plan { settings, runs, folds } = plan;
-    format!("reslstm cv {} -o DIR {} --folds {folds} --runs {runs}", quote(data), options(settings))
+    let Plan { settings, runs, folds, map } = plan;
+    let map = map_option(map);
+    format!("reslstm cv {} -o DIR {} --folds {folds} --runs {runs}{map}", quote(data), options(settings))
+}
+
+/// The option for a map of labels, if there is one.
+fn map_option(map: &LabelMap) -> &'static str {
+    if map.is_empty() { "" } else { " --map MAP.toml" }
 }
 
 /// The search of `data` that a study holds, `trials` in all; `name` is needed where the journal has several. `None` if the
 /// settings of the study cannot be read.
 pub fn tune(data: &str, study: &Path, name: Option<&str>, trials: usize, identity: &StudyIdentity) -> Option<String> {
-    let StudyIdentity { folds, settings, space, .. } = identity;
+    let StudyIdentity { folds, settings, space, map, .. } = identity;
     let preset = Space::PRESETS.into_iter().find(|name| Space::preset(name).as_ref() == Some(space));
     let (study, space) = (quote(&study.display().to_string()), preset.unwrap_or("SPACE.toml"));
     // A setting that is searched has its default here, so it is left out.
@@ -24,8 +31,9 @@ pub fn tune(data: &str, study: &Path, name: Option<&str>, trials: usize, identit
     let settings = differing(PAPER, &settings);
     let name = name.map_or(String::new(), |name| format!(" --study-name {}", quote(name)));
     Some(format!(
-        "reslstm tune {} --study {study}{name} --trials {trials} --space {space} --recipe {PAPER} --folds {folds}{settings}",
-        quote(data)
+        "reslstm tune {} --study {study}{name} --trials {trials} --space {space} --recipe {PAPER} --folds {folds}{settings}{}",
+        quote(data),
+        map_option(map)
     ))
 }
 

@@ -1,6 +1,6 @@
 //! `cv DATA -o DIR`
 
-use super::options::{Begun, CV, DataOptions, TrainingOptions};
+use super::options::{Begun, CV, DataOptions, ExactLabels, TrainingOptions};
 use super::source::{Found, Licensed};
 use super::{Done, Outcome, interrupt, print_line, progress, table};
 use crate::experiment::Plan;
@@ -18,13 +18,20 @@ use std::path::{Path, PathBuf};
     after_long_help = "Writes DIR/runs/runN.json, DIR/models/runN-foldM.safetensors, DIR/clips.json and DIR/summary.json. If it is \
                        interrupted, even by SIGKILL, run the same command with --resume: the result is the same to the byte.
 
-Example: reslstm cv ravdess -o results --recipe anywhere --runs 3"
+Example: reslstm cv ravdess -o results --recipe anywhere --runs 3
+         reslstm cv ravdess EMOVO -o across --folds corpus"
 )]
 pub struct Cv {
     /// Folder of a known corpus such as RAVDESS, or a table .csv with the columns path,label,speaker
-    data: PathBuf,
+    ///
+    /// Several are pooled: with the labels that all of them have, and speakers named CORPUS/NAME. --folds corpus then leaves out one
+    /// at a time.
+    #[arg(required = true)]
+    data: Vec<PathBuf>,
     #[command(flatten)]
     reading: DataOptions,
+    #[command(flatten)]
+    exact: ExactLabels,
     /// Folder for results
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
@@ -38,11 +45,13 @@ pub struct Cv {
 impl Cv {
     pub fn run(self) -> Outcome {
         let request = self.options.with_config()?;
-        let corpus = Found::find(&self.data, &self.reading.reading())?;
+        let reading = self.reading.reading();
+        let corpus = Found::find_all(&self.data, &reading, self.exact.exact_labels)?;
         let begun = if request.work.resume { begun_plan(&self.output)? } else { None };
         let begun = begun.map(|plan| Begun::new(self.output.display(), &plan.settings, Some(&plan)));
         let frames = begun.as_ref().map(Begun::frames);
         let mut plan = request.plan(begun, || corpus.holds_features_only())?;
+        plan.map = reading.map;
         corpus.print_notes();
         corpus.settle_frames([&mut plan.settings], frames)?;
         corpus.splits_with_notes(&plan.folds, plan.settings.validation)?;

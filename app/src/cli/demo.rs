@@ -7,6 +7,7 @@ use super::{Done, Outcome, interrupt, print_line, synth, table};
 use crate::corpus::Reading;
 use crate::experiment::Plan;
 use crate::experiment::results::Summary;
+use crate::label_map::LabelMap;
 use crate::synth as speech;
 use clap::Args;
 use reslstm::train::Settings;
@@ -55,7 +56,7 @@ fn show(root: &std::path::Path, threads: usize) -> anyhow::Result<()> {
         eprintln!("{}. {arch}, recipe {PAPER}: 5 folds, no speaker in training and test, {EPOCHS} epochs", step + 3);
         let (paper, model) = (built_in(PAPER).layers.settings()?, arch.parse()?);
         let settings = Settings::clone(&paper).with(|it| (it.arch, it.epochs) = (model, EPOCHS)).check()?;
-        let plan = Plan { settings, runs: 1, folds: "k=5".parse()? };
+        let plan = Plan { settings, runs: 1, folds: "k=5".parse()?, map: LabelMap::default() };
         summary.models.extend(run_plan(&data, &plan, &root.join(arch), threads, false)?.models);
     }
     print_line(format_args!("\n{}", table::scores(&summary)))?;

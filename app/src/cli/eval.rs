@@ -1,26 +1,35 @@
 //! `eval MODEL DATA`
 
-use super::options::{CacheOption, DataOptions, all_cores};
+use super::options::{CacheOption, DataOptions, ExactLabels, all_cores};
 use super::source::{Found, Licensed};
 use super::{Done, Outcome, clip, interrupt, print_line, progress, table};
-use crate::experiment::results::Scores;
+use crate::corpus::common_labels::SharedLabels;
+use crate::experiment::results::{NoSpeech, Scores};
 use clap::Args;
 use rayon::prelude::*;
 use reslstm::data::Clip;
 use reslstm::data::batch::Example;
 use reslstm::error::{Error, Kind, Result};
+use reslstm::labels::Labels;
 use reslstm::models::{LivePredictor, Metadata, ModelFile};
 use reslstm::normalise::Normaliser;
-use reslstm::train::task::{Scratch, evaluate, in_batching_order};
+use reslstm::train::calibration::Reliability;
+use reslstm::train::task::{self, Scratch, in_batching_order};
 use reslstm::train::{CheckedSettings, Confusion, Protocol};
+use serde::Serialize;
 use serde_json::json;
+use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
 /// Score a model on a corpus.
 ///
-/// If the model was trained on a fold of this corpus, only the test speakers of that fold are scored.
+/// If the model was trained on a fold of this corpus, only the test speakers of that fold are scored. Of a corpus with other labels, the
+/// clips of the labels that the model knows are scored twice: among these labels, and among all labels of the model. Recordings are
+/// resampled to the model's sample rate.
 #[derive(Debug, Args)]
-#[command(after_help = "Example: reslstm eval cv-h64/models/run0-fold2.safetensors ravdess")]
+#[command(after_help = "Example: reslstm eval cv-h64/models/run0-fold2.safetensors ravdess
+         reslstm eval model.safetensors EMOVO")]
 pub struct Eval {
     /// Model file
     model: PathBuf,
@@ -28,6 +37,8 @@ pub struct Eval {
     data: PathBuf,
     #[command(flatten)]
     reading: DataOptions,
+    #[command(flatten)]
+    exact: ExactLabels,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -46,27 +57,51 @@ impl Eval {
         let file = clip::read_model(&self.model)?;
         let metadata = require_metadata(&file).map_err(|error| error.at(self.model.display()))?;
         let settings = CheckedSettings::of_model(metadata).map_err(|error| error.at(self.model.display()))?;
-        let corpus = Found::open(&self.data, &self.reading.reading())?;
+        let found = Found::open(&self.data, &self.reading.reading())?;
+        let shared = SharedLabels::between(&metadata.labels, found.labels(), self.exact.exact_labels);
+        check_shared(&shared, &metadata.labels, found.labels()).map_err(|error| error.at(self.data.display()))?;
         let (features, rate) = (metadata.features.clone(), metadata.sample_rate);
-        let data = corpus.load(features, rate, self.cache.cache.as_deref(), all_cores())?;
-        check_fit(metadata, &data).map_err(|error| error.at(self.data.display()))?;
-        let clips = self.clips_to_score(metadata, &data);
+        let data = found.load(features, rate, self.cache.cache.as_deref(), all_cores())?;
+        let left_out = LeftOut::new(&shared, &metadata.labels, &data);
+        print_notes(&shared, &metadata.labels, &left_out);
+        let mut clips = self.clips_to_score(metadata, &data);
+        clips.retain(|&clip| shared.model_class[data.dataset().clips()[clip].label].is_some());
+        if clips.is_empty() {
+            let problem = "the test speakers have no clip of a label that the model knows";
+            return Err(Error::new(Kind::Data, problem).at(self.data.display()).into());
+        }
 
-        let confusion = match self.live {
-            true => confusion_live(&file, &data, &clips)?,
-            false => confusion_of_clips(&file, metadata, &settings, &data, &clips)?,
+        let scores = match self.live {
+            true => scores_live(&file, &data, &clips)?,
+            false => scores_of_clips(&file, metadata, &settings, &data, &clips)?,
         };
-        let scores = Scores::new(&confusion, &metadata.labels);
+        let truth =
+            |&clip: &usize| shared.model_class[data.dataset().clips()[clip].label].expect("others are left out");
+        let truths: Vec<usize> = clips.iter().map(truth).collect();
+        let every: Vec<usize> = (0..metadata.labels.count()).collect();
+        let among_all = Score::new(&scores, &truths, &every, &metadata.labels);
+        let among_shared = Score::new(&scores, &truths, &shared.shared, &metadata.labels);
+        let no_speech = NoSpeech::count(data.dataset(), clips.iter().copied());
         if self.json {
             let speakers = speakers_of(&data, &clips);
+            let Score { labels, scores, confusion, calibration_error } = among_all;
             print_line(json!({ "model": self.model, "data": self.data, "live": self.live, "clips": clips.len(),
                                "speakers": speakers, "scores": scores, "score_note": metadata.score_note,
-                               "confusion": confusion, "labels": metadata.labels }))?;
+                               "confusion": confusion, "labels": labels, "calibration_error": calibration_error,
+                               "no_speech": no_speech, "shared": among_shared, "renamed": shared.renamed, "left_out": left_out,
+                               "sample_rate": metadata.sample_rate }))?;
         } else {
-            let Scores { uar, war, macro_f1, .. } = scores;
-            let clips = clips.len();
-            print_line(format_args!("UAR {uar:.4}  WAR {war:.4}  macro-F1 {macro_f1:.4}  on {clips} clips\n"))?;
-            print_line(table::confusion(&confusion, &metadata.labels))?;
+            let (clips, some, all) = (clips.len(), shared.shared.len(), every.len());
+            if some == all {
+                print_line(format_args!("{among_all} on {clips} clips\n"))?;
+            } else {
+                print_line(format_args!("{among_shared} on {clips} clips, among the {some} shared labels"))?;
+                print_line(format_args!("{among_all} on {clips} clips, among all {all} labels of the model\n"))?;
+            }
+            print_line(table::confusion(&among_shared.confusion, &among_shared.labels))?;
+            if let Some(no_speech) = no_speech {
+                print_line(no_speech)?;
+            }
         }
         Ok(Done::Everything)
     }
@@ -114,8 +149,10 @@ impl SpeakerOverlap {
         if metadata.data_fingerprint == data.fingerprint() {
             return metadata.fold.map_or(SpeakerOverlap::All, SpeakerOverlap::Fold);
         }
+        // A model of several corpora names them as CORPUS/NAME.
         let is_known = |speaker: &String| {
-            metadata.train_speakers.contains(speaker) || metadata.validation_speakers.contains(speaker)
+            let mut trained = metadata.train_speakers.iter().chain(&metadata.validation_speakers);
+            trained.any(|known| known == speaker || known.split_once('/').is_some_and(|(_, name)| name == speaker))
         };
         match data.dataset().speakers().iter().any(is_known) {
             true => SpeakerOverlap::SameNames,
@@ -132,40 +169,133 @@ impl SpeakerOverlap {
     }
 }
 
-/// Scores whole clips, as in training.
-fn confusion_of_clips(
+/// Refuses labels of which fewer than two are the model's: nothing could be mistaken for another.
+fn check_shared(shared: &SharedLabels, model: &Labels, data: &Labels) -> Result<()> {
+    if shared.shared.len() >= 2 {
+        return Ok(());
+    }
+    let found = shared.shared.first().map_or("none".into(), |&class| format!("only {}", model.name(class)));
+    let problem = format!(
+        "expected at least two of the model's labels ({}), found {found} among {}",
+        model.join(", "),
+        data.join(", ")
+    );
+    Err(Error::new(Kind::Data, problem).advice("--map FILE.toml gives the labels of DATA other names"))
+}
+
+/// What model and corpus do not share.
+#[derive(Debug, Serialize)]
+struct LeftOut {
+    /// Labels of the model that the corpus does not have.
+    model: Vec<String>,
+    /// Clips of each label of the corpus that the model does not know.
+    data: BTreeMap<String, usize>,
+}
+
+impl LeftOut {
+    fn new(shared: &SharedLabels, model: &Labels, data: &Licensed) -> Self {
+        let unknown = data.dataset().labels().iter().zip(&shared.model_class).enumerate();
+        let unknown = unknown.filter(|(_, (_, class))| class.is_none());
+        let clips = |label| data.dataset().clips().iter().filter(|clip| clip.label == label).count();
+        let others = model.iter().enumerate().filter(|(class, _)| !shared.shared.contains(class));
+        LeftOut {
+            model: others.map(|(_, name)| name.clone()).collect(),
+            data: unknown.map(|(label, (name, _))| (name.clone(), clips(label))).collect(),
+        }
+    }
+}
+
+/// Says which names count as others, and what is left out.
+fn print_notes(shared: &SharedLabels, model: &Labels, left_out: &LeftOut) {
+    for (name, label) in &shared.renamed {
+        eprintln!("note: `{name}` counts as the model's `{label}` (--exact-labels keeps them apart)");
+    }
+    if left_out.model.is_empty() && left_out.data.is_empty() {
+        return;
+    }
+    let labels: Vec<&str> = shared.shared.iter().map(|&class| model.name(class)).collect();
+    eprintln!("note: labels that model and data share: {}", labels.join(", "));
+    if !left_out.model.is_empty() {
+        eprintln!("note: labels of the model without clips: {}", left_out.model.join(", "));
+    }
+    if !left_out.data.is_empty() {
+        let all: Vec<String> = left_out.data.iter().map(|(name, clips)| format!("{name} ({clips} clips)")).collect();
+        eprintln!("note: left out, as the model does not know them: {}", all.join(", "));
+    }
+}
+
+/// The scores of a model whose prediction is one of some of its labels.
+#[derive(Debug, Serialize)]
+struct Score {
+    labels: Vec<String>,
+    scores: Scores,
+    confusion: Confusion,
+    /// Expected calibration error of the probabilities among these labels.
+    calibration_error: f64,
+}
+
+impl Score {
+    /// Of logits `[N,K]` of clips whose classes are `truths` `[N]`, predicted among `classes`, which these are all of.
+    fn new(logits: &[Vec<f64>], truths: &[usize], classes: &[usize], labels: &Labels) -> Self {
+        let mut confusion = Confusion::new(classes.len());
+        let mut predictions = Vec::with_capacity(truths.len());
+        for (row, truth) in logits.iter().zip(truths) {
+            // The first of several equal ones, as everywhere.
+            let better = |best, k| if row[classes[k]] > row[classes[best]] { k } else { best };
+            let predicted = (1..classes.len()).fold(0, better);
+            let truth = classes.iter().position(|class| class == truth).expect("clips of these classes");
+            confusion.count(truth, predicted);
+            let sum: f64 = classes.iter().map(|&class| (row[class] - row[classes[predicted]]).exp()).sum();
+            predictions.push((1.0 / sum, truth == predicted));
+        }
+        let labels: Vec<String> = classes.iter().map(|&class| labels.name(class).to_string()).collect();
+        let scores = Scores::new(&confusion, &labels);
+        let calibration_error = Reliability::from_predictions(predictions).ece();
+        Score { labels, scores, confusion, calibration_error }
+    }
+}
+
+impl fmt::Display for Score {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Scores { uar, war, macro_f1, .. } = &self.scores;
+        let error = self.calibration_error;
+        write!(f, "UAR {uar:.4}  WAR {war:.4}  macro-F1 {macro_f1:.4}  calibration error {error:.4}")
+    }
+}
+
+/// Logits `[N,K]` of whole clips, batched as in training.
+fn scores_of_clips(
     file: &ModelFile,
     metadata: &Metadata,
     settings: &CheckedSettings,
     data: &Licensed,
     clips: &[usize],
-) -> Result<Confusion> {
+) -> Result<Vec<Vec<f64>>> {
     let normaliser = Normaliser::new(metadata.mean.clone(), metadata.std.clone())?;
     let example = |clip: &Clip| Ok(Example { frames: normaliser.apply(&clip.features)?, label: clip.label });
     let examples = data.dataset().clips().iter().map(example).collect::<Result<Vec<_>>>()?;
-    Ok(evaluate(file.model(), settings, &examples, clips, &mut Scratch::default()))
+    let logits = task::scores(file.model(), settings, &examples, clips, &mut Scratch::default());
+    Ok(logits.iter_rows().map(|row| row.iter().map(|&score| score.into()).collect()).collect())
 }
 
-/// Scores the last prediction of each recording, read as a stream.
-fn confusion_live(file: &ModelFile, data: &Licensed, clips: &[usize]) -> Result<Confusion> {
+/// Logits `[N,K]` of the last prediction of each recording, read as a stream: the logarithms of its probabilities.
+fn scores_live(file: &ModelFile, data: &Licensed, clips: &[usize]) -> Result<Vec<Vec<f64>>> {
     let bar = progress::bar(clips.len() as u64, "scoring", "clips");
     let live = LivePredictor::new(file)?;
-    let last_label = |live: &mut LivePredictor, &clip: &usize| {
+    let last_scores = |live: &mut LivePredictor, &clip: &usize| {
         if interrupt::stopped() {
             return Err(Error::new(Kind::Interrupted, "stopped before all recordings were scored"));
         }
         live.push(&data.recording(clip)?.samples)?;
         let last = live.finish()?.pop().expect("a recording has a frame that reaches beyond its end");
         bar.inc(1);
-        Ok(last.prediction.label)
+        // A probability that is 0 in f32 is no smaller than this.
+        let logarithm = |&p: &f32| f64::from(p).max(f64::MIN_POSITIVE).ln();
+        Ok(last.prediction.probabilities.iter().map(logarithm).collect())
     };
-    let labels = clips.par_iter().map_init(|| live.clone(), last_label).collect::<Result<Vec<_>>>()?;
+    let scores = clips.par_iter().map_init(|| live.clone(), last_scores).collect();
     bar.finish_and_clear();
-    let mut confusion = Confusion::new(file.model().classes());
-    for (&clip, label) in clips.iter().zip(labels) {
-        confusion.count(data.dataset().clips()[clip].label, label);
-    }
-    Ok(confusion)
+    scores
 }
 
 /// The metadata of a model, which must hold feature settings and normalisation.
@@ -175,16 +305,6 @@ pub(super) fn require_metadata(file: &ModelFile) -> Result<&Metadata> {
         let problem = "expected a model with feature settings and normalisation, but this file has no metadata";
         Error::new(Kind::Model, problem).advice("use a plain state dict with predict and feature files (.npy)")
     })
-}
-
-/// Checks that the corpus has the model's labels.
-pub(super) fn check_fit(metadata: &Metadata, data: &Licensed) -> Result<()> {
-    let (ours, theirs) = (metadata.labels.names(), data.dataset().labels().names());
-    if ours != theirs {
-        let problem = format!("expected the model's labels {}, got {}", ours.join(", "), theirs.join(", "));
-        return Err(Error::new(Kind::Data, problem));
-    }
-    Ok(())
 }
 
 fn speakers_of(data: &Licensed, clips: &[usize]) -> Vec<String> {

@@ -64,6 +64,10 @@ impl Explain {
         check_length(&recording)?;
         let features = predictor.features(&recording.samples)?;
         let prediction = predictor.predict_features(&features)?;
+        let sound = predictor.sound(&recording.samples)?;
+        if !sound.has_speech {
+            eprintln!("note: nobody speaks in {}: predict labels it 'none'", self.audio.display());
+        }
         let label = label.unwrap_or(prediction.label);
         let x = predictor.normalised(&features)?.clone();
         let trace = Trace::new(predictor.model(), &x);
@@ -71,7 +75,8 @@ impl Explain {
         Ok(html(&Explained {
             clip: &self.audio.file_name().unwrap_or_default().to_string_lossy(),
             recording: &recording,
-            sound: !self.no_sound,
+            play: !self.no_sound,
+            sound,
             metadata: predictor.metadata().expect("a model that reads recordings has metadata"),
             x: &x,
             prediction: &prediction,

@@ -1,5 +1,6 @@
 //! `predict --live`: sound on stdin, one line per complete frame.
 
+use super::gate::{Gate, SilenceNote};
 use super::options::WrongCall;
 use super::rows::{Format, Place, Span};
 use super::{Done, Outcome, interrupt};
@@ -16,6 +17,8 @@ use std::time::Duration;
 const PORTION: usize = 1 << 14;
 /// Time between checks for Ctrl-C while nothing arrives.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
+/// Seconds after which a voice at the beginning has been noticed.
+const NOTICED: f64 = 1.0;
 
 /// What arrives on stdin, and what of it is predicted.
 pub struct Stream {
@@ -28,7 +31,7 @@ pub struct Stream {
 }
 
 /// Predicts until stdin ends or Ctrl-C is pressed. `step` is the time between lines, seconds, by default one frame.
-pub fn run(file: &ModelFile, format: Format, stream: Stream, step: Option<f64>) -> Outcome {
+pub fn run(file: &ModelFile, format: Format, gate: Gate, stream: Stream, step: Option<f64>) -> Outcome {
     let live = LivePredictor::new(file)?;
     let rate = check_rate(stream.rate.unwrap_or(live.sample_rate())).map_err(WrongCall)?;
     interrupt::stop_flag_saying("\nstopped");
@@ -38,7 +41,7 @@ pub fn run(file: &ModelFile, format: Format, stream: Stream, step: Option<f64>) 
     out.flush()?;
 
     let mut decoder = StreamDecoder::new(stream.raw, rate);
-    let mut live_lines = LiveLines { live, format, sides: stream.sides, step: step.unwrap_or(0.0), active: None };
+    let mut live_lines = LiveLines { live, format, gate, sides: stream.sides, step: step.unwrap_or(0.0), active: None };
     let portions = read_stdin();
     while !interrupt::stopped() {
         let portion = match portions.recv_timeout(POLL_INTERVAL) {
@@ -67,6 +70,7 @@ struct LiveLines {
     /// Before the first sample.
     live: LivePredictor,
     format: Format,
+    gate: Gate,
     sides: Vec<(Side, Option<&'static str>)>,
     step: f64,
     /// None before the first sample, when rate and channels are known.
@@ -117,6 +121,8 @@ impl LiveLines {
             resampler: if rate == model_rate { None } else { Some(Resampler::new(rate, model_rate)?) },
             lines: Lines {
                 format: self.format,
+                gate: self.gate,
+                silence: SilenceNote::default(),
                 labels: live.labels().to_vec(),
                 side: name,
                 step: self.step,
@@ -179,6 +185,8 @@ fn read_stdin() -> Receiver<Result<Vec<u8>>> {
 /// Writes one line per time step.
 struct Lines {
     format: Format,
+    gate: Gate,
+    silence: SilenceNote,
     labels: Vec<String>,
     side: Option<&'static str>,
     /// Time between lines, seconds; 0 for every frame.
@@ -206,7 +214,11 @@ impl Lines {
     fn write_pending(&mut self, out: &mut impl Write) -> anyhow::Result<()> {
         if let Some(Moment { time, prediction, .. }) = self.pending.take() {
             let place = Place { file: None, side: self.side, span: Span::UpTo(time) };
-            self.format.write_row(out, place, &self.labels, &prediction)?;
+            let refusal = self.gate.refusal(&prediction);
+            if time >= NOTICED {
+                self.silence.print_once(place, refusal);
+            }
+            self.format.write_row(out, place, &self.labels, &prediction, refusal)?;
             out.flush()?;
             // Counted from the beginning, so that steps of a fraction of a frame do not drift.
             self.next = if self.step > 0.0 { ((time / self.step).floor() + 1.0) * self.step } else { 0.0 };

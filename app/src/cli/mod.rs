@@ -15,8 +15,11 @@ mod cv;
 mod demo;
 mod eval;
 mod explain;
+mod export;
 mod features;
 mod figure;
+mod gate;
+mod import;
 mod info;
 mod inputs;
 mod interrupt;
@@ -82,6 +85,8 @@ enum Command {
     Eval(eval::Eval),
     Predict(predict::Predict),
     Info(info::Info),
+    Export(export::Export),
+    Import(import::Import),
     Audit(audit::Audit),
     Explain(explain::Explain),
     Figure(figure::Figure),
@@ -125,6 +130,8 @@ pub fn run() -> ExitCode {
         Command::Eval(command) => command.run(),
         Command::Predict(command) => command.run(),
         Command::Info(command) => command.run(),
+        Command::Export(command) => command.run(),
+        Command::Import(command) => command.run(),
         Command::Audit(command) => command.run(),
         Command::Explain(command) => command.run(),
         Command::Figure(command) => command.run(),

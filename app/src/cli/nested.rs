@@ -132,7 +132,8 @@ impl NestedCommand {
             .into());
         };
         let candidates = self.read_candidates(folds)?;
-        Ok(Nested { candidates, folds: folds.clone(), inner: self.inner, inner_runs: self.inner_runs })
+        let (inner, inner_runs, map) = (self.inner, self.inner_runs, self.reading.reading().map);
+        Ok(Nested { candidates, folds: folds.clone(), inner, inner_runs, map })
     }
 
     /// The candidates of the file, by name: the recipe, or what a candidate was started with, under `all`, under its own.

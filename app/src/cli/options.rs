@@ -6,12 +6,13 @@ mod layers;
 mod recipe;
 mod table;
 
-pub use data::DataOptions;
+pub use data::{DataOptions, ExactLabels};
 pub use layers::{COMMAND_LINE, Layers, Written, unknown};
 pub use recipe::{ANYWHERE, BUILT_IN, PAPER, Recipe, TABLE1, all_values, built_in, text_of};
 pub use table::{Row, SETTINGS, augment, setting};
 
 use crate::experiment::Plan;
+use crate::label_map::LabelMap;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, ValueHint, parser::ValueSource};
 use reslstm::error::{Error, Kind, Result};
 use reslstm::train::{CheckedSettings, Protocol};
@@ -306,7 +307,9 @@ impl Request {
         }
     }
 
-    /// What to train, checked. Without `--recipe` it is based on what the work was started with; where it is new, on the recipe that
+    /// What to train, checked; its map of labels is empty.
+    ///
+    /// Without `--recipe` it is based on what the work was started with; where it is new, on the recipe that
     /// the command has as its default, which a note on stderr names if the command has several.
     ///
     /// # Errors
@@ -339,6 +342,7 @@ impl Request {
             settings: layers.settings()?,
             runs: self.runs.unwrap_or(runs),
             folds: self.folds.clone().unwrap_or(folds).parse()?,
+            map: LabelMap::default(),
         };
         if let Some(note) = note {
             eprintln!("{note}");
@@ -424,7 +428,7 @@ mod tests {
         let line = format!("cv --recipe {recipe} --config {config} --dropout 0.3 --augment none");
         let found = request(&line);
         assert_eq!(found.work.threads(), 2);
-        let Plan { settings, runs, folds } = found.plan(None, || false).unwrap();
+        let Plan { settings, runs, folds, .. } = found.plan(None, || false).unwrap();
         assert_eq!((settings.epochs, settings.lr, settings.dropout, &settings.augment), (7, 0.2, 0.3, &None));
         assert_eq!((runs, folds.to_string()), (3, "k=4".into()));
         assert_eq!(plan(&format!("{line} --runs 5 --folds 0")).runs, 5);
@@ -450,7 +454,7 @@ mod tests {
             let Value::Object(settings) = serde_json::json!({ "epochs": 9, "batch": 4 }) else { unreachable!() };
             Some(Begun { place: "out".into(), settings, plan: Some((2, "k=3".into())) })
         };
-        let Plan { settings, runs, folds } = request("cv --lr 0.5").plan(begun(), || false).unwrap();
+        let Plan { settings, runs, folds, .. } = request("cv --lr 0.5").plan(begun(), || false).unwrap();
         assert_eq!((settings.epochs, settings.batch, settings.lr, settings.weight_decay), (9, 4, 0.5, 1.6e-3));
         assert_eq!((runs, folds.to_string()), (2, "k=3".into()));
         let Plan { settings, runs, .. } = request("cv --recipe paper").plan(begun(), || false).unwrap();

@@ -1,5 +1,6 @@
 //! `predict AUDIO|DIR|FEATURES.npy|-…`
 
+use super::gate::{Gate, SilenceNote};
 use super::inputs::{self, Input, SoundFile};
 use super::options::WrongCall;
 use super::rows::{Format, Place, Span};
@@ -25,9 +26,14 @@ pub(super) const BUNDLED: &[u8] = include_bytes!("../../data/reslstm-sa-h64-ravd
 /// Without --model, the bundled model is used. It was trained on RAVDESS (acted English speech, CC BY-NC-SA 4.0: not for
 /// commercial use). Recordings at another sample rate than the model's are resampled.
 ///
+/// Every line has the level of the sound (root mean square, dBFS: decibels of full scale) and the share of it in which a voice is
+/// heard. Where nobody speaks, as in pauses, hiss and hum, the label is `none`. In JSON and CSV, `gate` says why a label is not the
+/// most probable class: `no speech` or `low probability`; it is null or empty where the label is a class, even one called none. The
+/// probabilities are always those of the model. Feature files have no sound: their level and speech are null or empty.
+///
 /// With --live, each line is the prediction for all sound since the beginning. The floor of the features (80 dB below the loudest
 /// mel band, librosa's `top_db`) and the tuning of the chroma features are estimated from the sound so far; for a file, from the
-/// whole file.
+/// whole file. The label is `none` where nobody has spoken for three seconds.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   reslstm predict interview.wav --window 3 --step 1 --csv > emotions.csv
@@ -75,6 +81,8 @@ pub struct Predict {
     /// Channels of raw samples, with --live: 1 to 16 [default: 1]
     #[arg(long, value_name = "N", conflicts_with = "inputs")]
     channels: Option<usize>,
+    #[command(flatten)]
+    gate: Gate,
 }
 
 /// What is predicted of recordings with two channels.
@@ -155,7 +163,7 @@ impl Predict {
             let raw = raw.map_err(|error| WrongCall(error.at("--channels")))?;
             let sides = self.side.list().iter().map(|&side| (side, self.side.label(side))).collect();
             let stream = live::Stream { raw, rate: self.rate, sides };
-            return live::run(&model_file(self.model.as_deref())?, format, stream, self.step);
+            return live::run(&model_file(self.model.as_deref())?, format, self.gate, stream, self.step);
         }
         let windows = self.windows().map_err(WrongCall)?;
         let mut predictor = Predictor::new(model_file(self.model.as_deref())?)?;
@@ -167,7 +175,7 @@ impl Predict {
         columns.extend((self.side == Sides::Each).then_some("side"));
         columns.extend(windows.map_or(&[][..], |_| &["start", "end"]));
         format.write_header(&mut out, &columns, predictor.labels())?;
-        let (mut failures, mut resampled) = (Vec::new(), BTreeSet::new());
+        let (mut failures, mut resampled, mut silence) = (Vec::new(), BTreeSet::new(), SilenceNote::default());
         for input in &inputs {
             if interrupt::stopped() {
                 failures.push(Error::new(Kind::Interrupted, "stopped before this file").at(input.path.display()));
@@ -178,7 +186,9 @@ impl Predict {
                 Ok(predictions) => bar.suspend(|| -> anyhow::Result<()> {
                     for (side, span, prediction) in predictions {
                         let place = Place { file: Some(&file), side, span };
-                        format.write_row(&mut out, place, predictor.labels(), &prediction)?;
+                        let refusal = self.gate.refusal(&prediction);
+                        silence.print_once(place, refusal);
+                        format.write_row(&mut out, place, predictor.labels(), &prediction, refusal)?;
                     }
                     Ok(())
                 })?,

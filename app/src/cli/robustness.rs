@@ -9,10 +9,12 @@ use crate::experiment::folder::model_path;
 use crate::experiment::results::{RunResult, program};
 use crate::experiment::robustness::{ConditionResult, FoldModel, FoldScores, Robustness, mean_temperature};
 use crate::files::{self, Existing};
+use crate::label_map::LabelMap;
 use crate::report::table::{Cell, Column, Table};
 use clap::Args;
 use rayon::prelude::*;
 use reslstm::audio::FeatureSettings;
+use reslstm::data::Dataset;
 use reslstm::data::condition::Condition;
 use reslstm::error::{Error, Kind, Result};
 use reslstm::models::ModelFile;
@@ -21,12 +23,13 @@ use std::path::{Path, PathBuf};
 
 /// Test the models of a cross-validation in noise, over a telephone and more.
 ///
-/// Each model is scored on the test speakers of its own fold, in eleven conditions.
+/// Each model is scored on the test speakers of its own fold, in fifteen conditions.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Each model of CV_DIR/models predicts the test speakers of its own fold. Calibration error: distance \
                   between the probability of the predicted class and the share of right predictions, mean over 15 bins. \
-                  Before: without the temperature that training fitted.
+                  Before: without the temperature that training fitted. No speech: share of the \
+                  clips that predict gives no label; the scores count them.
 
 Example: reslstm robustness cv-h64 ravdess -o robustness.json
          reslstm figure robustness robustness.json -o robustness.svg"
@@ -57,11 +60,12 @@ impl RobustnessCommand {
             files::check_writable(output, Existing::Replace)?;
         }
         interrupt::stop_flag_saying("\nstopping; nothing is written");
-        let models = models(&self.folder)?;
+        let results = Results::read(&self.folder)?;
+        let models = models(&results, &self.folder)?;
         let threads = self.threads.count();
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
         let pool = pool.map_err(|error| Error::new(Kind::Io, error.to_string()).at("threads"))?;
-        let groups = self.groups(models, threads)?;
+        let groups = self.groups(models, results.plan.map, threads)?;
         let robustness = pool.install(|| self.score(&groups))?;
         if let Some(output) = &self.output {
             files::write_json(output, &robustness)?;
@@ -71,8 +75,19 @@ impl RobustnessCommand {
     }
 
     /// The models, grouped by feature settings, each group with its data.
-    fn groups(&self, models: Vec<(PathBuf, ModelFile)>, threads: usize) -> Result<Vec<(Licensed, Vec<FoldModel>)>> {
-        let corpus = Found::open(&self.data, &self.reading.reading())?;
+    ///
+    /// Labels are read by `map`, that of the cross-validation, unless another one is given.
+    fn groups(
+        &self,
+        models: Vec<(PathBuf, ModelFile)>,
+        map: LabelMap,
+        threads: usize,
+    ) -> Result<Vec<(Licensed, Vec<FoldModel>)>> {
+        let mut reading = self.reading.reading();
+        if reading.map.is_empty() {
+            reading.map = map;
+        }
+        let corpus = Found::open(&self.data, &reading)?;
         let mut groups: Vec<((FeatureSettings, u32), Licensed, Vec<FoldModel>)> = Vec::new();
         for (path, file) in models {
             let metadata = require_metadata(&file).map_err(|error| error.at(path.display()))?;
@@ -93,35 +108,36 @@ impl RobustnessCommand {
         let all: Vec<&FoldModel> = groups.iter().flat_map(|(_, models)| models).collect();
         let bar = progress::bar((all.len() * Condition::REPORTED.len()) as u64, "predicting", "models");
         let (first, _) = groups.first().expect("there are models");
-        let (clips, labels) = (first.dataset().clips(), first.dataset().labels().names());
         let mut conditions = Vec::new();
         for condition in Condition::REPORTED {
-            let mut scores: Vec<FoldScores<'_>> = Vec::new();
+            let (mut scores, mut first_dataset): (Vec<FoldScores<'_>>, Option<Dataset>) = (Vec::new(), None);
             for (data, models) in groups {
-                let features = data.features_in(condition)?;
+                let dataset = data.in_condition(condition)?;
                 let score = |model| {
                     if interrupt::stopped() {
                         return Err(Error::new(Kind::Interrupted, "stopped before every condition was scored"));
                     }
-                    let scores = FoldModel::score(model, &features);
+                    let scores = FoldModel::score(model, dataset.clips());
                     bar.inc(1);
                     scores
                 };
                 scores.extend(models.par_iter().map(score).collect::<Result<Vec<_>>>()?);
+                // Groups differ in their features; labels, speakers and sounds are those of any.
+                first_dataset.get_or_insert(dataset);
             }
-            conditions.push(ConditionResult::new(&condition.to_string(), &scores, clips, labels));
+            let dataset = first_dataset.expect("there are models");
+            conditions.push(ConditionResult::new(&condition.to_string(), &scores, &dataset));
         }
         bar.finish_and_clear();
         let name = self.folder.file_name().unwrap_or(self.folder.as_os_str()).to_string_lossy().into_owned();
-        let (labels, temperature) = (labels.to_vec(), mean_temperature(&all));
+        let (labels, temperature) = (first.dataset().labels().names().to_vec(), mean_temperature(&all));
         let score_note = all[0].metadata().score_note.clone();
         Ok(Robustness { name, program: program(), labels, score_note, temperature, conditions })
     }
 }
 
-/// All models of the finished runs of a cross-validation.
-fn models(folder: &Path) -> Result<Vec<(PathBuf, ModelFile)>> {
-    let results = Results::read(folder)?;
+/// All models of the finished runs of the cross-validation in a folder.
+fn models(results: &Results, folder: &Path) -> Result<Vec<(PathBuf, ModelFile)>> {
     let folds = |run: &RunResult| run.folds.iter().map(|fold| (run.run, fold.split.fold())).collect::<Vec<_>>();
     let read = |(run, fold)| {
         let path = model_path(folder, run, fold);
@@ -146,6 +162,7 @@ fn table(robustness: &Robustness) -> String {
         Column::right("calibration error", 17).gap(2),
     ];
     columns.extend(temperature.map(|_| Column::left("before", 6).gap(2)));
+    columns.push(Column::right("no speech", 9).gap(2));
     let mut table = Table::new(columns);
     for result in conditions {
         let mut row: Vec<Cell> = vec![
@@ -157,6 +174,7 @@ fn table(robustness: &Robustness) -> String {
         ];
         let before = result.uncalibrated.as_ref().map(Reliability::ece);
         row.extend(temperature.map(|_| before.map_or(Cell::Empty, Cell::Score)));
+        row.push(result.no_speech.map_or(Cell::Empty, |it| Cell::Score(it.share())));
         table.push(row);
     }
     let temperature = temperature.map_or(String::new(), |mean| format!("\nmean temperature {mean:.3}\n"));

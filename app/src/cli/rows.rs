@@ -1,5 +1,6 @@
 //! Predictions as lines of text, CSV or JSON.
 
+use super::gate::Refusal;
 use reslstm::models::Prediction;
 use serde_json::json;
 use std::io::Write;
@@ -38,19 +39,23 @@ pub enum Span {
 }
 
 impl Place<'_> {
-    /// Names and values of its parts: texts, then seconds.
-    fn parts(&self) -> (Vec<(&'static str, &str)>, Vec<(&'static str, String)>) {
-        let texts = self.file.map(|file| ("file", file)).into_iter().chain(self.side.map(|side| ("side", side)));
-        let seconds = match self.span {
+    /// Names and values of its texts.
+    fn texts(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.file.map(|file| ("file", file)).into_iter().chain(self.side.map(|side| ("side", side)))
+    }
+
+    /// Names and values of its times, seconds.
+    fn seconds(&self) -> Vec<(&'static str, String)> {
+        match self.span {
             Span::Whole => Vec::new(),
             Span::Window(start, end) => vec![("start", start.to_string()), ("end", end.to_string())],
             // Frames are 43 ms apart: a tenth of a millisecond is precise enough.
             Span::UpTo(seconds) => vec![("time", format!("{seconds:.4}"))],
-        };
-        (texts.collect(), seconds)
+        }
     }
 
-    fn text(&self) -> String {
+    /// The place in words.
+    pub fn text(&self) -> String {
         let time = match self.span {
             Span::Whole => None,
             Span::Window(start, end) => Some(format!("{start:.2}–{end:.2} s")),
@@ -62,43 +67,66 @@ impl Place<'_> {
 }
 
 impl Format {
-    /// Writes the header of CSV: the names of the place's parts, and of the classes.
+    /// Writes the header of CSV: the names of the place's parts, `label`, the classes, then what is known of the sound and of the
+    /// gate. These last three came later: a reader of the columns before them needs no change.
     pub fn write_header(self, out: &mut impl Write, place: &[&str], labels: &[String]) -> anyhow::Result<()> {
         if self == Format::Csv {
-            write_csv(out, place.iter().chain(&["label"]).copied().chain(labels.iter().map(String::as_str)))?;
+            let classes = labels.iter().map(String::as_str);
+            write_csv(out, place.iter().chain(&["label"]).copied().chain(classes).chain(["level", "speech", "gate"]))?;
         }
         Ok(())
     }
 
-    /// Writes the line of a prediction.
+    /// Writes the line of a prediction. With a `refusal`, the label is that of the refusal.
+    ///
+    /// Level in dBFS: `null` in JSON and `-inf` elsewhere for digital silence. Level and speech are unknown (`null`, empty) for
+    /// features.
     pub fn write_row(
         self,
         out: &mut impl Write,
         place: Place,
         labels: &[String],
         prediction: &Prediction,
+        refusal: Option<Refusal>,
     ) -> anyhow::Result<()> {
-        let (label, probabilities) = (&labels[prediction.label], &prediction.probabilities);
-        let (texts, seconds) = place.parts();
+        let probabilities = &prediction.probabilities;
+        let label = refusal.map_or(labels[prediction.label].as_str(), |refusal| refusal.label());
+        let (texts, seconds) = (place.texts(), place.seconds());
         match self {
             Format::Json => {
                 // In class order and in plain decimals: serde_json would sort the labels and write exponents.
-                let texts: String = texts.iter().map(|(name, text)| format!("\"{name}\": {}, ", json!(text))).collect();
+                let texts: String = texts.map(|(name, text)| format!("\"{name}\": {}, ", json!(text))).collect();
                 let seconds: String = seconds.iter().map(|(name, value)| format!("\"{name}\": {value}, ")).collect();
                 let pairs = labels.iter().zip(probabilities).map(|(label, p)| format!("{}: {p}", json!(label)));
                 let (label, pairs) = (json!(label), pairs.collect::<Vec<_>>().join(", "));
-                writeln!(out, "{{{texts}{seconds}\"label\": {label}, \"probabilities\": {{{pairs}}}}}")?;
+                let or_null = |number: Option<String>| number.unwrap_or_else(|| "null".into());
+                let level = prediction.sound.filter(|sound| sound.level.is_finite());
+                let level = or_null(level.map(|sound| format!("{:.2}", sound.level)));
+                let speech = or_null(prediction.sound.map(|sound| format!("{:.4}", sound.speech)));
+                let gate = json!(refusal.map(Refusal::reason));
+                writeln!(
+                    out,
+                    "{{{texts}{seconds}\"label\": {label}, \"probabilities\": {{{pairs}}}, \"level\": {level}, \
+                     \"speech\": {speech}, \"gate\": {gate}}}"
+                )?;
             }
             Format::Csv => {
-                let mut fields: Vec<String> = texts.into_iter().map(|(_, text)| text.into()).collect();
+                let mut fields: Vec<String> = texts.map(|(_, text)| text.into()).collect();
                 fields.extend(seconds.into_iter().map(|(_, value)| value));
-                fields.push(label.clone());
+                fields.push(label.into());
                 fields.extend(probabilities.iter().map(f32::to_string));
+                let sound = |text: &dyn Fn(f64, f64) -> String| {
+                    prediction.sound.map_or(String::new(), |sound| text(sound.level, sound.speech))
+                };
+                fields.push(sound(&|level, _| format!("{level:.2}")));
+                fields.push(sound(&|_, speech| format!("{speech:.4}")));
+                fields.push(refusal.map_or("", Refusal::reason).into());
                 write_csv(out, fields.iter().map(String::as_str))?;
             }
             Format::Text => {
                 let all = labels.iter().zip(probabilities).map(|(label, p)| format!("{label} {p:.3}"));
-                writeln!(out, "{}: {label}  ({})", place.text(), all.collect::<Vec<_>>().join(", "))?;
+                let sound = prediction.sound.map_or(String::new(), |sound| format!("  {sound}"));
+                writeln!(out, "{}: {label}  ({}){sound}", place.text(), all.collect::<Vec<_>>().join(", "))?;
             }
         }
         Ok(())

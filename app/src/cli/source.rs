@@ -10,7 +10,7 @@ use reslstm::data::condition::Condition;
 use reslstm::data::folds::{FoldPlan, Split};
 use reslstm::data::{ConditionedClips, Dataset};
 use reslstm::error::{Error, Kind, Result};
-use reslstm::matrix::Matrix;
+use reslstm::labels::Labels;
 use reslstm::train::{CheckedSettings, Settings, TrainingData, Validation};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -53,14 +53,14 @@ impl Licensed {
         self.loaded.sample_rate
     }
 
-    /// Features `[T,D]` of every clip in a condition, from the cache where they are there, on the threads of the pool this is called
+    /// Every clip in a condition, its features from the cache where they are there, on the threads of the pool this is called
     /// in.
-    pub fn features_in(&self, condition: Condition) -> Result<Vec<Matrix<f32>>> {
+    pub fn in_condition(&self, condition: Condition) -> Result<Dataset> {
         let stop = interrupt::stop_flag();
         let (settings, cache) = (&self.features, self.cache.as_ref());
         let (progress, note, rate) = (&|_, _| {}, &|_: &Path, _| {}, self.resample_to);
         let work = Work { settings, rate, condition, cache, progress, note, stop };
-        corpus::load_features(&self.corpus, &work)
+        corpus::load_in_condition(&self.corpus, &work)
     }
 
     /// What training takes.
@@ -79,7 +79,8 @@ impl Licensed {
 #[derive(Clone)]
 pub struct Found {
     corpus: Corpus,
-    path: PathBuf,
+    /// Where it is, for notes and errors.
+    place: String,
     /// Counted when first needed.
     rates: OnceLock<Rates>,
     /// Whether a note has said what is resampled; shared by clones.
@@ -96,8 +97,26 @@ impl Found {
 
     /// [`open`](Self::open) without the notes.
     pub fn find(data: &Path, reading: &Reading) -> Result<Self> {
-        let (corpus, path) = (Corpus::open(data, reading)?, data.to_path_buf());
-        Ok(Found { corpus, path, rates: OnceLock::new(), said_rates: Arc::default() })
+        Ok(Self::new(Corpus::open(data, reading)?, data.display().to_string()))
+    }
+
+    /// [`find`](Self::find), of several folders or manifests pooled, whose names of one emotion are one label unless `exact`.
+    pub fn find_all(data: &[PathBuf], reading: &Reading, exact: bool) -> Result<Self> {
+        if let [only] = data {
+            return Self::find(only, reading);
+        }
+        let each = data.iter().map(|path| Ok((path.clone(), Corpus::open(path, reading)?))).collect::<Result<_>>()?;
+        let place = data.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
+        Ok(Self::new(Corpus::merge(each, exact).map_err(|error| error.at(&place))?, place))
+    }
+
+    fn new(corpus: Corpus, place: String) -> Self {
+        Found { corpus, place, rates: OnceLock::new(), said_rates: Arc::default() }
+    }
+
+    /// The class names.
+    pub fn labels(&self) -> &Labels {
+        self.corpus.labels()
     }
 
     fn rates(&self) -> &Rates {
@@ -130,7 +149,7 @@ impl Found {
                 let frames = if follow_rate { paper } else { begun.unwrap_or_default() };
                 *settings = Settings::clone(settings).with(|it| (it.window_ms, it.hop_ms) = frames).check()?;
             }
-            let features = settings.features(rate).map_err(|error| error.at(self.path.display()))?;
+            let features = settings.features(rate).map_err(|error| error.at(&self.place))?;
             followed = followed.or((follow_rate && !is_set).then_some((features.window(), features.hop)));
         }
         if let Some((window, hop)) = followed {
@@ -161,7 +180,7 @@ impl Found {
     /// The folds of its speakers.
     pub fn splits(&self, plan: &FoldPlan) -> Result<Vec<Split>> {
         let speakers: Vec<String> = self.speakers().into_iter().cloned().collect();
-        plan.splits(&speakers).map_err(|error| error.at(self.path.display()))
+        plan.splits(&speakers).map_err(|error| error.at(&self.place))
     }
 
     /// [`splits`](Self::splits), with notes on stderr: if the speakers are too few for the standard folds, and if a fold's training
@@ -181,7 +200,7 @@ impl Found {
                 let train =
                     clips(split.train()) + if validation == Validation::Train { clips(split.validation()) } else { 0 };
                 if train == 0 {
-                    let (fold, test) = (split.fold(), clips(split.test()));
+                    let (fold, test) = (split.name(), clips(split.test()));
                     eprintln!(
                         "warning: fold {fold}: no training speaker has a clip of '{name}', so none of its {test} test clips can \
                          be recognised"
@@ -222,7 +241,7 @@ impl Found {
         if let Some(note) = self.rates().note(sample_rate)
             && !self.said_rates.swap(true, Ordering::Relaxed)
         {
-            eprintln!("note: {}: {note}", self.path.display());
+            eprintln!("note: {}: {note}", self.place);
         }
         let bar = progress::bar((self.corpus.entries().len() * (1 + others.len())) as u64, "features", "clips");
         let notes = Notes::default();
@@ -240,15 +259,16 @@ impl Found {
         let loaded = pool.install(|| {
             let mut loaded = corpus::load_dataset(&self.corpus, &work)?;
             let conditioned = |&condition: &Condition| {
-                let features = corpus::load_features(&self.corpus, &Work { condition, note: &|_, _| {}, ..work })?;
-                Ok(ConditionedClips { condition, features })
+                let work = Work { condition, note: &|_, _| {}, ..work };
+                let clips = corpus::load_in_condition(&self.corpus, &work)?.into_clips();
+                Ok(ConditionedClips { condition, features: clips.into_iter().map(|clip| clip.features).collect() })
             };
             loaded.dataset = loaded.dataset.with_conditions(others.iter().map(conditioned).collect::<Result<_>>()?);
             Ok(loaded)
         });
         bar.finish_and_clear();
         notes.print();
-        let loaded = loaded.map_err(|error: Error| error.at(self.path.display()))?;
+        let loaded = loaded.map_err(|error: Error| error.at(&self.place))?;
         Ok(Licensed { loaded, features, corpus: self.corpus, cache, resample_to })
     }
 }

@@ -1,14 +1,15 @@
 //! Tables for the terminal: scores over runs, and the confusion matrix.
 
-use crate::experiment::results::{ModelSummary, Summary, VariantSpread};
+use crate::experiment::results::{CorpusSpread, ModelSummary, Summary, VariantSpread};
 use crate::report::score_notes;
 use crate::report::table::{Cell, Column, Table};
 use reslstm::train::metrics::Confusion;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
-/// One row per model: UAR mean ± std and best, accuracy, macro-F1; then the settings in which the models differ, if any. Below the
-/// table stands what must be said of the scores.
+/// One row per model, and below it one for each corpus that its folds leave out: UAR mean ± std and best, accuracy, macro-F1; then the
+/// settings in which the models differ, if any. Below the table stands what must be said of the scores, and in how many clips
+/// nobody speaks.
 pub fn scores(summary: &Summary) -> String {
     let differing = differing_settings(summary);
     let mut columns = vec![
@@ -59,8 +60,29 @@ pub fn scores(summary: &Summary) -> String {
             ];
             push(row, Cell::Empty);
         }
+        for CorpusSpread { name, clips: _, uar, war, macro_f1 } in &model.corpora {
+            let row = vec![
+                format!("  on {name}").into(),
+                Cell::Empty,
+                Cell::Empty,
+                uar.values.len().into(),
+                uar.into(),
+                Cell::Score(uar.max),
+                Cell::Score(war.mean),
+                Cell::Score(macro_f1.mean),
+            ];
+            push(row, Cell::Empty);
+        }
     }
-    table.text() + &score_notes(summary.models.iter().map(|model| model.protocol))
+    table.text() + &score_notes(summary.models.iter().map(|model| model.protocol)) + &no_speech(summary)
+}
+
+/// How many of the clips the gate of `predict` gives no label, once per corpus.
+fn no_speech(summary: &Summary) -> String {
+    let mut lines: Vec<String> =
+        summary.models.iter().filter_map(|model| Some(format!("{}\n", model.no_speech?))).collect();
+    lines.dedup();
+    lines.concat()
 }
 
 /// Names of the settings that differ between models, except those with a column of their own.

@@ -1,6 +1,6 @@
 //! `train DATA -o MODEL.safetensors`
 
-use super::options::{Begun, DataOptions, TRAIN, TrainingOptions, WrongCall, wrong_call};
+use super::options::{Begun, DataOptions, ExactLabels, TRAIN, TrainingOptions, WrongCall, wrong_call};
 use super::source::Found;
 use super::{Done, Outcome, interrupt, print_line, progress};
 use crate::experiment::Plan;
@@ -26,9 +26,14 @@ Example: reslstm train ravdess -o emotions.safetensors --recipe anywhere --folds
 )]
 pub struct Train {
     /// Folder of a known corpus such as RAVDESS, or a table .csv with the columns path,label,speaker
-    data: PathBuf,
+    ///
+    /// Several are pooled: with the labels that all of them have, and speakers named CORPUS/NAME.
+    #[arg(required = true)]
+    data: Vec<PathBuf>,
     #[command(flatten)]
     reading: DataOptions,
+    #[command(flatten)]
+    exact: ExactLabels,
     /// Model file to write
     #[arg(short, long, value_name = "MODEL.safetensors")]
     output: PathBuf,
@@ -57,7 +62,7 @@ impl Train {
         let mut checkpoint = self.output.clone().into_os_string();
         checkpoint.push(".checkpoint");
         let checkpoint = PathBuf::from(checkpoint);
-        let corpus = Found::find(&self.data, &self.reading.reading())?;
+        let corpus = Found::find_all(&self.data, &self.reading.reading(), self.exact.exact_labels)?;
         let begun = if request.work.resume { begun(&self.output, &checkpoint) } else { None };
         let frames = begun.as_ref().map(Begun::frames);
         let mut plan = request.plan(begun, || corpus.holds_features_only())?;

@@ -84,6 +84,7 @@ impl Tune {
         let recipe = if table1 { TABLE1 } else { PAPER };
         let repeat = |trials| repeat_command(trials, (is_new && request.names_no_recipe()).then_some(recipe));
         let corpus = Found::open(&self.data, &self.reading.reading())?;
+        plan.map = self.reading.reading().map;
         corpus.settle_frames([&mut plan.settings], frames)?;
         let splits = corpus.splits_with_notes(&plan.folds, plan.settings.validation)?;
         if self.study.is_dir() {
@@ -99,7 +100,7 @@ impl Tune {
         let resumable = interrupt::resumable_by(&continuing);
         let data = corpus.load_for(&plan.settings, request.work.cache(), threads).map_err(&resumable)?;
 
-        let identity = json!(StudyIdentity::new(data.fingerprint(), &plan.folds, &plan.settings, &space));
+        let identity = json!(StudyIdentity::new(data.fingerprint(), &plan, &space));
         let accept = |earlier: &Value| match first_difference("", earlier, &identity) {
             None => Ok(()),
             Some(difference) => {
@@ -186,7 +187,7 @@ impl Tune {
             eprintln!("to continue:      {more}");
             let settings = settings(space, &plan.settings, parameters)?;
             let trial = Plan { settings, ..plan.clone() };
-            eprintln!("to train with it: {}", commands::cv(&self.data.display().to_string(), &trial));
+            eprintln!("to train with it: {}{}", commands::cv(&self.data.display().to_string(), &trial), self.reading);
         } else {
             print_line(format!("no trial is complete, {pruned} are pruned"))?;
         }

@@ -12,11 +12,12 @@ use super::extract::{ClipFeatures, ClipSource, Work};
 use super::npy;
 use crate::files::{self, Existing};
 use crate::hash::Hash;
+use reslstm::audio::Sound;
 use reslstm::data::condition::Condition;
 use reslstm::error::Result;
 
-/// Incremented when the front end computes other numbers than before, so that old entries are not found.
-const FRONT_END_VERSION: u32 = 2;
+/// Incremented when the front end or the speech detector computes other numbers than before, so that old entries are not found.
+const FRONT_END_VERSION: u32 = 3;
 
 /// A folder of cached features.
 #[derive(Clone, Debug)]
@@ -82,16 +83,27 @@ impl Cache {
         if u64::from_le_bytes(*hash) != Hash::new().bytes(content).finish64() {
             return None;
         }
+        let (content, &[has_speech]) = content.split_last_chunk()?;
+        let (content, speech) = content.split_last_chunk()?;
+        let (content, level) = content.split_last_chunk()?;
         let (features, sample_rate) = content.split_last_chunk()?;
-        Some(ClipFeatures { features: npy::from_bytes(features).ok()?, sample_rate: u32::from_le_bytes(*sample_rate) })
+        let [level, speech] = [level, speech].map(|bytes| f64::from_le_bytes(*bytes));
+        Some(ClipFeatures {
+            features: npy::from_bytes(features).ok()?,
+            sample_rate: u32::from_le_bytes(*sample_rate),
+            sound: Sound { level, speech, has_speech: has_speech == 1 },
+        })
     }
 
     /// Stores the features of a clip under `key`. If that fails, for example on a full disk, they are computed again next time.
     pub(super) fn put(&self, key: &Key, clip: &ClipFeatures) {
-        // A .npy file, then the sample rate, which .npy cannot hold, and a hash of it all: entries are written without waiting
-        // for the disk, so a power failure may damage them. NumPy ignores what follows the values.
+        // A .npy file, then what .npy cannot hold, and a hash of it all: entries are written without waiting for the disk, so a
+        // power failure may damage them. NumPy ignores what follows the values.
         let mut bytes = npy::to_bytes(&clip.features);
+        let Sound { level, speech, has_speech } = clip.sound;
         bytes.extend(clip.sample_rate.to_le_bytes());
+        bytes.extend([level, speech].map(f64::to_le_bytes).as_flattened());
+        bytes.push(u8::from(has_speech));
         bytes.extend(Hash::new().bytes(&bytes).finish64().to_le_bytes());
         let _ = files::write_replaceable(&self.path(key), &bytes);
     }
@@ -135,7 +147,9 @@ mod tests {
     }
 
     fn features() -> ClipFeatures {
-        ClipFeatures { features: Matrix::from_rows(&[[1.0, -2.5, 3.0], [4.0, 5.0, 6.0]]), sample_rate: 44_100 }
+        let features = Matrix::from_rows(&[[1.0, -2.5, 3.0], [4.0, 5.0, 6.0]]);
+        let sound = Sound { level: f64::NEG_INFINITY, speech: 0.25, has_speech: true };
+        ClipFeatures { features, sample_rate: 44_100, sound }
     }
 
     #[test]

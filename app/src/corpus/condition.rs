@@ -1,4 +1,4 @@
-//! Recording conditions applied to samples: telephone, small loudspeaker, noise, another speed. The result depends on the
+//! Recording conditions applied to samples: telephone, small loudspeaker, noise, another speed, quieter. The result depends on the
 //! recording and the [`Condition`] alone: the same bits every time.
 
 use super::resample::{at_speed, to_rate};
@@ -48,6 +48,10 @@ pub fn apply_condition(condition: Condition, recording: Recording) -> Result<Rec
         Condition::Clipped => {
             let most = CLIPPED_AT * samples.iter().fold(0.0f32, |most, x| most.max(x.abs()));
             samples.iter_mut().for_each(|x| *x = x.clamp(-most, most));
+        }
+        Condition::Level { level } => {
+            let factor = 10f64.powf(level / 20.0) as f32;
+            samples.iter_mut().for_each(|x| *x *= factor);
         }
     }
     Ok(Recording { sample_rate, samples })

@@ -12,7 +12,7 @@ use super::resample::to_rate;
 use super::segment::Segment;
 use super::{Cache, all_faults, sound};
 use crate::hash::Hash;
-use reslstm::audio::{FeatureSettings, FrontEnd, Recording};
+use reslstm::audio::{FeatureSettings, FrontEnd, Recording, Sound};
 use reslstm::data::condition::Condition;
 use reslstm::data::{Clip, Dataset};
 use reslstm::error::{Error, Kind, Result};
@@ -25,6 +25,8 @@ pub struct ClipFeatures {
     pub features: Matrix<f32>,
     /// Sample rate of the recording, after resampling, Hz.
     pub sample_rate: u32,
+    /// Level and speech of the recording.
+    pub sound: Sound,
 }
 
 /// Where a clip is.
@@ -155,13 +157,12 @@ pub fn load_dataset(corpus: &Corpus, work: &Work) -> Result<Loaded> {
     Ok(Loaded { dataset, sample_rate, fingerprint })
 }
 
-/// Features `[T,D]` of every clip of a corpus, in `work.condition`.
+/// The clips of a corpus, in `work.condition`.
 ///
 /// # Errors
 /// Those of [`load_dataset`].
-pub fn load_features(corpus: &Corpus, work: &Work) -> Result<Vec<Matrix<f32>>> {
-    let (dataset, _) = read_clips(corpus, work).map_err(|error| error.at(work.condition))?;
-    Ok(dataset.into_clips().into_iter().map(|clip| clip.features).collect())
+pub fn load_in_condition(corpus: &Corpus, work: &Work) -> Result<Dataset> {
+    Ok(read_clips(corpus, work).map_err(|error| error.at(work.condition))?.0)
 }
 
 /// The checked clips, and their common sample rate, Hz.
@@ -170,12 +171,14 @@ fn read_clips(corpus: &Corpus, work: &Work) -> Result<(Dataset, u32)> {
     let sources: Vec<ClipSource<'_>> = entries.iter().map(ClipSource::from).collect();
     let mut clips = Vec::with_capacity(entries.len());
     let mut rates = Vec::with_capacity(entries.len());
+    let mut sounds = Vec::with_capacity(entries.len());
     let mut faults = Vec::new();
     for (entry, result) in entries.iter().zip(extract(&sources, work, |_, clip| Ok(clip))?) {
         match result {
             Err(error) => faults.push(error.to_string()),
-            Ok(ClipFeatures { features, sample_rate }) => {
+            Ok(ClipFeatures { features, sample_rate, sound }) => {
                 rates.push(sample_rate);
+                sounds.push(sound);
                 let (name, speaker) = (entry.name.clone(), entry.speaker.clone());
                 clips.push(Clip { name, label: entry.label, speaker, features });
             }
@@ -192,7 +195,7 @@ fn read_clips(corpus: &Corpus, work: &Work) -> Result<(Dataset, u32)> {
             .at(sources[odd])
             .advice("resample the clips to one rate: features of different rates cannot be compared"));
     }
-    Ok((Dataset::new(corpus.labels().clone(), clips)?, rates[0]))
+    Ok((Dataset::new(corpus.labels().clone(), clips)?.with_sounds(sounds), rates[0]))
 }
 
 /// One thread's work and its front ends.
@@ -217,7 +220,8 @@ impl<'a> Worker<'a> {
         }
         let Recording { sample_rate, samples } = apply_condition(work.condition, recording)?;
         let features = self.front_end(sample_rate)?.features(&samples)?;
-        let features = ClipFeatures { features, sample_rate };
+        let sound = Sound::measure(&samples, sample_rate)?;
+        let features = ClipFeatures { features, sample_rate, sound };
         if let Some((cache, key)) = cached {
             cache.put(&key, &features);
         }

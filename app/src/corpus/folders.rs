@@ -30,6 +30,8 @@ pub(super) enum CorpusKind {
     ByLabel,
     /// A manifest table.
     Manifest,
+    /// Several of these, [merged](Corpus::merge).
+    Several,
 }
 
 impl PartialEq for CorpusKind {
@@ -46,6 +48,20 @@ impl CorpusKind {
             CorpusKind::Known(corpus) => &corpus.name,
             CorpusKind::ByLabel => "a folder per label",
             CorpusKind::Manifest => "a table",
+            CorpusKind::Several => "several corpora",
+        }
+    }
+
+    /// The terms for models trained on it; empty if they are unknown.
+    fn terms(self) -> &'static str {
+        match self {
+            CorpusKind::Ravdess => {
+                "Trained on RAVDESS (Livingstone & Russo, 2018), CC BY-NC-SA 4.0: name the source, no commercial use, \
+                 share what you make of it under the same licence."
+            }
+            CorpusKind::Synthetic => "Trained on synthetic speech made by this program; nobody's voice is in it.",
+            CorpusKind::Known(corpus) => &corpus.terms,
+            CorpusKind::ByLabel | CorpusKind::Manifest | CorpusKind::Several => "",
         }
     }
 }
@@ -56,10 +72,11 @@ pub const SYNTHETIC_NOTE: &str = "SYNTHETIC.txt";
 /// The clips of a corpus with their labels; the recordings are not read yet.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Corpus {
-    labels: Labels,
-    entries: Vec<Entry>,
-    kind: CorpusKind,
+    pub(super) labels: Labels,
+    pub(super) entries: Vec<Entry>,
+    pub(super) kind: CorpusKind,
     pub(super) notes: Vec<String>,
+    pub(super) licence: String,
 }
 
 /// One clip.
@@ -108,7 +125,7 @@ impl Corpus {
             };
             wrong(Kind::Io, &found).with_cause(error)
         })?;
-        match &reading.speaker_from {
+        let corpus = match &reading.speaker_from {
             Some(pattern) if found.is_dir() => by_label::open(data, pattern, reading.normalise_labels),
             None if found.is_dir() => open_folder(data, reading),
             None if from_table::is_table(data) => from_table::open(data, reading),
@@ -117,7 +134,8 @@ impl Corpus {
                 let problem = "expected a folder with one subfolder per label, as a pattern for the speaker is given";
                 Err(Error::new(Kind::Data, problem).at(data.display()).advice("leave out --speaker-from"))
             }
-        }
+        }?;
+        corpus.relabelled(&reading.map, &data.display().to_string())
     }
 
     /// The class names.
@@ -141,16 +159,8 @@ impl Corpus {
     }
 
     /// The terms for models trained on these recordings; empty if they are unknown.
-    pub fn licence(&self) -> &'static str {
-        match self.kind {
-            CorpusKind::Ravdess => {
-                "Trained on RAVDESS (Livingstone & Russo, 2018), CC BY-NC-SA 4.0: name the source, no commercial use, \
-                 share what you make of it under the same licence."
-            }
-            CorpusKind::Synthetic => "Trained on synthetic speech made by this program; nobody's voice is in it.",
-            CorpusKind::Known(corpus) => &corpus.terms,
-            CorpusKind::ByLabel | CorpusKind::Manifest => "",
-        }
+    pub fn licence(&self) -> &str {
+        &self.licence
     }
 
     /// Of clips whose labels and speakers have names. Those that look alike are merged with a note, or named in a warning.
@@ -175,13 +185,13 @@ impl Corpus {
         Ok(Corpus::new(labels, entries, kind, notes))
     }
 
-    fn new(labels: Labels, mut entries: Vec<Entry>, kind: CorpusKind, notes: Vec<String>) -> Self {
+    pub(super) fn new(labels: Labels, mut entries: Vec<Entry>, kind: CorpusKind, notes: Vec<String>) -> Self {
         let start = |entry: &Entry| entry.segment.map_or(0.0, |segment| segment.start());
         entries.sort_by(|a, b| {
             let order = (a.path.file_name(), &a.path).cmp(&(b.path.file_name(), &b.path));
             order.then(start(a).total_cmp(&start(b)))
         });
-        Corpus { labels, entries, kind, notes }
+        Corpus { labels, entries, kind, notes, licence: kind.terms().into() }
     }
 }
 

@@ -44,6 +44,9 @@ pub fn clips(path: &Path, columns: &Columns, required: Required) -> Result<(Vec<
             file = with_slashes;
         }
         match fs::canonicalize(&file) {
+            Err(_) if is_on_a_windows_drive(path) => {
+                faults.push(format!("line {line}: {path}: on a Windows drive, which this system does not have"));
+            }
             Err(error) => faults.push(format!("line {line}: {}: {error}", file.display())),
             Ok(real) if !real.is_file() => faults.push(format!("line {line}: {}: not a file", file.display())),
             Ok(real) => {
@@ -63,9 +66,15 @@ pub fn clips(path: &Path, columns: &Columns, required: Required) -> Result<(Vec<
     }
     if !faults.is_empty() {
         let what = format!("expected one audio file per line, found {} lines without", faults.len());
-        return Err(wrong(all_faults(&what, &faults).advice("relative paths start at the manifest's folder")));
+        let advice = "relative paths start at the manifest's folder; / and \\ separate folders";
+        return Err(wrong(all_faults(&what, &faults).advice(advice)));
     }
     Ok((clips, manifest.notes().to_vec()))
+}
+
+/// Whether a path begins as `C:\`.
+fn is_on_a_windows_drive(path: &str) -> bool {
+    matches!(path.as_bytes(), [drive, b':', b'\\' | b'/', ..] if drive.is_ascii_alphabetic())
 }
 
 pub(super) fn open(path: &Path, reading: &Reading) -> Result<Corpus> {
@@ -164,7 +173,11 @@ mod tests {
         assert!(message.contains("\n  line 3: ./a.wav: the same file as on line 2\n"), "{message}");
         assert!(message.contains("\n  line 4: ") && message.contains(": not a file\n"), "{message}");
         assert!(message.contains("\n  line 12: ") && message.contains("gone-7.wav: "), "{message}");
-        assert!(message.ends_with("\n  and 1 more (relative paths start at the manifest's folder)"), "{message}");
+        assert!(
+            message
+                .ends_with("\n  and 1 more (relative paths start at the manifest's folder; / and \\ separate folders)"),
+            "{message}"
+        );
 
         fs::write(&path, "path,label\n").unwrap();
         assert!(error_of().contains("corpus.csv: line 1: the column `speaker` is missing"));
@@ -245,6 +258,7 @@ mod tests {
         assert_eq!(corpus.entries()[0].path, folder.path().join("clips/a.wav"));
         let error = open_table(&folder, "path,label,speaker\nC:\\clips\\a.wav,low,x\n", &Reading::default());
         let error = error.unwrap_err().to_string();
-        assert!(error.contains("C:\\clips\\a.wav") && error.contains("relative paths start at"), "{error}");
+        let problem = "\n  line 2: C:\\clips\\a.wav: on a Windows drive, which this system does not have (relative paths start at";
+        assert!(error.contains(problem), "{error}");
     }
 }

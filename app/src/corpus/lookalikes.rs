@@ -11,7 +11,7 @@ fn clean(name: &str) -> String {
 }
 
 /// What two names that look alike have in common: they are [`clean`], in lower case, without leading zeros of a number.
-fn key(name: &str) -> String {
+pub(super) fn key(name: &str) -> String {
     let plain: String = clean(name).chars().flat_map(char::to_lowercase).collect();
     let mut key = String::new();
     let mut after_digit = false;

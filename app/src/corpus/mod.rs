@@ -11,6 +11,9 @@
 //! | [`folders`]     | the clips of a corpus: a folder of a known corpus, or a manifest        |
 //! | [`known`]       | corpora that are recognised by the names of their files                 |
 //! | [`by_label`]    | a folder per label, and a pattern for the speaker                       |
+//! | `relabel`       | the labels of a corpus under other names                                |
+//! | [`common_labels`] | labels that two corpora, or a model and a corpus, have in common      |
+//! | `merge`         | several corpora as one                                                  |
 //! | [`overview`]    | what a corpus is, in numbers                                            |
 //! | [`manifest`]    | a table of clips                                                        |
 //! | [`from_table`]  | the clips of a corpus that a table lists, and the table of a corpus     |
@@ -26,6 +29,7 @@
 
 pub mod by_label;
 pub mod cache;
+pub mod common_labels;
 pub mod condition;
 pub mod extract;
 pub mod folders;
@@ -33,16 +37,18 @@ pub mod from_table;
 pub mod known;
 mod lookalikes;
 pub mod manifest;
+mod merge;
 pub mod npy;
 pub mod overview;
 pub mod rates;
 pub mod reading;
+mod relabel;
 pub mod resample;
 pub mod segment;
 pub mod sound;
 
 pub use cache::Cache;
-pub use extract::{ClipFeatures, ClipSource, Loaded, Work, extract, load_dataset, load_features, read_clip};
+pub use extract::{ClipFeatures, ClipSource, Loaded, Work, extract, load_dataset, load_in_condition, read_clip};
 pub use folders::{Corpus, Entry, SYNTHETIC_NOTE, find_audio};
 pub use rates::Rates;
 pub use reading::Reading;

@@ -1,5 +1,6 @@
 //! How a corpus is read where its files and tables leave it open.
 
+use crate::label_map::LabelMap;
 use regex::Regex;
 use reslstm::error::{Error, Kind, Result};
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,9 @@ pub struct Reading {
     /// What finds the speaker in the names of a folder with one subfolder per label.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub speaker_from: Option<SpeakerPattern>,
+    /// Labels under other names, or left out.
+    #[serde(skip_serializing_if = "LabelMap::is_empty")]
+    pub map: LabelMap,
 }
 
 /// Names of a table's columns by what they hold, as `path=file,label=emotion`.
@@ -176,9 +180,11 @@ mod tests {
             normalise_labels: true,
             song: true,
             speaker_from: Some("(.)_".parse().unwrap()),
+            map: LabelMap { drop: ["bored".to_string()].into(), ..LabelMap::default() },
         };
         let json = serde_json::to_string(&reading).unwrap();
-        assert_eq!(json, r#"{"columns":"label=emotion","normalise-labels":true,"song":true,"speaker-from":"(.)_"}"#);
+        let expected = r#"{"columns":"label=emotion","normalise-labels":true,"song":true,"speaker-from":"(.)_","map":{"labels":{},"drop":["bored"]}}"#;
+        assert_eq!(json, expected);
         assert_eq!(serde_json::from_str::<Reading>(&json).unwrap(), reading);
     }
 }

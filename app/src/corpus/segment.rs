@@ -26,7 +26,7 @@ impl fmt::Display for Segment {
 }
 
 impl Segment {
-    /// The part between two times as a table has them, each in [seconds](seconds) or empty. `None` for a whole recording.
+    /// The part between two times as a table has them, each in seconds, as `0 days 00:00:01.5`, or empty. `None` for a whole recording.
     ///
     /// # Errors
     /// [`Kind::Data`] if one is not a time, or the end is not after the start.

@@ -13,7 +13,7 @@
 use super::fit::fit;
 use super::folder::{Begun, model_path, plan_path, run_path, write_clips};
 use super::plan::Plan;
-use super::results::{Epochs, FoldRecord, Made, ModelSummary, RunResult, Summary};
+use super::results::{Epochs, FoldRecord, Made, ModelSummary, NoSpeech, RunResult, Summary};
 use crate::files::{self, Existing, read_json, remove, write_json};
 use reslstm::data::folds::Split;
 use reslstm::error::{Error, Kind, Result};
@@ -209,7 +209,8 @@ impl<'a> Folder<'a> {
         let data = source.fingerprint;
         refuse_difference(root, |begun| first_difference("data", &begun["data"], &json!(data)))?;
         if begun_plan(root)?.is_none_or(|begun| begun.runs < plan.runs) {
-            write_json(&plan_path(root), &Begun { plan: plan.clone(), data: data.into() })?;
+            let sample_rate = Some(source.sample_rate).filter(|&rate| rate != 48_000);
+            write_json(&plan_path(root), &Begun { plan: plan.clone(), data: data.into(), sample_rate })?;
         }
         // After the plan: a folder without one would not be gone on with.
         write_clips(root, source.dataset)?;
@@ -258,6 +259,8 @@ impl<'a> Folder<'a> {
         let (parameters, made) = (model.parameter_count(), Made::now(self.execution.threads));
         let labels = labels.names().to_vec();
         let result = RunResult::pool(run, &self.plan.settings, labels, fingerprint, parameters, folds, made);
+        let tested = self.splits.iter().flat_map(|split| dataset.clips_of(split.test()));
+        let result = RunResult { no_speech: NoSpeech::count(dataset, tested), ..result };
         write_json(&run_path(self.root, run), &result)?;
         self.splits.iter().try_for_each(|split| remove(&self.unfinished(run, split.fold(), "json")))?;
         self.observe(Event::Run(&result));

@@ -40,6 +40,9 @@ pub(super) struct Begun {
     pub plan: Plan,
     /// Fingerprint of the data.
     pub data: String,
+    /// Sample rate of the clips, to which those of others were resampled, Hz; none for the paper's 48,000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sample_rate: Option<u32>,
 }
 
 /// A clip without its features: an entry of `clips.json`.
@@ -93,7 +96,7 @@ impl Results {
         if !plan_path(folder).exists() {
             return wrong("expected a folder made by cv, but it has no plan.json", "cv DATA -o DIR makes one");
         }
-        let Begun { plan, data } = read_json(&plan_path(folder))?;
+        let Begun { plan, data, .. } = read_json(&plan_path(folder))?;
         let numbers: Vec<usize> = (0..plan.runs).filter(|&run| run_path(folder, run).exists()).collect();
         if numbers.is_empty() {
             return wrong(
@@ -243,7 +246,12 @@ mod tests {
     /// Two runs of two folds.
     fn cross_validated(folder: &Path) -> Plan {
         let settings = Settings::default().with(|it| (it.arch, it.epochs) = ("lstm-sa-h2".parse().unwrap(), 2));
-        let plan = Plan { settings: settings.check().unwrap(), runs: 2, folds: "k=2".parse().unwrap() };
+        let plan = Plan {
+            settings: settings.check().unwrap(),
+            runs: 2,
+            folds: "k=2".parse().unwrap(),
+            map: Default::default(),
+        };
         let (dataset, features) = (dataset(), FeatureSettings::default());
         let source =
             TrainingData { dataset: &dataset, sample_rate: 8000, features: &features, fingerprint: "f", licence: "" };

@@ -12,8 +12,9 @@
 use super::cross_validate::begun_plan;
 use super::folder::{Begun, CLIPS, Results, plan_path, run_path};
 use super::plan::Plan;
-use super::results::{FoldRecord, ModelSummary, RunResult, Summary};
+use super::results::{FoldRecord, ModelSummary, NoSpeech, RunResult, Summary};
 use crate::files::{self, read_json, write_json};
+use crate::label_map::LabelMap;
 use reslstm::data::folds::FoldPlan;
 use reslstm::error::{Error, Kind, Result};
 use reslstm::train::{CheckedSettings, Protocol, Settings};
@@ -61,6 +62,8 @@ pub struct Nested {
     pub inner: usize,
     /// Seeds a candidate is judged by.
     pub inner_runs: usize,
+    /// How the labels of the data are read.
+    pub map: LabelMap,
 }
 
 /// What a fold chose, and why.
@@ -80,7 +83,8 @@ impl Nested {
         let of_fold = |&fold: &usize| {
             self.candidates.iter().map(move |candidate| {
                 let folds = FoldPlan::Within { fold, folds: self.inner };
-                let plan = Plan { settings: candidate.settings.clone(), runs: self.inner_runs, folds };
+                let (settings, runs, map) = (candidate.settings.clone(), self.inner_runs, self.map.clone());
+                let plan = Plan { settings, runs, folds, map };
                 (candidate, plan, choosing_folder(root, fold, &candidate.name))
             })
         };
@@ -118,7 +122,7 @@ impl Nested {
             if !folds.is_empty() {
                 let settings = Settings::clone(&candidate.settings).with(|it| it.seed = seed);
                 let settings = settings.check().expect("another seed is as good");
-                let plan = Plan { settings, runs, folds: FoldPlan::Standard(folds) };
+                let plan = Plan { settings, runs, folds: FoldPlan::Standard(folds), map: self.map.clone() };
                 finals.push((candidate, plan, root.join("final").join(&candidate.name)));
             }
         }
@@ -177,7 +181,8 @@ pub fn join(parts: &[PathBuf], out: &Path) -> Result<Summary> {
     for folder in ["runs", "models"].map(|name| out.join(name)) {
         std::fs::create_dir_all(&folder).map_err(|error| Error::io(folder.display(), error))?;
     }
-    write_json(&plan_path(out), &Begun { plan, data: runs[0].data.clone() })?;
+    let sample_rate = read_json::<Begun>(&plan_path(&parts[0]))?.sample_rate;
+    write_json(&plan_path(out), &Begun { plan, data: runs[0].data.clone(), sample_rate })?;
     write_json(&out.join(CLIPS), &all[0].clips)?;
     runs.iter().try_for_each(|run| write_json(&run_path(out, run.run), run))?;
     for models in parts.iter().map(|folder| folder.join("models")) {
@@ -195,6 +200,7 @@ pub fn join(parts: &[PathBuf], out: &Path) -> Result<Summary> {
 /// The folds of one run, of several cross-validations with different folds.
 fn join_run(plan: &Plan, parts: Vec<RunResult>) -> Result<RunResult> {
     let RunResult { run, labels, data, made, .. } = parts[0].clone();
+    let no_speech = NoSpeech::sum(parts.iter().map(|part| part.no_speech));
     if let Some(other) = parts.iter().find(|part| part.labels != labels) {
         let problem = format!("expected classes {}, got {}", labels.join(", "), other.labels.join(", "));
         return Err(Error::new(Kind::Data, problem));
@@ -202,7 +208,8 @@ fn join_run(plan: &Plan, parts: Vec<RunResult>) -> Result<RunResult> {
     let parameters = parts.iter().map(|part| part.parameters).max().expect("there are parts");
     let mut folds: Vec<FoldRecord> = parts.into_iter().flat_map(|part| part.folds).collect();
     folds.sort_by_key(|fold| fold.split.fold());
-    Ok(RunResult::pool(run, &plan.settings, labels, &data, parameters, folds, made))
+    let joined = RunResult::pool(run, &plan.settings, labels, &data, parameters, folds, made);
+    Ok(RunResult { no_speech, ..joined })
 }
 
 /// What was chosen before, if the folder has it.

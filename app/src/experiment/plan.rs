@@ -1,5 +1,6 @@
 //! A cross-validation: its settings, runs and folds.
 
+use crate::label_map::LabelMap;
 use reslstm::data::folds::FoldPlan;
 use reslstm::train::CheckedSettings;
 use serde::{Deserialize, Serialize};
@@ -13,4 +14,7 @@ pub struct Plan {
     pub runs: usize,
     /// Which folds.
     pub folds: FoldPlan,
+    /// How the labels of the data are read.
+    #[serde(default, skip_serializing_if = "LabelMap::is_empty")]
+    pub map: LabelMap,
 }

@@ -1,13 +1,15 @@
 //! The records that trainings write: one per fold, one per run, and the summary over runs.
 
 use crate::calendar::today;
+use reslstm::data::Dataset;
 use reslstm::data::folds::Split;
 use reslstm::models::Architecture;
 use reslstm::train::metrics::{self, Confusion, Spread};
 use reslstm::train::run::{EpochRecord, PredictorVariant};
 use reslstm::train::settings::{CheckedSettings, Protocol};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 /// One training of one fold.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -98,6 +100,9 @@ pub struct RunResult {
     pub score_note: Option<String>,
     /// Pooled over the folds: rows are the truth.
     pub confusion: Confusion,
+    /// Test clips that `predict` would give no label; the scores count them. `None` in older files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_speech: Option<NoSpeech>,
     /// Seconds of training alone, all folds.
     pub seconds: f64,
     /// Machine, date and program: these may differ between two runs that give the same bytes otherwise.
@@ -153,11 +158,55 @@ impl RunResult {
             data: data.to_string(),
             parameters,
             confusion,
+            no_speech: None,
             seconds: folds.iter().map(|fold| fold.seconds).sum(),
             made,
             variants,
             folds,
         }
+    }
+}
+
+/// Clips in which nobody speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NoSpeech {
+    /// Their number.
+    pub clips: usize,
+    /// The number of all clips that were scored.
+    pub of: usize,
+}
+
+impl NoSpeech {
+    /// Counts them among `scored`, each clip once; `None` where the sound of the clips is not known.
+    pub fn count(dataset: &Dataset, scored: impl IntoIterator<Item = usize>) -> Option<Self> {
+        let sounds = dataset.sounds()?;
+        let scored: BTreeSet<usize> = scored.into_iter().collect();
+        let clips = scored.iter().filter(|&&clip| !sounds[clip].has_speech).count();
+        Some(NoSpeech { clips, of: scored.len() })
+    }
+
+    /// The counts of several groups of clips together; `None` if that of one is not known.
+    pub fn sum(groups: impl IntoIterator<Item = Option<Self>>) -> Option<Self> {
+        groups.into_iter().try_fold(NoSpeech { clips: 0, of: 0 }, |sum, group| {
+            let NoSpeech { clips, of } = group?;
+            Some(NoSpeech { clips: sum.clips + clips, of: sum.of + of })
+        })
+    }
+
+    /// Their share, 0 to 1.
+    pub fn share(&self) -> f64 {
+        self.clips as f64 / self.of.max(1) as f64
+    }
+}
+
+impl fmt::Display for NoSpeech {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let NoSpeech { clips, of } = self;
+        let percent = 100.0 * self.share();
+        write!(
+            f,
+            "nobody speaks in {clips} of {of} clips ({percent:.1} %): predict gives them no label, the scores count them"
+        )
     }
 }
 
@@ -238,12 +287,18 @@ pub struct ModelSummary {
     /// UAR over runs of the predictor variants.
     #[serde(rename = "others", default, skip_serializing_if = "Vec::is_empty")]
     pub variants: Vec<VariantSpread>,
+    /// Scores on each corpus that a fold leaves out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub corpora: Vec<CorpusSpread>,
     /// Recall of each class in `confusion`.
     pub recall: BTreeMap<String, Option<f64>>,
     /// Class names in order.
     pub labels: Vec<String>,
     /// Pooled over folds and runs: rows are the truth.
     pub confusion: Confusion,
+    /// Test clips that `predict` would give no label; the scores count them. `None` in older files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_speech: Option<NoSpeech>,
     /// Numbers of the folds of a run.
     pub folds: Vec<usize>,
     /// Model and training settings.
@@ -252,6 +307,38 @@ pub struct ModelSummary {
     pub data: String,
     /// Program and version.
     pub program: String,
+}
+
+/// The scores over all runs on a corpus that was left out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CorpusSpread {
+    /// Its name.
+    pub name: String,
+    /// Number of its clips.
+    pub clips: u64,
+    /// UAR over runs.
+    pub uar: Spread,
+    /// Accuracy over runs.
+    pub war: Spread,
+    /// Macro-F1 over runs.
+    pub macro_f1: Spread,
+}
+
+impl CorpusSpread {
+    /// Of the fold at this place in every run; `None` if it does not leave out a corpus.
+    fn new(runs: &[RunResult], place: usize) -> Option<Self> {
+        let first = &runs[0].folds[place];
+        let spread = |score: fn(&Confusion) -> f64| {
+            Spread::new(runs.iter().map(|run| score(&run.folds[place].confusion)).collect())
+        };
+        Some(CorpusSpread {
+            name: first.split.corpus()?.to_string(),
+            clips: first.confusion.total(),
+            uar: spread(Confusion::uar),
+            war: spread(Confusion::war),
+            macro_f1: spread(Confusion::macro_f1),
+        })
+    }
 }
 
 /// A predictor variant over all runs.
@@ -290,9 +377,11 @@ impl ModelSummary {
                     uar: Spread::new(runs.iter().map(|run| run.variants[place].uar).collect()),
                 })
                 .collect(),
+            corpora: (0..first.folds.len()).filter_map(|place| CorpusSpread::new(runs, place)).collect(),
             recall: Scores::new(&confusion, &first.labels).recall,
             labels: first.labels.clone(),
             confusion,
+            no_speech: first.no_speech,
             folds: first.folds.iter().map(|fold| fold.split.fold()).collect(),
             settings: first.settings.clone(),
             data: first.data.clone(),

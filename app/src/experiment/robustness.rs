@@ -1,7 +1,7 @@
 //! Robustness: the models of a cross-validation on their test speakers in other
 //! [conditions](reslstm::data::condition::Condition) than recorded, and the calibration of their probabilities.
 
-use super::results::Scores;
+use super::results::{NoSpeech, Scores};
 use super::statistics::{Interval, bootstrap};
 use reslstm::data::batch::Example;
 use reslstm::data::{Clip, Dataset};
@@ -71,13 +71,13 @@ impl FoldModel {
         self.metadata().temperature.unwrap_or(1.0)
     }
 
-    /// Scores its test clips. `features` holds the features of all clips, `[T,D]` each.
+    /// Scores its test clips, of all `clips`, which may be in another condition.
     ///
     /// # Errors
     /// [`Kind::Features`] if they do not have the model's number of columns.
-    pub fn score(&self, features: &[Matrix<f32>]) -> Result<FoldScores<'_>> {
+    pub fn score(&self, clips: &[Clip]) -> Result<FoldScores<'_>> {
         // The label is not used here.
-        let example = |&clip: &usize| Ok(Example { frames: self.normaliser.apply(&features[clip])?, label: 0 });
+        let example = |&clip: &usize| Ok(Example { frames: self.normaliser.apply(&clips[clip].features)?, label: 0 });
         let examples = self.test.iter().map(example).collect::<Result<Vec<_>>>()?;
         let all: Vec<usize> = (0..examples.len()).collect();
         let scores = scores(self.file.model(), &self.settings, &examples, &all, &mut Scratch::default());
@@ -116,6 +116,9 @@ pub struct ConditionResult {
     pub recall: BTreeMap<String, Option<f64>>,
     /// Pooled over folds and runs: rows are the truth.
     pub confusion: Confusion,
+    /// Test clips that `predict` would give no label in this condition; the scores count them. `None` in older files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_speech: Option<NoSpeech>,
     /// Confidence and accuracy of the models.
     pub reliability: Reliability,
     /// The same without the temperature; `None` if no model is calibrated.
@@ -123,11 +126,12 @@ pub struct ConditionResult {
 }
 
 impl ConditionResult {
-    /// Pools the scores of all folds for `clips` in a condition.
+    /// Pools the scores of all folds for the clips of `dataset`, which is in this condition.
     ///
     /// # Panics
     /// If there are no scores.
-    pub fn new(condition: &str, scores: &[FoldScores<'_>], clips: &[Clip], labels: &[String]) -> Self {
+    pub fn new(condition: &str, scores: &[FoldScores<'_>], dataset: &Dataset) -> Self {
+        let (clips, labels) = (dataset.clips(), dataset.labels().names());
         let new = || Confusion::new(labels.len());
         let (mut runs, mut speakers, mut all) = (BTreeMap::new(), BTreeMap::new(), new());
         for fold in scores {
@@ -150,6 +154,7 @@ impl ConditionResult {
             interval: bootstrap(&speakers.into_values().collect::<Vec<_>>()),
             recall: Scores::new(&all, labels).recall,
             confusion: all,
+            no_speech: NoSpeech::count(dataset, scores.iter().flat_map(|fold| fold.model.test.iter().copied())),
             reliability: reliability(|_| 1.0),
             uncalibrated: calibrated.then(|| reliability(FoldModel::temperature)),
         }

@@ -7,6 +7,7 @@ use reslstm::error::{Error, Kind, Result};
 use crate::experiment::Plan;
 use crate::experiment::fit::fit;
 use crate::files;
+use crate::label_map::LabelMap;
 use crate::tune::{Claim, Ending, Space, Study, Verdict};
 use reslstm::train::{
     CheckedSettings, Confusion, EpochRecord, Identity, Outcome, Protocol, Settings, Task, TrainingData,
@@ -37,23 +38,28 @@ pub struct StudyIdentity {
     pub settings: Map<String, Value>,
     /// The search space of the others.
     pub space: Space,
+    /// How the labels of the data are read.
+    #[serde(default, skip_serializing_if = "LabelMap::is_empty")]
+    pub map: LabelMap,
 }
 
 impl StudyIdentity {
-    /// Of a search around `base`.
-    pub fn new(data: &str, folds: &FoldPlan, base: &CheckedSettings, space: &Space) -> Self {
-        let Value::Object(mut settings) = json!(base) else { unreachable!("settings are an object") };
+    /// Of a search around the settings of `base`, on data with this fingerprint.
+    pub fn new(data: &str, base: &Plan, space: &Space) -> Self {
+        let Value::Object(mut settings) = json!(base.settings) else { unreachable!("settings are an object") };
         for option in space.names().filter_map(option_of) {
             settings.remove(option);
         }
-        StudyIdentity { data: data.into(), folds: folds.clone(), settings, space: space.clone() }
+        let (folds, map) = (base.folds.clone(), base.map.clone());
+        StudyIdentity { data: data.into(), folds, settings, space: space.clone(), map }
     }
 
     /// The cross-validation of a trial with these parameters.
     pub fn plan(&self, parameters: &BTreeMap<String, Value>) -> Result<Plan> {
         let wrong = |error: serde_json::Error| Error::new(Kind::Data, error.to_string()).at("settings of the study");
         let base: Settings = serde_json::from_value(Value::Object(self.settings.clone())).map_err(wrong)?;
-        Ok(Plan { settings: settings(&self.space, &base, parameters)?, runs: 1, folds: self.folds.clone() })
+        let (folds, map) = (self.folds.clone(), self.map.clone());
+        Ok(Plan { settings: settings(&self.space, &base, parameters)?, runs: 1, folds, map })
     }
 }
 

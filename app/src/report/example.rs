@@ -56,7 +56,7 @@ pub fn results() -> Results {
     let angry = 4;
     let runs = vec![run(0, &|n| if n == 1 { angry } else { clips[n].label }), run(3, &|_| angry)];
     Results {
-        plan: Plan { settings: settings.clone(), runs: 4, folds: "0,2".parse().unwrap() },
+        plan: Plan { settings: settings.clone(), runs: 4, folds: "0,2".parse().unwrap(), map: Default::default() },
         clips: clips.clone(),
         runs,
     }

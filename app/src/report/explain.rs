@@ -4,7 +4,7 @@
 use super::page::Page;
 use crate::experiment::results::program;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
-use reslstm::audio::{FeatureSettings, Recording, write_wav16};
+use reslstm::audio::{FeatureSettings, Recording, Sound, write_wav16};
 use reslstm::audit::flow::Flow;
 use reslstm::matrix::Matrix;
 use reslstm::models::{LstmTrace, Metadata, Prediction, Trace};
@@ -21,7 +21,9 @@ pub struct Explained<'a> {
     /// The recording, at the model's sample rate.
     pub recording: &'a Recording,
     /// Whether the page can play it.
-    pub sound: bool,
+    pub play: bool,
+    /// Its level and speech.
+    pub sound: Sound,
     /// Metadata of the model.
     pub metadata: &'a Metadata,
     /// The normalised features `[T,D]`.
@@ -51,11 +53,11 @@ pub fn html(explained: &Explained<'_>) -> String {
 }
 
 fn data(explained: &Explained<'_>) -> Value {
-    let Explained { clip, recording, sound, metadata, x, trace, flow, .. } = *explained;
+    let Explained { clip, recording, play, metadata, x, trace, flow, .. } = *explained;
     let Recording { sample_rate, samples } = recording;
     let seconds = metadata.features.hop as f64 / f64::from(*sample_rate);
     let sound =
-        sound.then(|| format!("data:audio/wav;base64,{}", BASE64_STANDARD.encode(write_wav16(samples, *sample_rate))));
+        play.then(|| format!("data:audio/wav;base64,{}", BASE64_STANDARD.encode(write_wav16(samples, *sample_rate))));
     let lstms: Vec<Value> = trace.lstms.iter().zip(&flow.lstms).map(|(lstm, flow)| lstm_data(lstm, &flow.h)).collect();
     json!({
         "clip": clip,
@@ -116,10 +118,14 @@ fn column_data(columns: usize, values: impl IntoIterator<Item = f32>) -> Value {
 
 /// The prediction, and the loss that the gradients belong to.
 fn verdict(explained: &Explained<'_>) -> String {
-    let Explained { metadata: Metadata { architecture, labels, .. }, prediction, label, flow, .. } = explained;
+    let Explained { metadata: Metadata { architecture, labels, .. }, prediction, sound, label, flow, .. } = explained;
+    let silence = if sound.has_speech { "" } else { ": nobody speaks, so its label is none" };
     let (predicted, probability) = (&labels[prediction.label], prediction.probabilities[prediction.label]);
     let loss = if flow.loss < 5e-4 { format!("{:.0e}", flow.loss) } else { format!("{:.3}", flow.loss) };
-    format!("{architecture} predicts {predicted} ({probability:.3}); gradients: L = −ln P({}) = {loss}", labels[*label])
+    format!(
+        "{architecture} predicts {predicted} ({probability:.3}); {sound}{silence}; gradients: L = −ln P({}) = {loss}",
+        labels[*label]
+    )
 }
 
 fn footer(metadata: &Metadata) -> String {

@@ -115,6 +115,9 @@ fn detail(sheet: &mut Sheet, results: &Results, about: About<'_>) {
     sheet.heading("Scores");
     runs_table(sheet, results, &summary);
     variants_table(sheet, results);
+    if let Some(no_speech) = summary.no_speech {
+        sheet.text(&format!("By the gate, {no_speech}."));
+    }
     let note = note_behind(summary.protocol);
     let title = format!("{}, {}{note}", summary.arch, summary.protocol);
     sheet.figure(
@@ -142,7 +145,10 @@ fn detail(sheet: &mut Sheet, results: &Results, about: About<'_>) {
 fn runs_table(sheet: &mut Sheet, results: &Results, summary: &ModelSummary) {
     let right = |heading: String| Column::right(heading, 0);
     let mut columns: Vec<Column> = ["run", "UAR", "WAR", "macro-F1"].map(|heading| right(heading.into())).into();
-    columns.extend(summary.folds.iter().map(|fold| right(format!("fold {fold}"))));
+    let folds = &results.runs[0].folds;
+    columns.extend(
+        folds.iter().map(|fold| right(fold.split.corpus().map_or(format!("fold {}", fold.split.fold()), String::from))),
+    );
     columns.push(right("training, s".into()));
     let mut table = Table::new(columns);
     for run in &results.runs {
@@ -257,6 +263,7 @@ fn settings_facts(sheet: &mut Sheet, results: &Results, summary: &ModelSummary) 
         ("inputs", settings.inputs.to_string()),
         ("augmentation", augmentation),
         ("kept weights", kept),
+        ("class balance", settings.balance.to_string()),
         ("seed", settings.seed.to_string()),
         ("runs", format!("{} of {}", results.runs.len(), results.plan.runs)),
         ("folds", format!("{}: {}", results.plan.folds, numbers(&summary.folds))),
@@ -270,7 +277,7 @@ fn folds_table(sheet: &mut Sheet, results: &Results) {
     let headings = ["fold", "test speakers", "validation speakers"];
     let mut table = Table::new(headings.map(|heading| Column::right(heading, 0)).into());
     for FoldRecord { split, .. } in &results.runs[0].folds {
-        table.push(vec![split.fold().into(), split.test().join(" ").into(), split.validation().join(" ").into()]);
+        table.push(vec![split.name().into(), split.test().join(" ").into(), split.validation().join(" ").into()]);
     }
     let note = match results.plan.settings.validation {
         Validation::Apart => "All other speakers train; the validation speakers score every epoch.",

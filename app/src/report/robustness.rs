@@ -159,6 +159,7 @@ mod tests {
             uar: Spread::new(vec![uar - 0.01, uar + 0.01]),
             interval: Interval { low: uar - 0.05, high: uar + 0.05 },
             recall: BTreeMap::new(),
+            no_speech: None,
             confusion: Confusion::new(2),
             reliability: Reliability::from_predictions([(0.7, true), (0.7, false), (0.9, true)]),
             uncalibrated: temperature

@@ -348,7 +348,7 @@ mod tests {
             RunResult::pool(number, &settings, names(&["x", "y"]), "data", 99, vec![fold(0), fold(1)], made)
         };
         let runs = wrong.iter().enumerate().map(run).collect();
-        let plan = Plan { settings: settings.clone(), runs: 3, folds: "0,1".parse().unwrap() };
+        let plan = Plan { settings: settings.clone(), runs: 3, folds: "0,1".parse().unwrap(), map: Default::default() };
         Results { plan, clips, runs }
     }
 

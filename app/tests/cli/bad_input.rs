@@ -86,7 +86,10 @@ fn invalid_manifests_are_refused() {
     }
     for (table, problem) in [
         ("path,label,speaker\n1.wav,a,x\n9.wav,b,y\n", "line 3: 9.wav: No such file"),
-        ("path,label,speaker\nC:\\me\\1.wav,a,x\n2.wav,b,y\n", "line 2: C:\\me\\1.wav: No such file"),
+        (
+            "path,label,speaker\nC:\\me\\1.wav,a,x\n2.wav,b,y\n",
+            "line 2: C:\\me\\1.wav: on a Windows drive, which this system",
+        ),
         ("path,label\n1.wav,a\n", "line 1: the column `speaker` is missing"),
         ("path,label,speaker\n1.wav,a,x\n2.wav,a,y\n3.wav,a,z\n", "expected"),
         ("path,label,speaker\n", "expected one clip per line"),
@@ -103,10 +106,6 @@ fn invalid_manifests_are_refused() {
     dir.write("corpus.csv", "path,label,speaker\n1.wav,a,x\n2.wav,b,y\n3.wav,b,z\n");
     let line = format!("cv corpus.csv -o out --folds loso {SMALL}");
     dir.refuses_saying(&line, &["expected at least two clips to train on, got 1"]);
-    dir.write("rates.csv", "path,label,speaker\n1.wav,a,x\nhigh.wav,b,y\n2.wav,b,z\n");
-    dir.write("high.wav", wav(1, 1, 44_100, 16, &tone(44_100, 0.5)));
-    let line = format!("cv rates.csv -o rates --folds loso {SMALL}");
-    dir.refuses_saying(&line, &["high.wav: expected 16000 Hz as in the first clip", "got 44100 Hz"]);
 }
 
 #[test]
@@ -174,18 +173,20 @@ fn invalid_model_files_are_refused() {
 }
 
 #[test]
-fn eval_refuses_other_labels_and_sample_rates() {
+fn eval_refuses_other_labels_and_resamples_other_rates() {
     let (dir, model) = (TestDir::new("eval-refuses"), model());
     for n in 1..=2 {
         dir.write(&format!("{n}.wav"), wav(1, 1, 16_000, 16, &tone(16_000, 0.5)));
     }
     dir.write("corpus.csv", "path,label,speaker\n1.wav,a,x\n2.wav,b,y\n");
-    dir.refuses_saying(&format!("eval {model} corpus.csv"), &["corpus.csv: expected the model's labels neutral, calm"]);
-    dir.write("rate/03-01-05-01-01-01-02.wav", dir.read("1.wav"));
     dir.refuses_saying(
-        &format!("eval {model} rate"),
-        &["rate: expected recordings at the model's 48000 Hz", "got 16000 Hz"],
+        &format!("eval {model} corpus.csv"),
+        &["corpus.csv: expected at least two of the model's labels (neutral, calm"],
     );
+    dir.write("rate/03-01-05-01-01-01-02.wav", dir.read("1.wav"));
+    let ran = dir.run(&format!("eval {model} rate"));
+    let note = "note: rate: 1 clip at 16000 Hz resampled to 48000 Hz\n";
+    assert!(ran.code == 0 && ran.stderr.contains(note) && ran.stdout.contains("on 1 clips"), "{}", ran.stderr);
 }
 
 /// Outputs are checked before the work: with a corpus that would fail later, the error is about the output.

@@ -8,7 +8,7 @@ use reslstm::rng::RandomStream;
 use serde_json::Value;
 
 /// An untrained model for recordings at 16 kHz with the classes `labels`.
-fn untrained(arch: &str, labels: &[&str]) -> Vec<u8> {
+pub fn untrained(arch: &str, labels: &[&str]) -> Vec<u8> {
     let names = labels.iter().map(ToString::to_string).collect::<Vec<_>>().try_into().unwrap();
     let mut metadata = Metadata::new(arch.into(), names, 16_000, FeatureSettings::default());
     (metadata.mean, metadata.std) = (vec![0.0; 46], vec![10.0; 46]);

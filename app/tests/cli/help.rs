@@ -15,6 +15,8 @@ fn every_subcommand_helps_with_an_example() {
         "eval",
         "predict",
         "info",
+        "export",
+        "import",
         "explain",
         "figure",
         "report",

@@ -36,7 +36,7 @@ fn second(rate: u32, channels: usize, number: u32) -> Vec<u8> {
     let hz = f64::from(100 + number * 37 % 150);
     let sample = |i: u32| {
         let phase = std::f64::consts::TAU * hz * f64::from(i) / f64::from(rate);
-        let sum: f64 = (1..8).map(|h| f64::from(h)).map(|h| (h * phase).sin() / h).sum();
+        let sum: f64 = (1..8).map(f64::from).map(|h| (h * phase).sin() / h).sum();
         (3000.0 * sum) as i16
     };
     (0..rate).flat_map(|i| sample(i).to_le_bytes().repeat(channels)).collect()

@@ -1,6 +1,7 @@
 //! End-to-end tests of the command: exit code, output and files of a process. One file per command; `bad_input` and `resume` test
 //! several commands, `studies` tests `tune` on journals of others.
 
+mod across;
 mod audit;
 mod bad_input;
 mod bench;
@@ -16,6 +17,7 @@ mod info;
 mod long;
 mod man;
 mod nested;
+mod onnx;
 mod paper;
 mod predict;
 mod predict_live;
@@ -24,6 +26,7 @@ mod report;
 mod resume;
 mod robustness;
 mod sound;
+mod speech;
 mod studies;
 mod sweep;
 mod synth;

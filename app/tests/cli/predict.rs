@@ -10,7 +10,7 @@ use serde_json::Value;
 const RAVDESS: [&str; 8] = ["neutral", "calm", "happy", "sad", "angry", "fear", "disgust", "surprised"];
 
 /// Parses one JSON object per line and checks it: labels in class order, probabilities sum to 1, the label is that of the
-/// largest.
+/// largest, or `none` where nobody speaks.
 fn predictions(stdout: &str) -> Vec<Value> {
     let check = |line: &str| {
         let value: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"));
@@ -19,7 +19,8 @@ fn predictions(stdout: &str) -> Vec<Value> {
         let probabilities = probabilities(&value);
         assert!((probabilities.iter().sum::<f64>() - 1.0).abs() < 1e-5, "{line}");
         let best = (0..8).max_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b])).unwrap();
-        assert_eq!(value["label"], RAVDESS[best], "{line}");
+        let label = if value["gate"] == "no speech" { "none" } else { RAVDESS[best] };
+        assert_eq!(value["label"], label, "{line}");
         value
     };
     stdout.lines().map(check).collect()
@@ -54,11 +55,14 @@ fn text_and_csv_agree_with_json() {
     let label = prediction["label"].as_str().unwrap();
     let csv = dir.does(&format!("predict --model {model} --csv {CLIP}"));
     let lines: Vec<&str> = csv.lines().collect();
-    assert_eq!(lines[0], format!("file,label,{}", RAVDESS.join(",")));
+    assert_eq!(lines[0], format!("file,label,{},level,speech,gate", RAVDESS.join(",")));
     let fields: Vec<&str> = lines[1].split(',').collect();
     assert_eq!((fields[0], fields[1], lines.len()), (CLIP, label, 2));
-    let numbers: Vec<f64> = fields[2..].iter().map(|field| field.parse().unwrap()).collect();
+    let numbers: Vec<f64> = fields[2..10].iter().map(|field| field.parse().unwrap()).collect();
     assert_eq!(numbers, probabilities(prediction));
+    let sound = [10, 11].map(|column| fields[column].parse::<f64>().unwrap());
+    assert_eq!(sound, ["level", "speech"].map(|key| prediction[key].as_f64().unwrap()));
+    assert_eq!((fields[12], &prediction["gate"]), ("", &Value::Null));
     let text = dir.does(&format!("predict --model {model} {CLIP}"));
     assert!(text.starts_with(&format!("{CLIP}: {label}  (neutral 0.")), "{text}");
     assert_eq!(dir.run(&format!("predict --model {model} --csv --json {CLIP}")).code, 2);
@@ -138,7 +142,7 @@ fn another_sample_rate_is_resampled_with_a_note() {
         dir.write(name, wav(1, 1, rate, 16, &tone(rate, 1.0)));
     }
     dir.write("short.wav", wav(1, 1, 8_000, 16, &tone(8_000, 0.001)));
-    let ran = dir.run(&format!("predict --model {model} --json a.wav b.wav c.wav short.wav"));
+    let ran = dir.run(&format!("predict --model {model} --json --no-gate a.wav b.wav c.wav short.wav"));
     assert_eq!((ran.code, predictions(&ran.stdout).len()), (0, 4), "{}", ran.stderr);
     let notes: Vec<&str> = ran.stderr.lines().collect();
     let expected = ["8000", "44100"].map(|rate| format!("note: resampled from {rate} Hz to 48000 Hz"));

@@ -11,7 +11,9 @@ fn models_predict_their_own_test_speakers_in_every_condition() {
     let found = dir.json("result.json");
     let conditions = found["conditions"].as_array().unwrap();
     let names: Vec<&str> = conditions.iter().map(|result| result["condition"].as_str().unwrap()).collect();
-    assert_eq!((names.len(), names[0], names[4]), (11, "as recorded", "telephone"));
+    assert_eq!((names.len(), names[0], names[4]), (15, "as recorded", "telephone"));
+    assert_eq!(names[11..], ["level -10 dB", "level -20 dB", "level -30 dB", "level -40 dB"]);
+    assert!(conditions.iter().all(|result| result["no_speech"]["clips"].is_u64()));
     // As recorded it is what cv scored, with the temperatures that its models carry.
     let summary = dir.json("cv/summary.json");
     assert_eq!(conditions[0]["uar"], summary["models"][0]["uar"]);

@@ -194,6 +194,26 @@ pub fn model() -> &'static str {
     "../model/model.safetensors"
 }
 
+/// A Python that can import these modules; says so if there is none.
+///
+/// # Panics
+/// If `RESLSTM_PYTHON` names one that cannot.
+pub fn python_with(modules: &str) -> Option<String> {
+    let imports = |python: &str| {
+        let import = format!("import {modules}");
+        Command::new(python).args(["-c", &import]).output().is_ok_and(|ran| ran.status.success())
+    };
+    if let Ok(python) = std::env::var("RESLSTM_PYTHON") {
+        assert!(imports(&python), "RESLSTM_PYTHON={python} cannot import {modules}");
+        return Some(python);
+    }
+    let found = imports("python3").then(|| "python3".into());
+    if found.is_none() {
+        println!("skipped: no python3 with {modules}; RESLSTM_PYTHON may name one");
+    }
+    found
+}
+
 /// A clip of the shared corpus.
 pub const CLIP: &str = "../speech/Actor_02/03-01-05-01-01-01-02.wav";
 

@@ -1,7 +1,7 @@
 //! `tune`: a search that survives its processes, and that Optuna understands.
 
 use crate::resume::stop;
-use crate::test_dir::{Ran, TestDir};
+use crate::test_dir::{Ran, TestDir, python_with};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -281,22 +281,7 @@ fn a_study_is_of_its_data_and_settings() {
 /// A Python that has Optuna: `RESLSTM_PYTHON`, which must, or the system's.
 pub fn python() -> Option<&'static str> {
     static PYTHON: OnceLock<Option<String>> = OnceLock::new();
-    let found = PYTHON.get_or_init(|| {
-        let imports = |python: &str| {
-            Command::new(python).args(["-c", "import optuna"]).output().is_ok_and(|ran| ran.status.success())
-        };
-        match std::env::var("RESLSTM_PYTHON") {
-            Ok(python) => {
-                assert!(imports(&python), "RESLSTM_PYTHON={python} cannot import optuna");
-                Some(python)
-            }
-            Err(_) => imports("python3").then(|| "python3".into()),
-        }
-    });
-    if found.is_none() {
-        println!("skipped: no python3 with optuna; RESLSTM_PYTHON may name one");
-    }
-    found.as_deref()
+    PYTHON.get_or_init(|| python_with("optuna")).as_deref()
 }
 
 /// The other side's command on a journal of the dir.

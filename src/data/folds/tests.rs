@@ -105,6 +105,42 @@ fn inner_folds_leave_out_the_test_speakers_of_the_outer_fold() {
 }
 
 #[test]
+fn a_corpus_is_left_out_whole_and_named() {
+    let mut speakers: Vec<String> = (1..=11).map(|n| format!("B/{n:02}")).collect();
+    speakers.extend(strings(&["A/01", "A/02", "A/x/3", "C/01"]));
+    let splits = "corpus".parse::<FoldPlan>().unwrap().splits(&speakers).unwrap();
+    let parts: Vec<_> = splits.iter().map(|s| (s.name(), s.test().len(), s.validation().to_vec())).collect();
+    assert_eq!(
+        parts,
+        [
+            ("A".to_string(), 3, strings(&["B/05", "B/10"])),
+            // Neither of the others has five speakers.
+            ("B".to_string(), 11, strings(&["C/01"])),
+            ("C".to_string(), 1, strings(&["B/05", "B/10"])),
+        ]
+    );
+    for split in &splits {
+        assert_eq!(split.train().len() + split.validation().len() + split.test().len(), speakers.len());
+    }
+    let chosen = "corpus:2".parse::<FoldPlan>().unwrap();
+    assert_eq!((chosen.to_string(), chosen.splits(&speakers).unwrap()), ("corpus:2".into(), splits[2..].to_vec()));
+    // Other folds of the same speakers leave no corpus out, even if all test speakers are of one.
+    let other = Split::new(1, strings(&["A/01", "B/01"]), strings(&["B/02"]), strings(&["A/02"])).unwrap();
+    assert_eq!((other.corpus(), other.name()), (None, "1".into()));
+    let refused = |speakers: &[&str]| FoldPlan::LeaveOneCorpusOut.splits(&strings(speakers)).unwrap_err().to_string();
+    let advice = "(name several DATA, or call speakers CORPUS/NAME in a table)";
+    assert_eq!(
+        refused(&["A/1", "2", "B/3"]),
+        format!("folds `corpus`: expected speakers of at least two corpora, but `2` names none {advice}")
+    );
+    assert_eq!(
+        refused(&["A/1", "A/2", "A/3"]),
+        format!("folds `corpus`: expected at least two corpora, got A {advice}")
+    );
+    assert!(refused(&["A/1", "B/1"]).starts_with("fold 0: no speaker is left for training"));
+}
+
+#[test]
 fn with_two_folds_validation_speakers_come_from_the_training_half() {
     let speakers = names(9);
     let splits = FoldPlan::KFold(2).splits(&speakers).unwrap();
@@ -231,7 +267,8 @@ fn invalid_plans_are_refused() {
         assert_eq!(error.kind(), Kind::Settings);
         error.to_string()
     };
-    let wrong = "expected `all`, numbers such as `0,3`, `k=5`, `loso`, some of these as `k=5:0,3`, or `within=0:4`";
+    let wrong =
+        "expected `all`, numbers such as `0,3`, `k=5`, `loso`, `corpus`, some of these as `k=5:0,3`, or `within=0:4`";
     for text in [
         "",
         "some",

@@ -1,6 +1,6 @@
 //! Figures of a model or a clip: `figure signal-flow`, `figure augmentation`, `figure pca`.
 
-use super::super::eval::{SpeakerOverlap, check_fit, require_metadata};
+use super::super::eval::{SpeakerOverlap, require_metadata};
 use super::super::inputs;
 use super::super::options::{self, CacheOption, DataOptions, all_cores};
 use super::super::predict::model_file;
@@ -180,6 +180,16 @@ impl Pca {
         self.output.write(&drawing)?;
         Ok(Done::Everything)
     }
+}
+
+/// Checks that the corpus has the model's labels.
+fn check_fit(metadata: &Metadata, data: &Licensed) -> Result<()> {
+    let (ours, theirs) = (metadata.labels.names(), data.dataset().labels().names());
+    if ours != theirs {
+        let problem = format!("expected the model's labels {}, got {}", ours.join(", "), theirs.join(", "));
+        return Err(Error::new(Kind::Data, problem));
+    }
+    Ok(())
 }
 
 /// Draws the clips of the model's test speakers, or all clips if it has none in the data.

@@ -56,7 +56,7 @@ impl Row {
 }
 
 /// The settings of a training, in the order in which a grid varies them: the last one fastest.
-pub static SETTINGS: [Row; 15] = [
+pub static SETTINGS: [Row; 16] = [
     row("arch", "NAME", Values::Text(|name| name.parse::<Architecture>().map(drop)), "Model and its hidden units")
         .more("reslstm-sa-hH, lstm-sa-hH or lstm-sa-hH-2vectors, where H is the number of hidden units."),
     row(
@@ -116,11 +116,21 @@ pub static SETTINGS: [Row; 15] = [
         ]),
         "How validation speakers are used",
     ),
+    row(
+        "balance",
+        "NAME",
+        Values::Names(&[
+            ("none", "Every clip counts the same"),
+            ("weights", "Every class counts the same: a clip of class k has the weight n/(K*n_k) in the loss"),
+        ]),
+        "How rare classes count in the loss",
+    ),
     row("augment", "NAME|TABLE|FILE", Values::Augment, "Random augmentation: none, voices, anywhere, or a table")
         .more(
             "voices has speeds, stretch and noise; anywhere has these, a telephone, a small loudspeaker and white noise. A table is \
-             written '{ speeds = [0.9, 1, 1.1], noise = 0.5 }' or in a TOML file; its fields are speeds, conditions, stretch, channel \
-             and noise. A table changes only the fields it lists; a name replaces the whole augmentation.",
+             written '{ speeds = [0.9, 1, 1.1], noise = 0.5 }' or in a TOML file; its fields are speeds, conditions, stretch, \
+             channel, gain (quieter by up to so many dB) and noise. A table changes only the fields it lists; a name replaces the \
+             whole augmentation.",
         )
         .decides_features(),
     row("seed", "S", Values::Whole, "Seed of all random numbers"),
@@ -132,11 +142,12 @@ pub static PLAN: [Row; 2] = [
         "folds",
         "FOLDS",
         Values::Text(|folds| folds.parse::<FoldPlan>().map(drop)),
-        "Folds: all, 0,3 (a list), k=N, loso, k=N:0,3, within=F:K",
+        "Folds: all, 0,3, k=N, loso, corpus, k=N:0,3, within=F:K",
     )
     .more(
         "all: the five standard folds (with 3 or 4 speakers, leave one out); 0,3: some of them; k=N: N other folds; loso: leave \
-         one speaker out; k=N:0,3 and loso:2: some of these; within=F:K: the speakers that fold F does not test, in K folds.",
+         one speaker out; corpus: leave one DATA out (cv A B); k=N:0,3, loso:2 and corpus:0: some of these; within=F:K: the speakers \
+         that fold F does not test, in K folds.",
     ),
     row("runs", "N", Values::Whole, "Runs over all folds, each with its own seed"),
 ];
@@ -260,7 +271,9 @@ const NO_AUGMENT: &str = "none";
 pub fn all_fields(augment: &Augment) -> Map<String, Value> {
     let Ok(Value::Object(mut fields)) = serde_json::to_value(augment) else { unreachable!("a struct is an object") };
     fields.entry("conditions").or_insert_with(|| Value::Array(Vec::new()));
-    fields.entry("channel").or_insert_with(|| 0.0.into());
+    for strength in ["channel", "gain"] {
+        fields.entry(strength).or_insert_with(|| 0.0.into());
+    }
     fields
 }
 
@@ -329,7 +342,7 @@ pub fn json(value: toml::Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use reslstm::train::settings::{Inputs, Protocol, Settings, Validation, Weights};
+    use reslstm::train::settings::{Balance, Inputs, Protocol, Settings, Validation, Weights};
     use serde_json::json;
 
     #[test]
@@ -339,6 +352,7 @@ mod tests {
             (settings.inputs, settings.weights) = (Inputs::All, Weights::Last);
             (settings.validation, settings.augment) = (Validation::Train, Augment::preset("voices"));
             (settings.window_ms, settings.hop_ms) = (Some(64.0), Some(32.0));
+            settings.balance = Balance::Weights;
         });
         let Value::Object(fields) = json!(settings) else { unreachable!() };
         let mut names: Vec<&str> = SETTINGS.iter().map(|row| row.name).collect();
@@ -358,6 +372,7 @@ mod tests {
         assert_eq!(names("inputs"), Inputs::ALL.map(|(name, _)| name));
         assert_eq!(names("weights"), Weights::ALL.map(|(name, _)| name));
         assert_eq!(names("validation"), Validation::ALL.map(|(name, _)| name));
+        assert_eq!(names("balance"), Balance::ALL.map(|(name, _)| name));
     }
 
     #[test]

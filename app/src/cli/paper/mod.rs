@@ -143,7 +143,8 @@ impl Paper {
                 }
                 for settings in all {
                     let folder = self.output.join(name(&settings));
-                    let plan = Plan { settings, runs: self.runs, folds: self.folds.clone() };
+                    let plan =
+                        Plan { settings, runs: self.runs, folds: self.folds.clone(), map: self.reading.reading().map };
                     if !plans.iter().any(|(other, _)| *other == plan) {
                         eprintln!("{}: {choice}", name(&plan.settings));
                         plans.push((plan, folder));

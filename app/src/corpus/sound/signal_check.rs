@@ -138,7 +138,7 @@ mod tests {
         let sample = |i: u32| {
             let time = f64::from(i) / f64::from(RATE);
             let is_voiced = (2.0 * time).fract() >= pause;
-            let harmonics = (1..30).map(|h| f64::from(h)).map(|h| (std::f64::consts::TAU * h * hz * time).sin() / h);
+            let harmonics = (1..30).map(f64::from).map(|h| (std::f64::consts::TAU * h * hz * time).sin() / h);
             (if is_voiced { 0.1 * harmonics.sum::<f64>() } else { 0.0 }) as f32 + 0.002 * stream.nearly_normal()
         };
         (0..2 * RATE).map(sample).collect()

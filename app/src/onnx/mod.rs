@@ -1,0 +1,101 @@
+//! Models as ONNX files, for runtimes other than this engine, and back.
+//!
+//! | file           | what it does                                                            |
+//! |----------------|-------------------------------------------------------------------------|
+//! | `network.rs`   | the models as graphs, equation by equation                               |
+//! | `front_end.rs` | the front end as a graph: from samples to features                       |
+//! | `graph.rs`     | writing a graph as a formula                                             |
+//! | `import.rs`    | reading a graph that `export` or PyTorch wrote, as a model file          |
+//! | `proto.rs`     | the messages of the file format                                          |
+//!
+//! A file's metadata are those of the model file, one entry per field, each value as JSON.
+
+mod front_end;
+mod graph;
+mod import;
+mod network;
+mod proto;
+
+pub use import::import;
+
+use graph::{Graph, IR_VERSION, OPSET};
+use prost::Message;
+use proto::{ModelProto, OperatorSetIdProto, Size, StringStringEntryProto};
+use reslstm::error::{Error, Kind, Result};
+use reslstm::models::{Metadata, ModelFile};
+use serde_json::{Map, Value as Json};
+
+/// The name of the features in every graph: the input, or what the front end computes.
+const FEATURES: &str = "features";
+/// The program that wrote a file, as the file has it.
+const PRODUCER: &str = "reslstm";
+
+/// What an exported graph reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// Features, one row per frame.
+    Features,
+    /// Samples at the model's rate: the front end is part of the graph.
+    Samples,
+}
+
+/// The bytes of an ONNX file with the model and its metadata.
+///
+/// # Errors
+/// [`Kind::Model`] if the graph is to read samples, and the file does not say how features are computed and normalised, or their
+/// pitch cannot be computed.
+pub fn export(file: &ModelFile, input: Input) -> Result<Vec<u8>> {
+    let graph = Graph::default();
+    let (frames, columns) = (Size::Name("frames".into()), Size::Number(file.model().inputs() as i64));
+    let mut properties = properties(file);
+    let features = match (input, file.metadata().filter(|metadata| metadata.has_normalisation())) {
+        (Input::Features, metadata) => {
+            let doc = match metadata {
+                Some(_) => "Features of one clip, one row per frame, not normalised",
+                None => "Features of one clip, one row per frame, normalised",
+            };
+            graph.input(FEATURES, &[frames, columns], doc)
+        }
+        (Input::Samples, Some(Metadata { features, sample_rate, .. })) => {
+            properties.insert("tuning".into(), front_end::TUNING.into());
+            let doc = format!("Samples of one clip, one channel at {sample_rate} Hz, -1 to 1");
+            let samples = graph.input("samples", &[Size::Name("samples".into())], &doc);
+            front_end::features(&samples, features, *sample_rate)?.called(FEATURES)
+        }
+        (Input::Samples, None) => return Err(no_front_end()),
+    };
+    let normaliser = file.metadata().map(Metadata::normaliser).transpose()?.flatten();
+    let x = normaliser.map_or(features.clone(), |normaliser| network::normalise(&features, &normaliser));
+    let doc = format!("Probability of every class: {}", file.labels().join(", "));
+    let probabilities = network::probabilities(&x, file.model());
+    graph.output(&probabilities, "probabilities", &[Size::Number(file.model().classes() as i64)], &doc);
+
+    let architecture = file.model().architecture().to_string();
+    let property = |(key, value): (String, Json)| StringStringEntryProto { key, value: value.to_string() };
+    let model = ModelProto {
+        ir_version: IR_VERSION,
+        producer_name: PRODUCER.into(),
+        producer_version: env!("CARGO_PKG_VERSION").into(),
+        doc_string: "Speech emotion recognition: probabilities of emotions".into(),
+        graph: Some(graph.finish(&architecture)),
+        opset_import: vec![OperatorSetIdProto { domain: String::new(), version: OPSET }],
+        metadata_props: properties.into_iter().map(property).collect(),
+    };
+    Ok(model.encode_to_vec())
+}
+
+/// The fields of the metadata by name, sorted; of a state dict, which has none, the labels alone.
+fn properties(file: &ModelFile) -> Map<String, Json> {
+    let metadata = serde_json::to_value(file.metadata()).expect("text, numbers and lists are JSON");
+    match metadata {
+        Json::Object(fields) => fields,
+        _ => Map::from_iter([("labels".to_string(), Json::from(file.labels().names().to_vec()))]),
+    }
+}
+
+fn no_front_end() -> Error {
+    let problem = "expected a model file with feature settings, mean and standard deviation, got one without";
+    Error::new(Kind::Model, problem)
+        .at("--with-front-end")
+        .advice("export it without --with-front-end: such a model takes features that are normalised already")
+}
