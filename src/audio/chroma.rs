@@ -113,7 +113,8 @@ impl ChromaBank {
         }
         let change = Change::new(self.formula.classes, tuning);
         for (first, block) in (self.first_narrow..bins).step_by(BLOCK).zip(&self.narrow) {
-            let filters = if self.formula.classes == 12 { NarrowBins::filters::<6> } else { NarrowBins::filters::<FARTHEST> };
+            let filters =
+                if self.formula.classes == 12 { NarrowBins::filters::<6> } else { NarrowBins::filters::<FARTHEST> };
             let uncertain = filters(block, self.formula.classes, &change, &mut self.rows);
             let count = BLOCK.min(bins - first);
             for i in (0..count).filter(|&i| uncertain[i]) {
@@ -188,7 +189,8 @@ impl NarrowBins {
                     let (above, below) = (up[i] * change.gaussian[o], down[i] * change.gaussian[o]);
                     // Half an octave above and below is one class, at the smaller of the distances.
                     let is_same = 2 * o == classes;
-                    let (above, below) = if is_same { (0.0, if above > below { above } else { below }) } else { (above, below) };
+                    let (above, below) =
+                        if is_same { (0.0, if above > below { above } else { below }) } else { (above, below) };
                     squares[i] += above * above + below * below;
                     (shares[R + o][i], shares[R - o][i]) = (above, below);
                 }

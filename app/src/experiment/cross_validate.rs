@@ -15,6 +15,7 @@ use super::folder::{Begun, model_path, plan_path, run_path, write_clips};
 use super::plan::Plan;
 use super::results::{Epochs, FoldRecord, Made, ModelSummary, NoSpeech, RunResult, Summary};
 use crate::files::{self, Existing, read_json, remove, write_json};
+use reslstm::data::Dataset;
 use reslstm::data::folds::Split;
 use reslstm::error::{Error, Kind, Result};
 use reslstm::models::Model;
@@ -242,7 +243,7 @@ impl<'a> Folder<'a> {
         let mut observe = |_: usize, _: &EpochRecord| self.observe(Event::Epoch);
         let outcome = fit(&identity, &task, &checkpoint, self.execution.stop, &mut observe)
             .map_err(|error| error.at(format!("{}: run {run}, fold {fold}", self.root.display())))?;
-        let record = fold_record(split, &outcome);
+        let record = fold_record(self.source.dataset, split, &outcome);
         let model = model_file(self.source, settings, run, Some(split), &task, outcome)?;
         files::write_atomically(&model_path(self.root, run, fold), &model.to_bytes())?;
         write_json(&record_path, &record)?;
@@ -259,8 +260,6 @@ impl<'a> Folder<'a> {
         let (parameters, made) = (model.parameter_count(), Made::now(self.execution.threads));
         let labels = labels.names().to_vec();
         let result = RunResult::pool(run, &self.plan.settings, labels, fingerprint, parameters, folds, made);
-        let tested = self.splits.iter().flat_map(|split| dataset.clips_of(split.test()));
-        let result = RunResult { no_speech: NoSpeech::count(dataset, tested), ..result };
         write_json(&run_path(self.root, run), &result)?;
         self.splits.iter().try_for_each(|split| remove(&self.unfinished(run, split.fold(), "json")))?;
         self.observe(Event::Run(&result));
@@ -278,7 +277,7 @@ impl<'a> Folder<'a> {
 }
 
 /// The record of a fold's training.
-pub fn fold_record(split: &Split, outcome: &Outcome) -> FoldRecord {
+pub fn fold_record(dataset: &Dataset, split: &Split, outcome: &Outcome) -> FoldRecord {
     let epochs = Epochs::new(&outcome.history);
     FoldRecord {
         split: split.clone(),
@@ -287,6 +286,7 @@ pub fn fold_record(split: &Split, outcome: &Outcome) -> FoldRecord {
         test_uar: outcome.confusion.uar(),
         predictions: outcome.predictions.clone(),
         confusion: outcome.confusion.clone(),
+        no_speech: NoSpeech::count(dataset, dataset.clips_of(split.test())),
         seconds: epochs.seconds.iter().sum(),
         epochs,
         variants: outcome.variants.clone(),

@@ -61,7 +61,12 @@ impl Trained {
         let outcome = fit(&job.work, &task, checkpoint, stop, observe)?;
         let labels = source.dataset.labels().names().to_vec();
         let parameters = outcome.model.parameter_count();
-        Ok(Trained { labels, parameters, made: Made::now(threads), record: fold_record(split, &outcome) })
+        Ok(Trained {
+            labels,
+            parameters,
+            made: Made::now(threads),
+            record: fold_record(source.dataset, split, &outcome),
+        })
     }
 
     /// Whether two results are the same but for the time they took.

@@ -12,7 +12,7 @@
 use super::cross_validate::begun_plan;
 use super::folder::{Begun, CLIPS, Results, plan_path, run_path};
 use super::plan::Plan;
-use super::results::{FoldRecord, ModelSummary, NoSpeech, RunResult, Summary};
+use super::results::{FoldRecord, ModelSummary, RunResult, Summary};
 use crate::files::{self, read_json, write_json};
 use crate::label_map::LabelMap;
 use reslstm::data::folds::FoldPlan;
@@ -200,7 +200,6 @@ pub fn join(parts: &[PathBuf], out: &Path) -> Result<Summary> {
 /// The folds of one run, of several cross-validations with different folds.
 fn join_run(plan: &Plan, parts: Vec<RunResult>) -> Result<RunResult> {
     let RunResult { run, labels, data, made, .. } = parts[0].clone();
-    let no_speech = NoSpeech::sum(parts.iter().map(|part| part.no_speech));
     if let Some(other) = parts.iter().find(|part| part.labels != labels) {
         let problem = format!("expected classes {}, got {}", labels.join(", "), other.labels.join(", "));
         return Err(Error::new(Kind::Data, problem));
@@ -208,8 +207,7 @@ fn join_run(plan: &Plan, parts: Vec<RunResult>) -> Result<RunResult> {
     let parameters = parts.iter().map(|part| part.parameters).max().expect("there are parts");
     let mut folds: Vec<FoldRecord> = parts.into_iter().flat_map(|part| part.folds).collect();
     folds.sort_by_key(|fold| fold.split.fold());
-    let joined = RunResult::pool(run, &plan.settings, labels, &data, parameters, folds, made);
-    Ok(RunResult { no_speech, ..joined })
+    Ok(RunResult::pool(run, &plan.settings, labels, &data, parameters, folds, made))
 }
 
 /// What was chosen before, if the folder has it.

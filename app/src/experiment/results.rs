@@ -27,6 +27,9 @@ pub struct FoldRecord {
     pub predictions: Vec<usize>,
     /// The counts of these predictions: rows are the truth.
     pub confusion: Confusion,
+    /// Test clips that `predict` would give no label; the scores count them. `None` in older files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_speech: Option<NoSpeech>,
     /// Seconds of training alone, the sum over the epochs.
     pub seconds: f64,
     /// Loss, score and time of each epoch.
@@ -100,7 +103,7 @@ pub struct RunResult {
     pub score_note: Option<String>,
     /// Pooled over the folds: rows are the truth.
     pub confusion: Confusion,
-    /// Test clips that `predict` would give no label; the scores count them. `None` in older files.
+    /// The sum over the folds. `None` in older files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub no_speech: Option<NoSpeech>,
     /// Seconds of training alone, all folds.
@@ -158,7 +161,7 @@ impl RunResult {
             data: data.to_string(),
             parameters,
             confusion,
-            no_speech: None,
+            no_speech: NoSpeech::sum(folds.iter().map(|fold| fold.no_speech)),
             seconds: folds.iter().map(|fold| fold.seconds).sum(),
             made,
             variants,

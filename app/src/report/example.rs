@@ -44,6 +44,7 @@ pub fn results() -> Results {
                 test_uar,
                 predictions,
                 confusion,
+                no_speech: None,
                 seconds: 0.4,
                 epochs,
                 variants: Vec::new(),

@@ -339,6 +339,7 @@ mod tests {
                     test_uar,
                     predictions,
                     confusion,
+                    no_speech: None,
                     seconds: 1.0,
                     epochs,
                     variants: Vec::new(),

@@ -111,7 +111,10 @@ fn input_that_is_not_raw_sound_is_refused() {
         (Vec::new(), "but stdin ended after 0 bytes (pipe in a recorder"),
         (vec![1], "but stdin ended after 1 bytes (pipe in a recorder"),
         (dir.read(CLIP)[..44].to_vec(), "but stdin ended after 44 bytes"),
-        (dir.read(CLIP)[..30].to_vec(), "expected 16 bytes of \"fmt \" as the header says, got 10 (the file was cut off"),
+        (
+            dir.read(CLIP)[..30].to_vec(),
+            "expected 16 bytes of \"fmt \" as the header says, got 10 (the file was cut off",
+        ),
         (b"fLaC\0\0\0\x22 and so on".to_vec(), "expected raw samples or a WAV file, got FLAC (decode it first"),
     ] {
         let ran = dir.run_with_stdin(&line, bytes);
@@ -143,7 +146,7 @@ fn samples(dir: &TestDir) -> Vec<f32> {
 #[test]
 fn every_format_of_raw_samples_is_the_same_sound() {
     let (dir, model) = (TestDir::new("live-formats"), model());
-    let line = format!("predict --model {model} --live --json --step 1");
+    let line = format!("predict --model {model} --live --json --no-gate --step 1");
     let expected = dir.run_with_stdin(&line, raw(&dir)).stdout;
     assert!(expected.lines().count() > 2);
     // Every 16-bit sample is one in these formats too.
@@ -173,7 +176,7 @@ fn every_format_of_raw_samples_is_the_same_sound() {
 #[test]
 fn sides_of_a_stream_are_predicted_apart() {
     let (dir, model) = (TestDir::new("live-sides"), model());
-    let line = format!("predict --model {model} --live --json --step 1");
+    let line = format!("predict --model {model} --live --json --no-gate --step 1");
     let left = raw(&dir);
     let right: Vec<u8> = tone(48_000, 10.0)[..left.len()].to_vec();
     let both: Vec<u8> = left.chunks(2).zip(right.chunks(2)).flat_map(|(l, r)| [l, r].concat()).collect();
@@ -207,7 +210,7 @@ fn sides_of_a_stream_are_predicted_apart() {
 #[test]
 fn a_wav_stream_is_recognised_by_its_header() {
     let (dir, model) = (TestDir::new("live-wav"), model());
-    let line = format!("predict --model {model} --live --json --step 1");
+    let line = format!("predict --model {model} --live --json --no-gate --step 1");
     let stereo: Vec<u8> = tone(16_000, 2.0).chunks(2).flat_map(|sample| sample.repeat(2)).collect();
     let expected = dir.run_with_stdin(&format!("{line} --rate 16000 --channels 2"), stereo.clone()).stdout;
     let file = wav(1, 2, 16_000, 16, &stereo);

@@ -413,8 +413,8 @@ mod tests {
             (
                 "augment",
                 augment,
-                "{ channel = 0.0, conditions = [\"clipped\", { noise = { snr = 5.0 } }], noise = 0.25, speeds = [0.9, 1.0], \
-                 stretch = 0.0 }",
+                "{ channel = 0.0, conditions = [\"clipped\", { noise = { snr = 5.0 } }], gain = 0.0, noise = 0.25, \
+                 speeds = [0.9, 1.0], stretch = 0.0 }",
             ),
         ] {
             let row = setting(name).unwrap();
