@@ -22,7 +22,8 @@
 //! Not told apart from a voice: music, birds, sirens, whatever else sings. Not noticed: a voice well below other noise.
 //!
 //! The constants were chosen on the odd actors of RAVDESS, half of the speakers of EMOVO, and URDU; `tests/README.md` names the
-//! tests on the others. The detector needs no Fourier transform, and its memory does not grow: about 20 kB.
+//! tests on the others. The detector needs no Fourier transform, and its memory does not grow: about 20 kB. A second of
+//! speech at 48 kHz takes 1.3 million instructions (callgrind, AVX2), its features about 3 million.
 
 // Loops over the indices of small arrays are what the compiler keeps in registers.
 #![allow(clippy::needless_range_loop)]
