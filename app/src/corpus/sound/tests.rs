@@ -179,7 +179,7 @@ fn a_file_on_disk_gives_the_samples_of_its_bytes() {
     let mut compared = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        let Ok(expected) = decode(&std::fs::read(&path).unwrap()) else { continue };
+        let Some(expected) = std::fs::read(&path).ok().and_then(|bytes| decode(&bytes).ok()) else { continue };
         let mut reader = SoundReader::open(Box::new(std::fs::File::open(&path).unwrap()), Side::Mix).unwrap();
         let mut samples = Vec::new();
         while let Some(block) = reader.next_block().unwrap() {
@@ -220,7 +220,7 @@ fn a_side_is_one_channel_and_the_mix_is_their_mean() {
     assert!(samples(Side::Left) == left && samples(Side::Right) == right);
     assert!(samples(Side::Mix) == decode(&bytes).unwrap().recording.samples);
     assert_eq!(samples(Side::Mix)[9], (left[9] + right[9]) / 2.0);
-    let error = side(&file("pcm16.wav"), Side::Right).err().unwrap().to_string();
+    let error = side(&reslstm::audio::write_wav16(&left, 16_000), Side::Right).err().unwrap().to_string();
     assert!(error.contains("expected two channels, of which to take the right one, got 1"), "{error}");
 }
 
