@@ -14,113 +14,67 @@ const OCTAVE_WIDTH: f64 = 2.0;
 
 /// The most pitch classes that settings may have.
 pub(super) const MOST_CLASSES: usize = 48;
-/// Bins that are computed together.
-const BLOCK: usize = 8;
-/// Distance, in chroma bins, from which on a share is 0 in `f32`, apart from one more that tunings move: e^(−½·(2·8)²).
-const FARTHEST: usize = 8;
+/// The number of pitch classes for which a bank is tuned without exponentials.
+const TWELVE: usize = 12;
+/// Bins that are tuned together.
+const BLOCK: usize = 64;
 /// Inverse of 8, 7, … 1, for the series of the exponential.
 const SERIES: [f64; 8] = [1.0 / 8.0, 1.0 / 7.0, 1.0 / 6.0, 1.0 / 5.0, 1.0 / 4.0, 1.0 / 3.0, 1.0 / 2.0, 1.0];
-/// More than the relative error of [`ChromaBank::tune`] and of [`Formula`] together, which are within 1e-11 for 48 classes.
-const UNCERTAINTY: f64 = 2e-11;
+/// More than the relative error of [`NarrowBins::tune`] and of [`Formula`] together, which are within 3e-12.
+const UNCERTAINTY: f64 = 1e-11;
 
 /// The filters for one tuning at a time, one column per pitch class, C first, padded with zero columns to a full vector:
-/// `[B,≥chroma]`. Another tuning replaces them in place, for a tenth of the instructions that the formula takes, and with the same
-/// result to the bit.
+/// `[B,≥chroma]`. Another tuning replaces them in place.
 #[derive(Clone, Debug)]
 pub(super) struct ChromaBank {
     formula: Formula,
     /// None before the first.
     tuning: Option<f64>,
     filters: Panels<f32>,
-    /// The first bin that is less than one chroma bin wide.
-    first_narrow: usize,
-    /// From there on, whole blocks of them.
-    narrow: Vec<NarrowBins>,
-    /// A block of rows of `filters`.
+    narrow: NarrowBins,
+    /// Rows of `filters`, `[BLOCK,≥chroma]`, and which of them are uncertain in the last bit.
     rows: Vec<f32>,
-}
-
-/// A number of each bin of a block.
-type Lane = [f64; BLOCK];
-
-/// What [`ChromaBank::tune`] needs to know of [`BLOCK`] bins, all at the tuning 0.
-#[derive(Clone, Debug)]
-struct NarrowBins {
-    /// The lowest pitch class that counts, [`FARTHEST`] or half an octave below the nearest.
-    lowest: [usize; BLOCK],
-    /// `e^(4φ)`, where `φ` is the distance from the nearest class, in chroma bins.
-    ratio: Lane,
-    /// Octaves above the one with the largest weight.
-    octaves: Lane,
-    /// Weight of the octave.
-    weight: Lane,
-}
-
-/// What a tuning changes, the same for all bins.
-struct Change {
-    /// Of `ratio`, a factor.
-    ratio: f64,
-    /// The tuning, in octaves.
-    octaves: f64,
-    /// Of `weight`, a factor.
-    weight: f64,
-    /// `exp(−2o²)` for classes at the distance `o`.
-    gaussian: [f64; FARTHEST + 1],
+    uncertain: Vec<usize>,
 }
 
 impl ChromaBank {
     /// A bank without a tuning.
     pub(super) fn new(settings: &FeatureSettings, sample_rate: u32) -> Self {
         let formula = Formula::new(settings, sample_rate);
-        let bins = settings.bins();
-        let first_narrow = (1..bins).find(|&k| formula.pitch(k + 1, 0.0) - formula.pitch(k, 0.0) < 1.0).unwrap_or(bins);
         let columns = settings.chroma.next_multiple_of(LANES);
         let mut filters = Panels::default();
-        filters.reshape(bins, columns);
+        filters.reshape(settings.bins(), columns);
         ChromaBank {
-            narrow: (first_narrow..bins).step_by(BLOCK).map(|first| NarrowBins::new(&formula, first)).collect(),
+            narrow: NarrowBins::new(&formula, settings.bins()),
             formula,
             tuning: None,
             filters,
-            first_narrow,
             rows: vec![0.0; BLOCK * columns],
+            uncertain: Vec::with_capacity(BLOCK),
         }
     }
 
-    /// Makes the filters those of `tuning`, in chroma bins from −0.5 to 0.5.
-    ///
-    /// # Derivation
-    /// A bin less than one chroma bin wide has the width 1, so it gives to the class `o` above the nearest
-    /// ```text
-    /// g[o] = exp(−2·(φ − o)²) = exp(−2φ²) · r^o · exp(−2o²)      r = e^(4φ)
-    /// ```
-    /// The first factor is common to all classes and cancels in `g / √Σg²`, so powers of one number do for all. A tuning `τ`
-    /// makes `φ − τ` of `φ`, and `r·e^(−4τ)` of `r`. The weight of the octave `a` becomes, with `t = τ/C`,
-    /// ```text
-    /// exp(−(a − t)²/8) = exp(−a²/8) · exp(a·t/4) · exp(−t²/8)
-    /// ```
-    /// where `a·t/4` is small: eight terms of the series suffice. That leaves no exponential per bin. As the result is rounded to
-    /// `f32`, it is the formula's own, unless a rounding edge lies within [`UNCERTAINTY`]: such a bin is computed by the formula.
+    /// Makes the filters those of `tuning`, in chroma bins from −0.5 to 0.5: those of [`Formula`], to the bit.
     pub(super) fn tune(&mut self, tuning: f64) {
         if self.tuning == Some(tuning) {
             return;
         }
         self.tuning = Some(tuning);
-        let (bins, columns) = (self.filters.depth(), self.filters.columns());
-        for k in 0..self.first_narrow {
-            self.formula.column(k, tuning, &mut self.rows);
-            self.filters.set_rows(k, &self.rows[..columns]);
+        let ChromaBank { formula, filters, narrow, rows, uncertain, .. } = self;
+        let columns = filters.columns();
+        for k in 0..narrow.first {
+            formula.column(k, tuning, rows);
+            filters.set_rows(k, &rows[..columns]);
         }
-        let change = Change::new(self.formula.classes, tuning);
-        for (first, block) in (self.first_narrow..bins).step_by(BLOCK).zip(&self.narrow) {
-            let filters =
-                if self.formula.classes == 12 { NarrowBins::filters::<6> } else { NarrowBins::filters::<FARTHEST> };
-            let uncertain = filters(block, self.formula.classes, &change, &mut self.rows);
-            let count = BLOCK.min(bins - first);
-            for i in (0..count).filter(|&i| uncertain[i]) {
-                self.formula.column(first + i, tuning, &mut self.rows[i * columns..]);
+        let change = Change::new(tuning);
+        for (block, bins) in narrow.bins.chunks(BLOCK).enumerate() {
+            let first = block * BLOCK;
+            uncertain.clear();
+            narrow.tune(first, bins, &change, rows, uncertain);
+            for &i in uncertain.iter() {
+                formula.column(narrow.first + first + i, tuning, &mut rows[i * columns..]);
             }
-            self.filters.set_rows(first, &self.rows[..count * columns]);
+            filters.set_rows(narrow.first + first, &rows[..bins.len() * columns]);
         }
     }
 
@@ -143,87 +97,138 @@ impl ChromaBank {
     }
 }
 
+/// The bins that are less than one of twelve pitch classes wide: nearly all.
+///
+/// # Derivation
+/// Such a bin has the width 1 in [`Formula::column`], so it gives to the class `o` above the nearest, `φ` chroma bins away,
+/// ```text
+/// g[o] = exp(−2·(φ − o)²) = exp(−2φ²) · r^o · exp(−2o²)      r = e^(4φ)
+/// ```
+/// Factors common to all classes cancel in `g / √Σg²`, so powers of one number do for all; they may begin at any power. A tuning
+/// `τ` makes `φ − τ` of `φ`, and `r^o·e^(−4τo)` of `r^o`. The weight of the octave `a` becomes, with `t = τ/12`,
+/// ```text
+/// exp(−(a − t)²/8) = exp(−a²/8) · exp(a·t/4) · exp(−t²/8)
+/// ```
+/// where `a·t/4` is small: eight terms of the series suffice. That leaves no exponential per bin. The result is rounded to `f32`, so
+/// it is the formula's own, unless a rounding edge lies within [`UNCERTAINTY`]: such a bin is computed by the formula.
+#[derive(Clone, Debug)]
+struct NarrowBins {
+    /// The first of them; the number of bins where the bank has not twelve classes.
+    first: usize,
+    bins: Vec<NarrowBin>,
+    /// Of each, the octaves above the one with the largest weight, and the weight; at the tuning 0.
+    octaves: Vec<f64>,
+    weights: Vec<f64>,
+}
+
+#[derive(Clone, Debug)]
+struct NarrowBin {
+    /// 1, r, r², r³ at the tuning 0, for the classes −6 to −3 above the nearest.
+    powers: [f64; 4],
+    /// r⁴
+    fourth: f64,
+    /// Where C is among the classes from −6 above the nearest on.
+    place_of_c: usize,
+}
+
+/// What a tuning changes, the same for all bins.
+struct Change {
+    /// `exp(−2o²)·e^(−4τo)`, but for a common factor, for the classes `o` = −6 to 5 above the nearest, and for 6.
+    factors: [f64; TWELVE],
+    last_factor: f64,
+    /// t/4, for the series.
+    octaves: f64,
+    /// exp(−t²/8)
+    weight: f64,
+}
+
 impl Change {
-    fn new(classes: usize, tuning: f64) -> Self {
-        let octaves = tuning / classes as f64;
+    fn new(tuning: f64) -> Self {
+        let factor = |power: usize| (-2.0 * (power as f64 - 6.0).powi(2) - 4.0 * tuning * power as f64).exp();
+        let t = tuning / TWELVE as f64;
         Change {
-            ratio: (-4.0 * tuning).exp(),
-            octaves,
-            weight: (-0.5 * (octaves / OCTAVE_WIDTH).powi(2)).exp(),
-            gaussian: std::array::from_fn(|o| (-2.0 * (o * o) as f64).exp()),
+            factors: std::array::from_fn(factor),
+            last_factor: factor(TWELVE),
+            octaves: t / (OCTAVE_WIDTH * OCTAVE_WIDTH),
+            weight: (-0.5 * (t / OCTAVE_WIDTH).powi(2)).exp(),
         }
     }
 }
 
 impl NarrowBins {
-    /// Of the bins from `first` on, some of which may lie beyond the last.
-    fn new(formula: &Formula, first: usize) -> Self {
-        let classes = formula.classes as f64;
-        let pitch: [f64; BLOCK] = std::array::from_fn(|i| formula.pitch(first + i, 0.0));
-        let octaves = pitch.map(|p| p / classes - CENTRE_OCTAVE);
-        let reach = FARTHEST.min(formula.classes / 2);
+    fn new(formula: &Formula, bins: usize) -> Self {
+        let is_narrow = |&k: &usize| formula.pitch(k + 1, 0.0) - formula.pitch(k, 0.0) < 1.0;
+        let narrow = if formula.classes == TWELVE { (1..bins).find(is_narrow) } else { None };
+        let first = narrow.unwrap_or(bins);
+        let pitches = || (first..bins).map(|k| formula.pitch(k, 0.0));
+        let octaves: Vec<f64> = pitches().map(|p| p / TWELVE as f64 - CENTRE_OCTAVE).collect();
+        let bin = |p: f64| {
+            let r = (4.0 * (p - p.round())).exp();
+            let place_of_c = 6.0 + formula.a_to_c() - p.round();
+            NarrowBin {
+                powers: [1.0, r, r * r, r * r * r],
+                fourth: (r * r) * (r * r),
+                place_of_c: place_of_c.rem_euclid(TWELVE as f64) as usize,
+            }
+        };
         NarrowBins {
-            lowest: pitch.map(|p| (p.round() - formula.a_to_c() - reach as f64).rem_euclid(classes) as usize),
-            ratio: pitch.map(|p| (4.0 * (p - p.round())).exp()),
+            first,
+            bins: pitches().map(bin).collect(),
+            weights: octaves.iter().map(|a| (-0.5 * (a / OCTAVE_WIDTH).powi(2)).exp()).collect(),
             octaves,
-            weight: octaves.map(|a| (-0.5 * (a / OCTAVE_WIDTH).powi(2)).exp()),
         }
     }
 
-    /// Filters of these bins, into `rows` `[BLOCK,columns]`; and which of them are uncertain in the last bit. `R` is the distance up
-    /// to which classes count.
-    fn filters<const R: usize>(&self, classes: usize, change: &Change, rows: &mut [f32]) -> [bool; BLOCK] {
-        let columns = rows.len() / BLOCK;
-        // Of a class at the distance −R + j, in row j.
-        let mut rounded = [[0.0f32; BLOCK]; 2 * FARTHEST + 1];
-        let mut uncertain = [false; BLOCK];
+    /// Filters of `bins`, the narrow ones from `first` on, into `rows` `[≤BLOCK,16]`; which of them are uncertain into `uncertain`.
+    ///
+    /// Written for the compiler: loops of four numbers become vectors. 90 instructions per bin with AVX2.
+    fn tune(&self, first: usize, bins: &[NarrowBin], change: &Change, rows: &mut [f32], uncertain: &mut Vec<usize>) {
+        let mut weights = [0.0; BLOCK];
+        let known = self.octaves[first..].iter().zip(&self.weights[first..]);
         simd!(|_| {
-            let ratio: Lane = std::array::from_fn(|i| self.ratio[i] * change.ratio);
-            let inverse = ratio.map(|ratio| 1.0 / ratio);
-            let mut shares = [[1.0; BLOCK]; 2 * FARTHEST + 1];
-            let (mut squares, mut up, mut down) = ([1.0; BLOCK], [1.0; BLOCK], [1.0; BLOCK]);
-            for o in 1..=R {
-                for i in 0..BLOCK {
-                    up[i] *= ratio[i];
-                    down[i] *= inverse[i];
-                    let (above, below) = (up[i] * change.gaussian[o], down[i] * change.gaussian[o]);
-                    // Half an octave above and below is one class, at the smaller of the distances.
-                    let is_same = 2 * o == classes;
-                    let (above, below) =
-                        if is_same { (0.0, if above > below { above } else { below }) } else { (above, below) };
-                    squares[i] += above * above + below * below;
-                    (shares[R + o][i], shares[R - o][i]) = (above, below);
-                }
+            for (weight, (a, known)) in weights.iter_mut().zip(known) {
+                let x = a * change.octaves;
+                let series = SERIES.iter().fold(1.0, |sum, inverse| 1.0 + sum * (x * inverse));
+                *weight = known * change.weight * series;
             }
-            let scale: Lane = std::array::from_fn(|i| {
-                let x = self.octaves[i] * change.octaves / (OCTAVE_WIDTH * OCTAVE_WIDTH);
-                let series = SERIES.iter().fold(1.0, |sum, factor| 1.0 + sum * x * factor);
-                self.weight[i] * change.weight * series / squares[i].sqrt()
-            });
-            let mut differ = [0u32; BLOCK];
-            for j in 0..2 * R + 1 {
-                for i in 0..BLOCK {
-                    let filter = shares[j][i] * scale[i];
-                    let least = (filter * (1.0 - UNCERTAINTY)) as f32;
-                    rounded[j][i] = (filter * (1.0 + UNCERTAINTY)) as f32;
-                    differ[i] |= least.to_bits() ^ rounded[j][i].to_bits();
+            // Twice, so that twelve values in a row are an octave from any class on.
+            let mut octaves = [0.0f32; 2 * TWELVE];
+            let rows = rows.as_chunks_mut::<LANES>().0;
+            for (i, ((bin, row), weight)) in bins.iter().zip(rows).zip(weights).enumerate() {
+                let NarrowBin { powers, fourth, place_of_c } = bin;
+                let mut shares = [0.0; TWELVE];
+                for l in 0..4 {
+                    shares[l] = powers[l] * change.factors[l];
                 }
-            }
-            uncertain = differ.map(|bits| bits != 0);
-            // The octave twice: from the class that comes first, any place in it is the beginning of a whole octave.
-            let mut octaves = [0.0f32; 2 * MOST_CLASSES];
-            let count = classes.min(2 * R + 1);
-            let (rows, octaves) = (&mut rows[..BLOCK * columns], &mut octaves[..2 * classes]);
-            for i in 0..BLOCK {
-                for j in 0..count {
-                    octaves[j] = rounded[j][i];
-                    octaves[classes + j] = rounded[j][i];
+                for l in 0..4 {
+                    shares[4 + l] = powers[l] * fourth * change.factors[4 + l];
                 }
-                let first = classes - self.lowest[i];
-                rows[i * columns..][..classes].copy_from_slice(&octaves[first..][..classes]);
+                for l in 0..4 {
+                    shares[8 + l] = powers[l] * (fourth * fourth) * change.factors[8 + l];
+                }
+                // Half an octave above and below is one class, at the smaller of the distances.
+                let above = powers[0] * (fourth * fourth * fourth) * change.last_factor;
+                shares[0] = if above > shares[0] { above } else { shares[0] };
+                let mut squares = [0.0; 4];
+                for l in 0..4 {
+                    squares[l] = shares[l] * shares[l] + shares[4 + l] * shares[4 + l] + shares[8 + l] * shares[8 + l];
+                }
+                let scale = weight / ((squares[0] + squares[1]) + (squares[2] + squares[3])).sqrt();
+                let (mut least, mut most) = ([0.0f32; TWELVE], [0.0f32; TWELVE]);
+                for (share, (least, most)) in shares.iter().zip(least.iter_mut().zip(&mut most)) {
+                    let filter = share * scale;
+                    *least = (filter * (1.0 - UNCERTAINTY)) as f32;
+                    *most = (filter * (1.0 + UNCERTAINTY)) as f32;
+                }
+                let bits = least.iter().zip(&most).fold(0, |bits, (a, b)| bits | (a.to_bits() ^ b.to_bits()));
+                if bits != 0 {
+                    uncertain.push(i);
+                }
+                octaves[..TWELVE].copy_from_slice(&most);
+                octaves[TWELVE..].copy_from_slice(&most);
+                row[..TWELVE].copy_from_slice(&octaves[*place_of_c..][..TWELVE]);
             }
         });
-        uncertain
     }
 }
 
@@ -331,9 +336,8 @@ mod tests {
             (12, 512, 16_000, 1),
             (12, 512, 44_100, 7),
             (12, 64, 8_000, 3),
-            (24, 512, 16_000, 7),
-            (36, 512, 48_000, 9),
-            (48, 1024, 22_050, 33),
+            (24, 512, 16_000, 33),
+            (48, 1024, 22_050, 50),
             (12, 4096, 48_000, 50),
         ] {
             check(&FeatureSettings { n_fft, chroma, ..Default::default() }, sample_rate, &mut every_nth(n));

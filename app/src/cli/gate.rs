@@ -37,6 +37,15 @@ impl Gate {
         let too_low = self.min_probability.is_some_and(|least| prediction.probability() < least);
         too_low.then_some(Refusal::LowProbability)
     }
+
+    /// The label in a timeline; none where nobody speaks.
+    pub fn label(&self, prediction: &Prediction) -> Option<String> {
+        match self.refusal(prediction) {
+            None => Some(prediction.label_name().into()),
+            Some(Refusal::NoSpeech) => None,
+            Some(refusal) => Some(refusal.label().into()),
+        }
+    }
 }
 
 impl Refusal {

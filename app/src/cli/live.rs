@@ -3,6 +3,7 @@
 use super::gate::{Gate, SilenceNote};
 use super::options::WrongCall;
 use super::rows::{Format, Place, Span};
+use super::timeline::{LiveTimeline, Timeline};
 use super::{Done, Outcome, interrupt};
 use crate::corpus::resample::Resampler;
 use crate::corpus::sound::{Side, SignalCheck, StreamDecoder};
@@ -30,18 +31,34 @@ pub struct Stream {
     pub sides: Vec<(Side, Option<&'static str>)>,
 }
 
-/// Predicts until stdin ends or Ctrl-C is pressed. `step` is the time between lines, seconds, by default one frame.
-pub fn run(file: &ModelFile, format: Format, gate: Gate, stream: Stream, step: Option<f64>) -> Outcome {
+/// What is written.
+#[derive(Clone, Copy)]
+pub struct Output {
+    /// Format of lines.
+    pub format: Format,
+    /// Intervals in place of lines.
+    pub timeline: Option<Timeline>,
+    /// Which predictions get a label.
+    pub gate: Gate,
+    /// Time between lines, seconds; 0 for every frame.
+    pub step: f64,
+}
+
+/// Predicts until stdin ends or Ctrl-C is pressed.
+pub fn run(file: &ModelFile, stream: Stream, output: Output) -> Outcome {
     let live = LivePredictor::new(file)?;
     let rate = check_rate(stream.rate.unwrap_or(live.sample_rate())).map_err(WrongCall)?;
     interrupt::stop_flag_saying("\nstopped");
     let mut out = std::io::stdout().lock();
     let columns: &[&str] = if stream.sides.len() > 1 { &["side", "time"] } else { &["time"] };
-    format.write_header(&mut out, columns, live.labels())?;
+    match output.timeline {
+        Some(timeline) => timeline.write_header(&mut out)?,
+        None => output.format.write_header(&mut out, columns, live.labels())?,
+    }
     out.flush()?;
 
     let mut decoder = StreamDecoder::new(stream.raw, rate);
-    let mut live_lines = LiveLines { live, format, gate, sides: stream.sides, step: step.unwrap_or(0.0), active: None };
+    let mut live_lines = LiveLines { live, output, sides: stream.sides, active: None };
     let portions = read_stdin();
     while !interrupt::stopped() {
         let portion = match portions.recv_timeout(POLL_INTERVAL) {
@@ -69,10 +86,8 @@ pub fn run(file: &ModelFile, format: Format, gate: Gate, stream: Stream, step: O
 struct LiveLines {
     /// Before the first sample.
     live: LivePredictor,
-    format: Format,
-    gate: Gate,
+    output: Output,
     sides: Vec<(Side, Option<&'static str>)>,
-    step: f64,
     /// None before the first sample, when rate and channels are known.
     active: Option<ActiveStream>,
 }
@@ -88,6 +103,8 @@ struct SidePredictor {
     side: Side,
     resampler: Option<Resampler>,
     live: LivePredictor,
+    /// Samples so far, at the model's rate.
+    samples: usize,
     lines: Lines,
 }
 
@@ -97,39 +114,46 @@ impl LiveLines {
         decoder.take_notes().iter().for_each(|note| eprintln!("note: {note}"));
         let Some((rate, channels)) = decoder.spec().filter(|_| !samples.is_empty()) else { return Ok(()) };
         if self.active.is_none() {
-            let sides = self.sides.iter().map(|&(side, name)| self.begin(side, name, rate, channels));
+            let sides = self.sides.iter().enumerate();
+            let sides = sides.map(|(place, &(side, name))| self.begin((place, side, name), rate, channels));
             let sides = sides.collect::<Result<_>>().map_err(|error| error.at("stdin"))?;
             self.active = Some(ActiveStream { channels, check: SignalCheck::new(rate, channels), sides });
         }
         let ActiveStream { channels, check, sides } = self.active.as_mut().expect("it has begun");
         check.push(&samples).iter().for_each(|finding| print_finding(finding));
-        for SidePredictor { side, resampler, live, lines } in sides {
+        for SidePredictor { side, resampler, live, samples: taken, lines } in sides {
             let mut sound = side.of(samples.clone(), *channels);
             if let Some(resampler) = resampler {
                 sound = resampler.push(&sound)?;
             }
+            *taken += sound.len();
             lines.write_due(out, live.push(&sound)?)?;
         }
         Ok(())
     }
 
-    fn begin(&self, side: Side, name: Option<&'static str>, rate: u32, channels: usize) -> Result<SidePredictor> {
+    fn begin(
+        &self,
+        (place, side, name): (usize, Side, Option<&'static str>),
+        rate: u32,
+        channels: usize,
+    ) -> Result<SidePredictor> {
         side.check(channels)?;
         let (live, model_rate) = (self.live.clone(), self.live.sample_rate());
         Ok(SidePredictor {
             side,
             resampler: if rate == model_rate { None } else { Some(Resampler::new(rate, model_rate)?) },
             lines: Lines {
-                format: self.format,
-                gate: self.gate,
+                output: self.output,
+                timeline: self.output.timeline.map(|format| LiveTimeline::new(format, place, name)),
                 silence: SilenceNote::default(),
                 labels: live.labels().to_vec(),
                 side: name,
-                step: self.step,
                 next: 0.0,
                 pending: None,
             },
             live,
+            samples: 0,
         })
     }
 
@@ -137,14 +161,19 @@ impl LiveLines {
     fn finish(self, out: &mut impl Write) -> anyhow::Result<()> {
         let Some(ActiveStream { mut check, sides, .. }) = self.active else { return Ok(()) };
         check.finish().iter().for_each(|finding| print_finding(finding));
-        for SidePredictor { resampler, mut live, mut lines, .. } in sides {
+        let (mut timelines, mut seconds) = (Vec::new(), 0.0);
+        for SidePredictor { resampler, mut live, mut samples, mut lines, .. } in sides {
             if let Some(mut resampler) = resampler {
-                lines.write_due(out, live.push(&resampler.finish()?)?)?;
+                let last = resampler.finish()?;
+                samples += last.len();
+                lines.write_due(out, live.push(&last)?)?;
             }
             lines.write_due(out, live.finish()?)?;
             lines.write_pending(out)?;
+            timelines.extend(lines.timeline);
+            seconds = samples as f64 / f64::from(live.sample_rate());
         }
-        Ok(())
+        LiveTimeline::finish(timelines, out, seconds)
     }
 }
 
@@ -184,13 +213,12 @@ fn read_stdin() -> Receiver<Result<Vec<u8>>> {
 
 /// Writes one line per time step.
 struct Lines {
-    format: Format,
-    gate: Gate,
+    output: Output,
+    /// In place of lines.
+    timeline: Option<LiveTimeline>,
     silence: SilenceNote,
     labels: Vec<String>,
     side: Option<&'static str>,
-    /// Time between lines, seconds; 0 for every frame.
-    step: f64,
     /// Time of the next line, seconds.
     next: f64,
     /// The latest prediction, until it is written.
@@ -213,15 +241,19 @@ impl Lines {
     /// Writes a line for the latest prediction, unless it is written already.
     fn write_pending(&mut self, out: &mut impl Write) -> anyhow::Result<()> {
         if let Some(Moment { time, prediction, .. }) = self.pending.take() {
+            let Output { format, gate, step, .. } = self.output;
             let place = Place { file: None, side: self.side, span: Span::UpTo(time) };
-            let refusal = self.gate.refusal(&prediction);
+            let refusal = gate.refusal(&prediction);
             if time >= NOTICED {
                 self.silence.print_once(place, refusal);
             }
-            self.format.write_row(out, place, &self.labels, &prediction, refusal)?;
+            match &mut self.timeline {
+                Some(timeline) => timeline.push(out, time, gate.label(&prediction))?,
+                None => format.write_row(out, place, &self.labels, &prediction, refusal)?,
+            }
             out.flush()?;
             // Counted from the beginning, so that steps of a fraction of a frame do not drift.
-            self.next = if self.step > 0.0 { ((time / self.step).floor() + 1.0) * self.step } else { 0.0 };
+            self.next = if step > 0.0 { ((time / step).floor() + 1.0) * step } else { 0.0 };
         }
         Ok(())
     }

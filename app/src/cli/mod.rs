@@ -39,6 +39,7 @@ mod source;
 mod sweep;
 mod synth;
 mod table;
+mod timeline;
 mod train;
 mod tune;
 mod windows;

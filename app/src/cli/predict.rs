@@ -4,6 +4,7 @@ use super::gate::{Gate, SilenceNote};
 use super::inputs::{self, Input, SoundFile};
 use super::options::WrongCall;
 use super::rows::{Format, Place, Span};
+use super::timeline::{Interval, Timeline, Track};
 use super::windows::Windows;
 use super::{Outcome, clip, interrupt, live, progress};
 use crate::corpus::npy;
@@ -39,6 +40,7 @@ pub(super) const BUNDLED: &[u8] = include_bytes!("../../data/reslstm-sa-h64-ravd
   reslstm predict interview.wav --window 3 --step 1 --csv > emotions.csv
   reslstm features clip.wav --inputs pitch -o f && reslstm predict f/clip.npy --json
   reslstm predict call.wav --side each --window 5 --csv
+  reslstm predict talk.wav --window 2 --timeline textgrid > talk.TextGrid
   arecord -f S16_LE -r 48000 -d 4 | reslstm predict -
   arecord -f S16_LE -r 48000 | reslstm predict --live --step 0.5
   ffmpeg -i URL -f f32le -ac 2 -ar 44100 - | reslstm predict --live --format f32 --channels 2 --rate 44100")]
@@ -81,6 +83,12 @@ pub struct Predict {
     /// Channels of raw samples, with --live: 1 to 16 [default: 1]
     #[arg(long, value_name = "N", conflicts_with = "inputs")]
     channels: Option<usize>,
+    /// Print intervals of one label for another program, with --window or --live
+    ///
+    /// Neighbouring windows with the same label become one interval. Where windows overlap, each one counts as far as its middle is
+    /// the nearest. With --live, a label holds until the next one.
+    #[arg(long, value_name = "FORMAT", value_enum, requires = "over_time", conflicts_with_all = ["json", "csv"])]
+    timeline: Option<Timeline>,
     #[command(flatten)]
     gate: Gate,
 }
@@ -163,18 +171,31 @@ impl Predict {
             let raw = raw.map_err(|error| WrongCall(error.at("--channels")))?;
             let sides = self.side.list().iter().map(|&side| (side, self.side.label(side))).collect();
             let stream = live::Stream { raw, rate: self.rate, sides };
-            return live::run(&model_file(self.model.as_deref())?, format, self.gate, stream, self.step);
+            let output =
+                live::Output { format, timeline: self.timeline, gate: self.gate, step: self.step.unwrap_or(0.0) };
+            return live::run(&model_file(self.model.as_deref())?, stream, output);
         }
         let windows = self.windows().map_err(WrongCall)?;
         let mut predictor = Predictor::new(model_file(self.model.as_deref())?)?;
         let inputs = inputs::recordings(&self.inputs)?;
+        if let Some(timeline) = self.timeline.filter(|timeline| !timeline.names_files() && inputs.len() > 1) {
+            let name = timeline.to_possible_value().expect("every format has a name");
+            let (name, count) = (name.get_name(), inputs.len());
+            let problem = format!("--timeline {name}: expected one recording, got {count}");
+            return Err(
+                WrongCall(Error::new(Kind::Settings, problem).advice("rttm, csv and json name the file")).into()
+            );
+        }
         interrupt::stop_flag();
         let bar = progress::bar(inputs.len() as u64, "predicting", "files");
         let mut out = std::io::stdout().lock();
         let mut columns = vec!["file"];
         columns.extend((self.side == Sides::Each).then_some("side"));
         columns.extend(windows.map_or(&[][..], |_| &["start", "end"]));
-        format.write_header(&mut out, &columns, predictor.labels())?;
+        match self.timeline {
+            Some(timeline) => timeline.write_header(&mut out)?,
+            None => format.write_header(&mut out, &columns, predictor.labels())?,
+        }
         let (mut failures, mut resampled, mut silence) = (Vec::new(), BTreeSet::new(), SilenceNote::default());
         for input in &inputs {
             if interrupt::stopped() {
@@ -184,6 +205,10 @@ impl Predict {
             let file = input.to_string();
             match predict_input(&mut predictor, input, self.side, windows, &mut resampled) {
                 Ok(predictions) => bar.suspend(|| -> anyhow::Result<()> {
+                    if let Some(timeline) = self.timeline {
+                        let (seconds, tracks) = self.tracks(predictions);
+                        return timeline.write(&mut out, &file, seconds, &tracks);
+                    }
                     for (side, span, prediction) in predictions {
                         let place = Place { file: Some(&file), side, span };
                         let refusal = self.gate.refusal(&prediction);
@@ -199,6 +224,22 @@ impl Predict {
         bar.finish_and_clear();
         out.flush()?;
         inputs::summarise(failures, inputs.len())
+    }
+
+    /// Timelines of the windows of a recording, and its length, seconds.
+    fn tracks(&self, predictions: Predictions) -> (f64, Vec<Track>) {
+        let mut seconds = 0.0;
+        let mut sides: Vec<(Option<&'static str>, Vec<Interval>)> = Vec::new();
+        for (side, span, prediction) in predictions {
+            let Span::Window(start, end) = span else { continue };
+            seconds = end;
+            if sides.last().is_none_or(|(last, _)| *last != side) {
+                sides.push((side, Vec::new()));
+            }
+            let (_, windows) = sides.last_mut().expect("one was added");
+            windows.push(Interval { start, end, label: self.gate.label(&prediction) });
+        }
+        (seconds, sides.into_iter().map(|(side, windows)| Track::of_windows(side, windows)).collect())
     }
 
     /// Window and step, in seconds.

@@ -59,7 +59,7 @@ impl Track {
     }
 
     /// Adds the next interval, to the latest if that ends where this begins and has the same label.
-    pub fn push(&mut self, next: Interval) {
+    fn push(&mut self, next: Interval) {
         match self.intervals.last_mut() {
             Some(latest) if latest.label == next.label && latest.end == next.start => latest.end = next.end,
             _ => self.intervals.push(next),
@@ -86,40 +86,102 @@ impl Timeline {
         if self == Timeline::Textgrid {
             return write_textgrid(out, seconds, tracks);
         }
-        for (number, Track { side, intervals }) in tracks.iter().enumerate() {
-            for Interval { start, end, label } in intervals {
-                match (self, label) {
-                    (Timeline::Audacity, Some(label)) => {
-                        let side = side.map_or(String::new(), |side| format!("{side}: "));
-                        writeln!(out, "{start:.6}\t{end:.6}\t{side}{label}")?;
-                    }
-                    (Timeline::Rttm, Some(label)) => {
-                        let (file, label) = (without_blanks(file), without_blanks(label));
-                        let (channel, duration) = (number + 1, end - start);
-                        writeln!(
-                            out,
-                            "SPEAKER {file} {channel} {start:.3} {duration:.3} <NA> <NA> {label} <NA> <NA>"
-                        )?;
-                    }
-                    (Timeline::Csv, label) => {
-                        let (side, label) = (side.unwrap_or_default(), label.as_deref().unwrap_or("none"));
-                        let mut writer = csv::Writer::from_writer(&mut *out);
-                        writer.write_record([file, side, &format!("{start:.3}"), &format!("{end:.3}"), label])?;
-                        writer.flush()?;
-                    }
-                    (Timeline::Json, label) => {
-                        let side = side.map_or(String::new(), |side| format!("\"side\": {}, ", json!(side)));
-                        let (file, label) = (json!(file), json!(label.as_deref().unwrap_or("none")));
-                        writeln!(
-                            out,
-                            "{{\"file\": {file}, {side}\"start\": {start:.3}, \"end\": {end:.3}, \"label\": {label}}}"
-                        )?;
-                    }
-                    // Where nobody speaks there is no event.
-                    (Timeline::Audacity | Timeline::Rttm, None) => {}
-                    (Timeline::Textgrid, _) => unreachable!("a TextGrid is written above"),
-                }
+        for (channel, Track { side, intervals }) in tracks.iter().enumerate() {
+            for interval in intervals {
+                self.write_interval(out, file, (channel, *side), interval)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Writes one interval; nothing where a TextGrid is written at the end. `channel` counts the sides, from 0.
+    fn write_interval(
+        self,
+        out: &mut impl Write,
+        file: &str,
+        (channel, side): (usize, Option<&str>),
+        Interval { start, end, label }: &Interval,
+    ) -> anyhow::Result<()> {
+        match (self, label) {
+            (Timeline::Audacity, Some(label)) => {
+                let side = side.map_or(String::new(), |side| format!("{side}: "));
+                writeln!(out, "{start:.6}\t{end:.6}\t{side}{label}")?;
+            }
+            (Timeline::Rttm, Some(label)) => {
+                let (file, label) = (without_blanks(file), without_blanks(label));
+                let (channel, duration) = (channel + 1, end - start);
+                writeln!(out, "SPEAKER {file} {channel} {start:.3} {duration:.3} <NA> <NA> {label} <NA> <NA>")?;
+            }
+            (Timeline::Csv, label) => {
+                let (side, label) = (side.unwrap_or_default(), label.as_deref().unwrap_or("none"));
+                let mut writer = csv::Writer::from_writer(out);
+                writer.write_record([file, side, &format!("{start:.3}"), &format!("{end:.3}"), label])?;
+                writer.flush()?;
+            }
+            (Timeline::Json, label) => {
+                let side = side.map_or(String::new(), |side| format!("\"side\": {}, ", json!(side)));
+                let (file, label) = (json!(file), json!(label.as_deref().unwrap_or("none")));
+                writeln!(
+                    out,
+                    "{{\"file\": {file}, {side}\"start\": {start:.3}, \"end\": {end:.3}, \"label\": {label}}}"
+                )?;
+            }
+            // Where nobody speaks there is no event.
+            (Timeline::Audacity | Timeline::Rttm, None) | (Timeline::Textgrid, _) => {}
+        }
+        Ok(())
+    }
+}
+
+/// The name of a live recording.
+const STDIN: &str = "stdin";
+
+/// The timeline of one side of a live recording: each label holds until the next one. An interval is written when it ends, a
+/// TextGrid, which begins with their number, at the end.
+pub struct LiveTimeline {
+    format: Timeline,
+    channel: usize,
+    track: Track,
+    /// The interval that has not ended yet, if it has begun.
+    current: Option<Interval>,
+}
+
+impl LiveTimeline {
+    /// Before the first label. `channel` counts the sides, from 0.
+    pub fn new(format: Timeline, channel: usize, side: Option<&'static str>) -> Self {
+        LiveTimeline { format, channel, track: Track { side, intervals: Vec::new() }, current: None }
+    }
+
+    /// The label from `time` on, seconds.
+    pub fn push(&mut self, out: &mut impl Write, time: f64, label: Option<String>) -> anyhow::Result<()> {
+        if self.current.as_ref().is_none_or(|current| current.label != label) {
+            self.end(out, time)?;
+            self.current = Some(Interval { start: time, end: time, label });
+        }
+        Ok(())
+    }
+
+    /// Ends the current interval.
+    fn end(&mut self, out: &mut impl Write, time: f64) -> anyhow::Result<()> {
+        if let Some(mut ended) = self.current.take().filter(|current| current.start < time) {
+            ended.end = time;
+            self.format.write_interval(out, STDIN, (self.channel, self.track.side), &ended)?;
+            if self.format == Timeline::Textgrid {
+                self.track.intervals.push(ended);
+            }
+            out.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Writes what is left of a recording of `seconds`, of all its sides.
+    pub fn finish(mut timelines: Vec<Self>, out: &mut impl Write, seconds: f64) -> anyhow::Result<()> {
+        for timeline in &mut timelines {
+            timeline.end(out, seconds)?;
+        }
+        if timelines.first().is_some_and(|timeline| timeline.format == Timeline::Textgrid) {
+            let tracks: Vec<Track> = timelines.into_iter().map(|timeline| timeline.track).collect();
+            write_textgrid(out, seconds, &tracks)?;
         }
         Ok(())
     }
@@ -158,4 +220,71 @@ fn write_textgrid(out: &mut impl Write, seconds: f64, tracks: &[Track]) -> anyho
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn interval(start: f64, end: f64, label: &str) -> Interval {
+        Interval { start, end, label: (label != "none").then(|| label.into()) }
+    }
+
+    #[test]
+    fn neighbours_of_one_label_become_one_interval() {
+        let track = |windows: &[(f64, f64, &str)]| {
+            let windows = windows.iter().map(|&(start, end, label)| interval(start, end, label)).collect();
+            Track::of_windows(None, windows).intervals
+        };
+        // Side by side.
+        let got =
+            track(&[(0.0, 2.0, "sad"), (2.0, 4.0, "sad"), (4.0, 6.0, "none"), (6.0, 8.0, "none"), (8.0, 9.0, "sad")]);
+        assert_eq!(got, [interval(0.0, 4.0, "sad"), interval(4.0, 8.0, "none"), interval(8.0, 9.0, "sad")]);
+        // Overlapping, the last moved back: borders lie between the middles 1.5, 2.5, 3.5, 4.
+        let got = track(&[(0.0, 3.0, "calm"), (1.0, 4.0, "sad"), (2.0, 5.0, "sad"), (2.5, 5.5, "calm")]);
+        assert_eq!(got, [interval(0.0, 2.0, "calm"), interval(2.0, 3.75, "sad"), interval(3.75, 5.5, "calm")]);
+        // With gaps, which stay.
+        let got = track(&[(0.0, 1.0, "sad"), (5.0, 6.0, "sad")]);
+        assert_eq!(got, [interval(0.0, 1.0, "sad"), interval(5.0, 6.0, "sad")]);
+        assert_eq!(track(&[]), []);
+    }
+
+    fn written(write: impl FnOnce(&mut Vec<u8>) -> anyhow::Result<()>) -> String {
+        let mut out = Vec::new();
+        write(&mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_live_label_holds_until_the_next_one() {
+        for format in [Timeline::Csv, Timeline::Json, Timeline::Rttm, Timeline::Audacity, Timeline::Textgrid] {
+            let live = written(|out| {
+                let mut timeline = LiveTimeline::new(format, 0, None);
+                for (time, label) in
+                    [(0.0, None), (0.5, Some("sad")), (1.0, Some("sad")), (1.5, Some("calm")), (2.0, None)]
+                {
+                    timeline.push(out, time, label.map(String::from))?;
+                }
+                LiveTimeline::finish(vec![timeline], out, 2.25)
+            });
+            let intervals = vec![
+                interval(0.0, 0.5, "none"),
+                interval(0.5, 1.5, "sad"),
+                interval(1.5, 2.0, "calm"),
+                interval(2.0, 2.25, "none"),
+            ];
+            let whole = written(|out| format.write(out, STDIN, 2.25, &[Track { side: None, intervals }]));
+            assert_eq!(live, whole, "{format:?}");
+        }
+    }
+
+    #[test]
+    fn texts_are_written_as_each_format_has_them() {
+        let tracks = [Track { side: None, intervals: vec![interval(0.0, 1.0, "fed \"up\"")] }];
+        let of = |format: Timeline| written(|out| format.write(out, "my call.wav", 1.5, &tracks));
+        assert!(of(Timeline::Textgrid).contains("text = \"fed \"\"up\"\"\"\n"), "quotation marks are doubled");
+        assert_eq!(of(Timeline::Rttm), "SPEAKER my_call.wav 1 0.000 1.000 <NA> <NA> fed_\"up\" <NA> <NA>\n");
+        assert_eq!(of(Timeline::Csv), "my call.wav,,0.000,1.000,\"fed \"\"up\"\"\"\n");
+        assert_eq!(of(Timeline::Audacity), "0.000000\t1.000000\tfed \"up\"\n");
+    }
 }

@@ -31,5 +31,6 @@ mod studies;
 mod sweep;
 mod synth;
 mod test_dir;
+mod timeline;
 mod train;
 mod tune;
