@@ -19,7 +19,8 @@
 //! 3 % of the frames, and 0.1 s of them, are voice ([`Sound::has_speech`]); while the
 //! sound still goes on, of its latest three seconds ([`SpeechDetector::sound_now`]).
 //!
-//! Not told apart from a voice: music, birds, sirens, whatever else sings. Not noticed: a voice well below other noise.
+//! Not told apart from a voice: music, birds, sirens, the tones of telephone keys, whatever else sings. Not noticed: a voice well
+//! below other noise.
 //!
 //! The constants were chosen on the odd actors of RAVDESS, half of the speakers of EMOVO, and URDU; `tests/README.md` names the
 //! tests on the others. The detector needs no Fourier transform, and its memory does not grow: about 20 kB. A second of
