@@ -34,17 +34,27 @@ fn live_predictor() -> LivePredictor {
     LivePredictor::new(&ModelFile::new(model, Some(metadata)).unwrap()).unwrap()
 }
 
-/// What callgrind runs: 45 s, at first of a voice at changing pitch, then of noise, which has the most peaks, so that the peaks
-/// that are kept become a sample.
+/// What callgrind runs: 20 s of a voice whose pitch changes, and with it the tuning.
 #[test]
-#[ignore = "the test below runs it, under valgrind"]
-fn stream_under_valgrind() {
+#[ignore = "a test below runs it, under valgrind"]
+fn voice_under_valgrind() {
+    stream(20, 0.1, 0.001);
+}
+
+/// What callgrind runs: 45 s of noise, which has the most peaks, so that those that are kept become a sample.
+#[test]
+#[ignore = "a test below runs it, under valgrind"]
+fn noise_under_valgrind() {
+    stream(45, 0.01, 0.1);
+}
+
+/// Streams so many seconds of voice and noise of these loudnesses, frame by frame.
+fn stream(seconds: usize, voice: f64, noise: f32) {
     let hop = FeatureSettings::default().hop;
     let mut live = live_predictor();
     let mut stream = RandomStream::new(3, "sound", 0);
     let mut phase = 0.0f64;
-    for t in 0..45 * RATE as usize / hop {
-        let (voice, noise) = if t < 300 { (0.1, 0.001) } else { (0.01, 0.1) };
+    for t in 0..seconds * RATE as usize / hop {
         let step = 150.0 * (0.3 * (t as f64 / 5.0).sin()).exp2() * std::f64::consts::TAU / f64::from(RATE);
         let sample = |_| {
             phase += step;
@@ -57,14 +67,14 @@ fn stream_under_valgrind() {
     }
 }
 
-/// Instructions of each call of [`one_frame`].
-fn count(folder: &Path) -> Option<Vec<u64>> {
+/// Instructions of each call of [`one_frame`] in a test; none without valgrind.
+fn count(test: &str, folder: &Path) -> Option<Vec<u64>> {
     let out = folder.join("frame");
     let ran = Command::new("valgrind")
         .args(["--tool=callgrind", "--dump-before=*begin_counting*", "--dump-after=*one_frame*", "--dump-line=no"])
         .arg(format!("--callgrind-out-file={}", out.display()))
         .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "stream_under_valgrind", "--ignored", "--test-threads=1"])
+        .args(["--exact", test, "--ignored", "--test-threads=1"])
         .output()
         .ok()?;
     assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
@@ -76,23 +86,33 @@ fn count(folder: &Path) -> Option<Vec<u64>> {
     Some(dumps.filter_map(of_frame).collect())
 }
 
-#[test]
-fn no_live_frame_costs_more_than_twice_the_median() {
+/// No frame after the first second has more than twice the instructions of the median frame.
+fn assert_even(test: &str, seconds: usize) {
     if cfg!(debug_assertions) {
         eprintln!("skipped: instructions count in an optimised build (cargo test --release)");
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let Some(counts) = count(folder.path()) else {
+    let Some(counts) = count(test, folder.path()) else {
         eprintln!("skipped: valgrind is not installed");
         return;
     };
-    assert!(counts.len() >= 1000, "{} frames", counts.len());
+    assert!(counts.len() >= 23 * seconds, "{} frames", counts.len());
     let counts = &counts[FIRST..];
     let mut sorted = counts.to_vec();
     sorted.sort_unstable();
     let (median, most) = (sorted[sorted.len() / 2], sorted[sorted.len() - 1]);
     let at = FIRST + counts.iter().position(|&count| count == most).unwrap();
-    eprintln!("instructions per frame: {} to {most}, median {median}; the most in frame {at}", sorted[0]);
-    assert!(most <= 2 * median, "frame {at} has {most} instructions, the median is {median}");
+    eprintln!("{test}: {} to {most} instructions per frame, median {median}; the most in frame {at}", sorted[0]);
+    assert!(most <= 2 * median, "{test}: frame {at} has {most} instructions, the median is {median}");
+}
+
+#[test]
+fn no_live_frame_of_a_voice_costs_more_than_twice_the_median() {
+    assert_even("voice_under_valgrind", 20);
+}
+
+#[test]
+fn no_live_frame_of_noise_costs_more_than_twice_the_median() {
+    assert_even("noise_under_valgrind", 45);
 }

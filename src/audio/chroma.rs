@@ -18,10 +18,11 @@ pub(super) const MOST_CLASSES: usize = 48;
 const TWELVE: usize = 12;
 /// Bins that are tuned together.
 const BLOCK: usize = 64;
-/// Inverse of 8, 7, … 1, for the series of the exponential.
-const SERIES: [f64; 8] = [1.0 / 8.0, 1.0 / 7.0, 1.0 / 6.0, 1.0 / 5.0, 1.0 / 4.0, 1.0 / 3.0, 1.0 / 2.0, 1.0];
+/// 1/8!, 1/7!, … 1/0!: the series of the exponential.
+const SERIES: [f64; 9] =
+    [1.0 / 40_320.0, 1.0 / 5040.0, 1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 1.0 / 2.0, 1.0, 1.0];
 /// More than the relative error of [`NarrowBins::tune`] and of [`Formula`] together, which are within 3e-12.
-const UNCERTAINTY: f64 = 1e-11;
+const UNCERTAINTY: f64 = 5e-12;
 
 /// The filters for one tuning at a time, one column per pitch class, C first, padded with zero columns to a full vector:
 /// `[B,≥chroma]`. Another tuning replaces them in place.
@@ -32,8 +33,9 @@ pub(super) struct ChromaBank {
     tuning: Option<f64>,
     filters: Panels<f32>,
     narrow: NarrowBins,
-    /// Rows of `filters`, `[BLOCK,≥chroma]`, and which of them are uncertain in the last bit.
-    rows: Vec<f32>,
+    /// A row of `filters`, `[≥chroma]`.
+    row: Vec<f32>,
+    /// Bins whose filters are uncertain in the last bit.
     uncertain: Vec<usize>,
 }
 
@@ -49,8 +51,8 @@ impl ChromaBank {
             formula,
             tuning: None,
             filters,
-            rows: vec![0.0; BLOCK * columns],
-            uncertain: Vec::with_capacity(BLOCK),
+            row: vec![0.0; columns],
+            uncertain: Vec::with_capacity(settings.bins()),
         }
     }
 
@@ -60,21 +62,13 @@ impl ChromaBank {
             return;
         }
         self.tuning = Some(tuning);
-        let ChromaBank { formula, filters, narrow, rows, uncertain, .. } = self;
-        let columns = filters.columns();
-        for k in 0..narrow.first {
-            formula.column(k, tuning, rows);
-            filters.set_rows(k, &rows[..columns]);
-        }
-        let change = Change::new(tuning);
-        for (block, bins) in narrow.bins.chunks(BLOCK).enumerate() {
-            let first = block * BLOCK;
-            uncertain.clear();
-            narrow.tune(first, bins, &change, rows, uncertain);
-            for &i in uncertain.iter() {
-                formula.column(narrow.first + first + i, tuning, &mut rows[i * columns..]);
-            }
-            filters.set_rows(narrow.first + first, &rows[..bins.len() * columns]);
+        let ChromaBank { formula, filters, narrow, row, uncertain, .. } = self;
+        let origin = formula.origin(tuning);
+        uncertain.clear();
+        narrow.tune(tuning, filters, uncertain);
+        for k in (0..narrow.first).chain(uncertain.iter().copied()) {
+            formula.column(k, origin, row);
+            filters.set_rows(k, row);
         }
     }
 
@@ -109,7 +103,7 @@ impl ChromaBank {
 /// ```text
 /// exp(−(a − t)²/8) = exp(−a²/8) · exp(a·t/4) · exp(−t²/8)
 /// ```
-/// where `a·t/4` is small: eight terms of the series suffice. That leaves no exponential per bin. The result is rounded to `f32`, so
+/// where `a·t/4` is small: nine terms of the series suffice. That leaves no exponential per bin. The result is rounded to `f32`, so
 /// it is the formula's own, unless a rounding edge lies within [`UNCERTAINTY`]: such a bin is computed by the formula.
 #[derive(Clone, Debug)]
 struct NarrowBins {
@@ -133,9 +127,10 @@ struct NarrowBin {
 
 /// What a tuning changes, the same for all bins.
 struct Change {
-    /// `exp(−2o²)·e^(−4τo)`, but for a common factor, for the classes `o` = −6 to 5 above the nearest, and for 6.
+    /// `exp(−2o²)·e^(−4τo)`, but for a common factor, for the classes `o` = −6 to 5 above the nearest.
     factors: [f64; TWELVE],
-    last_factor: f64,
+    /// For the class 6 above, which is that 6 below; padded to a vector.
+    last_factor: [f64; 4],
     /// t/4, for the series.
     octaves: f64,
     /// exp(−t²/8)
@@ -148,7 +143,7 @@ impl Change {
         let t = tuning / TWELVE as f64;
         Change {
             factors: std::array::from_fn(factor),
-            last_factor: factor(TWELVE),
+            last_factor: [factor(TWELVE), 0.0, 0.0, 0.0],
             octaves: t / (OCTAVE_WIDTH * OCTAVE_WIDTH),
             weight: (-0.5 * (t / OCTAVE_WIDTH).powi(2)).exp(),
         }
@@ -157,10 +152,11 @@ impl Change {
 
 impl NarrowBins {
     fn new(formula: &Formula, bins: usize) -> Self {
-        let is_narrow = |&k: &usize| formula.pitch(k + 1, 0.0) - formula.pitch(k, 0.0) < 1.0;
+        let origin = formula.origin(0.0);
+        let is_narrow = |&k: &usize| formula.pitch(k + 1, origin) - formula.pitch(k, origin) < 1.0;
         let narrow = if formula.classes == TWELVE { (1..bins).find(is_narrow) } else { None };
         let first = narrow.unwrap_or(bins);
-        let pitches = || (first..bins).map(|k| formula.pitch(k, 0.0));
+        let pitches = || (first..bins).map(|k| formula.pitch(k, origin));
         let octaves: Vec<f64> = pitches().map(|p| p / TWELVE as f64 - CENTRE_OCTAVE).collect();
         let bin = |p: f64| {
             let r = (4.0 * (p - p.round())).exp();
@@ -179,54 +175,59 @@ impl NarrowBins {
         }
     }
 
-    /// Filters of `bins`, the narrow ones from `first` on, into `rows` `[≤BLOCK,16]`; which of them are uncertain into `uncertain`.
+    /// Filters of all these bins for `tuning`, into `filters`; the bins that are uncertain in the last bit into `uncertain`.
     ///
-    /// Written for the compiler: loops of four numbers become vectors. 90 instructions per bin with AVX2.
-    fn tune(&self, first: usize, bins: &[NarrowBin], change: &Change, rows: &mut [f32], uncertain: &mut Vec<usize>) {
+    /// Written for the compiler: loops over four numbers become vectors, 76 instructions per bin with AVX2.
+    fn tune(&self, tuning: f64, filters: &mut Panels<f32>, uncertain: &mut Vec<usize>) {
+        let Change { factors, last_factor, octaves, weight } = Change::new(tuning);
+        let rows = filters.strip_mut(0)[self.first..].chunks_mut(BLOCK);
+        let known = self.octaves.chunks(BLOCK).zip(self.weights.chunks(BLOCK));
         let mut weights = [0.0; BLOCK];
-        let known = self.octaves[first..].iter().zip(&self.weights[first..]);
-        simd!(|_| {
-            for (weight, (a, known)) in weights.iter_mut().zip(known) {
-                let x = a * change.octaves;
-                let series = SERIES.iter().fold(1.0, |sum, inverse| 1.0 + sum * (x * inverse));
-                *weight = known * change.weight * series;
-            }
-            // Twice, so that twelve values in a row are an octave from any class on.
-            let mut octaves = [0.0f32; 2 * TWELVE];
-            let rows = rows.as_chunks_mut::<LANES>().0;
-            for (i, ((bin, row), weight)) in bins.iter().zip(rows).zip(weights).enumerate() {
-                let NarrowBin { powers, fourth, place_of_c } = bin;
-                let mut shares = [0.0; TWELVE];
-                for l in 0..4 {
-                    shares[l] = powers[l] * change.factors[l];
+        // Twice, so that twelve values in a row are an octave from any class on; the rest spares a check.
+        let mut classes = [0.0f32; 2 * TWELVE + 4];
+        simd!(|level| {
+            let sum = |a: f64, b: f64, c: f64| if level.fused() { a.mul_add(b, c) } else { a * b + c };
+            let mut k = self.first;
+            for ((bins, rows), (known_octaves, known_weights)) in self.bins.chunks(BLOCK).zip(rows).zip(known) {
+                for (new, (a, known)) in weights.iter_mut().zip(known_octaves.iter().zip(known_weights)) {
+                    let x = a * octaves;
+                    *new = known * weight * SERIES.iter().fold(0.0, |series, &term| sum(series, x, term));
                 }
-                for l in 0..4 {
-                    shares[4 + l] = powers[l] * fourth * change.factors[4 + l];
+                for ((bin, row), weight) in bins.iter().zip(rows).zip(weights) {
+                    let NarrowBin { powers, fourth, place_of_c } = bin;
+                    let (eighth, twelfth) = (fourth * fourth, fourth * fourth * fourth);
+                    let mut shares = [0.0; TWELVE];
+                    for l in 0..4 {
+                        // Half an octave above and below is one class, at the smaller of the distances.
+                        let (below, above) = (powers[l] * factors[l], powers[l] * twelfth * last_factor[l]);
+                        shares[l] = if below > above { below } else { above };
+                    }
+                    for l in 0..4 {
+                        shares[4 + l] = powers[l] * fourth * factors[4 + l];
+                    }
+                    for l in 0..4 {
+                        shares[8 + l] = powers[l] * eighth * factors[8 + l];
+                    }
+                    let mut squares = [0.0f64; 4];
+                    for l in 0..4 {
+                        let [a, b, c] = [shares[l], shares[4 + l], shares[8 + l]];
+                        squares[l] = sum(c, c, sum(b, b, a * a));
+                    }
+                    let scale = weight / ((squares[0] + squares[2]) + (squares[1] + squares[3])).sqrt();
+                    let (mut least, mut most) = ([0.0f32; TWELVE], [0.0f32; TWELVE]);
+                    for j in 0..TWELVE {
+                        least[j] = (shares[j] * (scale * (1.0 - UNCERTAINTY))) as f32;
+                        most[j] = (shares[j] * (scale * (1.0 + UNCERTAINTY))) as f32;
+                    }
+                    let bits = least.iter().zip(&most).fold(0, |bits, (a, b)| bits | (a.to_bits() ^ b.to_bits()));
+                    if bits != 0 {
+                        uncertain.push(k);
+                    }
+                    classes[..TWELVE].copy_from_slice(&most);
+                    classes[TWELVE..2 * TWELVE].copy_from_slice(&most);
+                    row.0[..TWELVE].copy_from_slice(&classes[place_of_c & 15..][..TWELVE]);
+                    k += 1;
                 }
-                for l in 0..4 {
-                    shares[8 + l] = powers[l] * (fourth * fourth) * change.factors[8 + l];
-                }
-                // Half an octave above and below is one class, at the smaller of the distances.
-                let above = powers[0] * (fourth * fourth * fourth) * change.last_factor;
-                shares[0] = if above > shares[0] { above } else { shares[0] };
-                let mut squares = [0.0; 4];
-                for l in 0..4 {
-                    squares[l] = shares[l] * shares[l] + shares[4 + l] * shares[4 + l] + shares[8 + l] * shares[8 + l];
-                }
-                let scale = weight / ((squares[0] + squares[1]) + (squares[2] + squares[3])).sqrt();
-                let (mut least, mut most) = ([0.0f32; TWELVE], [0.0f32; TWELVE]);
-                for (share, (least, most)) in shares.iter().zip(least.iter_mut().zip(&mut most)) {
-                    let filter = share * scale;
-                    *least = (filter * (1.0 - UNCERTAINTY)) as f32;
-                    *most = (filter * (1.0 + UNCERTAINTY)) as f32;
-                }
-                let bits = least.iter().zip(&most).fold(0, |bits, (a, b)| bits | (a.to_bits() ^ b.to_bits()));
-                if bits != 0 {
-                    uncertain.push(i);
-                }
-                octaves[..TWELVE].copy_from_slice(&most);
-                octaves[TWELVE..].copy_from_slice(&most);
-                row[..TWELVE].copy_from_slice(&octaves[*place_of_c..][..TWELVE]);
             }
         });
     }
@@ -244,10 +245,14 @@ impl Formula {
         Formula { classes: settings.chroma, hz_per_bin: f64::from(sample_rate) / settings.n_fft as f64 }
     }
 
-    /// Pitch of bin `k`, in chroma bins above the tuned 27.5 Hz.
-    fn pitch(&self, k: usize, tuning: f64) -> f64 {
+    /// f₀ of a tuning, Hz: an A.
+    fn origin(&self, tuning: f64) -> f64 {
+        A4_HZ / 16.0 * (tuning / self.classes as f64).exp2()
+    }
+
+    /// Pitch of bin `k`, in chroma bins above `origin`, Hz.
+    fn pitch(&self, k: usize, origin: f64) -> f64 {
         let octave = self.classes as f64;
-        let origin = A4_HZ / 16.0 * (tuning / octave).exp2();
         let pitch_of = |k: usize| octave * (k as f64 * self.hz_per_bin / origin).log2();
         if k == 0 { pitch_of(1) - 1.5 * octave } else { pitch_of(k) }
     }
@@ -257,7 +262,8 @@ impl Formula {
         self.classes as f64 / 4.0
     }
 
-    /// The filters of bin `k` for one tuning, one per pitch class, into the first numbers of `filters`.
+    /// The filters of bin `k` for the tuning with this [`origin`](Self::origin), one per pitch class, into the first numbers of
+    /// `filters`.
     ///
     /// # Formula
     /// Bin `k` has the pitch `p[k] = C·log₂(f[k] / f₀)`, in chroma bins above the tuned `f₀ = 27.5 Hz · 2^(tuning/C)`, an A.
@@ -268,21 +274,26 @@ impl Formula {
     /// ```
     /// (`librosa.filters.chroma`: `octwidth=2`, `ctroct=5`, `norm=2`, `base_c=True`.) Bin 0 has no pitch: it is taken to be
     /// one and a half octaves below bin 1, which spreads it over all classes.
-    fn column(&self, k: usize, tuning: f64, filters: &mut [f32]) {
+    fn column(&self, k: usize, origin: f64, filters: &mut [f32]) {
         let octave = self.classes as f64;
-        let p = self.pitch(k, tuning);
-        let width = (self.pitch(k + 1, tuning) - p).max(1.0);
+        let p = self.pitch(k, origin);
+        let width = (self.pitch(k + 1, origin) - p).max(1.0);
         let mut shares = [0.0; MOST_CLASSES];
-        for (c, share) in shares[..self.classes].iter_mut().enumerate() {
-            let octaves_away = (p - self.a_to_c() - c as f64) / octave;
-            let distance = (octaves_away - octaves_away.round()) * octave;
-            *share = (-0.5 * (2.0 * distance / width).powi(2)).exp();
-        }
+        let shares = &mut shares[..self.classes];
+        // The instruction set of the processor rounds without a call.
+        simd!(|_| {
+            for (c, share) in shares.iter_mut().enumerate() {
+                let octaves_away = (p - self.a_to_c() - c as f64) / octave;
+                let distance = (octaves_away - octaves_away.round()) * octave;
+                *share = -0.5 * (2.0 * distance / width).powi(2);
+            }
+        });
+        shares.iter_mut().for_each(|share| *share = share.exp());
         let length = shares.iter().map(|share| share * share).sum::<f64>().sqrt();
         let octaves_off = (p / octave - CENTRE_OCTAVE) / OCTAVE_WIDTH;
         let scale = (-0.5 * octaves_off.powi(2)).exp() / length;
-        for (filter, share) in filters[..self.classes].iter_mut().zip(shares) {
-            *filter = (share * scale) as f32;
+        for (filter, share) in filters.iter_mut().zip(shares) {
+            *filter = (*share * scale) as f32;
         }
     }
 }
@@ -296,8 +307,9 @@ mod tests {
     fn filters(settings: &FeatureSettings, sample_rate: u32, tuning: f64) -> Matrix<f32> {
         let mut filters = Matrix::zeros(settings.chroma, settings.bins());
         let mut column = vec![0.0; settings.chroma];
+        let formula = Formula::new(settings, sample_rate);
         for k in 0..settings.bins() {
-            Formula::new(settings, sample_rate).column(k, tuning, &mut column);
+            formula.column(k, formula.origin(tuning), &mut column);
             column.iter().enumerate().for_each(|(c, &filter)| filters[(c, k)] = filter);
         }
         filters

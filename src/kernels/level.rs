@@ -25,7 +25,7 @@ impl Level {
 
     /// Whether a multiplication and an addition are one instruction. Without it `mul_add` would be a library call.
     #[inline(always)]
-    pub(super) const fn fused(self) -> bool {
+    pub(crate) const fn fused(self) -> bool {
         matches!(self, Level::Avx512 | Level::Avx2) || cfg!(target_feature = "fma") || cfg!(target_arch = "aarch64")
     }
 
