@@ -75,7 +75,7 @@ impl<S: Scalar> Panels<S> {
         &self.strips[v * self.depth..][..self.depth]
     }
 
-    /// [`strip`](Self::strip) `v`, to write: of every row, its columns from `16·v` on, where they are a multiple of sixteen.
+    /// Strip `v`, to write: of every row, its columns from `16·v` on, where they are a multiple of sixteen.
     pub fn strip_mut(&mut self, v: usize) -> &mut [Lanes<S>] {
         &mut self.strips[v * self.depth..][..self.depth]
     }
