@@ -1,6 +1,7 @@
 //! A dense row-major matrix: shape and values. Products are in [`crate::kernels`].
 
-use std::ops::{Index, IndexMut};
+use crate::prelude::*;
+use core::ops::{Index, IndexMut};
 
 /// `rows × cols` values, row after row.
 #[derive(Clone, Debug, Default, PartialEq)]

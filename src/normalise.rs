@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind, Result};
 use crate::matrix::Matrix;
+use crate::prelude::*;
 
 /// The mean and standard deviation of every feature column, `[D]` each.
 ///

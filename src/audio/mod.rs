@@ -47,6 +47,7 @@ use crate::matrix::Matrix;
 
 mod chroma;
 mod delta;
+mod fft;
 mod frames;
 mod live;
 mod mel;
@@ -61,11 +62,13 @@ mod wav;
 pub use live::LiveFrontEnd;
 pub use settings::FeatureSettings;
 pub use speech::{Sound, SpeechDetector};
+#[cfg(feature = "std")]
+pub use wav::write_wav16;
 pub use wav::{
     DecodedWav, Encoding, Recording, SampleFormat, WavHeader, decode_wav, mean_of_channels, read_wav_header,
-    write_wav16,
 };
 
+use crate::prelude::*;
 use chroma::ChromaBank;
 use delta::Slopes;
 use frames::Frames;
@@ -76,7 +79,7 @@ use stft::Stft;
 use tuning::{RunningTuning, TuningEstimator};
 
 /// Accepted sample rates, Hz. Anything outside is a damaged header.
-const SAMPLE_RATES: std::ops::RangeInclusive<u32> = 1_000..=1_000_000;
+const SAMPLE_RATES: core::ops::RangeInclusive<u32> = 1_000..=1_000_000;
 /// The largest sample accepted: full scale is 1, but float files in the scale of 32-bit integers exist. Its powers are far
 /// from the largest `f32`.
 const LOUDEST: f32 = 2_147_483_648.0;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind, Result};
+use crate::prelude::*;
 
 /// More mel bands say nothing more about speech, and a damaged model file must not ask for gigabytes of filters.
 const MOST_BANDS: usize = 1024;

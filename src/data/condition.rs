@@ -1,8 +1,8 @@
 //! Recording conditions: as recorded, over a telephone, from a small loudspeaker, in noise, at another speed, quieter. The
 //! application applies them to samples, in its `corpus::condition`.
 
+use core::fmt;
 use serde::{Deserialize, Serialize};
-use std::fmt;
 
 /// The condition in which a recording reaches the model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]

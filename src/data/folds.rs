@@ -2,14 +2,15 @@
 //!
 //! No speaker is in two parts of a split, so a test score measures recognition of speakers that are new to the model.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-use std::ops::RangeInclusive;
-use std::str::FromStr;
+use alloc::collections::{BTreeMap, BTreeSet};
+use core::fmt;
+use core::ops::RangeInclusive;
+use core::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind, Result};
+use crate::prelude::*;
 
 /// Number of folds by default: the paper's. With three or four speakers, each fold leaves out one.
 const STANDARD: usize = 5;

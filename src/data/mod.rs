@@ -12,13 +12,14 @@ pub mod batch;
 pub mod condition;
 pub mod folds;
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use alloc::collections::BTreeSet;
+use alloc::sync::Arc;
 
 use crate::audio::Sound;
 use crate::error::{Error, Kind, Result};
 use crate::labels::Labels;
 use crate::matrix::Matrix;
+use crate::prelude::*;
 use condition::Condition;
 
 /// One utterance: its features, its emotion and its speaker.

@@ -9,14 +9,12 @@
 //! `*.num_batches_tracked`, which nothing here needs. Wrappers put a prefix before every name (`_orig_mod.` by
 //! `torch.compile`, `module.` by `DataParallel`); it is removed, and [`ModelFile::prefix`] has it.
 
-use std::collections::{BTreeMap, HashMap};
-
-use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView};
-
+use super::tensors::{self, Tensor, Tensors};
 use super::{Architecture, Family, Metadata, Model};
 use crate::error::{Error, Kind, Result};
 use crate::labels::Labels;
 use crate::params::{Parameters, Path};
+use crate::prelude::*;
 
 /// Key of the metadata in the file's header.
 const METADATA_KEY: &str = "reslstm";
@@ -90,17 +88,12 @@ impl ModelFile {
 
     /// The bytes of the file; the same model gives the same bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
+        let mut tensors = Tensors::new();
         self.model.visit(&Path::ROOT, &mut |path, _, shape, values| {
-            let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-            tensors.push((path.to_string(), shape.to_vec(), bytes));
+            tensors.insert(path.to_string(), Tensor::of_f32(shape, values));
         });
-        let views = tensors.iter().map(|(name, shape, bytes)| {
-            let view = TensorView::new(Dtype::F32, shape.clone(), bytes).expect("a tensor has the values of its shape");
-            (name, view)
-        });
-        let metadata = self.metadata.as_ref().map(|it| HashMap::from([(METADATA_KEY.to_string(), it.to_json())]));
-        safetensors::serialize(views, metadata).expect("the header of a checked model is short")
+        let texts = self.metadata.iter().map(|it| (METADATA_KEY.to_string(), it.to_json())).collect();
+        tensors::write(&tensors, &texts)
     }
 
     /// The model of a file's bytes. Its architecture is read off the names and shapes of the tensors; 32 and 64-bit floats
@@ -110,9 +103,8 @@ impl ModelFile {
     /// [`Kind::Model`] if this is no safetensors file or cut off; a tensor is missing, unknown, of another shape or type; and
     /// those of [`new`](Self::new). Memory is taken in proportion to the bytes given, whatever their header claims.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| unreadable(bytes, error))?;
-        let file = SafeTensors::deserialize(bytes).map_err(|error| unreadable(bytes, error))?;
-        let named: Tensors = file.tensors().into_iter().filter(|(name, _)| !name.ends_with(BATCH_COUNT)).collect();
+        let (mut named, texts) = tensors::read(bytes).map_err(|problem| unreadable(bytes, &problem))?;
+        named.retain(|name, _| !name.ends_with(BATCH_COUNT));
         let prefix = find_prefix(&named)?;
         let tensors: Tensors = named.into_iter().map(|(name, tensor)| (name[prefix.len()..].into(), tensor)).collect();
 
@@ -132,17 +124,14 @@ impl ModelFile {
             let problem = format!("a model {architecture} has no such tensor");
             return Err(Error::new(Kind::Model, problem).at(format!("tensor {name}")).advice(OTHER_ARCHITECTURE));
         }
-        let metadata = header.metadata().as_ref().and_then(|map| map.get(METADATA_KEY));
-        let file = ModelFile::new(model, metadata.map(|json| Metadata::from_json(json)).transpose()?)?;
+        let metadata = texts.get(METADATA_KEY).map(|json| Metadata::from_json(json)).transpose()?;
+        let file = ModelFile::new(model, metadata)?;
         Ok(ModelFile { prefix, ..file })
     }
 }
 
-/// By name, sorted, so that errors are the same every time.
-pub(crate) type Tensors<'a> = BTreeMap<String, TensorView<'a>>;
-
 /// The error for bytes that are not a model file.
-fn unreadable(bytes: &[u8], cause: SafeTensorError) -> Error {
+fn unreadable(bytes: &[u8], cause: &str) -> Error {
     let beginning = bytes[..bytes.len().min(12)].escape_ascii();
     let (problem, advice) = match bytes {
         [] => ("expected a model file, got an empty one".to_string(), DAMAGED),
@@ -155,7 +144,7 @@ fn unreadable(bytes: &[u8], cause: SafeTensorError) -> Error {
             (format!("expected a safetensors file, {what}"), SAVE_FROM_PYTORCH)
         }
     };
-    Error::new(Kind::Model, problem).advice(advice).with_cause(cause)
+    Error::new(Kind::Model, problem).advice(advice)
 }
 
 /// What stands before the published names: the same before all of them, and most often nothing.
@@ -212,7 +201,7 @@ pub(crate) fn infer(tensors: &Tensors) -> Result<(Architecture, usize, usize)> {
     Ok((architecture, inputs, classes))
 }
 
-fn find<'t, 'a>(tensors: &'t Tensors<'a>, name: &str) -> Result<&'t TensorView<'a>> {
+fn find<'t, 'a>(tensors: &'t Tensors<'a>, name: &str) -> Result<&'t Tensor<'a>> {
     tensors.get(name).ok_or_else(|| {
         Error::new(Kind::Model, "expected this tensor, found none of the name")
             .at(format!("tensor {name}"))
@@ -221,14 +210,14 @@ fn find<'t, 'a>(tensors: &'t Tensors<'a>, name: &str) -> Result<&'t TensorView<'
 }
 
 fn matrix_shape(tensors: &Tensors, name: &str) -> Result<[usize; 2]> {
-    let shape = find(tensors, name)?.shape();
-    shape.try_into().map_err(|_| {
+    let shape = &find(tensors, name)?.shape;
+    shape[..].try_into().map_err(|_| {
         Error::new(Kind::Model, format!("expected two dimensions, got shape {shape:?}")).at(format!("tensor {name}"))
     })
 }
 
 fn expect_shape(tensors: &Tensors, name: &str, expected: &[usize]) -> Result<()> {
-    let got = find(tensors, name)?.shape();
+    let got = &find(tensors, name)?.shape;
     if got == expected {
         return Ok(());
     }
@@ -241,14 +230,14 @@ fn fill(tensors: &Tensors, name: &str, shape: &[usize], values: &mut [f32]) -> R
     expect_shape(tensors, name, shape)?;
     let tensor = find(tensors, name)?;
     // The format has checked that there are as many bytes as the shape asks for.
-    match tensor.dtype() {
-        Dtype::F32 => {
-            for (value, &bytes) in values.iter_mut().zip(tensor.data().as_chunks().0) {
+    match tensor.dtype {
+        "F32" => {
+            for (value, &bytes) in values.iter_mut().zip(tensor.data.as_chunks().0) {
                 *value = f32::from_le_bytes(bytes);
             }
         }
-        Dtype::F64 => {
-            for (value, &bytes) in values.iter_mut().zip(tensor.data().as_chunks().0) {
+        "F64" => {
+            for (value, &bytes) in values.iter_mut().zip(tensor.data.as_chunks().0) {
                 *value = f64::from_le_bytes(bytes) as f32;
             }
         }

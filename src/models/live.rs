@@ -7,6 +7,7 @@ use crate::error::{Error, Kind, Result};
 use crate::labels::Labels;
 use crate::matrix::Matrix;
 use crate::normalise::Normaliser;
+use crate::prelude::*;
 
 /// [`LiveFrontEnd`], normalisation and [`StreamingModel`] in sequence. The documentation of the first and the last says how
 /// live features and probabilities differ from those of a whole clip, and so from [`Predictor`](super::Predictor). Memory does

@@ -1,6 +1,6 @@
 //! The description in a model file: everything besides the weights.
 
-use std::collections::BTreeMap;
+use alloc::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +9,7 @@ use crate::audio::FeatureSettings;
 use crate::error::{Error, Kind, Result};
 use crate::labels::Labels;
 use crate::normalise::Normaliser;
+use crate::prelude::*;
 
 /// Where a model comes from and what it needs to be used.
 ///

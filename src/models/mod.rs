@@ -9,6 +9,7 @@ mod metadata;
 pub mod predictor;
 pub mod res_lstm_sa;
 pub mod stream;
+pub(crate) mod tensors;
 pub mod trace;
 
 pub use architecture::{Architecture, Family};

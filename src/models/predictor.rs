@@ -10,6 +10,7 @@ use crate::layers::softmax_cross_entropy::softmax;
 use crate::matrix::{Matrix, argmax};
 use crate::normalise::Normaliser;
 use crate::packed::{Packed, Padding};
+use crate::prelude::*;
 
 /// A model with all it needs to predict many clips: front end, normalisation, and memory that is reused.
 ///
@@ -196,7 +197,7 @@ impl Predictor {
         detector.reset();
         let mut is_measured = false;
         let read = |sink: &mut SampleSink| {
-            let is_first = !std::mem::replace(&mut is_measured, true);
+            let is_first = !core::mem::replace(&mut is_measured, true);
             read(&mut |samples| {
                 sink(samples)?;
                 if is_first {
@@ -252,7 +253,7 @@ impl Predictor {
     /// [`Kind::Model`] if weights and features are so large that the scores overflow.
     pub fn predict_features(&mut self, features: &Matrix<f32>) -> Result<Prediction> {
         self.normalised(features)?;
-        self.layout.set(std::iter::once(features.rows()), Padding::Ignored);
+        self.layout.set(core::iter::once(features.rows()), Padding::Ignored);
         self.packed.forward_eval(&self.layout, &self.x, &mut self.tape);
         softmax(&self.tape.top.logits, &mut self.probabilities);
         Prediction::new(self.file.labels(), self.probabilities.row(0))

@@ -6,11 +6,11 @@ use super::identity::Identity;
 use super::run::{Best, EpochRecord, State};
 use crate::error::{Error, Kind, Result};
 use crate::models::Model;
+use crate::models::tensors::{self, Tensor, Tensors};
 use crate::optim::Adam;
 use crate::params::{Parameters, Path};
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// Header of a checkpoint: all it holds except tensors.
 #[derive(Serialize, Deserialize)]
@@ -25,10 +25,10 @@ const HEADER: &str = "training";
 
 /// The bytes of a checkpoint: a safetensors file.
 pub fn to_bytes(identity: &Identity, state: &State) -> Vec<u8> {
-    let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
+    let mut tensors = Tensors::new();
     let mut add = |prefix: &str, model: &Model<f32>| {
         model.visit(&Path::ROOT, &mut |path, _, shape, values| {
-            tensors.push((format!("{prefix}.{path}"), shape.to_vec(), le_bytes(values)));
+            tensors.insert(format!("{prefix}.{path}"), Tensor::of_f32(shape, values));
         });
     };
     add("model", &state.model);
@@ -39,7 +39,7 @@ pub fn to_bytes(identity: &Identity, state: &State) -> Vec<u8> {
         add(&format!("snapshot{number}"), snapshot);
     }
     for (name, moment) in [("adam.m", &state.adam.first_moment), ("adam.v", &state.adam.second_moment)] {
-        tensors.push((name.into(), vec![moment.len()], le_bytes(moment)));
+        tensors.insert(name.into(), Tensor::of_f32(&[moment.len()], moment));
     }
     let header = Header {
         identity: identity.clone(),
@@ -48,11 +48,7 @@ pub fn to_bytes(identity: &Identity, state: &State) -> Vec<u8> {
         history: state.history.clone(),
     };
     let header = serde_json::to_string(&header).expect("plain values become JSON");
-    let views = tensors.iter().map(|(name, shape, bytes)| {
-        (name, TensorView::new(Dtype::F32, shape.clone(), bytes).expect("as many bytes as the shape says"))
-    });
-    safetensors::serialize(views, Some(HashMap::from([(HEADER.to_string(), header)])))
-        .expect("tensors have one name each")
+    tensors::write(&tensors, &[(HEADER.to_string(), header)].into())
 }
 
 /// Reads the state from a checkpoint of this training, whose task has `inputs` feature columns and `classes` classes.
@@ -61,8 +57,8 @@ pub fn to_bytes(identity: &Identity, state: &State) -> Vec<u8> {
 /// [`Kind::Model`] if the bytes are not a usable checkpoint; [`Kind::Settings`] if it belongs to another training, naming the
 /// first difference.
 pub fn from_bytes(bytes: &[u8], identity: &Identity, inputs: usize, classes: usize) -> Result<State> {
-    let tensors = SafeTensors::deserialize(bytes).map_err(|e| broken(e.to_string()))?;
-    let header = header(bytes)?;
+    let (tensors, texts) = tensors::read(bytes).map_err(broken)?;
+    let header = header(&texts)?;
     if let Some(difference) = identity.difference(&header.identity) {
         let problem = format!("this checkpoint is from a training with other settings or data: {difference}");
         let advice = "use the settings it was started with, or delete it to start again";
@@ -70,11 +66,11 @@ pub fn from_bytes(bytes: &[u8], identity: &Identity, inputs: usize, classes: usi
     }
     let settings = &identity.settings;
     let tensor = |name: &str, length: usize| -> Result<Vec<f32>> {
-        let tensor = tensors.tensor(name).map_err(|e| broken(e.to_string()))?;
-        let (values, rest) = tensor.data().as_chunks();
-        if tensor.dtype() != Dtype::F32 || values.len() != length || !rest.is_empty() {
-            let (dtype, shape) = (tensor.dtype(), tensor.shape());
-            return Err(broken(format!("{name}: expected {length} f32 values, got {dtype:?} {shape:?}")));
+        let tensor = tensors.get(name).ok_or_else(|| broken(format!("it has no tensor {name}")))?;
+        let values = tensor.data.as_chunks().0;
+        if tensor.dtype != "F32" || values.len() != length {
+            let (dtype, shape) = (tensor.dtype, &tensor.shape);
+            return Err(broken(format!("{name}: expected {length} F32 values, got {dtype} {shape:?}")));
         }
         Ok(values.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect())
     };
@@ -110,23 +106,18 @@ pub fn from_bytes(bytes: &[u8], identity: &Identity, inputs: usize, classes: usi
 /// # Errors
 /// [`Kind::Model`] if the bytes are no checkpoint.
 pub fn identity(bytes: &[u8]) -> Result<Identity> {
-    header(bytes).map(|header| header.identity)
+    let (_, texts) = tensors::read(bytes).map_err(broken)?;
+    header(&texts).map(|header| header.identity)
 }
 
-fn header(bytes: &[u8]) -> Result<Header> {
-    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| broken(e.to_string()))?;
-    let header = metadata.metadata().as_ref().and_then(|map| map.get(HEADER));
-    let header = header.ok_or_else(|| broken(format!("its metadata has no '{HEADER}'")))?;
+fn header(texts: &BTreeMap<String, String>) -> Result<Header> {
+    let header = texts.get(HEADER).ok_or_else(|| broken(format!("its metadata has no '{HEADER}'")))?;
     serde_json::from_str(header).map_err(|e| broken(e.to_string()))
 }
 
 fn broken(problem: String) -> Error {
     Error::new(Kind::Model, format!("not a usable checkpoint: {problem}"))
         .advice("delete it to start this training again")
-}
-
-fn le_bytes(values: &[f32]) -> Vec<u8> {
-    values.iter().flat_map(|value| value.to_le_bytes()).collect()
 }
 
 #[cfg(test)]

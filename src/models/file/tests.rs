@@ -3,6 +3,8 @@ use crate::audio::FeatureSettings;
 use crate::labels::Labels;
 use crate::rng::RandomStream;
 use proptest::prelude::*;
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use std::collections::{BTreeMap, HashMap};
 
 /// 13 columns: the fewest the front end makes.
 fn settings() -> FeatureSettings {
