@@ -8,6 +8,7 @@ pub mod lstm_sa;
 mod metadata;
 pub mod predictor;
 pub mod res_lstm_sa;
+pub(crate) mod stored;
 pub mod stream;
 pub(crate) mod tensors;
 pub mod trace;
