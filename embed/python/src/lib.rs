@@ -15,7 +15,7 @@ use reslstm::labels::Labels;
 use reslstm::matrix::Matrix;
 use reslstm::models::trace::Trace;
 use reslstm::models::{LivePredictor, ModelFile, Moment, Prediction, Predictor};
-use reslstm::train::{Inputs, Settings, Trainer};
+use reslstm::train::{Identity, Inputs, Settings, Task, Training, TrainingData, model_file};
 
 /// Trained on all speakers of RAVDESS; CC BY-NC-SA 4.0.
 const BUNDLED: &[u8] = include_bytes!("../../../app/data/reslstm-sa-h64-ravdess.safetensors");
@@ -276,22 +276,26 @@ fn train(
     });
     let clips = clips.collect::<PyResult<Vec<_>>>()?;
     let features = settings.features(sample_rate).map_err(raised)?;
-    let trained = py.detach(|| {
-        let dataset = Dataset::new(Labels::new(names)?, clips)?;
-        let mut stopped = None;
-        let trainer = Trainer::new(&dataset, sample_rate, &features, &settings).on_epoch(|epoch, record| {
-            let report = |py| on_epoch.as_ref().map_or(Ok(()), |it| it.call1(py, (epoch, record.loss)).map(drop));
-            if stopped.is_none() {
-                stopped = Python::attach(|py| py.check_signals().and_then(|()| report(py))).err();
-            }
-        });
-        let file = trainer.train()?;
-        Ok((file, stopped))
+    // The error of the caller's function, or Ctrl-C, ends the training.
+    let after_epoch = |epoch: usize, loss: f64| {
+        Python::attach(|py| {
+            py.check_signals()?;
+            on_epoch.as_ref().map_or(Ok(()), |on_epoch| on_epoch.call1(py, (epoch, loss)).map(drop))
+        })
+    };
+    let file = py.detach(|| {
+        let dataset = Dataset::new(Labels::new(names).map_err(raised)?, clips).map_err(raised)?;
+        let task = Task::for_all(&dataset, &settings).map_err(raised)?;
+        let mut training = Training::new(&settings, &task, Identity::new(&settings, 0, None, "").seed());
+        while !training.is_finished() {
+            let epoch = training.epochs_done();
+            let loss = training.epoch(&|| 0.0).map_err(raised)?.loss;
+            after_epoch(epoch, loss)?;
+        }
+        let data = TrainingData { dataset: &dataset, sample_rate, features: &features, fingerprint: "", licence: "" };
+        model_file(&data, &settings, 0, None, &task, training.finish()).map_err(raised)
     });
-    match trained.map_err(raised)? {
-        (_, Some(error)) => Err(error),
-        (file, None) => Model::of(file),
-    }
+    Model::of(file?)
 }
 
 #[pymodule]

@@ -10,6 +10,7 @@ import wave
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 import reslstm
 
@@ -48,20 +49,18 @@ def test_predictions_are_those_of_the_command(model, tmp_path):
 
 
 def test_features_are_those_of_librosa():
-    from safetensors.numpy import load_file  # as the golden files are made
-
-    cases = sorted(GOLDEN.glob("*.safetensors"))
-    assert cases, GOLDEN
-    for case in cases:
-        clip = case.with_suffix(".wav")
+    golden = load_file(GOLDEN / "features.safetensors")
+    compared = 0
+    for clip in sorted((GOLDEN / "wav").glob("*-pcm16-mono.wav")):
         with wave.open(str(clip)) as file:
-            if file.getsampwidth() != 2 or file.getnchannels() != 1:
-                continue
             rate, samples = file.getframerate(), np.frombuffer(file.readframes(file.getnframes()), np.int16)
-        expected = load_file(case)["features"]
-        got = reslstm.features(samples, rate)
+        expected, got = golden[f"{clip.stem}.features"], reslstm.features(samples, rate)
         assert got.shape == expected.shape and got.dtype == np.float32
-        assert np.abs(got - expected).max() < 2e-2, case.name
+        # The bounds of tests/golden_features.rs.
+        assert np.abs(got - expected)[:, :34].max() <= 1e-2, clip.name
+        assert np.abs(got - expected)[:, 34:].max() <= 1e-3, clip.name
+        compared += 1
+    assert compared > 2
 
 
 def test_any_type_of_number_gives_the_same(model):
