@@ -279,7 +279,7 @@ fn replace(mut temp: NamedTempFile, target: &Path, bytes: &[u8], durability: Dur
 
 /// Removes temporary files of killed processes from a folder: those that no process has locked. Those that cannot be removed
 /// stay, as they do no harm.
-fn remove_abandoned(folder: &Path) {
+pub fn remove_abandoned(folder: &Path) {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     for path in entries.filter(|path| is_half_written(path) && !path.is_symlink()) {
         if let Ok(file) = open(&path)

@@ -1,5 +1,6 @@
 //! Checkpoints: a training's [`State`] as bytes, exact to the bit.
 //!
+//! The header ends with a checksum of all that can change a result: a flipped bit is an error, not another model.
 //! Random streams are not saved: each is a function of seed and epoch ([`crate::rng`]).
 
 use super::identity::Identity;
@@ -8,6 +9,7 @@ use crate::error::{Error, Kind, Result};
 use crate::models::Model;
 use crate::optim::Adam;
 use crate::params::{Parameters, Path};
+use crate::rng::{FNV_OFFSET_BASIS, fnv1a};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -48,6 +50,9 @@ pub fn to_bytes(identity: &Identity, state: &State) -> Vec<u8> {
         history: state.history.clone(),
     };
     let header = serde_json::to_string(&header).expect("plain values become JSON");
+    tensors.sort();
+    let sum = checksum(&header, tensors.iter().map(|(name, shape, bytes)| (name.as_str(), &shape[..], &bytes[..])));
+    let header = format!("{header}\n{sum:016x}");
     let views = tensors.iter().map(|(name, shape, bytes)| {
         (name, TensorView::new(Dtype::F32, shape.clone(), bytes).expect("as many bytes as the shape says"))
     });
@@ -62,13 +67,23 @@ pub fn to_bytes(identity: &Identity, state: &State) -> Vec<u8> {
 /// first difference.
 pub fn from_bytes(bytes: &[u8], identity: &Identity, inputs: usize, classes: usize) -> Result<State> {
     let tensors = SafeTensors::deserialize(bytes).map_err(|e| broken(e.to_string()))?;
-    let header = header(bytes)?;
+    let (header, sum) = header(bytes)?;
     if let Some(difference) = identity.difference(&header.identity) {
         let problem = format!("this checkpoint is from a training with other settings or data: {difference}");
         let advice = "use the settings it was started with, or delete it to start again";
         return Err(Error::new(Kind::Settings, problem).advice(advice));
     }
+    // Those of versions without a checksum have none.
+    if let Some((text, sum)) = sum {
+        let mut all = tensors.tensors();
+        all.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let found = checksum(&text, all.iter().map(|(name, tensor)| (name.as_str(), tensor.shape(), tensor.data())));
+        if found != sum {
+            return Err(broken(format!("expected the checksum {sum:016x}, got {found:016x}")));
+        }
+    }
     let settings = &identity.settings;
+    header.check(settings.epochs, classes)?;
     let tensor = |name: &str, length: usize| -> Result<Vec<f32>> {
         let tensor = tensors.tensor(name).map_err(|e| broken(e.to_string()))?;
         let (values, rest) = tensor.data().as_chunks();
@@ -110,14 +125,50 @@ pub fn from_bytes(bytes: &[u8], identity: &Identity, inputs: usize, classes: usi
 /// # Errors
 /// [`Kind::Model`] if the bytes are no checkpoint.
 pub fn identity(bytes: &[u8]) -> Result<Identity> {
-    header(bytes).map(|header| header.identity)
+    header(bytes).map(|(header, _)| header.identity)
 }
 
-fn header(bytes: &[u8]) -> Result<Header> {
+impl Header {
+    /// Refuses what no training of so many epochs has.
+    fn check(&self, epochs: usize, classes: usize) -> Result<()> {
+        let done = self.history.len();
+        if done > epochs {
+            return Err(broken(format!("expected at most {epochs} epochs, got {done}")));
+        }
+        if let Some((best, _)) = self.best.filter(|&(best, _)| best >= done) {
+            return Err(broken(format!("expected the best of {done} epochs, got number {best}")));
+        }
+        let counted = |epoch: &EpochRecord| [0, classes].contains(&epoch.test_correct.len());
+        if !self.history.iter().all(counted) {
+            return Err(broken(format!("expected test clips of {classes} classes in each epoch")));
+        }
+        Ok(())
+    }
+}
+
+/// The header's text and the checksum behind it.
+type Checked = (String, u64);
+
+fn header(bytes: &[u8]) -> Result<(Header, Option<Checked>)> {
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| broken(e.to_string()))?;
     let header = metadata.metadata().as_ref().and_then(|map| map.get(HEADER));
     let header = header.ok_or_else(|| broken(format!("its metadata has no '{HEADER}'")))?;
-    serde_json::from_str(header).map_err(|e| broken(e.to_string()))
+    let (text, sum) = match header.rsplit_once('\n') {
+        None => (header.as_str(), None),
+        Some((text, sum)) => {
+            let sum = u64::from_str_radix(sum, 16).map_err(|_| broken(format!("expected a checksum, got {sum:?}")))?;
+            (text, Some((text.to_string(), sum)))
+        }
+    };
+    Ok((serde_json::from_str(text).map_err(|e| broken(e.to_string()))?, sum))
+}
+
+/// Checksum of a header and of tensors in the order of their names.
+fn checksum<'a>(header: &str, tensors: impl Iterator<Item = (&'a str, &'a [usize], &'a [u8])>) -> u64 {
+    tensors.fold(fnv1a(FNV_OFFSET_BASIS, header.as_bytes()), |hash, (name, shape, bytes)| {
+        let hash = fnv1a(fnv1a(hash, name.as_bytes()), format!("{shape:?}").as_bytes());
+        fnv1a(hash, bytes)
+    })
 }
 
 fn broken(problem: String) -> Error {
@@ -201,5 +252,39 @@ mod tests {
         for length in (0..bytes.len()).step_by(7) {
             assert_eq!(from_bytes(&bytes[..length], &this, 4, 3).unwrap_err().kind(), Kind::Model);
         }
+        // No flipped bit gives another state. A few of the text of the file itself change nothing, as blanks do.
+        let state = |bytes: &[u8]| from_bytes(bytes, &this, 4, 3).map(|state| to_bytes(&this, &state));
+        for at in 0..bytes.len() {
+            let mut flipped = bytes.clone();
+            flipped[at] ^= 1 << (at % 8);
+            assert!(state(&flipped).is_err() || state(&flipped).unwrap() == bytes, "byte {at}");
+        }
+    }
+
+    #[test]
+    fn a_checkpoint_without_a_checksum_is_read_and_impossible_epochs_are_refused() {
+        let settings = Settings { arch: "lstm-sa-h2".parse().unwrap(), epochs: 2, ..Settings::default() };
+        let settings = settings.check().unwrap();
+        let (task, this) = (task(), identity(&settings, 3));
+        let mut training = Training::new(&settings, &task, 3);
+        training.epoch(&|| 0.0).unwrap();
+        let bytes = to_bytes(&this, training.state());
+        // The same, as written before there were checksums, with a changed header.
+        let without = |change: &dyn Fn(&mut Header)| {
+            let tensors = SafeTensors::deserialize(&bytes).unwrap();
+            let (mut header, _) = header(&bytes).unwrap();
+            change(&mut header);
+            let header = serde_json::to_string(&header).unwrap();
+            safetensors::serialize(tensors.tensors(), Some(HashMap::from([(HEADER.to_string(), header)]))).unwrap()
+        };
+        let read = |bytes: &[u8]| from_bytes(bytes, &this, 4, 3);
+        assert_eq!(to_bytes(&this, &read(&without(&|_| ())).unwrap()), bytes);
+        let refused = |change: &dyn Fn(&mut Header), expected: &str| {
+            let error = read(&without(change)).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        };
+        refused(&|it| it.history = vec![it.history[0].clone(); 3], "expected at most 2 epochs, got 3");
+        refused(&|it| it.best = Some((1, 0.5)), "expected the best of 1 epochs, got number 1");
+        refused(&|it| it.history[0].test_correct = vec![1], "expected test clips of 3 classes");
     }
 }

@@ -143,6 +143,9 @@ pub fn extract<T: Send>(
         let problem = format!("stopped after the features of {} of {} clips", results.len(), clips.len());
         return Err(Error::new(Kind::Interrupted, problem));
     }
+    if let Some(cache) = work.cache {
+        cache.shrink(super::cache::MOST_BYTES);
+    }
     results.sort_unstable_by_key(|&(index, _)| index);
     Ok(results.into_iter().map(|(_, result)| result).collect())
 }

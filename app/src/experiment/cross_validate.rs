@@ -258,10 +258,16 @@ impl<'a> Folder<'a> {
 
     /// Pools the folds of a run, all of which are done, and writes its result.
     fn finish_run(&self, run: usize) -> Result<()> {
-        let records = self.splits.iter().map(|split| read_json(&self.unfinished(run, split.fold(), "json")));
-        let folds = records.collect::<Result<Vec<FoldRecord>>>()?;
         let TrainingData { dataset, fingerprint, .. } = self.source;
         let labels = dataset.labels();
+        let record = |split: &Split| {
+            let path = self.unfinished(run, split.fold(), "json");
+            let record: FoldRecord = read_json(&path)?;
+            let advice = "delete it, and the fold is trained again";
+            record.check(labels.count()).map_err(|error| error.at(path.display()).advice(advice))?;
+            Ok(record)
+        };
+        let folds = self.splits.iter().map(record).collect::<Result<Vec<FoldRecord>>>()?;
         let model = Model::<f32>::zeros(self.plan.settings.arch, dataset.width(), labels.count());
         let (parameters, made) = (model.parameter_count(), Made::now(self.execution.threads));
         let labels = labels.names().to_vec();

@@ -84,6 +84,11 @@ impl Trained {
 /// Those of [`Copies::results`]; [`Kind::Data`] if two are of different versions of this program.
 pub fn results(copies: &Copies<Identity>) -> Result<Vec<Option<Trained>>> {
     let results = copies.results(Trained::agrees)?;
+    for (job, done) in copies.plan().jobs.iter().zip(&results) {
+        let advice = "delete its result to have it made again";
+        let checked = done.as_ref().map_or(Ok(()), |done| done.record.check(done.labels.len()));
+        checked.map_err(|error| error.at(&job.id).advice(advice))?;
+    }
     let mut made = copies.plan().jobs.iter().zip(&results).filter_map(|(job, done)| Some((job, done.as_ref()?)));
     if let Some((first, one)) = made.next()
         && let Some((other, another)) = made.find(|(_, done)| done.made.program != one.made.program)

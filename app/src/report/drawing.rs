@@ -1,6 +1,7 @@
 //! Drawing for figures: a canvas, text, a panel with axes.
 
 use super::colours::INK;
+use crate::terminal::printable;
 use plotters::coord::Shift;
 use plotters::drawing::DrawingAreaErrorKind;
 use plotters::prelude::*;
@@ -52,7 +53,8 @@ pub(super) fn letters(pixels: f64, (across, down): (HPos, VPos)) -> TextStyle<'s
 
 /// Writes a line of text in a style of its own.
 pub(super) fn write_in(canvas: &Canvas<'_>, text: &str, at: (i32, i32), style: TextStyle<'_>) -> Drawn {
-    canvas.draw(&Text::new(text, at, style))
+    // Names may hold control characters, which SVG does not allow.
+    canvas.draw(&Text::new(printable(text), at, style))
 }
 
 /// An estimate of the width of a text in pixels, rather too wide than too narrow for any font.

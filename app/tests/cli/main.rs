@@ -22,6 +22,7 @@ mod paper;
 mod predict;
 mod predict_live;
 mod rates;
+mod reliability;
 mod report;
 mod resume;
 mod robustness;
