@@ -192,11 +192,11 @@ impl Results {
         }
         let mut pooled = Confusion::new(labels.len());
         for fold in &run.folds {
-            fold.check(labels.len()).map_err(|error| error.advice("the file was changed or damaged"))?;
             let Some(confusion) = self.count(fold).filter(|confusion| *confusion == fold.confusion) else {
                 let fold = fold.split.fold();
                 return wrong(&format!("fold {fold}: its predictions for the clips do not give its confusion matrix"));
             };
+            fold.check(labels.len()).map_err(|error| error.advice("the file was changed or damaged"))?;
             pooled.add(&confusion);
         }
         if pooled != run.confusion {

@@ -198,6 +198,8 @@ pub(super) fn whole_ticks(range: &Range<f64>, most: usize) -> Vec<(f64, String)>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::example::{any_number, assert_well_formed};
+    use proptest::prelude::*;
 
     #[test]
     fn ticks_are_round_and_few() {
@@ -217,6 +219,22 @@ mod tests {
         assert_eq!(labels(2e9..6e9, 3), ["2e9", "4e9", "6e9"]);
         assert_eq!(labels(0.0..3e-12, 3), ["0", "1e−12", "2e−12", "3e−12"]);
         assert_eq!(labels(0.0..5e-324, 3).len() + labels(1e6..1e6, 3).len(), 0, "too narrow");
+    }
+
+    proptest! {
+        #[test]
+        fn any_axis_is_drawn(a in any_number(), b in any_number(), most in 1usize..20, name in any::<String>()) {
+            let range = with_room(a.min(b), a.max(b), 0.05, 0.5);
+            let panel = Panel { left: 60, top: 20, right: 260, bottom: 120, x: range.clone(), y: range.clone() };
+            let marks = ticks(&range, most);
+            prop_assert!(marks.len() <= 2 * most + 2, "{marks:?}");
+            prop_assert!(marks.iter().all(|(x, _)| (59..=261).contains(&panel.across(*x))), "{marks:?}");
+            assert_well_formed(&picture(300, 160, |canvas| {
+                panel.x_axis(canvas, &marks, &name)?;
+                panel.top_axis(canvas, &whole_ticks(&range, most))?;
+                panel.y_axis(canvas, &marks, &name)
+            }));
+        }
     }
 
     #[test]

@@ -79,7 +79,7 @@ fn named_pipes_sockets_devices_and_folders_are_refused_at_once_in_place_of_files
 #[test]
 fn work_goes_on_and_ends_with_its_own_code_when_nobody_reads_stderr() {
     let dir = TestDir::new("stderr-gone");
-    dir.write("grid.toml", "[base]\nrecipe = 'paper'\nepochs = 2\nfolds = 'k=3'\n[grid]\narch = ['lstm-sa-h2', 'lstm-sa-h3']\n");
+    dir.write("grid.toml", "arch = ['lstm-sa-h2', 'lstm-sa-h3']\nepochs = 2\nfolds = 'k=3'\n");
     dir.does("sweep plan grid.toml ../speech -o grid");
     let mut child = dir.start("sweep run grid --threads 1");
     let mut first = String::new();
@@ -167,7 +167,7 @@ fn a_folder_that_another_process_works_in_is_refused_naming_it() {
     // A killed process holds no lock.
     let short = line.replace("2000", "2");
     assert!(dir.refuses(&format!("{short} --resume")).contains("epochs was 2000, now 2"));
-    let nested = format!("nested ../speech -o nested --candidates candidates.toml --runs 1 --inner 2 --folds 0");
+    let nested = "nested ../speech -o nested --candidates candidates.toml --runs 1 --inner 2 --folds 0";
     dir.write("candidates.toml", "[all]\narch = 'lstm-sa-h8'\nepochs = 2000\n[candidates.plain]\n[candidates.other]\nlr = 0.002\n");
     let mut first = dir.start(&nested);
     while !dir.path("nested").exists() {
@@ -290,7 +290,7 @@ fn hostile_journals_give_a_page_or_an_error() {
 #[test]
 fn results_and_plans_of_a_grid_are_not_trusted() {
     let dir = TestDir::new("hostile-grid");
-    dir.write("grid.toml", "[base]\nrecipe = 'paper'\nepochs = 2\nfolds = 'k=3'\n[grid]\narch = ['lstm-sa-h2']\n");
+    dir.write("grid.toml", "arch = 'lstm-sa-h2'\nepochs = 2\nfolds = 'k=3'\n");
     dir.does("sweep plan grid.toml ../speech -o grid");
     let job = dir.json("grid/plan.json")["jobs"][0]["id"].as_str().unwrap().to_string();
     // A link in place of a job's file is not written through.
