@@ -164,7 +164,9 @@ mod tests {
     fn a_matrix_that_nobody_counted_is_not_read() {
         let read = |rows: Vec<Vec<u64>>| Confusion::try_from(rows).map_err(|error| error.to_string());
         assert!(read(vec![vec![3, 1], vec![0, 2]]).is_ok());
-        assert!(read(vec![vec![3, 1, 0], vec![0, 2, 0]]).unwrap_err().contains("expected 2 columns, one per row, got 3"));
+        assert!(
+            read(vec![vec![3, 1, 0], vec![0, 2, 0]]).unwrap_err().contains("expected 2 columns, one per row, got 3")
+        );
         assert!(read(vec![vec![u64::MAX, 1], vec![0, 0]]).unwrap_err().contains("expected at most 4294967296 clips"));
     }
 

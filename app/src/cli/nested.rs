@@ -91,11 +91,11 @@ pub struct NestedCommand {
 impl NestedCommand {
     pub fn run(self) -> Outcome {
         let mut nested = self.plan()?;
+        let corpus = Found::open(&self.data, &self.reading.reading())?;
         let _lock = FolderLock::acquire(&self.output)?;
         if !self.work.resume {
             check_new(&self.output)?;
         }
-        let corpus = Found::open(&self.data, &self.reading.reading())?;
         self.settle_frames(&corpus, &mut nested)?;
         self.train(&corpus, &nested.choosing(&self.output), "choosing")?;
         let choices = nested.choices(&self.output)?;

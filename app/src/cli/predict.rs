@@ -59,7 +59,7 @@ pub struct Predict {
     #[arg(long)]
     csv: bool,
     /// With --csv, leave texts as they are: without ' before what a spreadsheet would run
-    #[arg(long, requires = "csv")]
+    #[arg(long, requires = "csv", hide_short_help = true)]
     raw: bool,
     /// Cut recordings into windows of S seconds and predict each
     #[arg(long, value_name = "S", group = "over_time")]

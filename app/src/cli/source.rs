@@ -12,7 +12,7 @@ use reslstm::data::{ConditionedClips, Dataset};
 use reslstm::error::{Error, Kind, Result};
 use reslstm::labels::Labels;
 use reslstm::train::{CheckedSettings, Settings, TrainingData, Validation};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -191,16 +191,22 @@ impl Found {
         if plan.is_leave_one_out_for(speakers) {
             message!("note: {speakers} speakers are too few for five folds, so each fold leaves out one");
         }
+        // Clips of each speaker, by class.
+        let classes = self.corpus.labels().names();
+        let mut counts: HashMap<&String, Vec<usize>> = HashMap::new();
+        for Entry { speaker, label, .. } in self.corpus.entries() {
+            counts.entry(speaker).or_insert_with(|| vec![0; classes.len()])[*label] += 1;
+        }
+        let clips = |speakers: &[String]| {
+            speakers.iter().filter_map(|speaker| counts.get(speaker)).fold(vec![0; classes.len()], |sum, counts| {
+                sum.iter().zip(counts).map(|(sum, count)| sum + count).collect()
+            })
+        };
         for split in &splits {
-            for (class, name) in self.corpus.labels().names().iter().enumerate() {
-                let clips = |speakers: &[String]| {
-                    let is_one = |entry: &&Entry| entry.label == class && speakers.contains(&entry.speaker);
-                    self.corpus.entries().iter().filter(is_one).count()
-                };
-                let train =
-                    clips(split.train()) + if validation == Validation::Train { clips(split.validation()) } else { 0 };
-                if train == 0 {
-                    let (fold, test) = (split.name(), clips(split.test()));
+            let [train, validating, test] = [split.train(), split.validation(), split.test()].map(clips);
+            for (class, name) in classes.iter().enumerate() {
+                if train[class] + if validation == Validation::Train { validating[class] } else { 0 } == 0 {
+                    let (fold, test) = (split.name(), test[class]);
                     message!(
                         "warning: fold {fold}: no training speaker has a clip of '{name}', so none of its {test} test clips can \
                          be recognised"

@@ -12,7 +12,7 @@ const PORTION: usize = 1024;
 /// The recording at `rate` Hz, unchanged if it has that rate already.
 ///
 /// # Errors
-/// [`Kind::Audio`] if rubato cannot resample between these rates, or the result is longer than 2²⁸ samples.
+/// [`Kind::Audio`] if rubato cannot resample between these rates, or the result is longer than 2²⁹ samples.
 pub fn to_rate(recording: Recording, rate: u32) -> Result<Recording> {
     if recording.sample_rate == rate {
         return Ok(recording);
@@ -191,5 +191,16 @@ mod tests {
             parts.extend(resampler.finish().unwrap());
             assert_eq!(parts, whole, "{from} to {to}");
         }
+    }
+
+    #[test]
+    fn what_is_no_number_and_what_would_not_fit_into_memory_is_refused() {
+        let mut resampler = Resampler::new(16_000, 48_000).unwrap();
+        let error = resampler.push(&[0.5, f32::NAN]).unwrap_err();
+        assert_eq!(error.kind(), Kind::Audio);
+        // An hour of a sample rate that hardly is one: 3 billion samples at 768 kHz.
+        let hour = Recording { sample_rate: 1_000, samples: vec![0.0; 3_600_000] };
+        let error = to_rate(hour, 768_000).unwrap_err().to_string();
+        assert!(error.contains("expected a recording of at most 11 minutes at 768000 Hz"), "{error}");
     }
 }

@@ -168,7 +168,10 @@ fn a_folder_that_another_process_works_in_is_refused_naming_it() {
     let short = line.replace("2000", "2");
     assert!(dir.refuses(&format!("{short} --resume")).contains("epochs was 2000, now 2"));
     let nested = "nested ../speech -o nested --candidates candidates.toml --runs 1 --inner 2 --folds 0";
-    dir.write("candidates.toml", "[all]\narch = 'lstm-sa-h8'\nepochs = 2000\n[candidates.plain]\n[candidates.other]\nlr = 0.002\n");
+    dir.write(
+        "candidates.toml",
+        "[all]\narch = 'lstm-sa-h8'\nepochs = 2000\n[candidates.plain]\n[candidates.other]\nlr = 0.002\n",
+    );
     let mut first = dir.start(&nested);
     while !dir.path("nested").exists() {
         std::thread::sleep(Duration::from_millis(20));

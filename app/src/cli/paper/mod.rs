@@ -84,7 +84,6 @@ pub struct Paper {
 impl Paper {
     pub fn run(self) -> Outcome {
         if let Some(data) = &self.data {
-            let _lock = FolderLock::acquire(&self.output)?;
             self.train(data)?;
         }
         let tables = Tables::new(&self.output)?;
@@ -100,6 +99,7 @@ impl Paper {
         let threads = self.work.threads();
         let corpus = Found::open(data, &self.reading.reading())?;
         let splits = corpus.splits_with_notes(&self.folds, Validation::Apart)?;
+        let _lock = FolderLock::acquire(&self.output)?;
         if !self.work.resume {
             check_new(&self.output)?;
         }
