@@ -195,3 +195,6 @@ impl Preparation {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

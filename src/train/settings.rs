@@ -285,8 +285,14 @@ impl Settings {
         self.window_ms.is_some() || self.hop_ms.is_some()
     }
 
+    /// Whether frames have the duration of the paper's at every sample rate unless the settings say otherwise: neither they nor the
+    /// feature set do.
+    pub fn frames_follow_sample_rate(&self) -> bool {
+        !self.has_frames_in_milliseconds() && self.inputs.sample_rate().is_none()
+    }
+
     /// The settings of the front end for recordings of `sample_rate` Hz. Without `window_ms` and `hop_ms`, frames are the paper's
-    /// 4096 and 2048 samples at every rate. If one of the two is given, the other has the paper's duration: 85.33 or 42.67 ms.
+    /// 4096 and 2048 samples at every rate, or those of [`FeatureSettings::speech`]. If one of the two is given, the other has the paper's duration: 85.33 or 42.67 ms.
     ///
     /// # Errors
     /// [`Kind::Settings`] if these frames are too short or too long at this rate.
