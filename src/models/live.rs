@@ -162,6 +162,7 @@ impl Reader {
 mod tests {
     use super::*;
     use crate::audio::{FeatureSettings, Sound};
+    use crate::matrix::Matrix;
     use crate::models::{Metadata, Model, Predictor};
     use crate::rng;
 
