@@ -244,6 +244,14 @@ impl Predictor {
         self.front_end()?.features(samples)
     }
 
+    /// The samples that the features of `samples` `[n]` are of: see [`FrontEnd::kept`].
+    ///
+    /// # Errors
+    /// As [`predict_samples`](Self::predict_samples).
+    pub fn kept(&mut self, samples: &[f32]) -> Result<Vec<f32>> {
+        self.front_end()?.kept(samples)
+    }
+
     /// Prediction for features `[T,D]`, one row per frame, not normalised (as the `features` command writes them). A model file
     /// without statistics takes features that are normalised already.
     ///
@@ -319,8 +327,7 @@ mod tests {
             mel_bands: 16,
             mfcc: 3,
             chroma: 12,
-            pitch: 0,
-            deltas: 0,
+            ..FeatureSettings::default()
         }
     }
 

@@ -103,16 +103,19 @@ pub enum Inputs {
     Pitch,
     /// 34 MFCC, voicing and pitch, and 12 deltas, without chroma: 48.
     Voice,
+    /// The columns of `Pitch` for recordings as people make them: [`FeatureSettings::speech`].
+    Speech,
 }
 
 impl Inputs {
     /// Every choice, with its name.
-    pub const ALL: [(&'static str, Inputs); 5] = [
+    pub const ALL: [(&'static str, Inputs); 6] = [
         ("paper", Inputs::Paper),
         ("deltas", Inputs::Deltas),
         ("all", Inputs::All),
         ("pitch", Inputs::Pitch),
         ("voice", Inputs::Voice),
+        ("speech", Inputs::Speech),
     ];
 
     /// The settings of the front end that compute them.
@@ -124,7 +127,13 @@ impl Inputs {
             Inputs::All => FeatureSettings { deltas: 12, ..paper },
             Inputs::Pitch => FeatureSettings { pitch: 2, deltas: 12, ..paper },
             Inputs::Voice => FeatureSettings { chroma: 0, pitch: 2, deltas: 12, ..paper },
+            Inputs::Speech => FeatureSettings::speech(),
         }
+    }
+
+    /// The sample rate, Hz, that recordings are resampled to whatever theirs is; `None`: the most common of a corpus.
+    pub fn sample_rate(self) -> Option<u32> {
+        (self == Inputs::Speech).then_some(FeatureSettings::SPEECH_RATE)
     }
 }
 
@@ -276,8 +285,14 @@ impl Settings {
         self.window_ms.is_some() || self.hop_ms.is_some()
     }
 
+    /// Whether frames have the duration of the paper's at every sample rate unless the settings say otherwise: neither they nor the
+    /// feature set do.
+    pub fn frames_follow_sample_rate(&self) -> bool {
+        !self.has_frames_in_milliseconds() && self.inputs.sample_rate().is_none()
+    }
+
     /// The settings of the front end for recordings of `sample_rate` Hz. Without `window_ms` and `hop_ms`, frames are the paper's
-    /// 4096 and 2048 samples at every rate. If one of the two is given, the other has the paper's duration: 85.33 or 42.67 ms.
+    /// 4096 and 2048 samples at every rate, or those of [`FeatureSettings::speech`]. If one of the two is given, the other has the paper's duration: 85.33 or 42.67 ms.
     ///
     /// # Errors
     /// [`Kind::Settings`] if these frames are too short or too long at this rate.
@@ -392,7 +407,7 @@ mod tests {
 
     #[test]
     fn inputs_have_the_widths_they_promise() {
-        for (name, width) in [("paper", 46), ("deltas", 46), ("all", 58), ("pitch", 60), ("voice", 48)] {
+        for (name, width) in [("paper", 46), ("deltas", 46), ("all", 58), ("pitch", 60), ("voice", 48), ("speech", 60)] {
             let inputs: Inputs = name.parse().unwrap();
             let features = inputs.features();
             features.validate().unwrap();

@@ -286,11 +286,13 @@ fn scores_live(file: &ModelFile, data: &Licensed, clips: &[usize]) -> Result<Vec
         if interrupt::stopped() {
             return Err(Error::new(Kind::Interrupted, "stopped before all recordings were scored"));
         }
-        live.push(&data.recording(clip)?.samples)?;
-        let last = live.finish()?.pop().expect("a recording has a frame that reaches beyond its end");
+        let mut moments = live.push(&data.recording(clip)?.samples)?;
+        moments.extend(live.finish()?);
         bar.inc(1);
         // A probability that is 0 in f32 is no smaller than this.
         let logarithm = |&p: &f32| f64::from(p).max(f64::MIN_POSITIVE).ln();
+        // Of a prepared recording without a voice, live prediction says nothing: all classes are equal.
+        let Some(last) = moments.pop() else { return Ok(vec![0.0; file.labels().count()]) };
         Ok(last.prediction.probabilities.iter().map(logarithm).collect())
     };
     let scores = clips.par_iter().map_init(|| live.clone(), last_scores).collect();

@@ -69,6 +69,9 @@ impl Explain {
             message!("note: nobody speaks in {}: predict labels it 'none'", self.audio.display());
         }
         let label = label.unwrap_or(prediction.label);
+        // What the preparation leaves out is not in the frames either.
+        let kept = predictor.kept(&recording.samples)?;
+        let recording = Recording { samples: kept, ..recording };
         let x = predictor.normalised(&features)?.clone();
         let trace = Trace::new(predictor.model(), &x);
         let flow = gradient_flow(&clip::in_f64(predictor.model()), &cast(&x), label, Connection::Residual);
@@ -77,7 +80,7 @@ impl Explain {
             recording: &recording,
             play: !self.no_sound,
             sound,
-            metadata: predictor.metadata().expect("a model that reads recordings has metadata"),
+            metadata: clip::metadata(predictor),
             x: &x,
             prediction: &prediction,
             label,

@@ -3,7 +3,7 @@
 use super::notes::Notes;
 use super::options::FramesMs;
 use super::{interrupt, progress};
-use crate::corpus::resample::to_rate;
+use crate::corpus::resample::to_feature_rate;
 use crate::corpus::{self, Cache, ClipSource, Corpus, Entry, Loaded, Rates, Reading, Work};
 use reslstm::audio::{FeatureSettings, Recording};
 use reslstm::data::condition::Condition;
@@ -11,7 +11,7 @@ use reslstm::data::folds::{FoldPlan, Split};
 use reslstm::data::{ConditionedClips, Dataset};
 use reslstm::error::{Error, Kind, Result};
 use reslstm::labels::Labels;
-use reslstm::train::{CheckedSettings, Settings, TrainingData, Validation};
+use reslstm::train::{CheckedSettings, Inputs, Settings, TrainingData, Validation};
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,8 +39,8 @@ impl Licensed {
     /// The recording of a clip, at the [sample rate](Self::sample_rate). What is odd about it was noted when its features were computed.
     pub fn recording(&self, clip: usize) -> Result<Recording> {
         let source = ClipSource::from(&self.corpus.entries()[clip]);
-        let read = corpus::read_clip(source, |_| {}).and_then(|recording| to_rate(recording, self.sample_rate()));
-        read.map_err(|error| error.at(source))
+        let at_rate = |recording| to_feature_rate(recording, self.sample_rate(), &self.features);
+        corpus::read_clip(source, |_| {}).and_then(at_rate).map_err(|error| error.at(source))
     }
 
     /// Fingerprint of the data.
@@ -123,13 +123,13 @@ impl Found {
         self.rates.get_or_init(|| Rates::of(&self.corpus))
     }
 
-    /// The rate, in Hz, that training has all clips at: the most common one, of equals the lowest.
-    pub fn sample_rate(&self) -> u32 {
-        self.rates().most_common().unwrap_or(PAPER_RATE)
+    /// The rate, in Hz, that training has all clips at: that of the feature set, or the most common one, of equals the lowest.
+    fn sample_rate(&self, inputs: Inputs) -> u32 {
+        inputs.sample_rate().unwrap_or_else(|| self.rates().most_common().unwrap_or(PAPER_RATE))
     }
 
     /// Gives settings for training on these clips their frames: the paper's 4096 and 2048 samples at its 48 kHz, and as long in time
-    /// at other rates, which a note says. Settings that have frames in milliseconds keep them; the others of work that goes on get
+    /// at other rates, which a note says. Feature sets that have their own sample rate keep their frames. Settings that have frames in milliseconds keep them; the others of work that goes on get
     /// those it was `begun` with.
     ///
     /// # Errors
@@ -139,20 +139,20 @@ impl Found {
         all: impl IntoIterator<Item = &'a mut CheckedSettings>,
         begun: Option<FramesMs>,
     ) -> Result<()> {
-        let rate = self.sample_rate();
         let paper = (Some(FeatureSettings::PAPER_WINDOW_MS), Some(FeatureSettings::PAPER_HOP_MS));
-        let follow_rate = begun.is_none() && rate != PAPER_RATE;
         let mut followed = None;
         for settings in all {
-            let is_set = settings.has_frames_in_milliseconds();
+            let rate = self.sample_rate(settings.inputs);
+            let follow_rate = begun.is_none() && rate != PAPER_RATE;
+            let is_set = !settings.frames_follow_sample_rate();
             if !is_set {
                 let frames = if follow_rate { paper } else { begun.unwrap_or_default() };
                 *settings = Settings::clone(settings).with(|it| (it.window_ms, it.hop_ms) = frames).check()?;
             }
             let features = settings.features(rate).map_err(|error| error.at(&self.place))?;
-            followed = followed.or((follow_rate && !is_set).then_some((features.window(), features.hop)));
+            followed = followed.or((follow_rate && !is_set).then_some((rate, features.window(), features.hop)));
         }
-        if let Some((window, hop)) = followed {
+        if let Some((rate, window, hop)) = followed {
             message!(
                 "note: at {rate} Hz, frames are 85.33 ms long and 42.67 ms apart, {window} and {hop} samples, as the paper's at \
                  {PAPER_RATE} Hz; --window-ms and --hop-ms change them"
@@ -228,9 +228,9 @@ impl Found {
         self.load_at(features, sample_rate, &[], cache, threads)
     }
 
-    /// Reads what these settings train with: their feature set, in all their conditions, at one [sample rate](Self::sample_rate).
+    /// Reads what these settings train with: their feature set, in all their conditions, at one sample rate.
     pub fn load_for(self, settings: &Settings, cache: Option<&Path>, threads: usize) -> Result<Licensed> {
-        let rate = self.sample_rate();
+        let rate = self.sample_rate(settings.inputs);
         self.load_at(settings.features(rate)?, rate, &settings.other_conditions(), cache, threads)
     }
 

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::condition::apply_condition;
 use super::folders::{Corpus, Entry};
-use super::resample::to_rate;
+use super::resample::to_feature_rate;
 use super::segment::Segment;
 use super::{Cache, all_faults, sound};
 use crate::hash::Hash;
@@ -218,7 +218,7 @@ impl<'a> Worker<'a> {
         }
         let mut recording = self.read(clip)?;
         if let Some(rate) = work.rate {
-            recording = to_rate(recording, rate)?;
+            recording = to_feature_rate(recording, rate, work.settings)?;
         }
         let Recording { sample_rate, samples } = apply_condition(work.condition, recording)?;
         let features = self.front_end(sample_rate)?.features(&samples)?;

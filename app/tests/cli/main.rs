@@ -21,6 +21,7 @@ mod onnx;
 mod paper;
 mod predict;
 mod predict_live;
+mod prepared;
 mod rates;
 mod reliability;
 mod report;
