@@ -174,7 +174,7 @@ impl LiveLines {
             lines.write_due(out, live.finish()?)?;
             lines.write_pending(out)?;
             if lines.is_empty {
-                eprintln!("note: nobody speaks in stdin: there is no prediction");
+                message!("note: nobody speaks in stdin: there is no prediction");
             }
             timelines.extend(lines.timeline);
             seconds = samples as f64 / f64::from(live.sample_rate());
