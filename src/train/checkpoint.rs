@@ -4,7 +4,7 @@
 //! Random streams are not saved: each is a function of seed and epoch ([`crate::rng`]).
 
 use super::identity::Identity;
-use super::run::{Best, EpochRecord, State};
+use super::run::{Best, EpochRecord, FinishedBranch, State};
 use crate::error::{Error, Kind, Result};
 use crate::models::Model;
 use crate::optim::Adam;
@@ -21,6 +21,9 @@ struct Header {
     adam_steps: u64,
     best: Option<(usize, f64)>,
     history: Vec<EpochRecord>,
+    /// Epoch and history of every finished branch.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    finished: Vec<(usize, Vec<EpochRecord>)>,
 }
 
 const HEADER: &str = "training";
@@ -34,6 +37,10 @@ pub fn to_bytes(identity: &Identity, state: &State) -> Vec<u8> {
         });
     };
     add("model", &state.model);
+    for (number, branch) in state.finished.iter().enumerate() {
+        add(&format!("kept{number}"), &branch.kept);
+        add(&format!("last{number}"), &branch.last);
+    }
     if let Some(best) = &state.best {
         add("best", &best.model);
     }
@@ -48,6 +55,7 @@ pub fn to_bytes(identity: &Identity, state: &State) -> Vec<u8> {
         adam_steps: state.adam.steps,
         best: state.best.as_ref().map(|best| (best.epoch, best.uar)),
         history: state.history.clone(),
+        finished: state.finished.iter().map(|branch| (branch.epoch, branch.history.clone())).collect(),
     };
     let header = serde_json::to_string(&header).expect("plain values become JSON");
     tensors.sort();
@@ -93,8 +101,13 @@ pub fn from_bytes(bytes: &[u8], identity: &Identity, inputs: usize, classes: usi
         }
         Ok(values.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect())
     };
-    let model = |prefix: &str| -> Result<Model<f32>> {
-        let mut model = Model::zeros(settings.arch, inputs, classes);
+    let columns = settings.branches.columns(&settings.inputs.features(), inputs)?;
+    let inputs = |branch: usize| {
+        let columns = columns.get(branch).map(Vec::len);
+        columns.ok_or_else(|| broken(format!("expected {} branches, got more", settings.branches.count())))
+    };
+    let model_of = |prefix: &str, branch: usize| -> Result<Model<f32>> {
+        let mut model = Model::zeros(settings.arch, inputs(branch)?, classes);
         let mut result = Ok(());
         model.visit_mut(
             &Path::ROOT,
@@ -105,6 +118,12 @@ pub fn from_bytes(bytes: &[u8], identity: &Identity, inputs: usize, classes: usi
         );
         result.map(|()| model)
     };
+    let mut finished = Vec::new();
+    for (number, (epoch, history)) in header.finished.into_iter().enumerate() {
+        let [kept, last] = ["kept", "last"].map(|name| model_of(&format!("{name}{number}"), number));
+        finished.push(FinishedBranch { kept: kept?, last: last?, epoch, history });
+    }
+    let model = |prefix: &str| model_of(prefix, finished.len());
     let current = model("model")?;
     let mut adam = Adam::new(current.parameter_count(), settings.weight_decay);
     adam.steps = header.adam_steps;
@@ -117,7 +136,7 @@ pub fn from_bytes(bytes: &[u8], identity: &Identity, inputs: usize, classes: usi
     let done = header.history.len();
     let kept = settings.snapshots().filter(|&epoch| epoch < done).count();
     let snapshots = (0..kept).map(|number| model(&format!("snapshot{number}"))).collect::<Result<_>>()?;
-    Ok(State { model: current, adam, best, snapshots, history: header.history })
+    Ok(State { finished, model: current, adam, best, snapshots, history: header.history })
 }
 
 /// The training that a checkpoint is of.
@@ -187,22 +206,26 @@ mod tests {
     use crate::labels::Labels;
     use crate::matrix::Matrix;
     use crate::rng::RandomStream;
-    use crate::train::{Augment, Balance, CheckedSettings, Settings, Task, Training, Weights};
+    use crate::train::{Augment, Balance, CheckedSettings, Inputs, Settings, Task, Training, Weights};
 
     /// Four speakers, three classes of unequal size that differ in the mean of one column.
     fn task() -> Task {
+        task_of(4, &Settings::default().check().unwrap())
+    }
+
+    fn task_of(columns: usize, settings: &CheckedSettings) -> Task {
         let mut stream = RandomStream::new(9, "clips", 0);
         let mut clips = Vec::new();
         for clip in 0..36 {
             let (label, frames) = ([0, 1, 2, 2][clip / 4 % 4], 3 + clip % 5);
-            let value = |i: usize| (stream.normal() + if i % 4 == label { 2.0 } else { 0.0 }) as f32;
-            let features = Matrix::from_vec(frames, 4, (0..frames * 4).map(value).collect());
+            let value = |i: usize| (stream.normal() + if i % columns == label { 2.0 } else { 0.0 }) as f32;
+            let features = Matrix::from_vec(frames, columns, (0..frames * columns).map(value).collect());
             clips.push(Clip { name: clip.to_string(), label, speaker: (clip % 4).to_string(), features });
         }
         let labels = Labels::new(["a", "b", "c"].map(String::from).to_vec()).unwrap();
         let speakers = |names: &[&str]| names.iter().map(ToString::to_string).collect();
         let split = Split::new(0, speakers(&["0", "1"]), speakers(&["2"]), speakers(&["3"])).unwrap();
-        Task::for_split(&Dataset::new(labels, clips).unwrap(), &split, &Settings::default().check().unwrap()).unwrap()
+        Task::for_split(&Dataset::new(labels, clips).unwrap(), &split, settings).unwrap()
     }
 
     fn identity(settings: &CheckedSettings, run: usize) -> Identity {
@@ -216,13 +239,16 @@ mod tests {
         let augment = Some(Augment { stretch: 0.2, noise: 0.3, ..Augment::default() });
         let averaged = Settings { weights: Weights::Average, augment, ..plain.clone() };
         let balanced = Settings { balance: Balance::Weights, ..plain.clone() };
-        for recipe in [plain, averaged, balanced] {
+        let branches = "mfcc,all,pitch+deltas".parse().unwrap();
+        let branches = Settings { branches, inputs: Inputs::Pitch, epochs: 3, ..averaged.clone() };
+        for recipe in [plain, averaged, balanced, branches] {
             resumed_after_every_epoch(&recipe.check().unwrap());
         }
     }
 
     fn resumed_after_every_epoch(settings: &CheckedSettings) {
-        let (task, identity) = (task(), identity(settings, 3));
+        let columns = if settings.branches.is_none() { 4 } else { settings.inputs.features().width() };
+        let (task, identity) = (task_of(columns, settings), identity(settings, 3));
         let mut whole = Training::new(settings, &task, 3);
         let mut parts = Training::new(settings, &task, 3);
         while !whole.is_finished() {
@@ -233,7 +259,7 @@ mod tests {
             parts = Training::resume(settings, &task, 3, state);
         }
         let (whole, parts) = (whole.finish(), parts.finish());
-        assert_eq!(whole.model, parts.model);
+        assert_eq!(whole.models, parts.models);
         assert_eq!((&whole.confusion, &whole.variants), (&parts.confusion, &parts.variants));
         assert!(whole.confusion.uar() > 0.5, "and it learns: {:?}", whole.confusion);
     }

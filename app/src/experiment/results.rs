@@ -131,8 +131,11 @@ pub struct RunResult {
     pub labels: Vec<String>,
     /// Fingerprint of the data.
     pub data: String,
-    /// Number of parameters of the model.
+    /// Number of parameters of the model; of an ensemble, of all its networks.
     pub parameters: usize,
+    /// Number of networks whose probabilities are averaged; none for an ordinary model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ensemble: Option<usize>,
     /// Scores of the pooled confusion matrix.
     pub scores: Scores,
     /// What must be said of the scores: [`Protocol::score_note`].
@@ -197,6 +200,7 @@ impl RunResult {
             labels,
             data: data.to_string(),
             parameters,
+            ensemble: Some(settings.branches.count()).filter(|_| !settings.branches.is_none()),
             confusion,
             no_speech: NoSpeech::sum(folds.iter().map(|fold| fold.no_speech)),
             seconds: folds.iter().map(|fold| fold.seconds).sum(),
@@ -316,8 +320,11 @@ pub struct ModelSummary {
     /// What must be said of the scores: [`Protocol::score_note`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub score_note: Option<String>,
-    /// Number of parameters.
+    /// Number of parameters; of an ensemble, of all its networks.
     pub parameters: usize,
+    /// Number of networks whose probabilities are averaged; none for an ordinary model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ensemble: Option<usize>,
     /// UAR over runs, each pooled over the folds.
     pub uar: Spread,
     /// Accuracy over runs.
@@ -404,6 +411,7 @@ impl ModelSummary {
             protocol: first.settings.protocol,
             score_note: first.score_note.clone(),
             parameters: first.parameters,
+            ensemble: first.ensemble,
             uar: spread(|scores| scores.uar),
             war: spread(|scores| scores.war),
             macro_f1: spread(|scores| scores.macro_f1),

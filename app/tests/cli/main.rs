@@ -5,6 +5,7 @@ mod across;
 mod audit;
 mod bad_input;
 mod bench;
+mod branches;
 mod browser;
 mod corpus;
 mod cv;
