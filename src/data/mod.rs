@@ -152,6 +152,7 @@ impl Dataset {
 
     /// Indices into [`clips`](Dataset::clips) of all clips of these speakers, ascending.
     pub fn clips_of(&self, speakers: &[String]) -> Vec<usize> {
+        let speakers: BTreeSet<&String> = speakers.iter().collect();
         (0..self.clips.len()).filter(|&index| speakers.contains(&self.clips[index].speaker)).collect()
     }
 }

@@ -1,6 +1,7 @@
 //! The two models of the paper, one type for either, the model file, and prediction.
 
 pub mod architecture;
+pub mod branches;
 pub mod file;
 pub mod live;
 mod long_clip;
@@ -14,6 +15,7 @@ pub(crate) mod tensors;
 pub mod trace;
 
 pub use architecture::{Architecture, Family};
+pub use branches::{Branch, Branches};
 pub use file::ModelFile;
 pub use live::{LivePredictor, Moment};
 pub use lstm_sa::{LstmSa, LstmSaTape, PackedLstmSa};

@@ -5,9 +5,9 @@ use super::super::source::{Found, Licensed};
 use super::super::{Done, Outcome, interrupt, progress};
 use super::SAME_COMMAND;
 use crate::corpus::Reading;
-use crate::terminal::print_event;
 use crate::experiment::job::{Trained, Training};
 use crate::sweep::{self, Event, Execution, Folder, Shard};
+use crate::terminal::print_event;
 use clap::Args;
 use indicatif::ProgressBar;
 use reslstm::error::{Error, Kind, Result};
@@ -190,5 +190,5 @@ fn progress_of(done: usize, jobs: usize) -> String {
 }
 
 fn epochs(job: &Training) -> u64 {
-    job.work.settings.epochs as u64
+    job.work.settings.total_epochs() as u64
 }
