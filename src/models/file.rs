@@ -12,6 +12,7 @@
 //! `torch.compile`, `module.` by `DataParallel`); it is removed, and [`ModelFile::prefix`] has it.
 
 use super::branches::{self, Branch};
+use super::stored::{self, Precision, SCALE, StoredMatrix};
 use super::tensors::{self, Tensor, Tensors};
 use super::{Architecture, Family, Metadata, Model};
 use crate::error::{Error, Kind, Result};
@@ -143,19 +144,29 @@ impl ModelFile {
 
     /// The bytes of the file; the same model gives the same bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
+        self.bytes_of(&|name, shape, values| vec![(name.into(), Tensor::of_f32(shape, values))])
+    }
+
+    /// The file with the tensors that `stored` makes of each of the model's.
+    fn bytes_of<'a>(&self, stored: &dyn Fn(&str, &[usize], &[f32]) -> Vec<(String, Tensor<'a>)>) -> Vec<u8> {
         let mut tensors = Tensors::new();
         for (number, branch) in self.branches.iter().enumerate() {
             let place = place_of(self.metadata.as_ref(), number);
             branch.model().visit(&Path::ROOT, &mut |path, _, shape, values| {
-                tensors.insert(format!("{place}{path}"), Tensor::of_f32(shape, values));
+                tensors.extend(stored(&format!("{place}{path}"), shape, values));
             });
         }
         let texts = self.metadata.iter().map(|it| (METADATA_KEY.to_string(), it.to_json())).collect();
         tensors::write(&tensors, &texts)
     }
 
-    /// The model of a file's bytes. Its architecture is read off the names and shapes of the tensors; 32 and 64-bit floats
-    /// are taken, the latter rounded.
+    /// The bytes of the file with weights of fewer bits, as [`Precision`] says. All else is as in [`to_bytes`](Self::to_bytes).
+    pub fn to_bytes_with(&self, precision: Precision) -> Vec<u8> {
+        self.bytes_of(&|name, shape, values| stored::quantise(name, shape, values, precision))
+    }
+
+    /// The model of a file's bytes. Its architecture is read off the names and shapes of the tensors; 16, 32 and 64-bit floats are
+    /// taken, the last rounded, and 8-bit integers with their scales.
     ///
     /// # Errors
     /// [`Kind::Model`] if this is no safetensors file or cut off; a tensor is missing, unknown, of another shape or type; and
@@ -213,6 +224,7 @@ fn read_model(tensors: &Tensors) -> Result<Model<f32>> {
     model.visit_mut(&Path::ROOT, &mut |path, _, shape, values| {
         let name = path.to_string();
         unread.remove(&name);
+        unread.remove(&format!("{name}{SCALE}"));
         if filled.is_ok() {
             filled = fill(tensors, &name, shape, values);
         }
@@ -336,11 +348,7 @@ fn fill(tensors: &Tensors, name: &str, shape: &[usize], values: &mut [f32]) -> R
                 *value = f64::from_le_bytes(bytes) as f32;
             }
         }
-        other => {
-            return Err(Error::new(Kind::Model, format!("expected values of type F32 or F64, got {other}"))
-                .at(format!("tensor {name}"))
-                .advice("convert the model before saving it: model.float()"));
-        }
+        _ => values.copy_from_slice(&StoredMatrix::new(tensors, name)?.numbers()),
     }
     Ok(())
 }

@@ -22,6 +22,7 @@ pub use lstm_sa::{LstmSa, LstmSaTape, PackedLstmSa};
 pub use metadata::Metadata;
 pub use predictor::{Prediction, Predictor};
 pub use res_lstm_sa::{PackedResLstmSa, ResLstmSa, ResLstmSaTape};
+pub use stored::Precision;
 pub use stream::StreamingModel;
 pub use trace::{LstmTrace, Trace};
 

@@ -1,11 +1,12 @@
-//! Numbers as a model file has them: 32, 16 or 8 bits each. What is read once per training is unpacked; a microcontroller
-//! multiplies with the weights where they lie, in flash.
+//! Numbers as a model file has them: 32, 16 or 8 bits each.
 //!
 //! | type | a number is | bytes |
 //! |---|---|---|
 //! | `F32` | itself | 4 |
 //! | `F16` | the nearest of IEEE 754's binary16: 11 significant bits, relative error 4.9e-4 at most | 2 |
 //! | `I8` | `scale[row] · q`, `q` from −127 to 127, `scale[row] = max |row| / 127` | 1, and 4 per row |
+//!
+//! A file for training may have `F64` too; it is read into 32 bits at once ([`super::file`]).
 //!
 //! A tensor `NAME` of type `I8` has its scales in a tensor `NAME.scale` of type `F32`, `[rows]`.
 
@@ -87,28 +88,12 @@ impl<'a> StoredMatrix<'a> {
                 let scales = scales.ok_or_else(|| wrong(format!("expected its scales, F32 [{rows}], as {name}")))?;
                 Numbers::I8(data, f32s(&scales.data).collect())
             }
-            other => return Err(wrong(format!("expected values of type F32, F16 or I8, got {other}"))),
+            other => {
+                let problem = format!("expected values of type F64, F32, F16 or I8, got {other}");
+                return Err(wrong(problem).advice("convert the model before saving it: model.float()"));
+            }
         };
         Ok(StoredMatrix { columns, numbers })
-    }
-
-    /// `out[r] += Σ_c self[r,c]·x[c]`, for every row.
-    ///
-    /// # Panics
-    /// If `x` has not one number per column, or `out` not one per row.
-    pub fn add_product(&self, x: &[f32], out: &mut [f32]) {
-        assert_eq!(x.len(), self.columns, "one number per column");
-        match &self.numbers {
-            Numbers::F32(bytes) => add_rows(bytes, x, out, |bytes| f32::from_le_bytes(bytes)),
-            Numbers::F16(bytes) => add_rows(bytes, x, out, |bytes| f16_to_f32(u16::from_le_bytes(bytes))),
-            Numbers::I8(bytes, scales) => {
-                assert_eq!([bytes.len(), scales.len()], [x.len() * out.len(), out.len()], "one number per row");
-                for ((out, row), scale) in out.iter_mut().zip(bytes.chunks_exact(x.len())).zip(scales) {
-                    let sum: f32 = row.iter().zip(x).map(|(&q, x)| f32::from(q as i8) * x).sum();
-                    *out += scale * sum;
-                }
-            }
-        }
     }
 
     /// All numbers, row after row.
@@ -128,15 +113,6 @@ impl<'a> StoredMatrix<'a> {
 
 fn f32s(bytes: &[u8]) -> impl Iterator<Item = f32> {
     bytes.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes))
-}
-
-#[inline(always)]
-fn add_rows<const N: usize>(bytes: &[u8], x: &[f32], out: &mut [f32], number: impl Fn([u8; N]) -> f32) {
-    let numbers = bytes.as_chunks::<N>().0;
-    assert_eq!(numbers.len(), x.len() * out.len(), "one number per row");
-    for (out, row) in out.iter_mut().zip(numbers.chunks_exact(x.len())) {
-        *out += row.iter().zip(x).map(|(&bytes, x)| number(bytes) * x).sum::<f32>();
-    }
 }
 
 /// Tensor `name` in fewer bits, with its scales where it has any.
@@ -206,45 +182,6 @@ mod tests {
     }
 
     #[test]
-    fn a_quantised_product_is_near_that_of_the_matrix() {
-        let mut stream = crate::rng::RandomStream::new(8, "matrix", 0);
-        let (rows, columns) = (7, 33);
-        let mut values: Vec<f32> = (0..rows * columns).map(|_| stream.normal() as f32).collect();
-        values[2 * columns..3 * columns].fill(0.0);
-        let x: Vec<f32> = (0..columns).map(|_| stream.normal() as f32).collect();
-        let exact: Vec<f64> = values
-            .chunks(columns)
-            .map(|row| row.iter().zip(&x).map(|(&w, &x)| f64::from(w) * f64::from(x)).sum())
-            .collect();
-        let weight: f64 = x.iter().map(|&x| f64::from(x.abs())).sum();
-        // The largest error of a weight times the sum of |x|: half a step of 1/127 of the row's largest weight, about 3.
-        for (precision, bound) in [(None, 1e-6), (Some(Precision::F16), 1e-3), (Some(Precision::I8), 0.5 * 3.5 / 127.0)]
-        {
-            let stored = match precision {
-                None => vec![("w".to_string(), Tensor::of_f32(&[rows, columns], &values))],
-                Some(precision) => quantise("w", &[rows, columns], &values, precision),
-            };
-            let matrix = StoredMatrix::new(&stored.into_iter().collect(), "w").unwrap();
-            let mut out = vec![1.0; rows];
-            matrix.add_product(&x, &mut out);
-            for (r, (&got, exact)) in out.iter().zip(&exact).enumerate() {
-                assert!(
-                    (f64::from(got) - 1.0 - exact).abs() <= bound * weight,
-                    "{precision:?}, row {r}: {got}, {exact}"
-                );
-            }
-            let mut again = vec![1.0; rows];
-            for (out, row) in again.iter_mut().zip(matrix.numbers().chunks(columns)) {
-                *out += row.iter().zip(&x).map(|(w, x)| w * x).sum::<f32>();
-            }
-            for (got, again) in out.iter().zip(again) {
-                approx::assert_abs_diff_eq!(*got, again, epsilon = 1e-5);
-            }
-            assert_eq!(out[2], 1.0, "a row of zeros");
-        }
-    }
-
-    #[test]
     fn missing_scales_and_other_types_are_refused() {
         let tensor = |dtype| Tensor { dtype, shape: vec![2, 3], data: vec![0; 6].into() };
         let refused = |tensors: Tensors| StoredMatrix::new(&tensors, "w").unwrap_err().to_string();
@@ -252,6 +189,9 @@ mod tests {
         let message = refused([("w".to_string(), tensor("I8"))].into());
         assert_eq!(message, "tensor w: expected its scales, F32 [2], as w.scale");
         let message = refused([("w".to_string(), tensor("U8"))].into());
-        assert_eq!(message, "tensor w: expected values of type F32, F16 or I8, got U8");
+        assert_eq!(
+            message,
+            "tensor w: expected values of type F64, F32, F16 or I8, got U8 (convert the model before saving it: model.float())"
+        );
     }
 }

@@ -32,6 +32,7 @@ mod options;
 mod paper;
 mod predict;
 mod progress;
+mod quantise;
 mod recipes;
 mod report;
 mod robustness;
@@ -91,6 +92,7 @@ enum Command {
     Info(info::Info),
     Export(export::Export),
     Import(import::Import),
+    Quantise(quantise::Quantise),
     Audit(audit::Audit),
     Explain(explain::Explain),
     Figure(figure::Figure),
@@ -143,6 +145,7 @@ pub fn run() -> ExitCode {
         Command::Info(command) => command.run(),
         Command::Export(command) => command.run(),
         Command::Import(command) => command.run(),
+        Command::Quantise(command) => command.run(),
         Command::Audit(command) => command.run(),
         Command::Explain(command) => command.run(),
         Command::Figure(command) => command.run(),

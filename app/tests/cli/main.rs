@@ -23,6 +23,7 @@ mod paper;
 mod predict;
 mod predict_live;
 mod prepared;
+mod quantise;
 mod rates;
 mod reliability;
 mod report;

@@ -294,9 +294,9 @@ fn a_tensor_too_many_too_few_or_of_another_shape_or_type_is_named() {
     assert!(message.starts_with("tensor gru.weight: a model lstm-sa-h2 has no such tensor ("), "{message}");
     let message = with(&|parts| parts.zeros("fc.bias", &[3]));
     assert_eq!(message, "tensor fc.bias: expected shape [2] to go with the other tensors, got [3]");
-    for (dtype, name) in [(Dtype::F16, "F16"), (Dtype::BF16, "BF16"), (Dtype::I16, "I16")] {
+    for (dtype, name) in [(Dtype::BF16, "BF16"), (Dtype::I16, "I16"), (Dtype::U16, "U16")] {
         let message = with(&|parts| drop(parts.tensors.insert("bn.bias".into(), (dtype, vec![2], vec![0; 4]))));
-        let start = format!("tensor bn.bias: expected values of type F32 or F64, got {name} (");
+        let start = format!("tensor bn.bias: expected values of type F64, F32, F16 or I8, got {name} (");
         assert!(message.starts_with(&start), "{message}");
     }
 }
@@ -468,4 +468,36 @@ fn a_damaged_list_of_columns_is_refused() {
     ordinary.metadata =
         ordinary.metadata.map(|json| json.replace("\"features\"", "\"branches\":\"all,all\",\"features\""));
     assert!(ordinary.refusal().contains("expected 2 branches"), "{}", ordinary.refusal());
+}
+
+#[test]
+fn a_file_of_fewer_bits_has_the_nearest_weights_and_everything_else() {
+    let file = small();
+    let whole = file.to_bytes();
+    for (precision, steps) in [(Precision::F16, 1.0 / 2048.0), (Precision::I8, 0.5 / 127.0)] {
+        let bytes = file.to_bytes_with(precision);
+        let read = ModelFile::from_bytes(&bytes).unwrap();
+        assert_eq!((read.metadata(), read.labels()), (file.metadata(), file.labels()));
+        let mut expected = Vec::new();
+        file.model().visit(&Path::ROOT, &mut |path, _, shape, values| {
+            expected.push((path.to_string(), shape.to_vec(), values.to_vec()));
+        });
+        let mut expected = expected.into_iter();
+        read.model().visit(&Path::ROOT, &mut |path, _, _, values| {
+            let (name, shape, exact) = expected.next().unwrap();
+            assert_eq!(path.to_string(), name);
+            // A 16-bit float is relative to the weight itself, an 8-bit integer to the largest of its row.
+            let columns = if precision == Precision::I8 && shape.len() == 2 { shape[1] } else { 1 };
+            for (got, exact) in values.chunks(columns).zip(exact.chunks(columns)) {
+                let largest = exact.iter().fold(0.0f32, |most, weight| most.max(weight.abs()));
+                let steps = if columns == 1 { 1.0 / 2048.0 } else { steps };
+                for (got, exact) in got.iter().zip(exact) {
+                    assert!((got - exact).abs() <= 1.001 * steps * largest, "{name}: {got} {exact}");
+                }
+            }
+        });
+        // The same again: nothing is lost twice.
+        assert_eq!(read.to_bytes_with(precision), bytes);
+        assert_eq!(read.to_bytes().len(), whole.len());
+    }
 }
