@@ -129,6 +129,7 @@ impl<'a> Training<'a> {
         if let Some(weights) = &class_weights {
             step = step.with_class_weights(weights);
         }
+        let step = step.with_label_smoothing(settings.label_smoothing);
         let order = Vec::with_capacity(task.train.len());
         let augmented = AugmentedBatch::default();
         Training { settings, task, seed, state, class_weights, step, scratch: Scratch::default(), order, augmented }

@@ -177,19 +177,30 @@ impl Found {
         self.corpus.entries().iter().map(|entry| &entry.speaker).collect()
     }
 
-    /// The folds of its speakers.
-    pub fn splits(&self, plan: &FoldPlan) -> Result<Vec<Split>> {
-        let speakers: Vec<String> = self.speakers().into_iter().cloned().collect();
-        plan.splits(&speakers).map_err(|error| error.at(&self.place))
+    /// Number of clips of these speakers.
+    fn clips_of(&self, speakers: &[String]) -> usize {
+        self.corpus.entries().iter().filter(|entry| speakers.contains(&entry.speaker)).count()
     }
 
-    /// [`splits`](Self::splits), with notes on stderr: if the speakers are too few for the standard folds, and if a fold's training
-    /// speakers lack a class.
+    /// The folds of its speakers.
+    pub fn splits(&self, plan: &FoldPlan) -> Result<Vec<Split>> {
+        let clips = self.corpus.entries().iter().map(|entry| (&entry.speaker[..], entry.label));
+        plan.splits_of(clips).map_err(|error| error.at(&self.place))
+    }
+
+    /// [`splits`](Self::splits), with notes on stderr: if the speakers are too few for the standard folds, if folds differ much in clips,
+    /// and if a fold's training speakers lack a class.
     pub fn splits_with_notes(&self, plan: &FoldPlan, validation: Validation) -> Result<Vec<Split>> {
         let splits = self.splits(plan)?;
         let speakers = self.speakers().len();
         if plan.is_leave_one_out_for(speakers) {
             eprintln!("note: {speakers} speakers are too few for five folds, so each fold leaves out one");
+        }
+        let tested: Vec<usize> = splits.iter().map(|split| self.clips_of(split.test())).collect();
+        let (least, most) = (tested.iter().min().unwrap_or(&0), tested.iter().max().unwrap_or(&0));
+        if matches!(plan, FoldPlan::Standard(_) | FoldPlan::KFold(_)) && *most > 2 * least {
+            let tested = tested.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
+            eprintln!("note: the folds test {tested} clips; --folds balanced makes them more equal");
         }
         for split in &splits {
             for (class, name) in self.corpus.labels().names().iter().enumerate() {

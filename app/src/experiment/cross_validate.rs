@@ -205,7 +205,7 @@ impl<'a> Folder<'a> {
         if plan.runs == 0 || plan.runs > 10_000 {
             return Err(Error::new(Kind::Settings, format!("runs: expected 1 to 10,000, got {}", plan.runs)));
         }
-        let splits = plan.folds.splits(&source.dataset.speakers())?;
+        let splits = plan.folds.splits_of(source.dataset.speakers_and_labels())?;
         check_folder(root, plan, execution.resume)?;
         let data = source.fingerprint;
         refuse_difference(root, |begun| first_difference("data", &begun["data"], &json!(data)))?;
