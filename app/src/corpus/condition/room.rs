@@ -196,7 +196,9 @@ mod tests {
                 let by_eyring = room.sum_of_images(sample_rate, rt60, room.reflection(rt60));
                 let [before, after] = [by_eyring, room.impulse_response(sample_rate, rt60)]
                     .map(|response| measured_rt60(&response, sample_rate) / rt60);
-                assert!((1.1..1.4).contains(&before) && (after - 1.0).abs() < 0.03, "{rt60} s: {before} {after}");
+                // 5 % is the least difference that people hear (ISO 3382-1).
+                assert!((1.1..1.4).contains(&before) && (after - 1.0).abs() < 0.05, "{rt60} s: {before} {after}");
+                eprintln!("{after:.3}");
             }
         }
     }
