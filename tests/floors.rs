@@ -14,11 +14,21 @@ const ENGINE: Floors = &[
 ];
 
 const APPLICATION: Floors = &[
-    &["files", "hash", "calendar", "label_map", "synth"],
+    &["files", "hash", "calendar", "label_map", "terminal", "csv_field", "synth"],
     &["corpus", "tune", "sweep", "onnx"],
     &["experiment"],
     &["report"],
     &["cli", "main"],
+];
+
+/// What only the ground floor of the application may do, and what does it there.
+const CENTRAL: &[(&str, &str)] = &[
+    ("eprintln!(", "message! of terminal.rs"),
+    ("println!(", "print_line of terminal.rs"),
+    ("File::open(", "files::open"),
+    ("File::create(", "files::write_atomically"),
+    ("fs::read(", "files::read or files::read_bytes"),
+    ("fs::read_to_string(", "files::read_text"),
 ];
 
 /// The engine's foundations know each other: number types, kernels and matrices are one floor without walls.
@@ -141,5 +151,23 @@ fn the_reader_of_imports_sees_groups() {
 fn unsafe_lives_in_the_kernels_alone() {
     for (file, folder) in [package("."), package("app")].concat() {
         assert!(folder == "kernels" || !code_of(&file).contains("unsafe "), "{}", file.display());
+    }
+}
+
+#[test]
+fn files_are_opened_and_text_is_printed_in_one_place() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("app/src");
+    let mut files = Vec::new();
+    source_files(&root, &mut files);
+    let ground = |path: &Path| ["files", "terminal.rs"].iter().any(|name| path.starts_with(name)) || path == Path::new("files.rs");
+    for file in files {
+        let path = file.strip_prefix(&root).unwrap();
+        if ground(path) || path.ends_with("tests.rs") {
+            continue;
+        }
+        let code = code_of(&file);
+        for (call, instead) in CENTRAL {
+            assert!(!code.contains(call), "{}: expected {instead}, found {call}…)", path.display());
+        }
     }
 }

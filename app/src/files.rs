@@ -1,5 +1,11 @@
 //! Reading and writing whole files. Every error names its path, and no reader ever sees half a file.
 
+mod input;
+mod lock;
+
+pub use input::{open, open_lock_file, open_or_create, read_bytes, read_text, refuse_link};
+pub use lock::{FolderLock, holder};
+
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -36,7 +42,7 @@ enum Durability {
 /// # Errors
 /// [`Kind::Io`], and [`Kind::Data`] for a pointer of git-lfs; both name the file.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
-    let bytes = fs::read(path).map_err(|error| Error::io(path.display(), error))?;
+    let bytes = read_bytes(path).map_err(|error| Error::io(path.display(), error))?;
     refuse_lfs_pointer(&bytes).map_err(|error| error.at(path.display()))?;
     Ok(bytes)
 }
@@ -175,6 +181,11 @@ pub fn check_writable(path: &Path, existing: Existing) -> Result<()> {
     Ok(())
 }
 
+/// Whether `name` names a file in any folder, and cannot lead out of it.
+pub fn is_plain_name(name: &str) -> bool {
+    !name.is_empty() && !name.starts_with('.') && !name.contains(|c: char| "/\\:".contains(c) || c.is_control())
+}
+
 /// Whether `path` has the name of a temporary file, which a killed process may leave behind.
 pub fn is_half_written(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().as_encoded_bytes();
@@ -205,6 +216,11 @@ impl Target {
             Ok(found) if !found.is_file() => Ok(Target::Device(path.into())),
             // A link stays a link, and the file it points to is replaced.
             Ok(_) => fs::canonicalize(path).map(Target::File).map_err(|error| Error::io(path.display(), error)),
+            Err(_) if path.is_symlink() => {
+                let advice = "create that file, or remove the link";
+                wrong("expected a file to write, found a link to a file that does not exist")
+                    .map_err(|error| error.advice(advice))
+            }
             Err(_) if path.file_name().is_none() => wrong("expected a path that ends in the name of a file"),
             Err(_) => Ok(Target::File(path.into())),
         }
@@ -241,6 +257,10 @@ fn temp_file(target: &Path) -> std::io::Result<NamedTempFile> {
 /// Fills a temporary file and renames it to `target`.
 fn replace(mut temp: NamedTempFile, target: &Path, bytes: &[u8], durability: Durability) -> std::io::Result<()> {
     temp.write_all(bytes)?;
+    // A file that others must not read stays so.
+    if let Ok(found) = fs::metadata(target) {
+        temp.as_file().set_permissions(found.permissions())?;
+    }
     if durability == Durability::OnDisk {
         temp.as_file().sync_all()?;
     }
@@ -261,8 +281,8 @@ fn replace(mut temp: NamedTempFile, target: &Path, bytes: &[u8], durability: Dur
 /// stay, as they do no harm.
 fn remove_abandoned(folder: &Path) {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    for path in entries.filter(|path| is_half_written(path)) {
-        if let Ok(file) = File::open(&path)
+    for path in entries.filter(|path| is_half_written(path) && !path.is_symlink()) {
+        if let Ok(file) = open(&path)
             && file.try_lock().is_ok()
         {
             let _ = fs::remove_file(&path);
@@ -410,6 +430,74 @@ mod tests {
         write_atomically(&link, b"new").unwrap();
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(read(&file).unwrap(), b"new");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_to_nothing_is_refused_and_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink("nowhere", &link).unwrap();
+        for error in [write_atomically(&link, b"x"), check_writable(&link, Existing::Replace)] {
+            let message = error.unwrap_err().to_string();
+            assert!(message.contains("found a link to a file that does not exist"), "{message}");
+        }
+        assert_eq!(names_in(folder.path()), ["link"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_replaced_file_keeps_its_mode() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        fs::write(&path, b"old").unwrap();
+        for mode in [0o600, 0o640] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            write_atomically(&path, b"new").unwrap();
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, mode);
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_regular_files_are_opened_and_what_else_there_is_is_named_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let [pipe, socket] = ["pipe", "socket"].map(|name| folder.path().join(name));
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let _socket = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        let zero = Path::new("/dev/zero");
+        for (path, kind) in
+            [(pipe.as_path(), "a named pipe"), (&socket, "a socket"), (folder.path(), "a folder"), (zero, "a device")]
+        {
+            let expected = format!("expected a file, found {kind}");
+            assert_eq!(open(path).unwrap_err().to_string(), expected);
+            assert_eq!(open_or_create(path).unwrap_err().to_string(), expected);
+            assert!(read(path).unwrap_err().to_string().contains(&expected));
+        }
+        // A pipe with the name of an abandoned file does not stop a write.
+        fs::rename(&pipe, folder.path().join(".reslstm-1.tmp")).unwrap();
+        write_atomically(&folder.path().join("file"), b"x").unwrap();
+    }
+
+    #[test]
+    fn a_folder_has_one_lock_and_a_killed_process_leaves_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let new = folder.path().join("new");
+        let held = FolderLock::acquire(&new).unwrap();
+        let refused = FolderLock::acquire(&new).unwrap_err().to_string();
+        assert!(refused.contains("works in this folder (wait until it ends"), "{refused}");
+        if cfg!(target_os = "linux") {
+            assert!(refused.contains(&format!(": process {} works", std::process::id())), "{refused}");
+        }
+        // A write in the folder leaves the lock; the file of a killed process is no lock.
+        write_atomically(&new.join("file"), b"x").unwrap();
+        assert!(FolderLock::acquire(&new).is_err());
+        drop(held);
+        assert_eq!(names_in(&new), ["file"]);
+        fs::write(new.join(".reslstm-lock.tmp"), b"").unwrap();
+        drop(FolderLock::acquire(&new).unwrap());
+        assert_eq!(names_in(&new), ["file"]);
     }
 
     #[cfg(unix)]

@@ -9,6 +9,7 @@
 //! ```
 //! All names are those of the data: `a = "b"` and `b = "c"` do not make `a` a `c`.
 
+use crate::files;
 use reslstm::error::{Error, Kind, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,7 +33,7 @@ impl LabelMap {
     /// both renamed and dropped.
     pub fn read(path: &Path) -> Result<Self> {
         let wrong = |problem: String| Error::new(Kind::Settings, problem).at(path.display());
-        let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+        let text = files::read_text(path).map_err(|error| wrong(error.to_string()))?;
         Self::parse(&text).map_err(|error| error.at(path.display()))
     }
 

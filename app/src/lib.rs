@@ -11,14 +11,20 @@
 //!              corpus/ tune/ sweep/ synth/    recordings and features; search; grids; synthetic speech
 //!              onnx/                          models as ONNX files
 //! ground       files hash calendar label_map  atomic writes, fingerprints, dates, names of labels
+//!              terminal csv_field             what is printed; text fields of tables
 //! ```
 //!
 //! `tune` and `sweep` know nothing of training: they take their work as a closure, which `experiment` gives them. That is why
 //! `experiment` has a floor of its own above them.
 
+// First, as its macro is used in all others.
+#[macro_use]
+mod terminal;
+
 pub mod calendar;
 mod cli;
 pub mod corpus;
+mod csv_field;
 pub mod experiment;
 pub mod files;
 mod hash;

@@ -8,6 +8,9 @@ use crate::error::{Error, Kind, Result};
 const MOST_BANDS: usize = 1024;
 /// The longest transform, in samples.
 const LONGEST: usize = 65_536;
+/// The most transforms over a sample. With it, and with [`MOST_BANDS`], the features of a clip are at most 131 numbers per sample
+/// (of 1,024 MFCC, 1,024 deltas, 48 chroma and 2 pitch, every 16 samples), and its spectrum takes 64 transforms of each sample's worth.
+const MOST_OVERLAP: usize = 128;
 
 /// The settings of the front end. A model file contains those of its training, so that prediction computes the same features.
 ///
@@ -33,7 +36,7 @@ pub struct FeatureSettings {
     /// sides then, as librosa's `win_length`. `None`: as long as the transform.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub win_length: Option<usize>,
-    /// Hop length, samples from one frame to the next: 1 to the window length.
+    /// Hop length, samples from one frame to the next: `n_fft / 128`, at least 1, to the window length.
     pub hop: usize,
     /// Number of mel bands between 0 Hz and half the sample rate: 1 to `n_fft / 2`, at most 1,024.
     pub mel_bands: usize,
@@ -145,7 +148,7 @@ impl FeatureSettings {
     pub fn validate(&self) -> Result<()> {
         in_range("n_fft", self.n_fft, 32, LONGEST)?;
         in_range("win_length", self.win_length.unwrap_or(32), 32, self.n_fft - 1)?;
-        in_range("hop", self.hop, 1, self.window())?;
+        in_range("hop", self.hop, self.n_fft.div_ceil(MOST_OVERLAP), self.window())?;
         in_range("mel_bands", self.mel_bands, 1, MOST_BANDS.min(self.n_fft / 2))?;
         in_range("mfcc", self.mfcc, 1, self.mel_bands)?;
         in_range("chroma", self.chroma, 0, super::chroma::MOST_CLASSES)?;
@@ -198,9 +201,11 @@ mod tests {
             (FeatureSettings { n_fft: usize::MAX, ..good() }, "n_fft", "32 to 65536"),
             (FeatureSettings { win_length: Some(31), ..good() }, "win_length", "32 to 4095"),
             (FeatureSettings { win_length: Some(4096), ..good() }, "win_length", "32 to 4095"),
-            (FeatureSettings { win_length: Some(2000), ..good() }, "hop", "1 to 2000"),
-            (FeatureSettings { hop: 0, ..good() }, "hop", "1 to 4096"),
-            (FeatureSettings { hop: 4097, ..good() }, "hop", "1 to 4096"),
+            (FeatureSettings { win_length: Some(2000), ..good() }, "hop", "32 to 2000"),
+            (FeatureSettings { hop: 0, ..good() }, "hop", "32 to 4096"),
+            (FeatureSettings { hop: 31, ..good() }, "hop", "32 to 4096"),
+            (FeatureSettings { hop: 4097, ..good() }, "hop", "32 to 4096"),
+            (FeatureSettings { n_fft: 65_536, win_length: Some(32), hop: 1, ..good() }, "hop", "512 to 32"),
             (FeatureSettings { mel_bands: 1025, ..good() }, "mel_bands", "1 to 1024"),
             (FeatureSettings { mfcc: 0, ..good() }, "mfcc", "1 to 128"),
             (FeatureSettings { mfcc: 129, ..good() }, "mfcc", "1 to 128"),
@@ -238,7 +243,7 @@ mod tests {
         }
         assert_eq!(at(48_000), FeatureSettings::default());
         let error = FeatureSettings::default().with_frames(25.0, 40.0, 16_000).unwrap_err().to_string();
-        assert!(error.starts_with("frames at 16000 Hz: feature setting hop: expected 1 to 400, got 640"), "{error}");
+        assert!(error.starts_with("frames at 16000 Hz: feature setting hop: expected 4 to 400, got 640"), "{error}");
         let error = FeatureSettings::default().with_frames(f64::MAX, 40.0, 16_000).unwrap_err().to_string();
         assert!(error.contains("n_fft: expected 32 to 65536, got 131072"), "{error}");
     }

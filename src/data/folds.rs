@@ -4,7 +4,7 @@
 
 mod balance;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
@@ -59,18 +59,17 @@ impl Split {
     pub fn new(fold: usize, train: Vec<String>, validation: Vec<String>, test: Vec<String>) -> Result<Self> {
         let mut split = Split { fold, train, validation, test };
         let wrong = |problem: String| Error::new(Kind::Data, problem).at(format!("fold {fold}"));
-        let mut seen: Vec<(&str, &str)> = Vec::new();
+        let mut seen: HashMap<&str, &str> = HashMap::new();
         for (part, speakers) in split.parts() {
             if speakers.is_empty() {
                 return Err(wrong(format!("no speaker is left for {part}"))
                     .advice("training, validation and test need at least one speaker each"));
             }
             for speaker in speakers {
-                if let Some((_, other)) = seen.iter().find(|(earlier, _)| earlier == speaker) {
+                if let Some(other) = seen.insert(speaker, part) {
                     return Err(wrong(format!("speaker `{speaker}` is in {other} and in {part}"))
                         .advice("put each speaker into one part: test speakers must be new to the model"));
                 }
-                seen.push((speaker, part));
             }
         }
         for part in [&mut split.train, &mut split.validation, &mut split.test] {
@@ -117,8 +116,9 @@ impl Split {
     /// # Errors
     /// [`Kind::Data`] naming the first speaker that is not among `speakers`.
     pub fn check_speakers(&self, speakers: &[String]) -> Result<()> {
+        let known: HashSet<&String> = speakers.iter().collect();
         for (part, names) in self.parts() {
-            if let Some(unknown) = names.iter().find(|name| !speakers.contains(name)) {
+            if let Some(unknown) = names.iter().find(|name| !known.contains(name)) {
                 let problem =
                     format!("{part} names speaker `{unknown}`, who is not in the data: {}", speakers.join(", "));
                 return Err(Error::new(Kind::Data, problem).at(format!("fold {}", self.fold)));

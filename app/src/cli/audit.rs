@@ -190,10 +190,10 @@ impl Audit {
         if let Some(path) = &self.html {
             let page = audit_page::html(audited);
             files::write_atomically(path, page.as_bytes())?;
-            eprintln!("{}: {:.1} MB, for a browser", path.display(), page.len() as f64 / 1e6);
+            message!("{}: {:.1} MB, for a browser", path.display(), page.len() as f64 / 1e6);
         }
         for failure in audited.iter().flat_map(|(model, _)| model.failures()) {
-            eprintln!("error: {failure}");
+            message!("error: {failure}");
         }
         Ok(if passes { Done::Everything } else { Done::SomeFailed })
     }
@@ -243,7 +243,7 @@ impl Audit {
             print_line(flows_json(clip, &shown))?;
         } else {
             print_flows(clip, &shown)?;
-            eprintln!("drawn in {}", picture.display());
+            message!("drawn in {}", picture.display());
         }
         Ok(Done::Everything)
     }

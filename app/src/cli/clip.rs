@@ -15,10 +15,10 @@ use std::path::Path;
 pub fn read_model(path: &Path) -> Result<ModelFile> {
     let file = ModelFile::from_bytes(&files::read(path)?).map_err(|error| error.at(path.display()))?;
     if let Some(Metadata { protocol, score_note, .. }) = file.metadata().filter(|it| !it.score_note.is_empty()) {
-        eprintln!("note: {}: a model of the {protocol} protocol, its score is {score_note}", path.display());
+        message!("note: {}: a model of the {protocol} protocol, its score is {score_note}", path.display());
     }
     if !file.prefix().is_empty() {
-        eprintln!("note: {}: removed '{}' from the names of all tensors", path.display(), file.prefix());
+        message!("note: {}: removed '{}' from the names of all tensors", path.display(), file.prefix());
     }
     Ok(file)
 }

@@ -37,7 +37,7 @@ impl CorpusCommand {
             files::check_writable(output, Existing::Refuse)?;
         }
         let corpus = Corpus::open(&self.data, &self.reading.reading())?;
-        corpus.notes().iter().for_each(|note| eprintln!("{note}"));
+        corpus.notes().iter().for_each(|note| message!("{note}"));
         let bar = progress::bar(corpus.entries().len() as u64, "reading", "clips");
         let notes = Notes::default();
         let overview = Overview::new(&corpus, || bar.inc(1), &|path, note| notes.add(path, note));
@@ -45,14 +45,14 @@ impl CorpusCommand {
         notes.print();
         if let Some(output) = &self.output {
             files::write_atomically(output, from_table::write(&corpus, output).as_bytes())?;
-            eprintln!("{}: {} clips", output.display(), overview.clips);
+            message!("{}: {} clips", output.display(), overview.clips);
         }
         match self.json {
             true => print_line(serde_json::to_string(&overview)?)?,
             false => print_line(text(&overview))?,
         }
         for error in &overview.unread {
-            eprintln!("error: {error}");
+            message!("error: {error}");
         }
         Ok(if overview.unread.is_empty() { Done::Everything } else { Done::SomeFailed })
     }

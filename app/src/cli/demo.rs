@@ -46,14 +46,14 @@ impl Demo {
 
 fn show(root: &std::path::Path, threads: usize) -> anyhow::Result<()> {
     let plan = speech::plan(SPEAKERS, 2, 1)?;
-    eprintln!("1. {} clips of synthetic speech: {SPEAKERS} speakers, 8 emotions", plan.len());
+    message!("1. {} clips of synthetic speech: {SPEAKERS} speakers, 8 emotions", plan.len());
     let (corpus, cache) = (root.join("speech"), root.join("cache"));
     synth::write_corpus(&corpus, 0, &plan)?;
-    eprintln!("2. features: 34 MFCC and 12 chroma per frame");
+    message!("2. features: 34 MFCC and 12 chroma per frame");
     let data = Found::open(&corpus, &Reading::default())?.load_for(&Settings::default(), Some(&cache), threads)?;
     let mut summary = Summary::default();
     for (step, arch) in ["lstm-sa-h64", "reslstm-sa-h64"].into_iter().enumerate() {
-        eprintln!("{}. {arch}, recipe {PAPER}: 5 folds, no speaker in training and test, {EPOCHS} epochs", step + 3);
+        message!("{}. {arch}, recipe {PAPER}: 5 folds, no speaker in training and test, {EPOCHS} epochs", step + 3);
         let (paper, model) = (built_in(PAPER).layers.settings()?, arch.parse()?);
         let settings = Settings::clone(&paper).with(|it| (it.arch, it.epochs) = (model, EPOCHS)).check()?;
         let plan = Plan { settings, runs: 1, folds: "k=5".parse()?, map: LabelMap::default() };

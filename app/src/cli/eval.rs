@@ -112,17 +112,17 @@ impl Eval {
         if protocol != Protocol::Strict {
             let batches =
                 if self.live { "without the padding of its training" } else { "in batches as in its training" };
-            eprintln!("note: a model of the {protocol} protocol: normalised by all speakers, scored {batches}");
+            message!("note: a model of the {protocol} protocol: normalised by all speakers, scored {batches}");
         }
         let overlap = SpeakerOverlap::between(metadata, data);
         match overlap {
             SpeakerOverlap::Fold(fold) => {
-                eprintln!("the model was trained on this corpus: scoring the test speakers (fold {fold}) alone");
+                message!("the model was trained on this corpus: scoring the test speakers (fold {fold}) alone");
             }
-            SpeakerOverlap::All => eprintln!(
+            SpeakerOverlap::All => message!(
                 "warning: the model was trained on all of these clips: the score does not hold for new speakers"
             ),
-            SpeakerOverlap::SameNames => eprintln!(
+            SpeakerOverlap::SameNames => message!(
                 "warning: some speakers have names of training speakers: if they are the same people, the score is too high"
             ),
             SpeakerOverlap::None => {}
@@ -208,19 +208,19 @@ impl LeftOut {
 /// Says which names count as others, and what is left out.
 fn print_notes(shared: &SharedLabels, model: &Labels, left_out: &LeftOut) {
     for (name, label) in &shared.renamed {
-        eprintln!("note: `{name}` counts as the model's `{label}` (--exact-labels keeps them apart)");
+        message!("note: `{name}` counts as the model's `{label}` (--exact-labels keeps them apart)");
     }
     if left_out.model.is_empty() && left_out.data.is_empty() {
         return;
     }
     let labels: Vec<&str> = shared.shared.iter().map(|&class| model.name(class)).collect();
-    eprintln!("note: labels that model and data share: {}", labels.join(", "));
+    message!("note: labels that model and data share: {}", labels.join(", "));
     if !left_out.model.is_empty() {
-        eprintln!("note: labels of the model without clips: {}", left_out.model.join(", "));
+        message!("note: labels of the model without clips: {}", left_out.model.join(", "));
     }
     if !left_out.data.is_empty() {
         let all: Vec<String> = left_out.data.iter().map(|(name, clips)| format!("{name} ({clips} clips)")).collect();
-        eprintln!("note: left out, as the model does not know them: {}", all.join(", "));
+        message!("note: left out, as the model does not know them: {}", all.join(", "));
     }
 }
 

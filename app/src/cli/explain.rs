@@ -54,7 +54,7 @@ impl Explain {
         let label = label.transpose().map_err(WrongCall)?;
         let page = self.page(&mut predictor, label).map_err(|error| error.at(self.audio.display()))?;
         files::write_atomically(&self.output, page.as_bytes())?;
-        eprintln!("{}: {:.1} MB, for a browser", self.output.display(), page.len() as f64 / 1e6);
+        message!("{}: {:.1} MB, for a browser", self.output.display(), page.len() as f64 / 1e6);
         Ok(Done::Everything)
     }
 
@@ -66,7 +66,7 @@ impl Explain {
         let prediction = predictor.predict_features(&features)?;
         let sound = predictor.sound(&recording.samples)?;
         if !sound.has_speech {
-            eprintln!("note: nobody speaks in {}: predict labels it 'none'", self.audio.display());
+            message!("note: nobody speaks in {}: predict labels it 'none'", self.audio.display());
         }
         let label = label.unwrap_or(prediction.label);
         let x = predictor.normalised(&features)?.clone();

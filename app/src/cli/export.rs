@@ -38,7 +38,7 @@ impl Export {
         })?;
         files::write_atomically(&self.output, &bytes)?;
         if self.with_front_end && model.metadata().is_some_and(|metadata| metadata.features.chroma > 0) {
-            eprintln!(
+            message!(
                 "note: chroma is tuned to concert pitch, not to each clip: probabilities differ from those of predict"
             );
         }

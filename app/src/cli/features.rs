@@ -141,7 +141,7 @@ impl Features {
 fn note_frames(rate: u32, recordings: usize) {
     if rate != PAPER_RATE {
         let ms = 4096.0 * 1000.0 / f64::from(rate);
-        eprintln!(
+        message!(
             "note: {recordings} recordings at {rate} Hz: windows of 4096 samples are {ms:.2} ms there, and 85.33 ms at {PAPER_RATE} Hz; \
              --window-ms 85.33 and --rate HZ make them alike"
         );

@@ -78,7 +78,7 @@ impl SilenceNote {
         if refusal == Some(Refusal::NoSpeech) && !self.printed {
             self.printed = true;
             let place = place.text();
-            eprintln!(
+            message!(
                 "note: nobody speaks in {}: the label is 'none', there and wherever else nobody speaks; --no-gate labels it all \
                  the same",
                 place.trim()

@@ -54,7 +54,7 @@ pub fn recordings(paths: &[PathBuf]) -> Result<Vec<Input>> {
     for path in paths {
         if from_table::is_table(path) {
             let (clips, notes) = from_table::clips(path, &Columns::default(), Required::Paths)?;
-            notes.iter().for_each(|note| eprintln!("{note} ({})", path.display()));
+            notes.iter().for_each(|note| message!("{note} ({})", path.display()));
             inputs.extend(clips.into_iter().map(Input::of_table));
             continue;
         }
@@ -84,15 +84,15 @@ pub fn summarise(failures: Vec<Error>, total: usize) -> Outcome {
         return Err(Error::new(Kind::Interrupted, format!("stopped; {done} of {total} are done")).into());
     }
     for failure in &failures {
-        eprintln!("error: {failure}");
+        message!("error: {failure}");
     }
     if failures.is_empty() {
         return Ok(Done::Everything);
     }
     match failures.len() {
-        failed if failed < total => eprintln!("{failed} of {total} failed, the rest succeeded"),
+        failed if failed < total => message!("{failed} of {total} failed, the rest succeeded"),
         1 => {}
-        _ => eprintln!("all {total} failed"),
+        _ => message!("all {total} failed"),
     }
     Ok(Done::SomeFailed)
 }
@@ -115,23 +115,16 @@ pub fn recording(path: &Path) -> Result<Recording> {
 pub struct SoundFile(File);
 
 impl SoundFile {
-    /// Opens the file at `path`. What is no file, such as stdin (`-`) or another pipe, is copied to a temporary file first. The
-    /// caller adds the path to errors.
+    /// Opens the file at `path`; stdin (`-`) is copied to a temporary file first. The caller adds the path to errors.
     pub fn open(path: &Path) -> Result<Self> {
-        let is_stdin = path.as_os_str() == "-";
-        let open = || {
-            let file = if is_stdin { None } else { Some(File::open(path)?) };
-            if let Some(file) = file.as_ref().filter(|file| file.metadata().is_ok_and(|found| found.is_file())) {
-                return file.try_clone();
-            }
-            let mut copy = tempfile::tempfile()?;
-            match file {
-                Some(mut pipe) => std::io::copy(&mut pipe, &mut copy)?,
-                None => std::io::copy(&mut std::io::stdin().lock(), &mut copy)?,
-            };
+        if path.as_os_str() != "-" {
+            return files::open(path).map(SoundFile).map_err(failed);
+        }
+        let copied = tempfile::tempfile().and_then(|mut copy| {
+            std::io::copy(&mut std::io::stdin().lock(), &mut copy)?;
             Ok(copy)
-        };
-        open().map(SoundFile).map_err(failed)
+        });
+        copied.map(SoundFile).map_err(failed)
     }
 
     /// Reads it, or a segment of it, from the beginning, once at a time.
@@ -143,12 +136,16 @@ impl SoundFile {
 }
 
 fn failed(error: std::io::Error) -> Error {
-    Error::new(Kind::Io, error.to_string())
+    let failed = Error::new(Kind::Io, error.to_string());
+    match error.kind() {
+        std::io::ErrorKind::InvalidInput => failed.advice("a pipe is read from stdin: give - as the file"),
+        _ => failed,
+    }
 }
 
 /// Prints a note on a recording.
 pub fn print_note(path: &Path, note: &str) {
-    eprintln!("note: {}: {note}", if path.as_os_str() == "-" { "stdin".into() } else { path.display().to_string() });
+    message!("note: {}: {note}", if path.as_os_str() == "-" { "stdin".into() } else { path.display().to_string() });
 }
 
 /// All bytes of a file, or of stdin for `-`. The caller adds the path to errors.
@@ -156,7 +153,7 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let read = match path.as_os_str() == "-" {
         true => std::io::stdin().lock().read_to_end(&mut bytes),
-        false => File::open(path).and_then(|mut file| file.read_to_end(&mut bytes)),
+        false => files::open(path).and_then(|mut file| file.read_to_end(&mut bytes)),
     };
     read.map_err(failed)?;
     files::refuse_lfs_pointer(&bytes)?;

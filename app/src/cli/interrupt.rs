@@ -16,7 +16,8 @@ pub fn stop_flag_saying(message: &'static str) -> &'static AtomicBool {
         if STOP.swap(true, Ordering::SeqCst) {
             std::process::exit(130);
         }
-        eprintln!("{message}");
+        // On a thread of its own: where stderr is full and nobody reads it, the second signal must still end the process.
+        std::thread::spawn(move || message!("{message}"));
     };
     // Fails only when a handler is set already, as a second training in one process finds it.
     let _ = ctrlc::set_handler(handler);
@@ -34,6 +35,16 @@ pub fn resumable_by(how: &str) -> impl Fn(Error) -> Error {
         Kind::Interrupted => error.advice(how),
         _ => error,
     }
+}
+
+/// A write above the limit on the size of files (`ulimit -f`) fails from now on, as on a full disk. It would end the process.
+/// To be called before threads are started: they inherit it.
+#[cfg(unix)]
+pub fn fail_writes_above_the_limit() {
+    use nix::sys::signal::{SigSet, Signal};
+    let mut signals = SigSet::empty();
+    signals.add(Signal::SIGXFSZ);
+    let _ = signals.thread_block();
 }
 
 /// Whether Ctrl-C was pressed.

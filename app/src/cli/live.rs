@@ -111,7 +111,7 @@ struct SidePredictor {
 impl LiveLines {
     /// Takes the next samples of the stream, whole frames, and writes the lines that are due.
     fn push(&mut self, decoder: &mut StreamDecoder, samples: Vec<f32>, out: &mut impl Write) -> anyhow::Result<()> {
-        decoder.take_notes().iter().for_each(|note| eprintln!("note: {note}"));
+        decoder.take_notes().iter().for_each(|note| message!("note: {note}"));
         let Some((rate, channels)) = decoder.spec().filter(|_| !samples.is_empty()) else { return Ok(()) };
         if self.active.is_none() {
             let sides = self.sides.iter().enumerate();
@@ -178,7 +178,7 @@ impl LiveLines {
 }
 
 fn print_finding(finding: &str) {
-    eprintln!("note: {finding}: see --format and --channels");
+    message!("note: {finding}: see --format and --channels");
 }
 
 fn check_rate(rate: u32) -> Result<u32> {

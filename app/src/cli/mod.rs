@@ -44,6 +44,7 @@ mod train;
 mod tune;
 mod windows;
 
+use crate::terminal;
 use clap::{Parser, Subcommand};
 use reslstm::error::{Error, Kind};
 use std::process::ExitCode;
@@ -111,10 +112,16 @@ enum Done {
 
 /// Runs the command of this process.
 pub fn run() -> ExitCode {
+    #[cfg(unix)]
+    interrupt::fail_writes_above_the_limit();
     if let Err(error) = limit_instruction_set() {
         return report_error(&error);
     }
-    let outcome = match Cli::parse().command {
+    let call = match Cli::try_parse() {
+        Ok(call) => call,
+        Err(usage) => return print_usage(&usage),
+    };
+    let outcome = match call.command {
         Command::Demo(command) => command.run(),
         Command::Synth(command) => command.run(),
         Command::Corpus(command) => command.run(),
@@ -150,19 +157,28 @@ pub fn run() -> ExitCode {
 
 /// Limits the kernels to the instruction set that the environment variable `RESLSTM_SIMD` names, to compare instruction sets.
 fn limit_instruction_set() -> anyhow::Result<()> {
-    match std::env::var("RESLSTM_SIMD") {
-        Ok(name) if !name.is_empty() => {
-            let level = name.parse().map_err(|error: Error| error.at("RESLSTM_SIMD"))?;
+    match std::env::var_os("RESLSTM_SIMD") {
+        Some(name) if !name.is_empty() => {
+            let level = name.to_string_lossy().parse().map_err(|error: Error| error.at("RESLSTM_SIMD"))?;
             Ok(reslstm::kernels::limit_level(level)?)
         }
         _ => Ok(()),
     }
 }
 
-/// Writes a line of data to stdout. Not `println!`, which panics where the reader has gone, as in `… | head -1`.
+/// Prints a line of data to stdout.
 fn print_line(line: impl std::fmt::Display) -> anyhow::Result<()> {
+    Ok(terminal::print_line(line)?)
+}
+
+/// Prints what clap says of the call: help and version to stdout, an error to stderr.
+fn print_usage(usage: &clap::Error) -> ExitCode {
     use std::io::Write;
-    Ok(writeln!(std::io::stdout(), "{line}")?)
+    let printed = usage.print().and_then(|()| std::io::stdout().flush());
+    match printed {
+        Err(error) if !usage.use_stderr() => report_error(&error.into()),
+        _ => ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(2)),
+    }
 }
 
 fn report_error(error: &anyhow::Error) -> ExitCode {
@@ -172,7 +188,7 @@ fn report_error(error: &anyhow::Error) -> ExitCode {
     // An error of the library tells its cause itself.
     let ours = error.chain().position(|cause| cause.is::<Error>()).unwrap_or(usize::MAX);
     let parts: Vec<String> = error.chain().take(ours.saturating_add(1)).map(ToString::to_string).collect();
-    eprintln!("error: {}", parts.join(": "));
+    message!("error: {}", parts.join(": "));
     if error.is::<options::WrongCall>() {
         return ExitCode::from(2);
     }

@@ -8,7 +8,7 @@ use super::{Done, Outcome, cv, interrupt, progress};
 use crate::experiment::Plan;
 use crate::experiment::cross_validate::{Event, Execution, check_folder, check_new, cross_validate};
 use crate::experiment::nested::{Candidate, Choice, Nested, begun_settings, choices_path, earlier_choices, join};
-use crate::files;
+use crate::files::{self, FolderLock};
 use clap::Args;
 use reslstm::data::folds::FoldPlan;
 use reslstm::error::{Error, Kind, Result};
@@ -91,6 +91,7 @@ pub struct NestedCommand {
 impl NestedCommand {
     pub fn run(self) -> Outcome {
         let mut nested = self.plan()?;
+        let _lock = FolderLock::acquire(&self.output)?;
         if !self.work.resume {
             check_new(&self.output)?;
         }

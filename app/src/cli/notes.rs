@@ -25,7 +25,7 @@ impl Notes {
             print_note(path, note);
         }
         if notes.len() > MOST_PRINTED {
-            eprintln!("note: {} more notes on other recordings", notes.len() - MOST_PRINTED);
+            message!("note: {} more notes on other recordings", notes.len() - MOST_PRINTED);
         }
     }
 }

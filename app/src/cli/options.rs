@@ -345,7 +345,7 @@ impl Request {
             map: LabelMap::default(),
         };
         if let Some(note) = note {
-            eprintln!("{note}");
+            message!("{note}");
         }
         Ok(plan)
     }

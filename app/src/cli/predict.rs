@@ -58,6 +58,9 @@ pub struct Predict {
     /// Print CSV with a header
     #[arg(long)]
     csv: bool,
+    /// With --csv, leave texts as they are: without ' before what a spreadsheet would run
+    #[arg(long, requires = "csv")]
+    raw: bool,
     /// Cut recordings into windows of S seconds and predict each
     #[arg(long, value_name = "S", group = "over_time")]
     window: Option<f64>,
@@ -160,6 +163,7 @@ impl Predict {
     pub fn run(self) -> Outcome {
         let format = match (self.json, self.csv) {
             (true, _) => Format::Json,
+            (_, true) if self.raw => Format::RawCsv,
             (_, true) => Format::Csv,
             _ => Format::Text,
         };
@@ -289,7 +293,7 @@ fn predict_input(
         let mut read = |sink: &mut SampleSink| {
             let mut sound = file.reader(side, input.segment)?;
             if sound.sample_rate() != rate && resampled.insert(sound.sample_rate()) {
-                eprintln!("note: resampled from {} Hz to {rate} Hz", sound.sample_rate());
+                message!("note: resampled from {} Hz to {rate} Hz", sound.sample_rate());
             }
             read_at_rate(&mut sound, rate, &mut |samples| {
                 if interrupt::stopped() {

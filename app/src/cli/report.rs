@@ -42,7 +42,7 @@ impl Report {
         files::check_writable(&self.output, Existing::Replace)?;
         let page = if self.out.is_dir() { results_html(&self.out)? } else { self.study_html()? };
         files::write_atomically(&self.output, page.as_bytes())?;
-        eprintln!("{}: {:.1} MB, for a browser", self.output.display(), page.len() as f64 / 1e6);
+        message!("{}: {:.1} MB, for a browser", self.output.display(), page.len() as f64 / 1e6);
         Ok(Done::Everything)
     }
 

@@ -1,6 +1,8 @@
 //! Predictions as lines of text, CSV or JSON.
 
 use super::gate::Refusal;
+use crate::csv_field;
+use crate::terminal::printable;
 use reslstm::models::Prediction;
 use serde_json::json;
 use std::io::Write;
@@ -10,8 +12,10 @@ use std::io::Write;
 pub enum Format {
     /// Text for people.
     Text,
-    /// CSV with a header.
+    /// CSV with a header, in which a spreadsheet takes no text for a formula.
     Csv,
+    /// CSV with the texts as they are.
+    RawCsv,
     /// One JSON object per line.
     Json,
 }
@@ -70,9 +74,9 @@ impl Format {
     /// Writes the header of CSV: the names of the place's parts, `label`, the classes, then what is known of the sound and of the
     /// gate. These last three came later: a reader of the columns before them needs no change.
     pub fn write_header(self, out: &mut impl Write, place: &[&str], labels: &[String]) -> anyhow::Result<()> {
-        if self == Format::Csv {
+        if matches!(self, Format::Csv | Format::RawCsv) {
             let classes = labels.iter().map(String::as_str);
-            write_csv(out, place.iter().chain(&["label"]).copied().chain(classes).chain(["level", "speech", "gate"]))?;
+            write_csv(out, self, place.iter().chain(&["label"]).copied().chain(classes).chain(["level", "speech", "gate"]))?;
         }
         Ok(())
     }
@@ -104,13 +108,13 @@ impl Format {
                 let level = or_null(level.map(|sound| format!("{:.2}", sound.level)));
                 let speech = or_null(prediction.sound.map(|sound| format!("{:.4}", sound.speech)));
                 let gate = json!(refusal.map(Refusal::reason));
-                writeln!(
-                    out,
+                let line = format!(
                     "{{{texts}{seconds}\"label\": {label}, \"probabilities\": {{{pairs}}}, \"level\": {level}, \
                      \"speech\": {speech}, \"gate\": {gate}}}"
-                )?;
+                );
+                writeln!(out, "{}", printable(&line))?;
             }
-            Format::Csv => {
+            Format::Csv | Format::RawCsv => {
                 let mut fields: Vec<String> = texts.map(|(_, text)| text.into()).collect();
                 fields.extend(seconds.into_iter().map(|(_, value)| value));
                 fields.push(label.into());
@@ -121,20 +125,29 @@ impl Format {
                 fields.push(sound(&|level, _| format!("{level:.2}")));
                 fields.push(sound(&|_, speech| format!("{speech:.4}")));
                 fields.push(refusal.map_or("", Refusal::reason).into());
-                write_csv(out, fields.iter().map(String::as_str))?;
+                write_csv(out, self, fields.iter().map(String::as_str))?;
             }
             Format::Text => {
                 let all = labels.iter().zip(probabilities).map(|(label, p)| format!("{label} {p:.3}"));
                 let sound = prediction.sound.map_or(String::new(), |sound| format!("  {sound}"));
-                writeln!(out, "{}: {label}  ({}){sound}", place.text(), all.collect::<Vec<_>>().join(", "))?;
+                let line = format!("{}: {label}  ({}){sound}", place.text(), all.collect::<Vec<_>>().join(", "));
+                writeln!(out, "{}", printable(&line))?;
             }
         }
         Ok(())
     }
 }
 
-fn write_csv<'a>(out: &mut impl Write, fields: impl Iterator<Item = &'a str>) -> anyhow::Result<()> {
+/// Writes a line of CSV. `format` says whether texts stay as they are.
+pub fn write_csv<'a>(
+    out: &mut impl Write,
+    format: Format,
+    fields: impl Iterator<Item = &'a str>,
+) -> anyhow::Result<()> {
     let mut writer = csv::Writer::from_writer(out);
-    writer.write_record(fields)?;
+    match format {
+        Format::RawCsv => writer.write_record(fields)?,
+        _ => writer.write_record(fields.map(|text| printable(&csv_field::field(text))))?,
+    }
     Ok(writer.flush()?)
 }

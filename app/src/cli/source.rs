@@ -153,7 +153,7 @@ impl Found {
             followed = followed.or((follow_rate && !is_set).then_some((features.window(), features.hop)));
         }
         if let Some((window, hop)) = followed {
-            eprintln!(
+            message!(
                 "note: at {rate} Hz, frames are 85.33 ms long and 42.67 ms apart, {window} and {hop} samples, as the paper's at \
                  {PAPER_RATE} Hz; --window-ms and --hop-ms change them"
             );
@@ -163,7 +163,7 @@ impl Found {
 
     /// Says on stderr what is left out and how a table was understood.
     pub fn print_notes(&self) {
-        self.corpus.notes().iter().for_each(|note| eprintln!("{note}"));
+        self.corpus.notes().iter().for_each(|note| message!("{note}"));
     }
 
     /// Whether every clip is a matrix of features, without a recording that could be played faster or through a telephone.
@@ -194,7 +194,7 @@ impl Found {
         let splits = self.splits(plan)?;
         let speakers = self.speakers().len();
         if plan.is_leave_one_out_for(speakers) {
-            eprintln!("note: {speakers} speakers are too few for five folds, so each fold leaves out one");
+            message!("note: {speakers} speakers are too few for five folds, so each fold leaves out one");
         }
         let tested: Vec<usize> = splits.iter().map(|split| self.clips_of(split.test())).collect();
         let (least, most) = (tested.iter().min().unwrap_or(&0), tested.iter().max().unwrap_or(&0));
@@ -212,7 +212,7 @@ impl Found {
                     clips(split.train()) + if validation == Validation::Train { clips(split.validation()) } else { 0 };
                 if train == 0 {
                     let (fold, test) = (split.name(), clips(split.test()));
-                    eprintln!(
+                    message!(
                         "warning: fold {fold}: no training speaker has a clip of '{name}', so none of its {test} test clips can \
                          be recognised"
                     );
@@ -252,7 +252,7 @@ impl Found {
         if let Some(note) = self.rates().note(sample_rate)
             && !self.said_rates.swap(true, Ordering::Relaxed)
         {
-            eprintln!("note: {}: {note}", self.place);
+            message!("note: {}: {note}", self.place);
         }
         let bar = progress::bar((self.corpus.entries().len() * (1 + others.len())) as u64, "features", "clips");
         let notes = Notes::default();
@@ -292,7 +292,7 @@ fn open_cache(given: Option<&Path>) -> Result<Option<Cache>> {
     }
     let opened = Cache::default_folder().map(|folder| Cache::open(&folder)).transpose();
     Ok(opened.unwrap_or_else(|error| {
-        eprintln!("note: features are not cached: {error}");
+        message!("note: features are not cached: {error}");
         None
     }))
 }

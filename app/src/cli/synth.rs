@@ -39,7 +39,7 @@ impl Synth {
         check_empty(&self.dir)?;
         interrupt::stop_flag();
         write_corpus(&self.dir, self.seed, &plan)?;
-        eprintln!("{} synthetic clips of {} speakers in {}", plan.len(), self.speakers, self.dir.display());
+        message!("{} synthetic clips of {} speakers in {}", plan.len(), self.speakers, self.dir.display());
         Ok(Done::Everything)
     }
 }

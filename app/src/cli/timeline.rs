@@ -1,5 +1,7 @@
 //! Predictions as a timeline that other programs open: intervals with one label each.
 
+use super::rows::{self, Format};
+use crate::terminal::printable;
 use clap::ValueEnum;
 use serde_json::json;
 use std::io::Write;
@@ -102,21 +104,21 @@ impl Timeline {
         (channel, side): (usize, Option<&str>),
         Interval { start, end, label }: &Interval,
     ) -> anyhow::Result<()> {
+        let (file, label) = (&*printable(file), label.as_deref().map(printable));
         match (self, label) {
             (Timeline::Audacity, Some(label)) => {
                 let side = side.map_or(String::new(), |side| format!("{side}: "));
                 writeln!(out, "{start:.6}\t{end:.6}\t{side}{label}")?;
             }
             (Timeline::Rttm, Some(label)) => {
-                let (file, label) = (without_blanks(file), without_blanks(label));
+                let (file, label) = (without_blanks(file), without_blanks(&label));
                 let (channel, duration) = (channel + 1, end - start);
                 writeln!(out, "SPEAKER {file} {channel} {start:.3} {duration:.3} <NA> <NA> {label} <NA> <NA>")?;
             }
             (Timeline::Csv, label) => {
                 let (side, label) = (side.unwrap_or_default(), label.as_deref().unwrap_or("none"));
-                let mut writer = csv::Writer::from_writer(out);
-                writer.write_record([file, side, &format!("{start:.3}"), &format!("{end:.3}"), label])?;
-                writer.flush()?;
+                let (start, end) = (format!("{start:.3}"), format!("{end:.3}"));
+                rows::write_csv(out, Format::Csv, [file, side, &start, &end, label].into_iter())?;
             }
             (Timeline::Json, label) => {
                 let side = side.map_or(String::new(), |side| format!("\"side\": {}, ", json!(side)));
@@ -197,17 +199,17 @@ fn write_textgrid(out: &mut impl Write, seconds: f64, tracks: &[Track]) -> anyho
     writeln!(out, "File type = \"ooTextFile\"\nObject class = \"TextGrid\"\n")?;
     writeln!(out, "xmin = 0\nxmax = {seconds:.6}\ntiers? <exists>\nsize = {}\nitem []:", tracks.len())?;
     for (number, Track { side, intervals }) in tracks.iter().enumerate() {
-        let mut whole: Vec<(f64, f64, &str)> = Vec::new();
+        let mut whole: Vec<(f64, f64, String)> = Vec::new();
         let mut end = 0.0;
         for interval in intervals {
             if interval.start > end {
-                whole.push((end, interval.start, ""));
+                whole.push((end, interval.start, String::new()));
             }
-            whole.push((interval.start, interval.end, interval.label.as_deref().unwrap_or_default()));
+            whole.push((interval.start, interval.end, interval.label.as_deref().map(printable).unwrap_or_default()));
             end = interval.end;
         }
         if seconds > end {
-            whole.push((end, seconds, ""));
+            whole.push((end, seconds, String::new()));
         }
         let name = side.map_or("emotion".to_string(), |side| format!("emotion {side}"));
         writeln!(out, "    item [{}]:\n        class = \"IntervalTier\"\n        name = \"{name}\"", number + 1)?;

@@ -84,7 +84,7 @@ impl Train {
             let metadata =
                 finished(&self.output, &identity, self.temperature).map_err(|error| error.at(self.output.display()))?;
             files::remove(&checkpoint)?;
-            eprintln!("{}: finished already, nothing to do", self.output.display());
+            message!("{}: finished already, nothing to do", self.output.display());
             return self.report(&metadata, &[]);
         }
         let task = match &split {
@@ -129,14 +129,14 @@ impl Train {
             _ if self.json => print_line(json!({ "model": self.output, "best_epoch": best_epoch, "scores": scores,
                                                  "score_note": score_note, "test_speakers": test_speakers,
                                                  "epochs": epochs }))?,
-            (Some(epoch), validation, Some(test)) => eprintln!(
+            (Some(epoch), validation, Some(test)) => message!(
                 "{}: weights of epoch {epoch},{} test UAR {test:.4} on speakers {}{}{score_note}",
                 self.output.display(),
                 validation.map_or(String::new(), |uar| format!(" validation UAR {uar:.4},")),
                 test_speakers.join(" "),
                 if score_note.is_empty() { "" } else { ", " },
             ),
-            _ => eprintln!("{}: trained on every speaker, {} epochs", self.output.display(), metadata.epochs),
+            _ => message!("{}: trained on every speaker, {} epochs", self.output.display(), metadata.epochs),
         }
         Ok(Done::Everything)
     }

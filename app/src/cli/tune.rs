@@ -9,6 +9,7 @@ use crate::experiment::trial::{
     Objective, Observer, StudyIdentity, caution, check_space, maximised, option_of, settings,
 };
 use crate::files;
+use crate::terminal::print_event;
 use crate::tune::study::Progress;
 use crate::tune::{Claim, Ending, Journal, Search, Snapshot, Space, Study, optimise};
 use clap::Args;
@@ -93,8 +94,9 @@ impl Tune {
         }
         let made = Made::now(threads);
         let journal = Journal::open(&self.study, &format!("reslstm-{}-{}", made.host, std::process::id()))?;
+        let journal = journal.stopped_by(interrupt::stop_flag());
         if let Some(caution) = caution(plan.settings.protocol) {
-            eprintln!("warning: {caution}");
+            message!("warning: {caution}");
         }
         let continuing = format!("continue with: {}", repeat(self.trials));
         let resumable = interrupt::resumable_by(&continuing);
@@ -184,10 +186,10 @@ impl Tune {
             for name in space.names() {
                 print_line(format!("  {name:<12} {}", parameters.get(name).unwrap_or(&Value::Null)))?;
             }
-            eprintln!("to continue:      {more}");
+            message!("to continue:      {more}");
             let settings = settings(space, &plan.settings, parameters)?;
             let trial = Plan { settings, ..plan.clone() };
-            eprintln!("to train with it: {}{}", commands::cv(&self.data.display().to_string(), &trial), self.reading);
+            message!("to train with it: {}{}", commands::cv(&self.data.display().to_string(), &trial), self.reading);
         } else {
             print_line(format!("no trial is complete, {pruned} are pruned"))?;
         }
@@ -202,14 +204,14 @@ fn name_running(study: &Study, again: &str) -> Result<()> {
     let mut running = study.progress()?.running;
     running.retain(|number| !abandoned.contains(number));
     if !running.is_empty() {
-        eprintln!("note: trials {} are still running in another process", list(&running));
+        message!("note: trials {} are still running in another process", list(&running));
     }
     if !abandoned.is_empty() {
         let numbers = list(&abandoned);
-        eprintln!(
+        message!(
             "note: trials {numbers} count as running: Optuna works on them, or their process ended without a result"
         );
-        eprintln!("to end them as failed: {again} --fail-trials {numbers}");
+        message!("to end them as failed: {again} --fail-trials {numbers}");
     }
     Ok(())
 }
@@ -289,9 +291,10 @@ impl<'a> Monitor<'a> {
         self.open.lock().expect("no worker panics")
     }
 
-    fn event(&self, event: impl FnOnce() -> Value) -> Result<()> {
-        let printed = if self.json { print_line(event()) } else { Ok(()) };
-        printed.map_err(|error| Error::new(Kind::Io, error.to_string()).at("stdout"))
+    fn event(&self, event: impl FnOnce() -> Value) {
+        if self.json {
+            print_event(&event());
+        }
     }
 }
 
@@ -300,19 +303,19 @@ impl Observer for Monitor<'_> {
         self.open().insert(claim.number, self.folds * self.epochs);
         self.resize()?;
         for warning in &claim.warnings {
-            self.bar.suspend(|| eprintln!("warning: trial {}: {warning}", claim.number));
+            self.bar.suspend(|| message!("warning: trial {}: {warning}", claim.number));
         }
         self.event(|| {
             json!({ "event": "trial", "trial": claim.number, "parameters": claim.parameters, "warnings": claim.warnings,
                          "folds_reported": claim.reported.map_or(0, |last| last + 1) })
-        })
+        });
+        Ok(())
     }
 
     fn epoch(&self, trial: usize, fold: usize, epoch: usize, record: &EpochRecord) {
         self.open().entry(trial).and_modify(|left| *left = left.saturating_sub(1));
         self.bar.inc(1);
-        // Whoever listens no longer is noticed at the end of the fold.
-        let _ = self.event(|| {
+        self.event(|| {
             json!({ "event": "epoch", "trial": trial, "fold": fold, "epoch": epoch + 1,
                          "loss": record.loss, "validation_uar": record.validation_uar })
         });
@@ -321,12 +324,13 @@ impl Observer for Monitor<'_> {
     fn fold(&self, trial: usize, fold: usize, done: usize, value: f64, detail: &Value) -> Result<()> {
         self.open().insert(trial, (self.folds - done as u64) * self.epochs);
         self.resize()?;
-        self.event(|| json!({ "event": "fold", "trial": trial, "fold": fold, "value": value, "detail": detail }))
+        self.event(|| json!({ "event": "fold", "trial": trial, "fold": fold, "value": value, "detail": detail }));
+        Ok(())
     }
 
     fn refused(&self, trial: usize, problem: &Error) {
         self.refused.store(true, Ordering::Relaxed);
-        self.bar.suspend(|| eprintln!("error: trial {trial}: {problem}: the trial failed, the search goes on"));
+        self.bar.suspend(|| message!("error: trial {trial}: {problem}: the trial failed, the search goes on"));
     }
 
     fn end(&self, trial: usize, ending: Ending) -> Result<()> {
@@ -336,6 +340,7 @@ impl Observer for Monitor<'_> {
             Ending::Complete(value) => json!({ "event": "complete", "trial": trial, "value": value }),
             Ending::Pruned => json!({ "event": "pruned", "trial": trial }),
             Ending::Failed => json!({ "event": "failed", "trial": trial }),
-        })
+        });
+        Ok(())
     }
 }

@@ -78,7 +78,7 @@ impl Cache {
 
     /// The features stored under `key`; `None` if there are none, or the entry is damaged.
     pub(super) fn get(&self, key: &Key) -> Option<ClipFeatures> {
-        let bytes = fs::read(self.path(key)).ok()?;
+        let bytes = files::read_bytes(&self.path(key)).ok()?;
         let (content, hash) = bytes.split_last_chunk()?;
         if u64::from_le_bytes(*hash) != Hash::new().bytes(content).finish64() {
             return None;

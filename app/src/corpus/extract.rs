@@ -11,6 +11,7 @@ use super::folders::{Corpus, Entry};
 use super::resample::to_rate;
 use super::segment::Segment;
 use super::{Cache, all_faults, sound};
+use crate::files;
 use crate::hash::Hash;
 use reslstm::audio::{FeatureSettings, FrontEnd, Recording, Sound};
 use reslstm::data::condition::Condition;
@@ -71,7 +72,7 @@ pub fn read_clip(clip: ClipSource<'_>, note: impl Fn(String)) -> Result<Recordin
 
 fn read_file(path: &Path, note: impl Fn(String)) -> Result<Recording> {
     // Not `files::read`: the path is added once, to every error of the clip.
-    let bytes = std::fs::read(path).map_err(|error| Error::new(Kind::Io, error.to_string()))?;
+    let bytes = files::read_bytes(path).map_err(|error| Error::new(Kind::Io, error.to_string()))?;
     let sound = sound::decode(&bytes)?;
     sound.notes.into_iter().for_each(note);
     Ok(sound.recording)

@@ -4,6 +4,7 @@ use super::folders::{Corpus, CorpusKind, NamedClip};
 use super::manifest::{Manifest, ManifestRow, Required};
 use super::reading::{Columns, Reading};
 use super::{all_faults, segment::Segment};
+use crate::csv_field;
 use crate::files;
 use reslstm::error::{Error, Result};
 use std::collections::BTreeMap;
@@ -105,7 +106,7 @@ pub fn write(corpus: &Corpus, path: &Path) -> String {
         let clip = clip.strip_prefix(&folder).unwrap_or(&clip).to_string_lossy().into_owned();
         let [start, end] = entry.segment.map_or_else(Default::default, |segment| segment.columns());
         let row = [clip, corpus.labels().name(entry.label).into(), entry.speaker.clone(), start, end];
-        table.write_record(&row[..columns]).expect(written);
+        table.write_record(row[..columns].iter().map(|text| csv_field::field(text).into_owned())).expect(written);
     }
     String::from_utf8(table.into_inner().expect(written)).expect("made of text")
 }

@@ -7,7 +7,8 @@
 //! ```
 //! Values separated by commas, semicolons or tabs, in UTF-8 or, with a byte order mark, UTF-16. The header has these three columns in
 //! any order, in upper or lower case, or columns of [another name](NAMES) for them. With columns `start` and `end`, a clip is a
-//! [part](super::segment) of its file. Other columns are not used. Spaces around a field are ignored. The caller resolves relative
+//! [part](super::segment) of its file. Other columns are not used. Spaces around a field are ignored, and so is a `'`
+//! before `=`, `+`, `-` or `@`, with which tables of this program keep spreadsheets from running a name. The caller resolves relative
 //! paths, from the manifest's folder.
 
 use std::collections::HashMap;
@@ -17,6 +18,7 @@ use csv::{ReaderBuilder, StringRecord, Trim};
 
 use super::reading::Columns;
 use super::segment::Segment;
+use crate::csv_field;
 use reslstm::error::{Error, Kind, Result};
 
 /// Other names of each of [`Columns::ALL`]: those of Hugging Face's `metadata.csv`, audformat, nkululeko and common tables.
@@ -276,6 +278,7 @@ fn row(record: &StringRecord, places: Places, required: Required, line: u64) -> 
         return Err(Error::new(Kind::Data, format!("the field `{column}` is empty")));
     }
     let [path, label, speaker, start, end] = places.map(field);
+    let [path, label, speaker] = [path, label, speaker].map(csv_field::text);
     let segment = Segment::parse(start, end)?;
     Ok(ManifestRow { path: path.into(), label: label.into(), speaker: speaker.into(), segment, line })
 }

@@ -8,6 +8,9 @@ use reslstm::matrix::Matrix;
 /// Length limit of a header, bytes; that of a matrix takes 128.
 const MAX_HEADER: usize = 1024;
 
+/// Limit on the opening brackets of a header; that of a matrix has two. npyz takes three times as long for each one.
+const MAX_BRACKETS: usize = 4;
+
 /// The bytes of a `.npy` file with `features` `[T,D]`, float32, one row per frame.
 pub fn to_bytes(features: &Matrix<f32>) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(128 + 4 * features.as_slice().len());
@@ -77,8 +80,8 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Matrix<f32>> {
     }
 }
 
-/// Checks a header before npyz reads it: npyz multiplies the shape without overflow checks, and recurses into nested brackets
-/// of any depth.
+/// Checks a header before npyz reads it: npyz multiplies the shape without overflow checks, and takes for ever over nested
+/// brackets.
 fn check_header(bytes: &[u8]) -> Result<()> {
     if !bytes.starts_with(b"\x93NUMPY") {
         let beginning = bytes[..bytes.len().min(12)].escape_ascii();
@@ -95,6 +98,11 @@ fn check_header(bytes: &[u8]) -> Result<()> {
         return Err(wrong(format!("expected a header of at most {MAX_HEADER} bytes, got {length}")));
     }
     let header = bytes.get(start..start + length).ok_or_else(cut_off)?;
+    let brackets = header.iter().filter(|byte| b"{[(".contains(byte)).count();
+    if brackets > MAX_BRACKETS {
+        let found = header.escape_ascii();
+        return Err(wrong(format!("expected a header with at most {MAX_BRACKETS} brackets, got \"{found}\"")));
+    }
     let words = header.split(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_');
     let mut numbers = words.filter(|word| word.first().is_some_and(u8::is_ascii_digit));
     let product = numbers.try_fold(1u64, |product, word| {
@@ -212,6 +220,9 @@ mod tests {
             error_of(&file("<f4", "False", shape, &[0; 184]));
         }
         error_of(&file("<f4", "False", &"(".repeat(40_000), b""));
+        let nested = format!("{{'descr': {} }}", "{".repeat(40));
+        let nested = [&b"\x93NUMPY\x01\x00"[..], &(nested.len() as u16).to_le_bytes(), nested.as_bytes()].concat();
+        assert!(error_of(&nested).starts_with("expected a header with at most 4 brackets"));
         let mut header = file("<f4", "False", "(2, 3)", &[0; 24]);
         header[8..10].copy_from_slice(&u16::MAX.to_le_bytes());
         assert!(error_of(&header).starts_with("expected a header of at most 1024 bytes, got 65535"));

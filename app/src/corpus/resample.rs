@@ -1,7 +1,7 @@
 //! Resampling to another sample rate, and playback at another speed, both by rubato.
 
-use super::sound::SoundReader;
-use reslstm::audio::{Recording, SampleSink};
+use super::sound::{SoundReader, check_length};
+use reslstm::audio::{Recording, SampleSink, check_samples};
 use reslstm::error::{Error, Kind, Result};
 use rubato::audioadapter_buffers::direct::SequentialSlice;
 use rubato::{Fft, FixedSync, Indexing, Resampler as _};
@@ -12,13 +12,18 @@ const PORTION: usize = 1024;
 /// The recording at `rate` Hz, unchanged if it has that rate already.
 ///
 /// # Errors
-/// [`Kind::Audio`] if rubato cannot resample between these rates.
+/// [`Kind::Audio`] if rubato cannot resample between these rates, or the result is longer than 2²⁸ samples.
 pub fn to_rate(recording: Recording, rate: u32) -> Result<Recording> {
     if recording.sample_rate == rate {
         return Ok(recording);
     }
+    let length = recording.samples.len() as u64 * u64::from(rate) / u64::from(recording.sample_rate);
+    check_length(usize::try_from(length).unwrap_or(usize::MAX), rate)?;
     let mut resampler = Resampler::new(recording.sample_rate, rate)?;
-    let mut samples = resampler.push(&recording.samples)?;
+    let mut samples = Vec::with_capacity(length as usize + PORTION);
+    for block in recording.samples.chunks(64 * PORTION) {
+        samples.extend(resampler.push(block)?);
+    }
     samples.extend(resampler.finish()?);
     Ok(Recording { sample_rate: rate, samples })
 }
@@ -82,8 +87,9 @@ impl Resampler {
     /// Takes the next samples of the recording; returns the output samples that are complete.
     ///
     /// # Errors
-    /// [`Kind::Audio`] if rubato cannot resample between these rates.
+    /// [`Kind::Audio`] if a sample is not finite, or rubato cannot resample between these rates.
     pub fn push(&mut self, samples: &[f32]) -> Result<Vec<f32>> {
+        check_samples(self.taken, samples)?;
         self.taken += samples.len();
         let mut waiting = std::mem::take(&mut self.waiting);
         waiting.extend_from_slice(samples);

@@ -12,9 +12,9 @@ mod stream;
 mod wav;
 
 use super::segment::Segment;
+use crate::files;
 use reslstm::audio::{Recording, check_samples, mean_of_channels};
 use reslstm::error::{Error, Kind, Result};
-use std::fs::File;
 use std::io::{Cursor, Read};
 use std::path::Path;
 use symphonia::core::io::MediaSource;
@@ -92,20 +92,37 @@ pub struct Sound {
 
 /// Sample rate of the sound file at `path`, Hz, from its beginning alone. `None` if it cannot be read: [`decode`] says why.
 pub fn sample_rate(path: &Path) -> Option<u32> {
-    SoundReader::open(Box::new(File::open(path).ok()?), Side::Mix).ok().map(|reader| reader.sample_rate())
+    SoundReader::open(Box::new(files::open(path).ok()?), Side::Mix).ok().map(|reader| reader.sample_rate())
 }
 
 /// Decodes the bytes of a sound file.
 ///
 /// # Errors
-/// Those of [`SoundReader`].
+/// Those of [`SoundReader`]; [`Kind::Audio`] if it is longer than 2²⁸ samples.
 pub fn decode(bytes: &[u8]) -> Result<Sound> {
-    let mut reader = SoundReader::open(Box::new(Cursor::new(bytes.to_vec())), Side::Mix)?;
+    let mut reader = SoundReader::open(Box::new(Cursor::new(bytes)), Side::Mix)?;
     let mut samples = Vec::new();
     while let Some(block) = reader.next_block()? {
         samples.extend(block);
+        check_length(samples.len(), reader.sample_rate())?;
     }
     Ok(Sound { recording: Recording { sample_rate: reader.sample_rate(), samples }, notes: reader.into_notes() })
+}
+
+/// Samples of the longest recording that is held in memory, one gigabyte: 93 minutes at 48 kHz.
+const LONGEST: usize = 1 << 28;
+
+/// Refuses a recording that would not be held in memory: `samples` at `rate` Hz.
+///
+/// # Errors
+/// [`Kind::Audio`] if it is longer than that.
+pub fn check_length(samples: usize, rate: u32) -> Result<()> {
+    if samples <= LONGEST {
+        return Ok(());
+    }
+    let minutes = LONGEST / 60 / rate.max(1) as usize;
+    let problem = format!("expected a recording of at most {minutes} minutes at {rate} Hz, got a longer one");
+    Err(Error::new(Kind::Audio, problem).advice("cut it into files of clips; predict --window reads it as it is"))
 }
 
 /// A sound file of any length, in the middle of being read.

@@ -12,9 +12,9 @@
 
 use super::fit::fit;
 use super::folder::{Begun, model_path, plan_path, run_path, write_clips};
-use super::plan::Plan;
+use super::plan::{Plan, check_runs};
 use super::results::{Epochs, FoldRecord, Made, ModelSummary, NoSpeech, RunResult, Summary};
-use crate::files::{self, Existing, read_json, remove, write_json};
+use crate::files::{self, Existing, FolderLock, read_json, remove, write_json};
 use reslstm::data::Dataset;
 use reslstm::data::folds::Split;
 use reslstm::error::{Error, Kind, Result};
@@ -103,12 +103,18 @@ pub fn cross_validate(
     Ok(Summary { models: folders.iter().map(Folder::summarise).collect::<Result<_>>()? })
 }
 
-/// Refuses, before the data are read, a folder that `plan` cannot be run in: one in use without `resume`, one started with other
-/// settings, one that cannot be written to. Makes the folder if there is none. More runs than it was started with are welcome.
+/// Refuses, before the data are read, a folder that `plan` cannot be run in: one that another process works in, one in use without
+/// `resume`, one started with other settings, one that cannot be written to. Makes the folder if there is none. More runs than it was started with are welcome.
 ///
 /// # Errors
 /// [`Kind::Settings`] or [`Kind::Io`], naming the folder.
 pub fn check_folder(out: &Path, plan: &Plan, resume: bool) -> Result<()> {
+    let _lock = FolderLock::acquire(out)?;
+    check_content(out, plan, resume)
+}
+
+/// [`check_folder`] of a folder whose lock this process has.
+fn check_content(out: &Path, plan: &Plan, resume: bool) -> Result<()> {
     let path = plan_path(out);
     if !resume {
         check_new(out)?;
@@ -192,6 +198,7 @@ struct Folder<'a> {
     plan: &'a Plan,
     splits: Vec<Split>,
     execution: &'a Execution<'a>,
+    _lock: FolderLock,
 }
 
 impl<'a> Folder<'a> {
@@ -202,11 +209,10 @@ impl<'a> Folder<'a> {
         plan: &'a Plan,
         execution: &'a Execution<'_>,
     ) -> Result<Self> {
-        if plan.runs == 0 || plan.runs > 10_000 {
-            return Err(Error::new(Kind::Settings, format!("runs: expected 1 to 10,000, got {}", plan.runs)));
-        }
+        check_runs(plan.runs)?;
         let splits = plan.folds.splits_of(source.dataset.speakers_and_labels())?;
-        check_folder(root, plan, execution.resume)?;
+        let lock = FolderLock::acquire(root)?;
+        check_content(root, plan, execution.resume)?;
         let data = source.fingerprint;
         refuse_difference(root, |begun| first_difference("data", &begun["data"], &json!(data)))?;
         if begun_plan(root)?.is_none_or(|begun| begun.runs < plan.runs) {
@@ -218,7 +224,7 @@ impl<'a> Folder<'a> {
         for folder in ["models", "runs", "unfinished"].map(|name| root.join(name)) {
             std::fs::create_dir_all(&folder).map_err(|error| Error::io(folder.display(), error))?;
         }
-        Ok(Folder { root, source, plan, splits, execution })
+        Ok(Folder { root, source, plan, splits, execution, _lock: lock })
     }
 
     fn unfinished(&self, run: usize, fold: usize, extension: &str) -> PathBuf {

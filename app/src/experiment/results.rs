@@ -1,6 +1,7 @@
 //! The records that trainings write: one per fold, one per run, and the summary over runs.
 
 use crate::calendar::today;
+use crate::files;
 use reslstm::data::Dataset;
 use reslstm::data::folds::Split;
 use reslstm::models::Architecture;
@@ -229,7 +230,7 @@ pub struct Made {
 impl Made {
     /// This machine and program, today.
     pub fn now(threads: usize) -> Self {
-        let host = std::fs::read_to_string("/proc/sys/kernel/hostname")
+        let host = files::read_text("/proc/sys/kernel/hostname".as_ref())
             .or_else(|_| std::env::var("HOSTNAME").or_else(|_| std::env::var("COMPUTERNAME")))
             .map_or_else(|_| "unknown".into(), |name| name.trim().to_string());
         Made { host, threads, date: today(), program: program() }

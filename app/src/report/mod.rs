@@ -59,6 +59,7 @@ pub mod table;
 pub mod table1;
 pub mod table2;
 
+use crate::csv_field::field;
 use crate::experiment::Results;
 use reslstm::train::{Protocol, Spread};
 use std::fmt::Display;
@@ -98,16 +99,17 @@ pub fn score_notes(protocols: impl Iterator<Item = Protocol>) -> String {
     noted.into_iter().filter_map(|it| Some(format!("{it}: {}\n", it.score_note()?))).collect()
 }
 
-/// CSV text: a header, then one line per row, with quotes where they are needed.
+/// CSV text: a header, then one line per row, with quotes where they are needed, and no text that a spreadsheet would run.
 fn csv_text<R: IntoIterator<Item = F>, F: Display>(
     header: &[impl AsRef<[u8]>],
     rows: impl IntoIterator<Item = R>,
 ) -> String {
     let mut table = csv::Writer::from_writer(Vec::new());
     let written = "writing to memory";
-    table.write_record(header).expect(written);
+    let names = header.iter().map(|name| field(&String::from_utf8_lossy(name.as_ref())).into_owned());
+    table.write_record(names).expect(written);
     for row in rows {
-        table.write_record(row.into_iter().map(|field| field.to_string())).expect(written);
+        table.write_record(row.into_iter().map(|text| field(&text.to_string()).into_owned())).expect(written);
     }
     String::from_utf8(table.into_inner().expect(written)).expect("made of text")
 }
@@ -122,6 +124,7 @@ mod tests {
     #[test]
     fn fields_are_quoted_where_they_must_be() {
         assert_eq!(csv_text(&["a", "b"], [["low, slow", "2"]]), "a,b\n\"low, slow\",2\n");
+        assert_eq!(csv_text(&["a", "=b"], [["+c", "-2.5"]]), "a,'=b\n'+c,-2.5\n");
     }
 
     #[test]

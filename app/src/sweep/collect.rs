@@ -4,7 +4,7 @@ use super::plan::{Folder, Job, Plan};
 use crate::files;
 use reslstm::error::{Error, Kind, Result};
 use serde::{Deserialize, Serialize};
-use std::fs::{File, TryLockError};
+use std::fs::TryLockError;
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -133,7 +133,7 @@ fn state<W>(folder: &Folder<W>, job: &Job<W>) -> Result<State> {
 /// Whether a process has locked the file. It tries a shared lock, so that two processes checking at once do not see each other's.
 fn is_locked(path: &Path) -> Result<bool> {
     let failed = |error: std::io::Error| Error::io(path.display(), error);
-    let file = match File::open(path) {
+    let file = match files::open(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
         opened => opened.map_err(failed)?,
     };

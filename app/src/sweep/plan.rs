@@ -160,6 +160,10 @@ impl<W: Serialize + for<'a> Deserialize<'a> + PartialEq> Folder<W> {
         let changed = |error: Error| error.at(path.display()).advice("it was edited or damaged: create the plan again");
         let Plan { data, reading, jobs } =
             files::read_json(&path).map_err(|error| error.advice("create the plan again"))?;
+        // Before the names are part of any path.
+        if let Some(job) = jobs.iter().find(|job| !files::is_plain_name(&job.id)) {
+            return Err(changed(Error::new(Kind::Data, format!("expected a name of a file, got the id {:?}", job.id))));
+        }
         if let Some(job) = jobs.iter().find(|job: &&Job<W>| !job.has_true_name()) {
             return Err(changed(Error::new(Kind::Data, format!("{}: expected the work of this name", job.id))));
         }
@@ -204,6 +208,15 @@ impl<W> Folder<W> {
     /// Path of a job's result; the file exists once the job is done.
     pub fn result_path(&self, job: &Job<W>) -> PathBuf {
         self.root.join(RESULTS).join(format!("{}.json", job.id))
+    }
+
+    /// Refuses links in place of the files of a job, which would be written through to files elsewhere.
+    pub(super) fn refuse_links(&self, job: &Job<W>) -> Result<()> {
+        let unfinished = ["checkpoint", "error", "lock"].map(|extension| self.unfinished(job, extension));
+        unfinished.iter().chain([&self.result_path(job)]).try_for_each(|path| {
+            let advice = "remove it: only jobs of this plan write files here";
+            files::refuse_link(path).map_err(|error| Error::io(path.display(), error).advice(advice))
+        })
     }
 
     /// Path of a file of an unfinished job, with this extension.

@@ -127,6 +127,7 @@ where
         }
         let observe = |event| (execution.observe)(job, event);
         let done = folder.result_path(job);
+        folder.refuse_links(job)?;
         if done.exists() {
             observe(Event::FoundFinished);
             return Ok(Attempt::Done);
@@ -172,7 +173,7 @@ fn lock(path: &Path) -> Result<Option<File>> {
         let advice = "the folder must be writable, on a file system with locks (flock)";
         Error::io(path.display(), error).advice(advice)
     };
-    let file = File::options().create(true).append(true).open(path).map_err(failed)?;
+    let file = files::open_lock_file(path).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => Ok(None),

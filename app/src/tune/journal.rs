@@ -7,11 +7,13 @@
 
 use super::lock::{GRACE_PERIOD, Lock};
 use super::replay::{BYTE_ORDER_MARK, Replay};
+use crate::files;
 use reslstm::error::{Error, Kind, Result};
 use serde_json::Value;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 /// An open journal, and its content when last read.
 #[derive(Debug)]
@@ -44,12 +46,16 @@ impl Journal {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(|error| Error::io(folder.display(), error))?;
         }
-        let file = File::options().create(true).append(true).open(path);
-        file.map_err(|error| Error::io(path.display(), error))?;
+        files::open_or_create(path).map_err(|error| Error::io(path.display(), error))?;
         let (lock, replay) = (Lock::new(path, GRACE_PERIOD)?, Replay::default());
         let mut journal = Journal { path: path.into(), lock, worker: worker.into(), offset: 0, lines: 0, replay };
         journal.read_new_lines()?;
         Ok(journal)
+    }
+
+    /// This journal, whose waits for its lock end with [`Kind::Interrupted`] when `stop` is set.
+    pub fn stopped_by(self, stop: &'static AtomicBool) -> Self {
+        Journal { lock: self.lock.stopped_by(stop), ..self }
     }
 
     /// Path of the file.
@@ -103,7 +109,7 @@ impl Journal {
 
     /// Reads the lines that were appended since the last read.
     fn read_new_lines(&mut self) -> Result<Tail> {
-        let mut file = File::open(&self.path).map_err(|error| self.failed(error))?;
+        let mut file = files::open(&self.path).map_err(|error| self.failed(error))?;
         let mut bytes = Vec::new();
         let read = file.seek(SeekFrom::Start(self.offset)).and_then(|_| file.read_to_end(&mut bytes));
         read.map_err(|error| self.failed(error))?;
@@ -127,7 +133,7 @@ impl Journal {
 /// # Errors
 /// [`Kind::Io`] if it cannot be read; [`Kind::Data`] if it is not a journal.
 pub fn read(path: &Path) -> Result<Replay> {
-    let bytes = std::fs::read(path).map_err(|error| Error::io(path.display(), error))?;
+    let bytes = files::read_bytes(path).map_err(|error| Error::io(path.display(), error))?;
     let mut replay = Replay::default();
     apply(&bytes, &mut replay, &mut 0).map_err(|error| error.at(path.display()))?;
     Ok(replay)

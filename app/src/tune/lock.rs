@@ -7,10 +7,12 @@
 //! system's lock on the journal, which ends with the process. A process that has the system's lock and finds a link of this
 //! program knows that the owner is dead. Links of this program have a `.` in their target: `/folder/./JOURNAL`.
 
-use reslstm::error::{Error, Result};
-use std::fs::File;
+use crate::files;
+use reslstm::error::{Error, Kind, Result};
+use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Time without a change of lock or journal after which the lock counts as left by a killed process: Optuna's default.
@@ -20,6 +22,12 @@ pub const GRACE_PERIOD: Duration = Duration::from_secs(30);
 /// writing a line takes.
 const OUR_GRACE_PERIOD: Duration = Duration::from_millis(200);
 
+/// Time after which a process that waits says for whom.
+const SAY_AFTER: Duration = Duration::from_secs(2);
+
+/// Time after which it gives up. Writing a line takes milliseconds, so this is enough for hundreds of workers.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(300);
+
 /// The lock of a journal.
 #[derive(Clone, Debug)]
 pub struct Lock {
@@ -27,6 +35,9 @@ pub struct Lock {
     target: PathBuf,
     link: PathBuf,
     grace_period: Duration,
+    give_up_after: Duration,
+    /// When set, waiting ends.
+    stop: &'static AtomicBool,
 }
 
 /// A lock that is held until this is dropped.
@@ -61,7 +72,7 @@ impl Lock {
     /// The lock of the journal at path `journal`.
     ///
     /// # Errors
-    /// [`Kind::Io`](reslstm::error::Kind::Io) if the current folder is gone.
+    /// [`Kind::Io`] if the current folder is gone.
     pub fn new(journal: &Path, grace_period: Duration) -> Result<Self> {
         let absolute = std::path::absolute(journal).map_err(|error| Error::io(journal.display(), error))?;
         let target = match (absolute.parent(), absolute.file_name()) {
@@ -70,17 +81,24 @@ impl Lock {
         };
         let mut link = absolute.into_os_string();
         link.push(".lock");
-        Ok(Lock { target, link: link.into(), grace_period })
+        static NEVER: AtomicBool = AtomicBool::new(false);
+        Ok(Lock { target, link: link.into(), grace_period, give_up_after: GIVE_UP_AFTER, stop: &NEVER })
+    }
+
+    /// This lock, for which nobody waits once `stop` is set.
+    pub fn stopped_by(self, stop: &'static AtomicBool) -> Self {
+        Lock { stop, ..self }
     }
 
     /// Waits for the lock and takes it. If neither lock nor journal changes for the grace period, the owner counts as dead and
-    /// its lock is removed.
+    /// its lock is removed. After two seconds it says on stderr for whom it waits.
     ///
     /// # Errors
-    /// [`Kind::Io`](reslstm::error::Kind::Io) if there is no journal, or no link can be created in its folder.
+    /// [`Kind::Io`] if there is no journal, no link can be created in its folder, a dead owner's lock cannot be removed, or others
+    /// have the lock for five minutes; [`Kind::Interrupted`] when stopped.
     pub fn acquire(&self) -> Result<Held<'_>> {
-        let journal = self.lock_journal().map_err(|error| Error::io(self.target.display(), error))?;
-        let mut pause = Duration::from_millis(1);
+        let mut wait = Wait::new(self);
+        let journal = self.lock_journal(&mut wait)?;
         let mut seen = None;
         let mut since = Instant::now();
         loop {
@@ -92,6 +110,10 @@ impl Lock {
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(Error::io(self.link.display(), error)),
             }
+            if std::fs::symlink_metadata(&self.link).is_ok_and(|found| found.is_dir()) {
+                let problem = "expected the lock of the study, found a folder";
+                return Err(Error::new(Kind::Io, problem).at(self.link.display()).advice("move it away"));
+            }
             let now = (LinkIdentity::read(&self.link), journal.metadata().and_then(|file| file.modified()).ok());
             // Compared as text: paths that differ in a `.` are equal as paths.
             let ours = std::fs::read_link(&self.link).is_ok_and(|target| target.as_os_str() == self.target.as_os_str());
@@ -100,31 +122,46 @@ impl Lock {
                 (seen, since) = (Some(now), Instant::now());
             } else if since.elapsed() >= grace_period {
                 // Another process may have removed it already.
-                let _ = std::fs::remove_file(&self.link);
+                files::remove(&self.link).map_err(|error| {
+                    let advice = "its owner is gone: remove it, or ask whoever may";
+                    error.at(format!("{} has the lock", self.owner())).advice(advice)
+                })?;
                 seen = None;
                 continue;
             }
-            std::thread::sleep(pause);
-            pause = (pause * 2).min(Duration::from_millis(100));
+            wait.pause(&|| self.owner())?;
         }
+    }
+
+    /// Whose link it is, in words.
+    fn owner(&self) -> String {
+        let Ok(link) = std::fs::symlink_metadata(&self.link) else { return "another process".into() };
+        #[cfg(unix)]
+        let user = format!("user {}", std::os::unix::fs::MetadataExt::uid(&link));
+        #[cfg(not(unix))]
+        let user = "another process";
+        let age = link.modified().ok().and_then(|made| made.elapsed().ok()).unwrap_or_default();
+        format!("a process of {user}, since {} s,", age.as_secs())
     }
 
     /// Waits for the system's lock on the journal. Optuna does not use this lock.
     #[cfg(unix)]
-    fn lock_journal(&self) -> std::io::Result<File> {
-        let journal = File::options().append(true).open(&self.target)?;
+    fn lock_journal(&self, wait: &mut Wait<'_>) -> Result<File> {
+        let failed = |error| Error::io(self.target.display(), error);
+        let journal = File::options().append(true).open(&self.target).map_err(failed)?;
         loop {
-            match journal.lock() {
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                locked => return locked.map(|()| journal),
+            match journal.try_lock() {
+                Ok(()) => return Ok(journal),
+                Err(TryLockError::WouldBlock) => wait.pause(&|| files::holder(&journal))?,
+                Err(TryLockError::Error(error)) => return Err(failed(error)),
             }
         }
     }
 
     /// Here the system's lock would keep Optuna from writing, so it is not used: all processes wait for the link alone.
     #[cfg(not(unix))]
-    fn lock_journal(&self) -> std::io::Result<File> {
-        File::open(&self.target)
+    fn lock_journal(&self, _: &mut Wait<'_>) -> Result<File> {
+        files::open(&self.target).map_err(|error| Error::io(self.target.display(), error))
     }
 
     #[cfg(unix)]
@@ -136,6 +173,40 @@ impl Lock {
     #[cfg(not(unix))]
     fn make_link(&self) -> std::io::Result<()> {
         File::create_new(&self.link).map(|_| ())
+    }
+}
+
+/// A wait for a lock: short pauses, then longer ones.
+struct Wait<'a> {
+    lock: &'a Lock,
+    since: Instant,
+    pause: Duration,
+    said: bool,
+}
+
+impl<'a> Wait<'a> {
+    fn new(lock: &'a Lock) -> Self {
+        Wait { lock, since: Instant::now(), pause: Duration::from_millis(1), said: false }
+    }
+
+    /// Sleeps; says for whom, stops or gives up when it is time to.
+    fn pause(&mut self, owner: &dyn Fn() -> String) -> Result<()> {
+        let (waited, link) = (self.since.elapsed(), self.lock.link.display());
+        if self.lock.stop.load(Ordering::Relaxed) {
+            return Err(Error::new(Kind::Interrupted, "stopped while waiting for the lock").at(link));
+        }
+        if waited >= self.lock.give_up_after {
+            let problem = format!("waited {} s, but {} has the lock", waited.as_secs(), owner());
+            let advice = "end that process, or start again when it has ended";
+            return Err(Error::new(Kind::Io, problem).at(link).advice(advice));
+        }
+        if waited >= SAY_AFTER && !self.said {
+            message!("waiting for {link}: {} has the lock", owner());
+            self.said = true;
+        }
+        std::thread::sleep(self.pause);
+        self.pause = (self.pause * 2).min(Duration::from_millis(100));
+        Ok(())
     }
 }
 
@@ -203,5 +274,54 @@ mod tests {
     fn an_impossible_lock_is_refused_with_its_path() {
         let error = Lock::new(Path::new("no/such/folder/journal"), GRACE_PERIOD).unwrap().acquire().unwrap_err();
         assert!(error.to_string().contains("no/such/folder/./journal: "), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_in_place_of_the_lock_is_refused_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = folder.path().join("journal");
+        std::fs::write(&journal, "").unwrap();
+        let lock = Lock::new(&journal, GRACE_PERIOD).unwrap();
+        std::fs::create_dir(&lock.link).unwrap();
+        let start = Instant::now();
+        let error = lock.acquire().unwrap_err().to_string();
+        assert!(error.contains("journal.lock: expected the lock of the study, found a folder"), "{error}");
+        assert!(start.elapsed() < Duration::from_secs(1));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn waiting_ends_when_it_is_stopped_and_after_its_limit() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = folder.path().join("journal");
+        std::fs::write(&journal, "").unwrap();
+        let lock = Lock::new(&journal, GRACE_PERIOD).unwrap();
+        // Once held by the system's lock, once by a link of Optuna.
+        let held = File::open(&journal).unwrap();
+        held.lock().unwrap();
+        let ends = |lock: &Lock, owner: &str| {
+            let hasty = Lock { give_up_after: Duration::from_millis(50), ..lock.clone() };
+            let error = hasty.acquire().unwrap_err().to_string();
+            assert!(error.contains(owner) && error.contains("has the lock (end that process"), "{error}");
+            static STOP: AtomicBool = AtomicBool::new(true);
+            assert_eq!(lock.clone().stopped_by(&STOP).acquire().unwrap_err().kind(), Kind::Interrupted);
+        };
+        ends(&lock, "process");
+        drop(held);
+        std::os::unix::fs::symlink(&journal, &lock.link).unwrap();
+        ends(&lock, "a process of user ");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_lock_that_cannot_be_removed_is_an_error_that_names_its_owner() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = folder.path().join("journal");
+        std::fs::write(&journal, "").unwrap();
+        let lock = Lock::new(&journal, Duration::ZERO).unwrap();
+        assert!(lock.owner().starts_with("another process"));
+        std::os::unix::fs::symlink(&journal, &lock.link).unwrap();
+        assert!(lock.owner().starts_with("a process of user "), "{}", lock.owner());
     }
 }

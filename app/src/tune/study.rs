@@ -21,6 +21,7 @@ use super::space::Space;
 use super::trial::{State, Trial};
 use super::{pruner, tpe};
 use crate::calendar::iso_8601;
+use crate::files;
 use reslstm::error::{Error, Kind, Result};
 use reslstm::rng::RandomStream;
 use serde_json::{Map, Value, json};
@@ -359,7 +360,7 @@ impl Study {
     fn try_hold(&self, id: usize) -> Result<Option<File>> {
         let folder = self.trial_folder(id);
         let path = folder.join("lock");
-        let opened = std::fs::create_dir_all(&folder).and_then(|()| File::create(&path));
+        let opened = std::fs::create_dir_all(&folder).and_then(|()| files::open_lock_file(&path));
         let file = opened.map_err(|error| Error::io(path.display(), error))?;
         match file.try_lock() {
             Ok(()) => Ok(Some(file)),

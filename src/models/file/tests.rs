@@ -245,7 +245,7 @@ fn metadata_that_contradicts_the_tensors_is_refused() {
         ),
         (&|it| it.labels = names(&["a", "b", "c"]), "metadata: expected 2 labels, one per class, got 3"),
         (&|it| it.features.mfcc = 2, "metadata: expected features of 13 columns as the tensors say, got 14"),
-        (&|it| it.features.hop = 0, "metadata: feature setting hop: expected 1 to 512, got 0"),
+        (&|it| it.features.hop = 0, "metadata: feature setting hop: expected 4 to 512, got 0"),
         (&|it| it.std.truncate(12), "metadata: expected mean and std of 13 columns each, or none, got [13, 12]"),
         (&|it| it.mean.clear(), "metadata: expected mean and std of 13 columns each, or none, got [0, 13]"),
         (

@@ -51,7 +51,7 @@ impl Audit {
         };
         if let Some(out) = gradients {
             files::write_atomically(out, &case.to_bytes())?;
-            eprintln!("written to {}", out.display());
+            message!("written to {}", out.display());
         }
         match against {
             None => Ok(Done::Everything),
@@ -93,12 +93,12 @@ fn report(path: &Path, case: &Case, as_json: bool) -> Outcome {
         }
     }
     if !case.ignored().is_empty() {
-        eprintln!("ignored, as no result of this network has such a key: {}", case.ignored().join(", "));
+        message!("ignored, as no result of this network has such a key: {}", case.ignored().join(", "));
     }
     if wrong == 0 {
         return Ok(Done::Everything);
     }
-    eprintln!("error: {}: {wrong} of {} tensors exceed their bound", path.display(), rows.len());
+    message!("error: {}: {wrong} of {} tensors exceed their bound", path.display(), rows.len());
     Ok(Done::SomeFailed)
 }
 

@@ -82,7 +82,7 @@ impl Output {
     /// Writes both files and reports their names.
     fn write(&self, drawing: &Drawing) -> Result<()> {
         write(&self.path, drawing)?;
-        eprintln!("drawn in {}, its numbers in {}", self.path.display(), table_of(&self.path).display());
+        message!("drawn in {}, its numbers in {}", self.path.display(), table_of(&self.path).display());
         Ok(())
     }
 }

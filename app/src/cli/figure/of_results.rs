@@ -17,7 +17,7 @@ fn read(folder: &Path) -> Result<Results> {
     let results = Results::read(folder)?;
     let (finished, planned) = (results.runs.len(), results.plan.runs);
     if finished < planned {
-        eprintln!("note: {}: {finished} of {planned} runs are finished", folder.display());
+        message!("note: {}: {finished} of {planned} runs are finished", folder.display());
     }
     Ok(results)
 }

@@ -1,6 +1,7 @@
 //! Settings laid over each other: defaults, a recipe, a file, the command line. What is laid later wins.
 
 use super::table::{Row, SETTINGS, json, setting};
+use crate::files;
 use reslstm::error::{Error, Kind, Result};
 use reslstm::train::{CheckedSettings, Settings};
 use serde_json::{Map, Value};
@@ -120,7 +121,7 @@ impl Written {
     /// # Errors
     /// [`Kind::Settings`] if it cannot be read or is not TOML, naming it.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path);
+        let text = files::read_text(path);
         let text = text.map_err(|error| Error::new(Kind::Settings, error.to_string()).at(path.display()))?;
         Self::parse(&text, &path.display().to_string())
     }

@@ -2,6 +2,7 @@
 //!
 //! A new setting needs a row here, and a field of the same name in [`reslstm::train::Settings`].
 
+use crate::files;
 use clap::Arg;
 use clap::builder::{PossibleValue, PossibleValuesParser, StringValueParser, TypedValueParser, ValueParser};
 use reslstm::data::folds::FoldPlan;
@@ -312,7 +313,7 @@ fn augment_argument(text: &str) -> Result<Value> {
     let table = if text.trim_start().starts_with('{') {
         parse(&format!("augment = {text}"))?.remove("augment").expect("it is the only key")
     } else {
-        parse(&std::fs::read_to_string(text).map_err(|error| wrong(error.to_string()))?)?.into()
+        parse(&files::read_text(text.as_ref()).map_err(|error| wrong(error.to_string()))?)?.into()
     };
     let value = json(table);
     serde_json::from_value::<Augment>(value.clone()).map_err(|error| wrong(error.to_string()))?;

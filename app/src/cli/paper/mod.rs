@@ -11,6 +11,7 @@ use crate::experiment::Plan;
 use crate::experiment::Results;
 use crate::experiment::cross_validate::{Event, Execution, begun_plan, check_folder, check_new, cross_validate};
 use crate::experiment::folder::write_clips;
+use crate::files::FolderLock;
 use crate::report::decomposition::{self, DECOMPOSED};
 use crate::report::table1::{MODELS, PROTOCOLS, difference, name};
 use clap::Args;
@@ -83,12 +84,13 @@ pub struct Paper {
 impl Paper {
     pub fn run(self) -> Outcome {
         if let Some(data) = &self.data {
+            let _lock = FolderLock::acquire(&self.output)?;
             self.train(data)?;
         }
         let tables = Tables::new(&self.output)?;
         tables.write(&self.output)?;
         figures::draw_results(&self.output)?;
-        eprintln!("figures are in {}", self.output.join("figures").display());
+        message!("figures are in {}", self.output.join("figures").display());
         print_line(if self.json { serde_json::to_string(&tables)? } else { tables.text() })?;
         Ok(Done::Everything)
     }
@@ -146,7 +148,7 @@ impl Paper {
                     let plan =
                         Plan { settings, runs: self.runs, folds: self.folds.clone(), map: self.reading.reading().map };
                     if !plans.iter().any(|(other, _)| *other == plan) {
-                        eprintln!("{}: {choice}", name(&plan.settings));
+                        message!("{}: {choice}", name(&plan.settings));
                         plans.push((plan, folder));
                     }
                 }
@@ -164,11 +166,11 @@ impl Paper {
         let observe = |settings: &CheckedSettings, event: Event<'_>| {
             progress::epochs(&bar, epoch(settings), &event);
             let Event::Run(result) = event else { return };
-            bar.suspend(|| eprintln!("{} run {}: UAR {:.4}", name(settings), result.run, result.scores.uar));
+            bar.suspend(|| message!("{} run {}: UAR {:.4}", name(settings), result.run, result.scores.uar));
             let _one_at_a_time = writing.lock().expect("no writer panics");
             // The work goes on where a table cannot be written; whether the last one can is seen at the end.
             if let Err(error) = Tables::new(&self.output).and_then(|tables| tables.write(&self.output)) {
-                bar.suspend(|| eprintln!("warning: the tables are not up to date: {error}"));
+                bar.suspend(|| message!("warning: the tables are not up to date: {error}"));
             }
         };
         let stop = interrupt::stop_flag();

@@ -125,7 +125,7 @@ impl Plan {
             print_line(json!({ "plan": plan.fingerprint(), "rows": rows, "runs": runs, "folds": folds, "jobs": ids }))?;
         }
         let next = emit::quoted(&dir.to_string());
-        eprintln!("{dir}: {jobs} jobs: {rows} rows × {runs} runs × {folds} folds; next: reslstm sweep run {next}");
+        message!("{dir}: {jobs} jobs: {rows} rows × {runs} runs × {folds} folds; next: reslstm sweep run {next}");
         Ok(Done::Everything)
     }
 }
@@ -223,7 +223,7 @@ impl Collect {
                 let advice = "reslstm sweep run does them; --partial makes the table of the rows that are complete";
                 return Err(Error::new(Kind::Data, problem).at(self.dirs[0].display()).advice(advice).into());
             }
-            eprintln!("note: {problem}\nthe table has the rows that are complete");
+            message!("note: {problem}\nthe table has the rows that are complete");
         }
         if let Some(path) = &self.output {
             files::write_json(path, &summary)?;

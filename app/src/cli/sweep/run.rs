@@ -2,9 +2,10 @@
 
 use super::super::options::{CacheOption, ThreadOption, WrongCall};
 use super::super::source::{Found, Licensed};
-use super::super::{Done, Outcome, interrupt, print_line, progress};
+use super::super::{Done, Outcome, interrupt, progress};
 use super::SAME_COMMAND;
 use crate::corpus::Reading;
+use crate::terminal::print_event;
 use crate::experiment::job::{Trained, Training};
 use crate::sweep::{self, Event, Execution, Folder, Shard};
 use clap::Args;
@@ -64,9 +65,9 @@ impl Run {
         };
         let done = jobs.len() - failed;
         self.say(json!({ "event": "end", "done": done, "failed": failed }));
-        eprintln!("{}: shard {shard}: {done} of {} jobs are done", self.dir.display(), jobs.len());
+        message!("{}: shard {shard}: {done} of {} jobs are done", self.dir.display(), jobs.len());
         if failed > 0 {
-            eprintln!("{failed} failed: reslstm sweep status says why; the same command tries them again");
+            message!("{failed} failed: reslstm sweep status says why; the same command tries them again");
             return Ok(Done::SomeFailed);
         }
         Ok(Done::Everything)
@@ -155,7 +156,7 @@ impl Run {
     /// Prints one event for programs. Training continues if stdout is closed.
     fn say(&self, event: Value) {
         if self.json {
-            let _ = print_line(event);
+            print_event(&event);
         }
     }
 }
@@ -179,7 +180,7 @@ impl Screen {
 
     /// A line that stays, above the bar.
     fn line(&self, text: std::fmt::Arguments<'_>) {
-        self.bar.suspend(|| eprintln!("{text}"));
+        self.bar.suspend(|| message!("{text}"));
     }
 }
 

@@ -1,0 +1,89 @@
+//! Opening files by their kind: reading a named pipe may wait for ever, and a device may never end.
+
+use std::fs::{self, File, Metadata};
+use std::io::{self, ErrorKind, Read};
+use std::path::Path;
+
+/// Opens a file to read it.
+///
+/// # Errors
+/// Those of the system; [`ErrorKind::InvalidInput`] at once for a folder, named pipe, socket or device.
+pub fn open(path: &Path) -> io::Result<File> {
+    check_is_file(&fs::metadata(path)?)?;
+    File::open(path)
+}
+
+/// All bytes of a file, as [`open`] opens it.
+///
+/// # Errors
+/// Those of [`open`], and of reading.
+pub fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open(path)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The text of a file, as [`open`] opens it.
+///
+/// # Errors
+/// Those of [`open`], and of reading; [`ErrorKind::InvalidData`] if it is not UTF-8.
+pub fn read_text(path: &Path) -> io::Result<String> {
+    io::read_to_string(open(path)?)
+}
+
+/// Opens a file to append to it, or to lock it, and creates it if there is none.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_or_create(path: &Path) -> io::Result<File> {
+    match fs::metadata(path) {
+        Ok(found) => check_is_file(&found)?,
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    File::options().create(true).append(true).open(path)
+}
+
+/// [`open_or_create`] for a lock of this program, which is no link.
+///
+/// # Errors
+/// Those of [`open_or_create`] and [`refuse_link`].
+pub fn open_lock_file(path: &Path) -> io::Result<File> {
+    refuse_link(path)?;
+    open_or_create(path)
+}
+
+/// Refuses a link: of files in a folder of this program, it would lead out of the folder.
+///
+/// # Errors
+/// [`ErrorKind::InvalidInput`] if there is a link at `path`.
+pub fn refuse_link(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.is_symlink() => Err(wrong_kind("a link")),
+        _ => Ok(()),
+    }
+}
+
+fn check_is_file(found: &Metadata) -> io::Result<()> {
+    if found.is_file() { Ok(()) } else { Err(wrong_kind(kind_of(found))) }
+}
+
+fn wrong_kind(kind: &str) -> io::Error {
+    io::Error::new(ErrorKind::InvalidInput, format!("expected a file, found {kind}"))
+}
+
+/// The kind of what is no regular file, in words.
+fn kind_of(found: &Metadata) -> &'static str {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        let kind = found.file_type();
+        if kind.is_fifo() {
+            return "a named pipe";
+        }
+        if kind.is_socket() {
+            return "a socket";
+        }
+    }
+    if found.is_dir() { "a folder" } else { "a device" }
+}
