@@ -3,21 +3,26 @@
 //! Frame `t` has sample `t·hop` in its middle, so it is complete half a window later: 43 ms with the paper's settings at
 //! 48 kHz. Before the first and after the last sample there is silence, as for a clip.
 //!
-//! Two quantities of the front end depend on the whole clip, which is unknown before its end. Live they are computed from the
+//! Some quantities of the front end depend on the whole clip, which is unknown before its end. Live they are computed from the
 //! frames so far, the current one included:
 //!
 //! | quantity                     | of a clip                   | live, at frame `t`                                          |
 //! |------------------------------|-----------------------------|-------------------------------------------------------------|
 //! | floor of the mel bands       | 80 dB below its loudest     | 80 dB below the loudest of frames 0 to `t`                   |
 //! | tuning of the chroma filters | of all its spectral peaks   | of the peaks of frames 0 to `t`, a sample of 65,536 of them  |
+//! | gain, if recordings are prepared | of all its speech       | of the speech that has arrived when frame `t` is complete    |
 //!
 //! So the MFCC of a frame differ from the clip's where louder sound follows and a band lies more than 80 dB below
 //! that; chroma differs until the tuning has settled. The last frame of a clip is the same to the bit, as long as all peaks are
 //! kept, except for deltas, which are those of the live MFCC. All are kept of at least 30 s with the paper's settings at 48 kHz:
 //! noise has 65,536 peaks after half a minute, speech after some minutes. Of more, a uniform random sample is kept, the same in
 //! every run. Nothing depends on how the samples are divided into portions.
+//!
+//! Of a prepared recording, the frames are those of the file, as the same samples are kept. When somebody begins to speak, the frames
+//! of the last half second come together; from then on, each comes when it is complete. Before that there are none.
 
-use super::{FeatureSettings, Frames, FrontEnd, RunningTuning, check_samples};
+use super::preparation::{Block, Progress};
+use super::{FeatureSettings, Frames, FrontEnd, Preparation, RunningTuning, check_samples};
 use crate::error::Result;
 use crate::matrix::Matrix;
 
@@ -37,11 +42,38 @@ use crate::matrix::Matrix;
 /// ```
 #[derive(Clone)]
 pub struct LiveFrontEnd {
-    front_end: FrontEnd,
-    tuning: RunningTuning,
+    rows: Rows,
     frames: Frames,
-    /// Features of the frames completed by the latest call, `[T,width]`.
+    /// None if recordings are not prepared.
+    preparation: Option<Preparation>,
+}
+
+/// What the latest call completed, and how.
+#[derive(Clone)]
+struct Rows {
+    front_end: FrontEnd,
+    /// None if the settings have a tuning.
+    tuning: Option<RunningTuning>,
+    /// `[T,width]`
     features: Matrix<f32>,
+    events: Vec<LiveFrame>,
+    /// Frames of this recording so far, and the place where the next is due.
+    frames: usize,
+    due: usize,
+    /// Samples from the middle of a frame until it is complete.
+    delay: usize,
+}
+
+/// A frame of a recording, complete or left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LiveFrame {
+    /// Samples of the recording before the middle of the frame.
+    pub place: usize,
+    /// Samples of the recording that had arrived when the frame was complete, or known to be left out.
+    pub arrived: usize,
+    /// Whether it has features; none in a pause that the preparation leaves out.
+    pub has_features: bool,
 }
 
 impl LiveFrontEnd {
@@ -50,35 +82,40 @@ impl LiveFrontEnd {
     /// # Errors
     /// As [`FrontEnd::new`].
     pub fn new(settings: FeatureSettings, sample_rate: u32) -> Result<Self> {
-        let front_end = FrontEnd::new(settings, sample_rate)?;
+        let mut front_end = FrontEnd::new(settings, sample_rate)?;
+        let preparation = front_end.preparation.take();
         let settings = front_end.settings();
+        let estimates_tuning = settings.tuning.is_none();
+        let frames = Frames::new(settings);
         Ok(LiveFrontEnd {
-            tuning: RunningTuning::new(settings, sample_rate),
-            frames: Frames::new(settings),
-            features: Matrix::default(),
-            front_end,
+            rows: Rows {
+                tuning: estimates_tuning.then(|| RunningTuning::new(settings, sample_rate)),
+                features: Matrix::default(),
+                events: Vec::new(),
+                frames: 0,
+                due: 0,
+                delay: frames.delay(),
+                front_end,
+            },
+            frames,
+            preparation,
         })
     }
 
     /// Keeps `most` peaks for the tuning, to measure what a sample of them costs.
     #[cfg(test)]
     pub(crate) fn keep_peaks(&mut self, most: usize) {
-        self.tuning = RunningTuning::with_sample(self.settings(), self.sample_rate(), most);
+        self.rows.tuning = Some(RunningTuning::with_sample(self.settings(), self.sample_rate(), most));
     }
 
     /// The settings it was built with.
     pub fn settings(&self) -> &FeatureSettings {
-        self.front_end.settings()
+        self.rows.front_end.settings()
     }
 
     /// Sample rate the filter banks are for, Hz.
     pub fn sample_rate(&self) -> u32 {
-        self.front_end.sample_rate()
-    }
-
-    /// Samples from the middle of a frame until it is complete.
-    pub(crate) fn delay(&self) -> usize {
-        self.frames.delay()
+        self.rows.front_end.sample_rate()
     }
 
     /// Features `[T,width]` of the frames that `samples`, the next of the recording, complete: none, one or several.
@@ -88,38 +125,98 @@ impl LiveFrontEnd {
     /// ignored.
     pub fn push(&mut self, samples: &[f32]) -> Result<&Matrix<f32>> {
         check_samples(0, samples)?;
-        let LiveFrontEnd { front_end, tuning, frames, features } = self;
-        features.resize(0, front_end.settings().width());
-        frames.push(samples, |frame| Self::append(front_end, tuning, features, frame))?;
-        Ok(features)
+        let LiveFrontEnd { rows, frames, preparation } = self;
+        rows.begin();
+        match preparation {
+            None => frames.push(samples, |frame| rows.append(None, frame))?,
+            Some(preparation) => preparation.push(samples, |state, block| rows.take(state, block, frames))?,
+        }
+        Ok(&rows.features)
     }
 
     /// Features `[T,width]` of the frames that reach beyond the end; none if there were no samples. A recording of `n` samples
     /// has `1 + n / hop` frames in total. The next [`push`](Self::push) begins a new recording.
     pub fn finish(&mut self) -> &Matrix<f32> {
-        let LiveFrontEnd { front_end, tuning, frames, features } = self;
-        features.resize(0, front_end.settings().width());
-        let appended = frames.finish(|frame| Self::append(front_end, tuning, features, frame));
-        appended.expect("appending a frame never fails");
-        front_end.begin();
-        tuning.reset();
+        let LiveFrontEnd { rows, frames, preparation } = self;
+        rows.begin();
+        let done = match preparation {
+            None => frames.finish(|frame| rows.append(None, frame)),
+            Some(preparation) => preparation
+                .finish(|state, block| rows.take(state, block, frames))
+                .and_then(|()| frames.finish(|frame| rows.append(Some(preparation.progress()), frame))),
+        };
+        done.expect("appending a frame never fails");
+        preparation.iter_mut().for_each(Preparation::reset);
+        rows.end();
         frames.reset();
-        features
+        &rows.features
     }
 
-    /// Appends to `features` the row of a frame.
-    fn append(
-        front_end: &mut FrontEnd,
-        tuning: &mut RunningTuning,
-        features: &mut Matrix<f32>,
-        frame: &[f32],
-    ) -> Result<()> {
+    /// Features of the latest call, `[T,width]`.
+    pub fn features(&self) -> &Matrix<f32> {
+        &self.rows.features
+    }
+
+    /// The frames of the latest call, in their order: those that have features, one per row, and those that are left out.
+    pub fn latest(&self) -> &[LiveFrame] {
+        &self.rows.events
+    }
+}
+
+impl Rows {
+    /// Forgets the latest call.
+    fn begin(&mut self) {
+        self.features.resize(0, self.front_end.settings.width());
+        self.events.clear();
+    }
+
+    /// Begins a new recording.
+    fn end(&mut self) {
+        self.front_end.begin();
+        if let Some(tuning) = &mut self.tuning {
+            tuning.reset();
+        }
+        (self.frames, self.due) = (0, 0);
+    }
+
+    /// Takes a block of a prepared recording.
+    fn take(&mut self, state: &Preparation, block: Block, frames: &mut Frames) -> Result<()> {
+        match block {
+            Block::Kept(samples) => {
+                self.front_end.gain = state.gain();
+                frames.push(samples, |frame| self.append(Some(state.progress()), frame))
+            }
+            Block::LeftOut => {
+                let (hop, progress) = (self.front_end.settings.hop, state.progress());
+                while self.due < progress.decided() {
+                    self.events.push(LiveFrame { place: self.due, arrived: progress.arrived, has_features: false });
+                    self.due += hop;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Appends the row of a frame.
+    fn append(&mut self, progress: Option<Progress>, frame: &[f32]) -> Result<()> {
+        let Rows { front_end, tuning, features, events, frames, due, delay } = self;
         front_end.power.resize(0, front_end.settings.bins());
         front_end.append_power(frame);
-        let tuning = if front_end.settings.chroma > 0 { tuning.push(front_end.power.row(0)) } else { 0.0 };
+        let tuning = match tuning {
+            Some(tuning) if front_end.settings.chroma > 0 => tuning.push(front_end.power.row(0)),
+            _ => front_end.estimated_tuning(),
+        };
         let row = front_end.features_of_power(tuning);
         features.resize(features.rows() + 1, row.cols());
         features.row_mut(features.rows() - 1).copy_from_slice(row.row(0));
+
+        let middle = *frames * front_end.settings.hop;
+        let (place, arrived) = match progress {
+            None => (middle, middle + *delay),
+            Some(progress) => (progress.place(middle), progress.arrived),
+        };
+        events.push(LiveFrame { place, arrived, has_features: true });
+        (*frames, *due) = (*frames + 1, place + front_end.settings.hop);
         Ok(())
     }
 }
@@ -135,7 +232,7 @@ mod tests {
     const RATE: u32 = 16_000;
 
     fn settings(n_fft: usize, hop: usize) -> FeatureSettings {
-        FeatureSettings { n_fft, win_length: None, hop, mel_bands: 32, mfcc: 13, chroma: 12, pitch: 2, deltas: 0 }
+        FeatureSettings { n_fft, win_length: None, hop, mel_bands: 32, mfcc: 13, chroma: 12, pitch: 2, ..FeatureSettings::default() }
     }
 
     /// Voices at changing pitch, and a loudness that rises and falls by 100 dB, so that floor and tuning move.
@@ -189,7 +286,7 @@ mod tests {
         front_end.power = Matrix::from_vec(t + 1, power.cols(), power.rows_between(0, t + 1).to_vec());
         front_end.begin();
         front_end.find_peaks();
-        let tuning = front_end.tuning_estimator.estimate();
+        let tuning = front_end.estimated_tuning();
         front_end.features_of_power(tuning).row(t).to_vec()
     }
 

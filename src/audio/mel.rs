@@ -27,7 +27,7 @@ fn hz_of_mel(mel: f64) -> f64 {
     if mel < CORNER_MEL { mel * HZ_PER_MEL } else { CORNER_HZ * ((mel - CORNER_MEL) / MELS_PER_E_FOLD).exp() }
 }
 
-/// All bands from 0 Hz to half the sample rate.
+/// All bands from 0 Hz to half the sample rate, or to `high_hz` (librosa's `fmax`).
 #[derive(Clone, Debug)]
 pub(super) struct MelBank {
     bands: Vec<Band>,
@@ -48,7 +48,7 @@ impl MelBank {
     /// max(0, min((f − f[m]) / (f[m+1] − f[m]), (f[m+2] − f) / (f[m+2] − f[m+1]))) · 2 / (f[m+2] − f[m])
     /// ```
     pub(super) fn new(settings: &FeatureSettings, sample_rate: u32) -> Self {
-        let highest = mel_of_hz(f64::from(sample_rate) / 2.0);
+        let highest = mel_of_hz(settings.high_hz.map_or(f64::from(sample_rate) / 2.0, f64::from));
         let edge = |m: usize| hz_of_mel(highest * m as f64 / (settings.mel_bands + 1) as f64);
         let hz_per_bin = f64::from(sample_rate) / settings.n_fft as f64;
         let band = |m| Band::triangle([edge(m), edge(m + 1), edge(m + 2)], hz_per_bin, settings.bins());

@@ -10,22 +10,24 @@ use crate::kernels::dense_product;
 use crate::matrix::Matrix;
 
 /// Powers below this count as this: −100 dB.
-const LEAST_POWER: f32 = 1e-10;
+pub(super) const LEAST_POWER: f32 = 1e-10;
+/// The same where the level of a recording must not matter: −300 dB.
+pub(super) const LEAST_POWER_AT_ANY_LEVEL: f32 = 1e-30;
 /// Values further below the clip's loudest are raised to this distance, dB: they are room noise or digital silence.
 const RANGE_DB: f32 = 80.0;
 /// The loudest value before the first frame, dB.
 pub(super) const BEFORE_FIRST_FRAME: f32 = f32::NEG_INFINITY;
 
-/// Power to decibels, in place. `loudest` is the loudest value of earlier frames, dB, and is updated: for a whole clip it is
+/// Power to decibels, in place; below `least` it counts as `least`. `loudest` is the loudest value of earlier frames, dB, and is updated: for a whole clip it is
 /// [`BEFORE_FIRST_FRAME`] before.
 ///
 /// # Formula
 /// ```text
-/// d = 10·log₁₀(max(1e−10, p))        loudest ← max(loudest, max of all d)        d ← max(d, loudest − 80)
+/// d = 10·log₁₀(max(least, p))        loudest ← max(loudest, max of all d)        d ← max(d, loudest − 80)
 /// ```
-pub(super) fn decibels(power: &mut [f32], loudest: &mut f32) {
+pub(super) fn decibels(power: &mut [f32], least: f32, loudest: &mut f32) {
     for value in power.iter_mut() {
-        *value = 10.0 * value.max(LEAST_POWER).log10();
+        *value = 10.0 * value.max(least).log10();
         *loudest = loudest.max(*value);
     }
     for value in power {
@@ -57,6 +59,17 @@ impl CosineTransform {
         CosineTransform { rows }
     }
 
+    /// Adds `gain` dB to all bands of every frame: to its first coefficient, in `features` `[T,width]`, as the sum of a row of the
+    /// transform is √M in the first row and 0 in the others. Their mean becomes at least −100 dB, which is digital silence.
+    pub(super) fn add_gain(&self, gain: f32, features: &mut Matrix<f32>) {
+        let root = (self.rows.cols() as f32).sqrt();
+        let least = 10.0 * LEAST_POWER.log10();
+        for t in 0..features.rows() {
+            let first = &mut features.row_mut(t)[0];
+            *first = (*first + root * gain).max(root * least);
+        }
+    }
+
     /// Coefficients of every frame: `bands` `[T,bands]` into the first `mfcc` columns of `features` `[T,width]`.
     pub(super) fn apply(&self, bands: &Matrix<f32>, features: &mut Matrix<f32>) {
         dense_product(bands, &self.rows, features, 0);
@@ -72,19 +85,19 @@ mod tests {
     fn decibels_stop_eighty_below_the_loudest() {
         let mut quiet = [1e-3, 1e-30, 0.0, 2e-9];
         let mut loudest = BEFORE_FIRST_FRAME;
-        decibels(&mut quiet, &mut loudest);
+        decibels(&mut quiet, LEAST_POWER, &mut loudest);
         // Loudest −30: the floor of −110 lies below that of 1e−10, so the latter holds.
         for (value, expected) in quiet.into_iter().zip([-30.0, -100.0, -100.0, -86.9897]) {
             assert_abs_diff_eq!(value, expected, epsilon = 1e-4);
         }
         let mut loud = [100.0, 1e-3, 1e-7];
-        decibels(&mut loud, &mut loudest);
+        decibels(&mut loud, LEAST_POWER, &mut loudest);
         for (value, expected) in loud.into_iter().zip([20.0, -30.0, -60.0]) {
             assert_abs_diff_eq!(value, expected, epsilon = 1e-4);
         }
         // What was loud before sets the floor of what is quiet now.
         let mut after = [1e-3, 1e-7];
-        decibels(&mut after, &mut loudest);
+        decibels(&mut after, LEAST_POWER, &mut loudest);
         for (value, expected) in after.into_iter().zip([-30.0, -60.0]) {
             assert_abs_diff_eq!(value, expected, epsilon = 1e-4);
         }

@@ -52,13 +52,16 @@ mod live;
 mod mel;
 mod mfcc;
 mod pitch;
+mod preparation;
+mod resample;
 mod settings;
 mod speech;
 mod stft;
 mod tuning;
 mod wav;
 
-pub use live::LiveFrontEnd;
+pub use live::{LiveFrame, LiveFrontEnd};
+pub use resample::Resampler;
 pub use settings::FeatureSettings;
 pub use speech::{Sound, SpeechDetector};
 pub use wav::{
@@ -70,8 +73,9 @@ use chroma::ChromaBank;
 use delta::Slopes;
 use frames::Frames;
 use mel::MelBank;
-use mfcc::{BEFORE_FIRST_FRAME, CosineTransform, decibels};
+use mfcc::{BEFORE_FIRST_FRAME, CosineTransform, LEAST_POWER, LEAST_POWER_AT_ANY_LEVEL, decibels};
 use pitch::PitchEstimator;
+use preparation::{Block, Preparation};
 use stft::Stft;
 use tuning::{RunningTuning, TuningEstimator};
 
@@ -96,12 +100,17 @@ pub struct FrontEnd {
     stft: Stft,
     mel_bank: MelBank,
     cosine_transform: CosineTransform,
-    tuning_estimator: TuningEstimator,
+    /// None if the settings have a tuning.
+    tuning_estimator: Option<TuningEstimator>,
     /// None if the settings have no chroma.
     chroma_bank: Option<ChromaBank>,
     /// None if the settings have no pitch.
     pitch_estimator: Option<PitchEstimator>,
     slopes: Slopes,
+    /// None if recordings are not prepared.
+    preparation: Option<Preparation>,
+    /// Gain of the current clip, dB; 0 if recordings are not prepared.
+    gain: f32,
     /// The current block, `[T,B]`.
     power: Matrix<f32>,
     /// `[T,mel_bands]`
@@ -118,14 +127,18 @@ impl FrontEnd {
     pub fn new(settings: FeatureSettings, sample_rate: u32) -> Result<Self> {
         settings.validate()?;
         check_sample_rate(sample_rate)?;
+        check_high_hz(&settings, sample_rate)?;
+        let estimates_tuning = settings.tuning.is_none();
         Ok(FrontEnd {
             stft: Stft::new(&settings),
             mel_bank: MelBank::new(&settings, sample_rate),
             cosine_transform: CosineTransform::new(&settings),
-            tuning_estimator: TuningEstimator::new(&settings, sample_rate),
+            tuning_estimator: estimates_tuning.then(|| TuningEstimator::new(&settings, sample_rate)),
             chroma_bank: (settings.chroma > 0).then(|| ChromaBank::new(&settings, sample_rate)),
             slopes: Slopes::new(settings.deltas),
             pitch_estimator: (settings.pitch > 0).then(|| PitchEstimator::new(&settings, sample_rate)),
+            preparation: settings.prepare.then(|| Preparation::new(sample_rate)).transpose()?,
+            gain: 0.0,
             power: Matrix::default(),
             mel: Matrix::default(),
             loudest: BEFORE_FIRST_FRAME,
@@ -146,7 +159,7 @@ impl FrontEnd {
 
     /// Features of one clip, not normalised: `samples` `[n]` to `[T,width]` with `T = 1 + n / hop`, MFCC in the first columns,
     /// then chroma from C upwards, then voicing and pitch, then deltas; one row per frame. Chroma is tuned to the clip's
-    /// own [`tuning`](Self::tuning).
+    /// own [`tuning`](Self::tuning). Of a prepared recording, `n` are the samples that are [kept](Self::kept).
     ///
     /// # Errors
     /// [`Kind::Audio`] if there are no samples, or some are NaN, infinite or beyond 2³¹ in size.
@@ -169,7 +182,7 @@ impl FrontEnd {
     /// [`features`](Self::features), to the bit, of a recording that is read in blocks, in memory that hardly grows with it.
     ///
     /// `read` hands all samples of the recording to what it is given; it is called once or, for more than a block of the
-    /// spectrogram (43 s with the paper's settings at 48 kHz), twice. `write` takes the number of frames `T` in all and the features
+    /// spectrogram (43 s with the paper's settings at 48 kHz), twice; once more if it is to be prepared and has no voice. `write` takes the number of frames `T` in all and the features
     /// of the next of them, not normalised, `[≤T,width]`; of a recording that is read once, all of them.
     ///
     /// # Errors
@@ -184,18 +197,41 @@ impl FrontEnd {
     }
 
     /// Estimated tuning of one clip `[n]`, in chroma bins (semitones, with twelve): one of −0.50, −0.49, … 0.49, and 0 where
-    /// no pitch is found (`librosa.estimate_tuning` as `librosa.feature.chroma_stft` calls it).
+    /// no pitch is found (`librosa.estimate_tuning` as `librosa.feature.chroma_stft` calls it). The tuning of the settings, if they
+    /// have one.
     ///
     /// # Errors
     /// As [`features`](Self::features).
     pub fn tuning(&mut self, samples: &[f32]) -> Result<f64> {
         self.begin();
-        self.pass(&mut |sink| sink(samples), |front_end| {
+        self.first_pass(&mut |sink| sink(samples), |front_end| {
             front_end.find_peaks();
             Ok(())
         })?;
         self.find_peaks();
-        Ok(self.tuning_estimator.estimate())
+        Ok(self.estimated_tuning())
+    }
+
+    /// The samples that the features of a clip are of: all `samples`, or those that its preparation keeps. Frame `t` has number
+    /// `t·hop` of them in its middle.
+    ///
+    /// # Errors
+    /// As [`features`](Self::features).
+    pub fn kept(&mut self, samples: &[f32]) -> Result<Vec<f32>> {
+        check_samples(0, samples)?;
+        let mut kept = Vec::new();
+        if let Some(preparation) = &mut self.preparation {
+            let mut keep = |_: &Preparation, block: Block| {
+                if let Block::Kept(samples) = block {
+                    kept.extend_from_slice(samples);
+                }
+                Ok(())
+            };
+            preparation.reset();
+            preparation.push(samples, &mut keep)?;
+            preparation.finish(&mut keep)?;
+        }
+        Ok(if kept.is_empty() { samples.to_vec() } else { kept })
     }
 
     /// All features of a clip, tuned to `tuning` or to its own.
@@ -205,13 +241,17 @@ impl FrontEnd {
             features.extend_from_slice(block.as_slice());
             Ok(())
         })?;
-        Ok(Matrix::from_vec(self.settings.frames(samples.len()), self.settings.width(), features))
+        let width = self.settings.width();
+        Ok(Matrix::from_vec(features.len() / width, width, features))
     }
 
     /// Forgets the clip before.
     fn begin(&mut self) {
         self.loudest = BEFORE_FIRST_FRAME;
-        self.tuning_estimator.reset();
+        self.gain = 0.0;
+        if let Some(estimator) = &mut self.tuning_estimator {
+            estimator.reset();
+        }
         self.slopes.reset();
     }
 
@@ -225,20 +265,21 @@ impl FrontEnd {
     ) -> Result<()> {
         self.begin();
         let mut read_once = true;
-        let frames = self.pass(read, |front_end| {
+        let (frames, has_voice) = self.first_pass(read, |front_end| {
             front_end.find_peaks();
             front_end.find_mel_bands();
             read_once = false;
             Ok(())
         })?;
+        self.gain = self.preparation.as_ref().map_or(0.0, Preparation::gain);
         self.find_peaks();
-        let tuning = tuning.unwrap_or_else(|| self.tuning_estimator.estimate());
+        let tuning = tuning.unwrap_or_else(|| self.estimated_tuning());
         if read_once {
             let features = self.features_of_power(tuning);
             return write(frames, features);
         }
         self.find_mel_bands();
-        let again = self.pass(read, |front_end| write(frames, front_end.features_of_power(tuning)))?;
+        let again = self.pass(has_voice, read, |front_end| write(frames, front_end.features_of_power(tuning)))?;
         if again != frames {
             let problem = format!("expected {frames} frames when read again, got {again}");
             return Err(Error::new(Kind::Audio, problem).advice("the recording changed while it was read: try again"));
@@ -247,10 +288,39 @@ impl FrontEnd {
         write(frames, features)
     }
 
+    /// [`pass`](Self::pass) with preparation; once more without, if nothing is kept. Returns the number of frames, and whether
+    /// the recording is to be read like the first time.
+    fn first_pass(
+        &mut self,
+        read: &mut dyn FnMut(&mut SampleSink) -> Result<()>,
+        mut full: impl FnMut(&mut Self) -> Result<()>,
+    ) -> Result<(usize, bool)> {
+        match self.pass(true, read, &mut full)? {
+            0 => Ok((self.pass(false, read, &mut full)?, false)),
+            frames => Ok((frames, true)),
+        }
+    }
+
     /// Reads a recording once, into `self.power`. `full` is called whenever that is a whole block and more follows; the last block
-    /// is left for the caller. Returns the number of frames.
+    /// is left for the caller. Returns the number of frames, 0 if a preparation keeps nothing.
     fn pass(
         &mut self,
+        prepare: bool,
+        read: &mut dyn FnMut(&mut SampleSink) -> Result<()>,
+        full: impl FnMut(&mut Self) -> Result<()>,
+    ) -> Result<usize> {
+        let mut preparation = self.preparation.take();
+        if prepare {
+            preparation.iter_mut().for_each(Preparation::reset);
+        }
+        let frames = self.pass_with(preparation.as_mut().filter(|_| prepare), read, full);
+        self.preparation = preparation;
+        frames
+    }
+
+    fn pass_with(
+        &mut self,
+        mut preparation: Option<&mut Preparation>,
         read: &mut dyn FnMut(&mut SampleSink) -> Result<()>,
         mut full: impl FnMut(&mut Self) -> Result<()>,
     ) -> Result<usize> {
@@ -265,15 +335,27 @@ impl FrontEnd {
             front_end.append_power(frame);
             Ok(())
         };
+        let mut keep = |block: Block| match block {
+            Block::Kept(samples) => frames.push(samples, |frame| add(self, frame)),
+            Block::LeftOut => Ok(()),
+        };
+        let mut samples_read = 0;
         read(&mut |samples| {
-            check_samples(frames.samples(), samples)?;
-            frames.push(samples, |frame| add(self, frame))
+            check_samples(samples_read, samples)?;
+            samples_read += samples.len();
+            match &mut preparation {
+                None => keep(Block::Kept(samples)),
+                Some(preparation) => preparation.push(samples, |_, block| keep(block)),
+            }
         })?;
-        if frames.samples() == 0 {
+        if samples_read == 0 {
             return Err(no_samples());
         }
+        if let Some(preparation) = preparation {
+            preparation.finish(|_, block| keep(block))?;
+        }
         frames.finish(|frame| add(self, frame))?;
-        Ok(self.settings.frames(frames.samples()))
+        Ok(if frames.samples() == 0 { 0 } else { self.settings.frames(frames.samples()) })
     }
 
     /// Appends the power `[B]` of a frame to the current block.
@@ -285,13 +367,24 @@ impl FrontEnd {
 
     /// Adds the peaks of the current block to those of the tuning.
     fn find_peaks(&mut self) {
-        self.power.iter_rows().for_each(|frame| self.tuning_estimator.push(frame));
+        if let Some(estimator) = &mut self.tuning_estimator {
+            self.power.iter_rows().for_each(|frame| estimator.push(frame));
+        }
+    }
+
+    /// Tuning of the peaks so far, or that of the settings.
+    fn estimated_tuning(&mut self) -> f64 {
+        match &mut self.tuning_estimator {
+            Some(estimator) => estimator.estimate(),
+            None => f64::from(self.settings.tuning.expect("there is an estimator or a tuning")) / 100.0,
+        }
     }
 
     /// Mel bands of the current block, dB, into `self.mel`.
     fn find_mel_bands(&mut self) {
         self.mel_bank.apply(&self.power, &mut self.mel);
-        decibels(self.mel.as_mut_slice(), &mut self.loudest);
+        let least = if self.settings.prepare { LEAST_POWER_AT_ANY_LEVEL } else { LEAST_POWER };
+        decibels(self.mel.as_mut_slice(), least, &mut self.loudest);
     }
 
     /// From the current block `[T,B]` to features `[T,width]`.
@@ -306,7 +399,11 @@ impl FrontEnd {
         if let Some(estimator) = &mut self.pitch_estimator {
             estimator.apply(&self.power, &mut features, self.settings.mfcc + self.settings.chroma);
         }
+        // Before the gain, which live changes from frame to frame.
         self.slopes.append(&mut features);
+        if self.settings.prepare {
+            self.cosine_transform.add_gain(self.gain, &mut features);
+        }
         features
     }
 }
@@ -318,6 +415,17 @@ fn check_sample_rate(hz: u32) -> Result<()> {
     let (least, most) = (SAMPLE_RATES.start(), SAMPLE_RATES.end());
     let problem = format!("expected a sample rate of {least} to {most} Hz, got {hz}");
     Err(Error::new(Kind::Audio, problem).advice("the header is damaged, or the sound must be resampled"))
+}
+
+/// Checks that the upper edge of the mel bands, if it is set, has a sample rate of twice that.
+fn check_high_hz(settings: &FeatureSettings, sample_rate: u32) -> Result<()> {
+    match settings.high_hz {
+        Some(hz) if hz > sample_rate / 2 => {
+            let problem = format!("expected at most {} Hz at {sample_rate} Hz, got {hz}", sample_rate / 2);
+            Err(Error::new(Kind::Settings, problem).at("feature setting high_hz").advice("resample the recordings first"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn no_samples() -> Error {
@@ -402,7 +510,7 @@ mod tests {
             front_end.begin();
             front_end.power = stft::power(&settings, &clip);
             front_end.find_peaks();
-            let tuning = front_end.tuning_estimator.estimate();
+            let tuning = front_end.estimated_tuning();
             let whole = front_end.features_of_power(tuning);
             let (mut count, mut features) = (0, Vec::new());
             front_end

@@ -1,11 +1,16 @@
 //! The settings of the front end: window, hop, bands, coefficients.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind, Result};
 
 /// More mel bands say nothing more about speech, and a damaged model file must not ask for gigabytes of filters.
 const MOST_BANDS: usize = 1024;
+/// Range of the upper edge of the mel bands, Hz: half the range of sample rates.
+const LOWEST_HIGH_HZ: u32 = 500;
+const HIGHEST_HIGH_HZ: u32 = 500_000;
 /// The longest transform, in samples.
 const LONGEST: usize = 65_536;
 /// The most transforms over a sample. With it, and with [`MOST_BANDS`], the features of a clip are at most 131 numbers per sample
@@ -38,7 +43,7 @@ pub struct FeatureSettings {
     pub win_length: Option<usize>,
     /// Hop length, samples from one frame to the next: `n_fft / 128`, at least 1, to the window length.
     pub hop: usize,
-    /// Number of mel bands between 0 Hz and half the sample rate: 1 to `n_fft / 2`, at most 1,024.
+    /// Number of mel bands between 0 Hz and `high_hz`: 1 to `n_fft / 2`, at most 1,024.
     pub mel_bands: usize,
     /// Number of MFCC, the first of the cosine transform: 1 to `mel_bands`.
     pub mfcc: usize,
@@ -50,10 +55,24 @@ pub struct FeatureSettings {
     /// Number of deltas, the slopes of the first MFCC: 0 to `mfcc`.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub deltas: usize,
+    /// Upper edge of the mel bands, Hz, at most half the sample rate. `None`: half the sample rate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub high_hz: Option<u32>,
+    /// Tuning of the chroma filters, in hundredths of a chroma bin: −50 to 50. `None`: each recording's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tuning: Option<i32>,
+    /// Whether recordings are prepared: resampled by [`Resampler`](super::Resampler), long silence left out, speech brought to
+    /// one level; see the [module](super#prepared-recordings).
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub prepare: bool,
 }
 
 fn is_zero(number: &usize) -> bool {
     *number == 0
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 impl Default for FeatureSettings {
@@ -67,11 +86,26 @@ impl Default for FeatureSettings {
             chroma: 12,
             pitch: 0,
             deltas: 0,
+            high_hz: None,
+            tuning: None,
+            prepare: false,
         }
     }
 }
 
 impl FeatureSettings {
+    /// The settings for recordings as people make them, all at [`SPEECH_RATE`](Self::SPEECH_RATE): 34 MFCC of bands up to 7.6 kHz,
+    /// chroma in concert pitch, pitch and 12 deltas, in frames as long as the paper's, of prepared recordings.
+    pub fn speech() -> Self {
+        let columns = FeatureSettings { pitch: 2, deltas: 12, ..FeatureSettings::default() };
+        let settings = FeatureSettings { high_hz: Some(7_600), tuning: Some(0), prepare: true, ..columns };
+        let frames = settings.with_frames(Self::PAPER_WINDOW_MS, Self::PAPER_HOP_MS, Self::SPEECH_RATE);
+        frames.expect("valid settings")
+    }
+
+    /// Sample rate of [`speech`](Self::speech), Hz: what telephones, meetings and microcontrollers have at least.
+    pub const SPEECH_RATE: u32 = 16_000;
+
     /// These settings with some of them changed.
     ///
     /// # Errors
@@ -154,14 +188,16 @@ impl FeatureSettings {
         in_range("chroma", self.chroma, 0, super::chroma::MOST_CLASSES)?;
         in_range("pitch", self.pitch, 0, super::pitch::COLUMNS)?;
         in_range("deltas", self.deltas, 0, self.mfcc)?;
+        in_range("high_hz", self.high_hz.unwrap_or(LOWEST_HIGH_HZ), LOWEST_HIGH_HZ, HIGHEST_HIGH_HZ)?;
+        in_range("tuning", self.tuning.unwrap_or(0), -50, 50)?;
         multiple_of("n_fft", self.n_fft, 2)?;
         multiple_of("chroma", self.chroma, 12)?;
         multiple_of("pitch", self.pitch, super::pitch::COLUMNS)
     }
 }
 
-fn in_range(name: &str, value: usize, least: usize, most: usize) -> Result<()> {
-    if (least..=most).contains(&value) {
+fn in_range<T: PartialOrd + fmt::Display>(name: &str, value: T, least: T, most: T) -> Result<()> {
+    if least <= value && value <= most {
         return Ok(());
     }
     Err(refused(name, format!("expected {least} to {most}, got {value}")))
@@ -214,6 +250,8 @@ mod tests {
             (FeatureSettings { pitch: 1, ..good() }, "pitch", "a multiple of 2"),
             (FeatureSettings { pitch: 4, ..good() }, "pitch", "0 to 2"),
             (FeatureSettings { deltas: 35, ..good() }, "deltas", "0 to 34"),
+            (FeatureSettings { high_hz: Some(499), ..good() }, "high_hz", "500 to 500000"),
+            (FeatureSettings { tuning: Some(-51), ..good() }, "tuning", "-50 to 50"),
         ] {
             let error = settings.validate().unwrap_err();
             assert_eq!(error.kind(), Kind::Settings);
@@ -258,6 +296,11 @@ mod tests {
         let json_padded = serde_json::to_string(&padded).unwrap();
         assert_eq!(json_padded, json.replace("4096,", r#"4096,"win_length":3763,"#));
         assert_eq!(serde_json::from_str::<FeatureSettings>(&json_padded).unwrap(), padded);
+        let speech = FeatureSettings::speech();
+        let json_speech = r#"{"n_fft":2048,"win_length":1365,"hop":683,"mel_bands":128,"mfcc":34,"chroma":12,"pitch":2,"deltas":12,"#
+            .to_string() + r#""high_hz":7600,"tuning":0,"prepare":true}"#;
+        assert_eq!(serde_json::to_string(&speech).unwrap(), json_speech);
+        assert_eq!(serde_json::from_str::<FeatureSettings>(&json_speech).unwrap(), speech);
         let unknown = json.replace('}', r#","lifter":22}"#);
         assert!(serde_json::from_str::<FeatureSettings>(&unknown).unwrap_err().to_string().contains("lifter"));
     }

@@ -264,6 +264,25 @@ impl SpeechDetector {
         Sound { has_speech: has_speech(voice, self.count.min(RECENT)), ..self.sound() }
     }
 
+    /// Samples from one frame to the next: 20 ms.
+    pub(super) fn hop(&self) -> usize {
+        self.lags.hop * self.keep_every
+    }
+
+    /// Frames so far.
+    pub(super) fn frames(&self) -> usize {
+        self.count
+    }
+
+    /// Whether a frame, one of the latest 150, is voice. The next frames may still say so of the latest
+    /// [`LATEST_CHANGE`](Self::LATEST_CHANGE) before them, each time with itself included.
+    pub(super) fn is_voice(&self, frame: usize) -> bool {
+        self.voice[frame % RECENT]
+    }
+
+    /// Frames about which a frame decides: itself, and those before it that belong to the same voice.
+    pub(super) const LATEST_CHANGE: usize = SPAN + SAME_VOICE + 1;
+
     /// Begins a new sound.
     pub fn reset(&mut self) {
         (self.samples, self.energy) = (0, [0.0; LANES]);
@@ -360,7 +379,7 @@ impl SpeechDetector {
 
         if changed {
             self.unchanged = 0;
-            let first = t + 1 - self.run.min(SPAN + SAME_VOICE + 1);
+            let first = t + 1 - self.run.min(Self::LATEST_CHANGE);
             (first..=t).for_each(|frame| self.mark(frame, true));
         } else if self.unchanged <= SAME_VOICE {
             self.mark(t, true);

@@ -5,7 +5,6 @@ use super::{ModelFile, Prediction, StreamingModel};
 use crate::audio::{LiveFrontEnd, SpeechDetector};
 use crate::error::{Error, Kind, Result};
 use crate::labels::Labels;
-use crate::matrix::Matrix;
 use crate::normalise::Normaliser;
 
 /// [`LiveFrontEnd`], normalisation and [`StreamingModel`] in sequence. The documentation of the first and the last says how
@@ -48,12 +47,10 @@ struct Reader {
     detector: SpeechDetector,
     /// Hz
     rate: u32,
-    /// Samples from one frame to the next, and from the middle of a frame until it is complete.
-    hop: usize,
-    delay: usize,
-    /// Frames of this recording so far, and samples that the detector has taken.
-    frames: usize,
+    /// Samples that the detector has taken.
     samples: usize,
+    /// The prediction after the latest frame.
+    latest: Option<Prediction>,
     /// The current frame, normalised, `[D]`.
     frame: Vec<f32>,
 }
@@ -86,10 +83,8 @@ impl LivePredictor {
             model: StreamingModel::new(file.model()),
             detector: SpeechDetector::new(metadata.sample_rate).map_err(wrong)?,
             rate: metadata.sample_rate,
-            hop: metadata.features.hop,
-            delay: front_end.delay(),
-            frames: 0,
             samples: 0,
+            latest: None,
             frame: vec![0.0; file.model().inputs()],
         };
         Ok(LivePredictor { front_end, reader })
@@ -106,13 +101,15 @@ impl LivePredictor {
     }
 
     /// One prediction for each frame that the next `samples` `[n]` of the recording complete, full scale −1 to 1: none, one or
-    /// several.
+    /// several. A model of prepared recordings has none before the first voice, and the latest one again in each frame of a pause
+    /// that is left out.
     ///
     /// # Errors
     /// [`Kind::Audio`] if a sample is NaN, infinite or beyond 2³¹ in size; [`Kind::Model`] if weights and features are so large
     /// that the scores overflow.
     pub fn push(&mut self, samples: &[f32]) -> Result<Vec<Moment>> {
-        self.reader.read(self.front_end.push(samples)?, samples)
+        self.front_end.push(samples)?;
+        self.reader.read(&self.front_end, samples)
     }
 
     /// One prediction for each frame that reaches beyond the end of the recording; none if there were no samples. The next
@@ -121,29 +118,34 @@ impl LivePredictor {
     /// # Errors
     /// [`Kind::Model`], as [`push`](Self::push).
     pub fn finish(&mut self) -> Result<Vec<Moment>> {
-        let last = self.reader.read(self.front_end.finish(), &[]);
+        self.front_end.finish();
+        let last = self.reader.read(&self.front_end, &[]);
         self.reader.model.reset();
         self.reader.detector.reset();
-        (self.reader.frames, self.reader.samples) = (0, 0);
+        (self.reader.samples, self.reader.latest) = (0, None);
         last
     }
 }
 
 impl Reader {
-    /// One moment per row of `features` `[T,D]`, the next of the recording, which `samples` complete.
-    fn read(&mut self, features: &Matrix<f32>, mut samples: &[f32]) -> Result<Vec<Moment>> {
-        let seconds_per_frame = self.hop as f64 / f64::from(self.rate);
-        let mut moments = Vec::with_capacity(features.rows());
-        for features in features.iter_rows() {
-            let complete = self.frames * self.hop + self.delay;
-            let (until_complete, later) = samples.split_at((complete - self.samples).min(samples.len()));
+    /// One moment per frame of the front end's latest call, for which `samples` were the next of the recording. In a pause that is
+    /// left out, the prediction stays.
+    fn read(&mut self, front_end: &LiveFrontEnd, mut samples: &[f32]) -> Result<Vec<Moment>> {
+        let mut rows = front_end.features().iter_rows();
+        let mut moments = Vec::with_capacity(front_end.latest().len());
+        for frame in front_end.latest() {
+            let (until_complete, later) =
+                samples.split_at(frame.arrived.saturating_sub(self.samples).min(samples.len()));
             self.listen(until_complete);
             samples = later;
-            self.normaliser.apply_to_frame(features, &mut self.frame);
-            let prediction = Prediction::new(&self.labels, self.model.push(&self.frame))?;
-            let prediction = prediction.with_sound(self.detector.sound_now());
-            moments.push(Moment { time: self.frames as f64 * seconds_per_frame, prediction });
-            self.frames += 1;
+            if frame.has_features {
+                self.normaliser.apply_to_frame(rows.next().expect("one row per frame"), &mut self.frame);
+                self.latest = Some(Prediction::new(&self.labels, self.model.push(&self.frame))?);
+            }
+            if let Some(latest) = &self.latest {
+                let prediction = latest.clone().with_sound(self.detector.sound_now());
+                moments.push(Moment { time: frame.place as f64 / f64::from(self.rate), prediction });
+            }
         }
         self.listen(samples);
         Ok(moments)
@@ -177,8 +179,7 @@ mod tests {
             mel_bands: 16,
             mfcc: 3,
             chroma: 12,
-            pitch: 0,
-            deltas: 0,
+            ..FeatureSettings::default()
         };
         let labels = ["calm", "cross", "fed up"].map(String::from).to_vec().try_into().unwrap();
         let mut metadata = Metadata::new("reslstm-sa-h4".into(), labels, RATE, settings);

@@ -319,8 +319,7 @@ mod tests {
             mel_bands: 16,
             mfcc: 3,
             chroma: 12,
-            pitch: 0,
-            deltas: 0,
+            ..FeatureSettings::default()
         }
     }
 

@@ -103,16 +103,19 @@ pub enum Inputs {
     Pitch,
     /// 34 MFCC, voicing and pitch, and 12 deltas, without chroma: 48.
     Voice,
+    /// The columns of `Pitch` for recordings as people make them: [`FeatureSettings::speech`].
+    Speech,
 }
 
 impl Inputs {
     /// Every choice, with its name.
-    pub const ALL: [(&'static str, Inputs); 5] = [
+    pub const ALL: [(&'static str, Inputs); 6] = [
         ("paper", Inputs::Paper),
         ("deltas", Inputs::Deltas),
         ("all", Inputs::All),
         ("pitch", Inputs::Pitch),
         ("voice", Inputs::Voice),
+        ("speech", Inputs::Speech),
     ];
 
     /// The settings of the front end that compute them.
@@ -124,7 +127,13 @@ impl Inputs {
             Inputs::All => FeatureSettings { deltas: 12, ..paper },
             Inputs::Pitch => FeatureSettings { pitch: 2, deltas: 12, ..paper },
             Inputs::Voice => FeatureSettings { chroma: 0, pitch: 2, deltas: 12, ..paper },
+            Inputs::Speech => FeatureSettings::speech(),
         }
+    }
+
+    /// The sample rate, Hz, that recordings are resampled to whatever theirs is; `None`: the most common of a corpus.
+    pub fn sample_rate(self) -> Option<u32> {
+        (self == Inputs::Speech).then_some(FeatureSettings::SPEECH_RATE)
     }
 }
 
@@ -398,7 +407,7 @@ mod tests {
 
     #[test]
     fn inputs_have_the_widths_they_promise() {
-        for (name, width) in [("paper", 46), ("deltas", 46), ("all", 58), ("pitch", 60), ("voice", 48)] {
+        for (name, width) in [("paper", 46), ("deltas", 46), ("all", 58), ("pitch", 60), ("voice", 48), ("speech", 60)] {
             let inputs: Inputs = name.parse().unwrap();
             let features = inputs.features();
             features.validate().unwrap();
