@@ -159,7 +159,9 @@ fn files_are_opened_and_text_is_printed_in_one_place() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("app/src");
     let mut files = Vec::new();
     source_files(&root, &mut files);
-    let ground = |path: &Path| ["files", "terminal.rs"].iter().any(|name| path.starts_with(name)) || path == Path::new("files.rs");
+    let ground = |path: &Path| {
+        ["files", "terminal.rs"].iter().any(|name| path.starts_with(name)) || path == Path::new("files.rs")
+    };
     for file in files {
         let path = file.strip_prefix(&root).unwrap();
         if ground(path) || path.ends_with("tests.rs") {

@@ -297,8 +297,10 @@ mod tests {
         assert_eq!(json_padded, json.replace("4096,", r#"4096,"win_length":3763,"#));
         assert_eq!(serde_json::from_str::<FeatureSettings>(&json_padded).unwrap(), padded);
         let speech = FeatureSettings::speech();
-        let json_speech = r#"{"n_fft":2048,"win_length":1365,"hop":683,"mel_bands":128,"mfcc":34,"chroma":12,"pitch":2,"deltas":12,"#
-            .to_string() + r#""high_hz":7600,"tuning":0,"prepare":true}"#;
+        let json_speech =
+            r#"{"n_fft":2048,"win_length":1365,"hop":683,"mel_bands":128,"mfcc":34,"chroma":12,"pitch":2,"deltas":12,"#
+                .to_string()
+                + r#""high_hz":7600,"tuning":0,"prepare":true}"#;
         assert_eq!(serde_json::to_string(&speech).unwrap(), json_speech);
         assert_eq!(serde_json::from_str::<FeatureSettings>(&json_speech).unwrap(), speech);
         let unknown = json.replace('}', r#","lifter":22}"#);

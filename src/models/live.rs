@@ -161,6 +161,7 @@ impl Reader {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::matrix::Matrix;
     use crate::audio::{FeatureSettings, Sound};
     use crate::models::{Metadata, Model, Predictor};
     use crate::rng;

@@ -76,7 +76,11 @@ impl Format {
     pub fn write_header(self, out: &mut impl Write, place: &[&str], labels: &[String]) -> anyhow::Result<()> {
         if matches!(self, Format::Csv | Format::RawCsv) {
             let classes = labels.iter().map(String::as_str);
-            write_csv(out, self, place.iter().chain(&["label"]).copied().chain(classes).chain(["level", "speech", "gate"]))?;
+            write_csv(
+                out,
+                self,
+                place.iter().chain(&["label"]).copied().chain(classes).chain(["level", "speech", "gate"]),
+            )?;
         }
         Ok(())
     }

@@ -186,7 +186,7 @@ fn balanced_folds_have_as_many_clips_of_each_class() {
     let reversed: Vec<_> = clips.iter().rev().cloned().collect();
     assert_eq!(balanced(3, &reversed).unwrap(), splits);
     // Where all speakers have the same clips, the folds are as even in speakers.
-    let even = clips_of(&[&[2, 3, 1]; 17]);
+    let even = clips_of(&[&[2, 3, 1][..]; 17]);
     let sizes: Vec<usize> = balanced(5, &even).unwrap().iter().map(|split| split.test().len()).collect();
     assert!(sizes.iter().all(|size| (3..=4).contains(size)), "{sizes:?}");
     // One speaker has nearly everything: no fold is empty all the same.
@@ -202,10 +202,10 @@ fn balanced_folds_have_as_many_clips_of_each_class() {
 fn balanced_folds_need_the_clips_and_enough_speakers() {
     let error = FoldPlan::Balanced(3).splits(&names(9)).unwrap_err();
     assert!(error.kind() == Kind::Settings && error.to_string().starts_with("folds `balanced=3`: expected"), "{error}");
-    let error = balanced(5, &clips_of(&[&[1]; 4])).unwrap_err().to_string();
+    let error = balanced(5, &clips_of(&[&[1][..]; 4])).unwrap_err().to_string();
     assert!(error.starts_with("folds: expected at least as many speakers as folds, 5, found 4"), "{error}");
     // Some of them, and plans that do not need the clips.
-    let clips = clips_of(&[&[1, 2]; 6]);
+    let clips = clips_of(&[&[1, 2][..]; 6]);
     let of = |plan: &str| {
         let plan = plan.parse::<FoldPlan>().unwrap();
         plan.splits_of(clips.iter().map(|(speaker, class)| (&speaker[..], *class))).unwrap()

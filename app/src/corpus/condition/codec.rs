@@ -249,8 +249,8 @@ mod tests {
         let signal = power(&mut clean.iter().map(|&x| f64::from(x)));
         let error = power(&mut clean.iter().zip(&coded).map(|(&x, &y)| f64::from(x - y)));
         let snr = 10.0 * (signal / error).log10();
-        // On three clips of RAVDESS 9.2, 10.7 and 11.5 dB, where libgsm has 9.2, 9.9 and 12.0.
-        assert!((8.0..14.0).contains(&snr), "{snr}");
+        // libgsm has 16.1 dB here. On three clips of RAVDESS, ours has 9.2, 10.7 and 11.5 dB, libgsm 9.2, 9.9 and 12.0.
+        assert!((14.0..18.0).contains(&snr), "{snr}");
         let mut silence = vec![0.0; 333];
         gsm_like(&mut silence);
         assert!(silence.iter().all(|&x| x == 0.0));

@@ -198,7 +198,6 @@ mod tests {
                     .map(|response| measured_rt60(&response, sample_rate) / rt60);
                 // 5 % is the least difference that people hear (ISO 3382-1).
                 assert!((1.1..1.4).contains(&before) && (after - 1.0).abs() < 0.05, "{rt60} s: {before} {after}");
-                eprintln!("{after:.3}");
             }
         }
     }
