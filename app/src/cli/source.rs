@@ -200,7 +200,7 @@ impl Found {
         let (least, most) = (tested.iter().min().unwrap_or(&0), tested.iter().max().unwrap_or(&0));
         if matches!(plan, FoldPlan::Standard(_) | FoldPlan::KFold(_)) && *most > 2 * least {
             let tested = tested.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
-            eprintln!("note: the folds test {tested} clips; --folds balanced makes them more equal");
+            message!("note: the folds test {tested} clips; --folds balanced makes them more equal");
         }
         for split in &splits {
             for (class, name) in self.corpus.labels().names().iter().enumerate() {
