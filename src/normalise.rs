@@ -124,6 +124,19 @@ impl Normaliser {
         }
     }
 
+    /// [`apply`](Self::apply) in place.
+    ///
+    /// # Panics
+    /// If `x` has another number of columns than this was fitted on.
+    pub fn apply_in_place(&self, x: &mut Matrix<f32>) {
+        assert_eq!(x.cols(), self.width(), "as many columns as the statistics");
+        for t in 0..x.rows() {
+            for (d, x) in x.row_mut(t).iter_mut().enumerate() {
+                *x = self.normalised(d, *x);
+            }
+        }
+    }
+
     /// [`apply`](Self::apply) for one frame: `x` and `y` are `[D]`.
     ///
     /// # Panics
@@ -131,8 +144,18 @@ impl Normaliser {
     pub fn apply_to_frame(&self, x: &[f32], y: &mut [f32]) {
         assert_eq!([x.len(), y.len()], [self.width(); 2], "as many columns as the statistics");
         for (d, (y, &x)) in y.iter_mut().zip(x).enumerate() {
-            *y = ((f64::from(x) - self.mean[d]) / self.std[d]) as f32;
+            *y = self.normalised(d, x);
         }
+    }
+
+    fn normalised(&self, column: usize, x: f32) -> f32 {
+        ((f64::from(x) - self.mean[column]) / self.std[column]) as f32
+    }
+
+    /// The statistics of some columns.
+    pub fn select_columns(&self, columns: &[usize]) -> Self {
+        let of = |values: &[f64]| columns.iter().map(|&column| values[column]).collect();
+        Normaliser { mean: of(&self.mean), std: of(&self.std) }
     }
 
     /// Number of columns, `D`.

@@ -71,9 +71,16 @@ impl RandomStream {
 /// The seed of a named stream: different for different (seed, name, index), and the same on every machine.
 pub fn derive_seed(seed: u64, name: &str, index: u64) -> u64 {
     // FNV-1a over the name, then two rounds of splitmix64's finaliser to mix in the numbers.
-    let name =
-        name.bytes().fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| (hash ^ byte as u64).wrapping_mul(0x100_0000_01b3));
+    let name = fnv1a(FNV_OFFSET_BASIS, name.as_bytes());
     mix(mix(seed ^ name).wrapping_add(index))
+}
+
+/// Where [`fnv1a`] begins.
+pub(crate) const FNV_OFFSET_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
+
+/// The 64-bit hash of Fowler, Noll and Vo, continued over more bytes.
+pub(crate) fn fnv1a(hash: u64, bytes: &[u8]) -> u64 {
+    bytes.iter().fold(hash, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
 }
 
 fn mix(x: u64) -> u64 {

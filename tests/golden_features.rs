@@ -112,6 +112,27 @@ fn golden_features_of_librosa_with_a_window_shorter_than_the_transform() {
     }
 }
 
+#[test]
+fn mel_bands_up_to_an_edge_and_a_fixed_tuning_equal_librosas() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let cases = cases_of(&root.join("frames/bands.safetensors"));
+    assert_eq!(cases.len(), 5);
+    for case in &cases {
+        let stem = &case.stem;
+        let recording = fs::File::open(root.join(format!("features/wav/{stem}.wav"))).unwrap();
+        let Recording { sample_rate, samples } = Recording::read_wav(recording).unwrap();
+        let (window, hop) = (FeatureSettings::PAPER_WINDOW_MS, FeatureSettings::PAPER_HOP_MS);
+        let settings = FeatureSettings::default().with_frames(window, hop, sample_rate).unwrap();
+        let settings = settings.with(|settings| (settings.high_hz, settings.tuning) = (Some(7_600), Some(0))).unwrap();
+        let mut front_end = FrontEnd::new(settings, sample_rate).unwrap();
+        let (mfcc, chroma) = largest_differences(&front_end.features(&samples).unwrap(), case);
+        println!("{stem}: MFCC within {mfcc:.1e}, chroma within {chroma:.1e}");
+        assert!(mfcc <= MFCC_TOLERANCE, "{stem}: an MFCC is off by {mfcc}");
+        assert!(chroma <= CHROMA_TOLERANCE, "{stem}: a chroma value is off by {chroma}");
+        assert_eq!(front_end.tuning(&samples).unwrap(), 0.0);
+    }
+}
+
 /// The largest difference in MFCC and in chroma, NaN if there is any.
 fn largest_differences(ours: &Matrix<f32>, case: &Case) -> (f32, f32) {
     assert_eq!(ours.shape(), case.features.shape(), "{}: shape", case.stem);

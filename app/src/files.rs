@@ -279,7 +279,7 @@ fn replace(mut temp: NamedTempFile, target: &Path, bytes: &[u8], durability: Dur
 
 /// Removes temporary files of killed processes from a folder: those that no process has locked. Those that cannot be removed
 /// stay, as they do no harm.
-fn remove_abandoned(folder: &Path) {
+pub fn remove_abandoned(folder: &Path) {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     for path in entries.filter(|path| is_half_written(path) && !path.is_symlink()) {
         if let Ok(file) = open(&path)
@@ -457,47 +457,6 @@ mod tests {
             write_atomically(&path, b"new").unwrap();
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, mode);
         }
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn only_regular_files_are_opened_and_what_else_there_is_is_named_at_once() {
-        let folder = tempfile::tempdir().unwrap();
-        let [pipe, socket] = ["pipe", "socket"].map(|name| folder.path().join(name));
-        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-        let _socket = std::os::unix::net::UnixListener::bind(&socket).unwrap();
-        let zero = Path::new("/dev/zero");
-        for (path, kind) in
-            [(pipe.as_path(), "a named pipe"), (&socket, "a socket"), (folder.path(), "a folder"), (zero, "a device")]
-        {
-            let expected = format!("expected a file, found {kind}");
-            assert_eq!(open(path).unwrap_err().to_string(), expected);
-            assert_eq!(open_or_create(path).unwrap_err().to_string(), expected);
-            assert!(read(path).unwrap_err().to_string().contains(&expected));
-        }
-        // A pipe with the name of an abandoned file does not stop a write.
-        fs::rename(&pipe, folder.path().join(".reslstm-1.tmp")).unwrap();
-        write_atomically(&folder.path().join("file"), b"x").unwrap();
-    }
-
-    #[test]
-    fn a_folder_has_one_lock_and_a_killed_process_leaves_none() {
-        let folder = tempfile::tempdir().unwrap();
-        let new = folder.path().join("new");
-        let held = FolderLock::acquire(&new).unwrap();
-        let refused = FolderLock::acquire(&new).unwrap_err().to_string();
-        assert!(refused.contains("works in this folder (wait until it ends"), "{refused}");
-        if cfg!(target_os = "linux") {
-            assert!(refused.contains(&format!(": process {} works", std::process::id())), "{refused}");
-        }
-        // A write in the folder leaves the lock; the file of a killed process is no lock.
-        write_atomically(&new.join("file"), b"x").unwrap();
-        assert!(FolderLock::acquire(&new).is_err());
-        drop(held);
-        assert_eq!(names_in(&new), ["file"]);
-        fs::write(new.join(".reslstm-lock.tmp"), b"").unwrap();
-        drop(FolderLock::acquire(&new).unwrap());
-        assert_eq!(names_in(&new), ["file"]);
     }
 
     #[cfg(unix)]

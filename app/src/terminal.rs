@@ -37,7 +37,9 @@ pub fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
         let turns = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if turns || (c.is_control() && c != '\n' && c != '\t') {
+        // No characters at all, and not allowed in SVG.
+        let none = matches!(c, '\u{fffe}' | '\u{ffff}');
+        if turns || none || (c.is_control() && c != '\n' && c != '\t') {
             shown.push_str(&format!("\\u{:04x}", c as u32));
         } else {
             shown.push(c);

@@ -26,6 +26,9 @@ use super::{FeatureSettings, Frames, FrontEnd, Preparation, RunningTuning, check
 use crate::error::Result;
 use crate::matrix::Matrix;
 
+/// Frames that a short portion completes at most: those of half a second, when a voice is noticed.
+const MOST_AT_ONCE: usize = 16;
+
 /// A [`FrontEnd`] for a recording that is still going on. Memory and the work per frame do not grow with its length.
 ///
 /// ```
@@ -90,8 +93,9 @@ impl LiveFrontEnd {
         Ok(LiveFrontEnd {
             rows: Rows {
                 tuning: estimates_tuning.then(|| RunningTuning::new(settings, sample_rate)),
-                features: Matrix::default(),
-                events: Vec::new(),
+                // As many as a voice brings that begins.
+                features: Matrix::zeros(MOST_AT_ONCE, settings.width()),
+                events: Vec::with_capacity(MOST_AT_ONCE),
                 frames: 0,
                 due: 0,
                 delay: frames.delay(),

@@ -12,9 +12,9 @@
 //! |-----------------------------------------|-------------|---------------------------------------------------|
 //! | bytes to one channel of samples         | `wav.rs`    | `load(path, sr=None)`                             |
 //! | power spectrogram                       | `stft.rs`   | `abs(stft(y, n_fft=4096, hop_length=2048)) ** 2`  |
-//! | mel bands                               | `mel.rs`    | `filters.mel`, `feature.melspectrogram`           |
+//! | mel bands                               | `mel.rs`    | `filters.mel`, `feature.melspectrogram`; `high_hz` is `fmax` |
 //! | decibels, MFCC                          | `mfcc.rs`   | `power_to_db`, `feature.mfcc(n_mfcc=34)`          |
-//! | tuning: deviation from concert pitch    | `tuning.rs` | `estimate_tuning` on the power spectrogram        |
+//! | tuning: deviation from concert pitch    | `tuning.rs` | `estimate_tuning` on the power spectrogram; a fixed one is `chroma_stft(tuning=…)` |
 //! | chroma: power of the 12 pitch classes   | `chroma.rs` | `filters.chroma`, `feature.chroma_stft`           |
 //! | voicing and pitch                       | `pitch.rs`  | none (Boersma 1993); not in the paper             |
 //! | deltas of the first MFCC                | `delta.rs`  | like `feature.delta`; not in the paper            |
@@ -22,6 +22,21 @@
 //! At other rates than the paper's 48 kHz, frames of the same duration have fewer samples than a power of two. The window is then
 //! `win_length` samples in the middle of a transform of `n_fft`, as in librosa:
 //! [`FeatureSettings::with_frames`].
+//!
+//! # Prepared recordings
+//!
+//! The paper's features are of recordings as they are: another sample rate, another level or silence around the same words gives
+//! others. With [`prepare`](FeatureSettings::prepare), as in [`FeatureSettings::speech`], three steps come first, the same for files,
+//! live and wherever else the engine runs:
+//!
+//! | step                          | file             | what it does                                                        |
+//! |-------------------------------|------------------|---------------------------------------------------------------------|
+//! | one sample rate               | `resample.rs`    | a windowed sinc brings the samples to the model's rate; the caller runs it |
+//! | only speech                   | `preparation.rs` | leaves out what is further than 0.3 s from any voice; without a voice, nothing |
+//! | one level                     | `preparation.rs` | brings the mean power of the voice to −20 dB of full scale          |
+//!
+//! The gain is added to the mel bands: it moves the first MFCC alone. All else does not depend on the level, as the floor of the bands
+//! lies 80 dB below the loudest of them, and chroma and pitch are divided by the power of their frame.
 //!
 //! `speech.rs` tells the level of a sound and whether somebody speaks in it, from the samples alone.
 //!

@@ -191,3 +191,6 @@ impl Preparation {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -505,4 +505,4 @@ fn decibels(power: f64) -> f64 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -12,7 +12,7 @@ pub mod batch;
 pub mod condition;
 pub mod folds;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use crate::audio::Sound;
@@ -156,6 +156,7 @@ impl Dataset {
 
     /// Indices into [`clips`](Dataset::clips) of all clips of these speakers, ascending.
     pub fn clips_of(&self, speakers: &[String]) -> Vec<usize> {
+        let speakers: HashSet<&String> = speakers.iter().collect();
         (0..self.clips.len()).filter(|&index| speakers.contains(&self.clips[index].speaker)).collect()
     }
 }

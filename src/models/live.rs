@@ -1,13 +1,14 @@
 //! Live prediction: samples in as they arrive, one prediction per frame out.
 
+use super::branches::StreamingBranches;
 use super::predictor::takes_features_only;
-use super::{ModelFile, Prediction, StreamingModel};
+use super::{ModelFile, Prediction};
 use crate::audio::{LiveFrontEnd, SpeechDetector};
 use crate::error::{Error, Kind, Result};
 use crate::labels::Labels;
 use crate::normalise::Normaliser;
 
-/// [`LiveFrontEnd`], normalisation and [`StreamingModel`] in sequence. The documentation of the first and the last says how
+/// [`LiveFrontEnd`], normalisation and [`StreamingModel`](super::StreamingModel) in sequence. The documentation of the first and the last says how
 /// live features and probabilities differ from those of a whole clip, and so from [`Predictor`](super::Predictor). Memory does
 /// not grow with the recording.
 ///
@@ -43,7 +44,7 @@ pub struct LivePredictor {
 struct Reader {
     labels: Labels,
     normaliser: Normaliser,
-    model: StreamingModel<f32>,
+    model: StreamingBranches,
     detector: SpeechDetector,
     /// Hz
     rate: u32,
@@ -80,12 +81,12 @@ impl LivePredictor {
         let reader = Reader {
             labels: file.labels().clone(),
             normaliser,
-            model: StreamingModel::new(file.model()),
+            model: StreamingBranches::new(file.branches()),
             detector: SpeechDetector::new(metadata.sample_rate).map_err(wrong)?,
             rate: metadata.sample_rate,
             samples: 0,
             latest: None,
-            frame: vec![0.0; file.model().inputs()],
+            frame: vec![0.0; metadata.features.width()],
         };
         Ok(LivePredictor { front_end, reader })
     }
@@ -163,6 +164,7 @@ mod tests {
     use super::*;
     use crate::matrix::Matrix;
     use crate::audio::{FeatureSettings, Sound};
+    use crate::matrix::Matrix;
     use crate::models::{Metadata, Model, Predictor};
     use crate::rng;
 

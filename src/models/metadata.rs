@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::Model;
+use super::branches::architecture_name;
+use super::{Architecture, Branches, Model};
 use crate::audio::FeatureSettings;
 use crate::error::{Error, Kind, Result};
 use crate::labels::Labels;
@@ -27,6 +28,9 @@ pub struct Metadata {
     pub sample_rate: u32,
     /// How features are computed from a recording.
     pub features: FeatureSettings,
+    /// The columns that each network of the file reads; none for an ordinary model.
+    #[serde(default, skip_serializing_if = "Branches::is_none")]
+    pub branches: Branches,
     /// Mean of every feature column, `[D]`; empty if the model takes features that are normalised already.
     #[serde(default)]
     pub mean: Vec<f64>,
@@ -96,6 +100,7 @@ impl Metadata {
             labels,
             sample_rate,
             features,
+            branches: Branches::default(),
             mean: Vec::new(),
             std: Vec::new(),
             protocol: String::new(),
@@ -151,25 +156,40 @@ impl Metadata {
         serde_json::from_value(value).map_err(unreadable)
     }
 
-    /// Checks that this is a description of `model`.
-    pub(super) fn check(&self, model: &Model<f32>) -> Result<()> {
+    /// Checks that this is a description of `networks`; the columns that each of them reads.
+    pub(super) fn check(&self, networks: &[Model<f32>]) -> Result<Vec<Vec<usize>>> {
         let wrong = |problem: String| Err(Error::new(Kind::Model, problem).at("metadata"));
-        let architecture = model.architecture().to_string();
+        if networks.len() != self.branches.count() {
+            let (networks, count) = (networks.len(), self.branches.count());
+            return wrong(format!("expected {count} branches, {}, got {networks}", self.branches));
+        }
+        let model = &networks[0];
+        let architecture = architecture_name(&networks.iter().map(Model::architecture).collect::<Vec<Architecture>>());
         if self.architecture != architecture {
             return wrong(format!(
                 "expected architecture {architecture} as the tensors say, got {}",
                 self.architecture
             ));
         }
-        if self.labels.len() != model.classes() {
+        if let Some(model) = networks.iter().find(|model| self.labels.len() != model.classes()) {
             return wrong(format!("expected {} labels, one per class, got {}", model.classes(), self.labels.len()));
         }
         let damaged = |error| Error::caused_by(Kind::Model, error).at("metadata").advice("the file is damaged");
         self.features.validate().map_err(damaged)?;
-        let inputs = model.inputs();
+        let inputs = if self.branches.is_none() { model.inputs() } else { self.features.width() };
         if self.features.width() != inputs {
             let width = self.features.width();
             return wrong(format!("expected features of {inputs} columns as the tensors say, got {width}"));
+        }
+        let columns = self.branches.columns(&self.features, inputs).map_err(damaged)?;
+        for (number, (columns, model)) in columns.iter().zip(networks).enumerate() {
+            if columns.len() != model.inputs() {
+                let (inputs, group) = (model.inputs(), &self.branches.groups()[number]);
+                return wrong(format!(
+                    "branch {number}: expected {inputs} columns as the tensors say, got {} of {group}",
+                    columns.len()
+                ));
+            }
         }
         let widths = [self.mean.len(), self.std.len()];
         if widths != [0, 0] && widths != [inputs, inputs] {
@@ -184,6 +204,6 @@ impl Metadata {
         if let Some((name, score)) = self.scores.iter().find(|(_, score)| !score.is_finite()) {
             return wrong(format!("score {name}: expected a number, got {score}"));
         }
-        Ok(())
+        Ok(columns)
     }
 }

@@ -1,6 +1,7 @@
 //! The two models of the paper, one type for either, the model file, and prediction.
 
 pub mod architecture;
+pub mod branches;
 pub mod file;
 pub mod live;
 mod long_clip;
@@ -12,6 +13,7 @@ pub mod stream;
 pub mod trace;
 
 pub use architecture::{Architecture, Family};
+pub use branches::{Branch, Branches};
 pub use file::ModelFile;
 pub use live::{LivePredictor, Moment};
 pub use lstm_sa::{LstmSa, LstmSaTape, PackedLstmSa};

@@ -1,13 +1,15 @@
 //! Checkpoints: a training's [`State`] as bytes, exact to the bit.
 //!
+//! The header ends with a checksum of all that can change a result: a flipped bit is an error, not another model.
 //! Random streams are not saved: each is a function of seed and epoch ([`crate::rng`]).
 
 use super::identity::Identity;
-use super::run::{Best, EpochRecord, State};
+use super::run::{Best, EpochRecord, FinishedBranch, State};
 use crate::error::{Error, Kind, Result};
 use crate::models::Model;
 use crate::optim::Adam;
 use crate::params::{Parameters, Path};
+use crate::rng::{FNV_OFFSET_BASIS, fnv1a};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -19,6 +21,9 @@ struct Header {
     adam_steps: u64,
     best: Option<(usize, f64)>,
     history: Vec<EpochRecord>,
+    /// Epoch and history of every finished branch.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    finished: Vec<(usize, Vec<EpochRecord>)>,
 }
 
 const HEADER: &str = "training";
@@ -32,6 +37,10 @@ pub fn to_bytes(identity: &Identity, state: &State) -> Vec<u8> {
         });
     };
     add("model", &state.model);
+    for (number, branch) in state.finished.iter().enumerate() {
+        add(&format!("kept{number}"), &branch.kept);
+        add(&format!("last{number}"), &branch.last);
+    }
     if let Some(best) = &state.best {
         add("best", &best.model);
     }
@@ -46,8 +55,12 @@ pub fn to_bytes(identity: &Identity, state: &State) -> Vec<u8> {
         adam_steps: state.adam.steps,
         best: state.best.as_ref().map(|best| (best.epoch, best.uar)),
         history: state.history.clone(),
+        finished: state.finished.iter().map(|branch| (branch.epoch, branch.history.clone())).collect(),
     };
     let header = serde_json::to_string(&header).expect("plain values become JSON");
+    tensors.sort();
+    let sum = checksum(&header, tensors.iter().map(|(name, shape, bytes)| (name.as_str(), &shape[..], &bytes[..])));
+    let header = format!("{header}\n{sum:016x}");
     let views = tensors.iter().map(|(name, shape, bytes)| {
         (name, TensorView::new(Dtype::F32, shape.clone(), bytes).expect("as many bytes as the shape says"))
     });
@@ -62,13 +75,23 @@ pub fn to_bytes(identity: &Identity, state: &State) -> Vec<u8> {
 /// first difference.
 pub fn from_bytes(bytes: &[u8], identity: &Identity, inputs: usize, classes: usize) -> Result<State> {
     let tensors = SafeTensors::deserialize(bytes).map_err(|e| broken(e.to_string()))?;
-    let header = header(bytes)?;
+    let (header, sum) = header(bytes)?;
     if let Some(difference) = identity.difference(&header.identity) {
         let problem = format!("this checkpoint is from a training with other settings or data: {difference}");
         let advice = "use the settings it was started with, or delete it to start again";
         return Err(Error::new(Kind::Settings, problem).advice(advice));
     }
+    // Those of versions without a checksum have none.
+    if let Some((text, sum)) = sum {
+        let mut all = tensors.tensors();
+        all.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let found = checksum(&text, all.iter().map(|(name, tensor)| (name.as_str(), tensor.shape(), tensor.data())));
+        if found != sum {
+            return Err(broken(format!("expected the checksum {sum:016x}, got {found:016x}")));
+        }
+    }
     let settings = &identity.settings;
+    header.check(settings.epochs, classes)?;
     let tensor = |name: &str, length: usize| -> Result<Vec<f32>> {
         let tensor = tensors.tensor(name).map_err(|e| broken(e.to_string()))?;
         let (values, rest) = tensor.data().as_chunks();
@@ -78,8 +101,13 @@ pub fn from_bytes(bytes: &[u8], identity: &Identity, inputs: usize, classes: usi
         }
         Ok(values.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect())
     };
-    let model = |prefix: &str| -> Result<Model<f32>> {
-        let mut model = Model::zeros(settings.arch, inputs, classes);
+    let columns = settings.branches.columns(&settings.inputs.features(), inputs)?;
+    let inputs = |branch: usize| {
+        let columns = columns.get(branch).map(Vec::len);
+        columns.ok_or_else(|| broken(format!("expected {} branches, got more", settings.branches.count())))
+    };
+    let model_of = |prefix: &str, branch: usize| -> Result<Model<f32>> {
+        let mut model = Model::zeros(settings.arch, inputs(branch)?, classes);
         let mut result = Ok(());
         model.visit_mut(
             &Path::ROOT,
@@ -90,6 +118,12 @@ pub fn from_bytes(bytes: &[u8], identity: &Identity, inputs: usize, classes: usi
         );
         result.map(|()| model)
     };
+    let mut finished = Vec::new();
+    for (number, (epoch, history)) in header.finished.into_iter().enumerate() {
+        let [kept, last] = ["kept", "last"].map(|name| model_of(&format!("{name}{number}"), number));
+        finished.push(FinishedBranch { kept: kept?, last: last?, epoch, history });
+    }
+    let model = |prefix: &str| model_of(prefix, finished.len());
     let current = model("model")?;
     let mut adam = Adam::new(current.parameter_count(), settings.weight_decay);
     adam.steps = header.adam_steps;
@@ -102,7 +136,7 @@ pub fn from_bytes(bytes: &[u8], identity: &Identity, inputs: usize, classes: usi
     let done = header.history.len();
     let kept = settings.snapshots().filter(|&epoch| epoch < done).count();
     let snapshots = (0..kept).map(|number| model(&format!("snapshot{number}"))).collect::<Result<_>>()?;
-    Ok(State { model: current, adam, best, snapshots, history: header.history })
+    Ok(State { finished, model: current, adam, best, snapshots, history: header.history })
 }
 
 /// The training that a checkpoint is of.
@@ -110,14 +144,50 @@ pub fn from_bytes(bytes: &[u8], identity: &Identity, inputs: usize, classes: usi
 /// # Errors
 /// [`Kind::Model`] if the bytes are no checkpoint.
 pub fn identity(bytes: &[u8]) -> Result<Identity> {
-    header(bytes).map(|header| header.identity)
+    header(bytes).map(|(header, _)| header.identity)
 }
 
-fn header(bytes: &[u8]) -> Result<Header> {
+impl Header {
+    /// Refuses what no training of so many epochs has.
+    fn check(&self, epochs: usize, classes: usize) -> Result<()> {
+        let done = self.history.len();
+        if done > epochs {
+            return Err(broken(format!("expected at most {epochs} epochs, got {done}")));
+        }
+        if let Some((best, _)) = self.best.filter(|&(best, _)| best >= done) {
+            return Err(broken(format!("expected the best of {done} epochs, got number {best}")));
+        }
+        let counted = |epoch: &EpochRecord| [0, classes].contains(&epoch.test_correct.len());
+        if !self.history.iter().all(counted) {
+            return Err(broken(format!("expected test clips of {classes} classes in each epoch")));
+        }
+        Ok(())
+    }
+}
+
+/// The header's text and the checksum behind it.
+type Checked = (String, u64);
+
+fn header(bytes: &[u8]) -> Result<(Header, Option<Checked>)> {
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| broken(e.to_string()))?;
     let header = metadata.metadata().as_ref().and_then(|map| map.get(HEADER));
     let header = header.ok_or_else(|| broken(format!("its metadata has no '{HEADER}'")))?;
-    serde_json::from_str(header).map_err(|e| broken(e.to_string()))
+    let (text, sum) = match header.rsplit_once('\n') {
+        None => (header.as_str(), None),
+        Some((text, sum)) => {
+            let sum = u64::from_str_radix(sum, 16).map_err(|_| broken(format!("expected a checksum, got {sum:?}")))?;
+            (text, Some((text.to_string(), sum)))
+        }
+    };
+    Ok((serde_json::from_str(text).map_err(|e| broken(e.to_string()))?, sum))
+}
+
+/// Checksum of a header and of tensors in the order of their names.
+fn checksum<'a>(header: &str, tensors: impl Iterator<Item = (&'a str, &'a [usize], &'a [u8])>) -> u64 {
+    tensors.fold(fnv1a(FNV_OFFSET_BASIS, header.as_bytes()), |hash, (name, shape, bytes)| {
+        let hash = fnv1a(fnv1a(hash, name.as_bytes()), format!("{shape:?}").as_bytes());
+        fnv1a(hash, bytes)
+    })
 }
 
 fn broken(problem: String) -> Error {
@@ -136,22 +206,26 @@ mod tests {
     use crate::labels::Labels;
     use crate::matrix::Matrix;
     use crate::rng::RandomStream;
-    use crate::train::{Augment, Balance, CheckedSettings, Settings, Task, Training, Weights};
+    use crate::train::{Augment, Balance, CheckedSettings, Inputs, Settings, Task, Training, Weights};
 
     /// Four speakers, three classes of unequal size that differ in the mean of one column.
     fn task() -> Task {
+        task_of(4, &Settings::default().check().unwrap())
+    }
+
+    fn task_of(columns: usize, settings: &CheckedSettings) -> Task {
         let mut stream = RandomStream::new(9, "clips", 0);
         let mut clips = Vec::new();
         for clip in 0..36 {
             let (label, frames) = ([0, 1, 2, 2][clip / 4 % 4], 3 + clip % 5);
-            let value = |i: usize| (stream.normal() + if i % 4 == label { 2.0 } else { 0.0 }) as f32;
-            let features = Matrix::from_vec(frames, 4, (0..frames * 4).map(value).collect());
+            let value = |i: usize| (stream.normal() + if i % columns == label { 2.0 } else { 0.0 }) as f32;
+            let features = Matrix::from_vec(frames, columns, (0..frames * columns).map(value).collect());
             clips.push(Clip { name: clip.to_string(), label, speaker: (clip % 4).to_string(), features });
         }
         let labels = Labels::new(["a", "b", "c"].map(String::from).to_vec()).unwrap();
         let speakers = |names: &[&str]| names.iter().map(ToString::to_string).collect();
         let split = Split::new(0, speakers(&["0", "1"]), speakers(&["2"]), speakers(&["3"])).unwrap();
-        Task::for_split(&Dataset::new(labels, clips).unwrap(), &split, &Settings::default().check().unwrap()).unwrap()
+        Task::for_split(&Dataset::new(labels, clips).unwrap(), &split, settings).unwrap()
     }
 
     fn identity(settings: &CheckedSettings, run: usize) -> Identity {
@@ -165,13 +239,16 @@ mod tests {
         let augment = Some(Augment { stretch: 0.2, noise: 0.3, ..Augment::default() });
         let averaged = Settings { weights: Weights::Average, augment, ..plain.clone() };
         let balanced = Settings { balance: Balance::Weights, ..plain.clone() };
-        for recipe in [plain, averaged, balanced] {
+        let branches = "mfcc,all,pitch+deltas".parse().unwrap();
+        let branches = Settings { branches, inputs: Inputs::Pitch, epochs: 3, ..averaged.clone() };
+        for recipe in [plain, averaged, balanced, branches] {
             resumed_after_every_epoch(&recipe.check().unwrap());
         }
     }
 
     fn resumed_after_every_epoch(settings: &CheckedSettings) {
-        let (task, identity) = (task(), identity(settings, 3));
+        let columns = if settings.branches.is_none() { 4 } else { settings.inputs.features().width() };
+        let (task, identity) = (task_of(columns, settings), identity(settings, 3));
         let mut whole = Training::new(settings, &task, 3);
         let mut parts = Training::new(settings, &task, 3);
         while !whole.is_finished() {
@@ -182,7 +259,7 @@ mod tests {
             parts = Training::resume(settings, &task, 3, state);
         }
         let (whole, parts) = (whole.finish(), parts.finish());
-        assert_eq!(whole.model, parts.model);
+        assert_eq!(whole.models, parts.models);
         assert_eq!((&whole.confusion, &whole.variants), (&parts.confusion, &parts.variants));
         assert!(whole.confusion.uar() > 0.5, "and it learns: {:?}", whole.confusion);
     }
@@ -201,5 +278,39 @@ mod tests {
         for length in (0..bytes.len()).step_by(7) {
             assert_eq!(from_bytes(&bytes[..length], &this, 4, 3).unwrap_err().kind(), Kind::Model);
         }
+        // No flipped bit gives another state. A few of the text of the file itself change nothing, as blanks do.
+        let state = |bytes: &[u8]| from_bytes(bytes, &this, 4, 3).map(|state| to_bytes(&this, &state));
+        for at in 0..bytes.len() {
+            let mut flipped = bytes.clone();
+            flipped[at] ^= 1 << (at % 8);
+            assert!(state(&flipped).is_err() || state(&flipped).unwrap() == bytes, "byte {at}");
+        }
+    }
+
+    #[test]
+    fn a_checkpoint_without_a_checksum_is_read_and_impossible_epochs_are_refused() {
+        let settings = Settings { arch: "lstm-sa-h2".parse().unwrap(), epochs: 2, ..Settings::default() };
+        let settings = settings.check().unwrap();
+        let (task, this) = (task(), identity(&settings, 3));
+        let mut training = Training::new(&settings, &task, 3);
+        training.epoch(&|| 0.0).unwrap();
+        let bytes = to_bytes(&this, training.state());
+        // The same, as written before there were checksums, with a changed header.
+        let without = |change: &dyn Fn(&mut Header)| {
+            let tensors = SafeTensors::deserialize(&bytes).unwrap();
+            let (mut header, _) = header(&bytes).unwrap();
+            change(&mut header);
+            let header = serde_json::to_string(&header).unwrap();
+            safetensors::serialize(tensors.tensors(), Some(HashMap::from([(HEADER.to_string(), header)]))).unwrap()
+        };
+        let read = |bytes: &[u8]| from_bytes(bytes, &this, 4, 3);
+        assert_eq!(to_bytes(&this, &read(&without(&|_| ())).unwrap()), bytes);
+        let refused = |change: &dyn Fn(&mut Header), expected: &str| {
+            let error = read(&without(change)).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        };
+        refused(&|it| it.history = vec![it.history[0].clone(); 3], "expected at most 2 epochs, got 3");
+        refused(&|it| it.best = Some((1, 0.5)), "expected the best of 1 epochs, got number 1");
+        refused(&|it| it.history[0].test_correct = vec![1], "expected test clips of 3 classes");
     }
 }

@@ -1,11 +1,33 @@
 //! Metrics: the confusion matrix, and UAR, WAR and F1 from it.
 
+use crate::error::{Error, Kind, Result};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// Confusion matrix `[K,K]`: counts of clips, one row per true class, one column per predicted class.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<Vec<u64>>")]
 pub struct Confusion(Vec<Vec<u64>>);
+
+/// The most clips of a confusion matrix that is read: sums over billions of such matrices are 64-bit numbers.
+const MOST_CLIPS: u64 = 1 << 32;
+
+impl TryFrom<Vec<Vec<u64>>> for Confusion {
+    type Error = Error;
+
+    /// Refuses what is not square, and counts that no corpus has.
+    fn try_from(rows: Vec<Vec<u64>>) -> Result<Self> {
+        let wrong = |problem: String| Err(Error::new(Kind::Data, problem).at("confusion matrix"));
+        if let Some(row) = rows.iter().find(|row| row.len() != rows.len()) {
+            return wrong(format!("expected {} columns, one per row, got {}", rows.len(), row.len()));
+        }
+        let total = rows.iter().flatten().try_fold(0u64, |sum, &count| sum.checked_add(count));
+        match total.filter(|&total| total <= MOST_CLIPS) {
+            Some(_) => Ok(Confusion(rows)),
+            None => wrong(format!("expected at most {MOST_CLIPS} clips, got more")),
+        }
+    }
+}
 
 impl Confusion {
     /// A matrix of zeros for `classes` classes.
@@ -136,6 +158,16 @@ mod tests {
         assert_eq!(confusion.uar(), 0.625);
         assert_eq!(confusion.war(), 4.0 / 6.0);
         assert_eq!(confusion.macro_f1(), (6.0 / 8.0 + 2.0 / 4.0) / 2.0);
+    }
+
+    #[test]
+    fn a_matrix_that_nobody_counted_is_not_read() {
+        let read = |rows: Vec<Vec<u64>>| Confusion::try_from(rows).map_err(|error| error.to_string());
+        assert!(read(vec![vec![3, 1], vec![0, 2]]).is_ok());
+        assert!(
+            read(vec![vec![3, 1, 0], vec![0, 2, 0]]).unwrap_err().contains("expected 2 columns, one per row, got 3")
+        );
+        assert!(read(vec![vec![u64::MAX, 1], vec![0, 0]]).unwrap_err().contains("expected at most 4294967296 clips"));
     }
 
     #[test]

@@ -16,8 +16,10 @@ use super::augment::{Augment, is_default};
 use crate::audio::FeatureSettings;
 use crate::data::condition::Condition;
 use crate::error::{Error, Kind, Result};
-use crate::models::{Architecture, Metadata};
+use crate::models::branches::architecture_name;
+use crate::models::{Architecture, Branches, Metadata, Model};
 use crate::packed::Padding;
+use crate::params::Parameters;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::ops::Deref;
@@ -204,6 +206,9 @@ named!(Balance, "balance");
 pub struct Settings {
     /// The model.
     pub arch: Architecture,
+    /// The columns that each of several networks reads, whose probabilities are averaged; none for an ordinary model.
+    #[serde(skip_serializing_if = "Branches::is_none")]
+    pub branches: Branches,
     /// How training and test speakers are kept apart.
     pub protocol: Protocol,
     /// Passes over the training clips.
@@ -250,6 +255,7 @@ impl Default for Settings {
     fn default() -> Self {
         Settings {
             arch: "reslstm-sa-h64".parse().expect("a valid name"),
+            branches: Branches::default(),
             protocol: Protocol::Strict,
             epochs: 100,
             batch: 8,
@@ -284,13 +290,39 @@ impl Settings {
         (1..=epochs / t0).map(move |cycle| cycle * t0 - 1).filter(move |epoch| average && 2 * (epoch + 1) > epochs)
     }
 
+    /// Epochs of all networks: those of an ordinary model, times the number of branches.
+    pub fn total_epochs(&self) -> usize {
+        self.epochs * self.branches.count()
+    }
+
+    /// The name of the model: `5x lstm-sa-h32` for five branches.
+    pub fn model_name(&self) -> String {
+        architecture_name(&vec![self.arch; self.branches.count()])
+    }
+
+    /// Number of parameters of all networks, which read features of `width` columns.
+    ///
+    /// # Errors
+    /// Those of [`Branches::columns`].
+    pub fn parameter_count(&self, width: usize, classes: usize) -> Result<usize> {
+        let columns = self.branches.columns(&self.inputs.features(), width)?;
+        let count = |columns: &Vec<usize>| Model::<f32>::zeros(self.arch, columns.len(), classes).parameter_count();
+        Ok(columns.iter().map(count).sum())
+    }
+
     /// Whether window or hop have a duration, which makes their samples depend on the sample rate.
     pub fn has_frames_in_milliseconds(&self) -> bool {
         self.window_ms.is_some() || self.hop_ms.is_some()
     }
 
+    /// Whether frames have the duration of the paper's at every sample rate unless the settings say otherwise: neither they nor the
+    /// feature set do.
+    pub fn frames_follow_sample_rate(&self) -> bool {
+        !self.has_frames_in_milliseconds() && self.inputs.sample_rate().is_none()
+    }
+
     /// The settings of the front end for recordings of `sample_rate` Hz. Without `window_ms` and `hop_ms`, frames are the paper's
-    /// 4096 and 2048 samples at every rate. If one of the two is given, the other has the paper's duration: 85.33 or 42.67 ms.
+    /// 4096 and 2048 samples at every rate, or those of [`FeatureSettings::speech`]. If one of the two is given, the other has the paper's duration: 85.33 or 42.67 ms.
     ///
     /// # Errors
     /// [`Kind::Settings`] if these frames are too short or too long at this rate.
@@ -346,6 +378,17 @@ impl Settings {
                 let problem = format!("augment: expected none under the {} protocol, got some", self.protocol);
                 return wrong(problem, "protocol strict allows it");
             }
+        }
+        if !self.branches.is_none() {
+            if self.protocol != Protocol::Strict {
+                let problem =
+                    format!("branches: expected none under the {} protocol, got {}", self.protocol, self.branches);
+                return wrong(problem, "protocol strict allows them");
+            }
+            let features = self.inputs.features();
+            self.branches.columns(&features, features.width()).map_err(|error| {
+                error.advice(format!("the feature set is {}: choose another with inputs", self.inputs))
+            })?;
         }
         let epoch_by_test_speakers = self.protocol == Protocol::Table1;
         if epoch_by_test_speakers && self.weights != Weights::Best {
@@ -465,6 +508,11 @@ mod tests {
             (settings.protocol, settings.augment) = (Protocol::Published, Augment::preset("voices"));
         };
         refused(published, "augment");
+        refused(|settings| settings.branches = "mfcc,pitch".parse().unwrap(), "branches: expected kinds of columns");
+        let published = |settings: &mut Settings| {
+            (settings.protocol, settings.branches) = (Protocol::Published, "mfcc".parse().unwrap());
+        };
+        refused(published, "branches: expected none under the published protocol");
         refused(|settings| (settings.protocol, settings.weights) = (Protocol::Table1, Weights::Last), "weights");
         let last = Settings { validation: Validation::Train, weights: Weights::Last, ..Settings::default() };
         assert!(last.check().is_ok());

@@ -11,7 +11,8 @@ use crate::error::{Error, Kind, Result};
 use crate::layers::Packing;
 use crate::layers::softmax_cross_entropy::softmax;
 use crate::matrix::{Matrix, argmax};
-use crate::models::{Model, PackedModel, Tape};
+use crate::models::branches::mean_probabilities;
+use crate::models::{Branch, Model, PackedModel, Tape};
 use crate::normalise::Normaliser;
 use std::sync::Arc;
 
@@ -35,6 +36,8 @@ pub struct Task {
     pub normaliser: Normaliser,
     /// What one decibel of level adds to the first column, normalised.
     pub decibel: f32,
+    /// The columns of the corpus's features that these examples have; `None` for all.
+    columns: Option<Vec<usize>>,
     /// Number of feature columns, `D`.
     pub inputs: usize,
     /// Number of classes, `K`.
@@ -92,7 +95,31 @@ impl Task {
         let (inputs, classes) = (dataset.width(), dataset.labels().count());
         let conditioned = dataset.conditioned().clone();
         let decibel = per_decibel(&settings.inputs.features(), normaliser.std()[0]);
-        Ok(Task { examples, conditioned, train, validation, test, normaliser, decibel, inputs, classes })
+        settings.branches.columns(&settings.inputs.features(), inputs)?;
+        let columns = None;
+        Ok(Task { examples, conditioned, train, validation, test, normaliser, decibel, columns, inputs, classes })
+    }
+
+    /// The task of a branch, which reads some of the columns.
+    pub fn for_branch(&self, columns: &[usize]) -> Self {
+        let select = |example: &Example<f32>| {
+            let mut frames = Matrix::default();
+            example.frames.select_columns(columns, &mut frames);
+            Example { frames, label: example.label }
+        };
+        Task {
+            examples: self.examples.iter().map(select).collect(),
+            conditioned: self.conditioned.clone(),
+            train: self.train.clone(),
+            validation: self.validation.clone(),
+            test: self.test.clone(),
+            normaliser: self.normaliser.select_columns(columns),
+            // The level is in the first column of all.
+            decibel: if columns.first() == Some(&0) { self.decibel } else { 0.0 },
+            columns: Some(columns.to_vec()),
+            inputs: columns.len(),
+            classes: self.classes,
+        }
     }
 
     /// The weight of each class in the loss with [`Balance::Weights`](super::Balance::Weights), `[K]`, by which every class that
@@ -131,7 +158,13 @@ impl Task {
         }
         let conditioned = self.conditioned.iter().find(|clips| clips.condition == condition);
         let features = &conditioned.unwrap_or_else(|| panic!("no features in condition {condition}")).features[clip];
-        self.normaliser.apply_into(features, scratch);
+        match &self.columns {
+            None => self.normaliser.apply_into(features, scratch),
+            Some(columns) => {
+                features.select_columns(columns, scratch);
+                self.normaliser.apply_in_place(scratch);
+            }
+        }
         scratch
     }
 }
@@ -198,6 +231,36 @@ pub fn scores(
         first += picks.len();
     }
     all
+}
+
+/// The [`scores`] of every branch, each `[N,K]`; `examples` have all columns.
+pub fn branch_scores(
+    branches: &[Branch],
+    settings: &CheckedSettings,
+    examples: &[Example<f32>],
+    clips: &[usize],
+    scratch: &mut Scratch,
+) -> Vec<Matrix<f32>> {
+    let mut of_branch = |branch: &Branch| {
+        if examples.first().is_none_or(|example| branch.columns().len() == example.frames.cols()) {
+            return scores(branch.model(), settings, examples, clips, scratch);
+        }
+        let own =
+            |&clip: &usize| Example { frames: branch.select(&examples[clip].frames), label: examples[clip].label };
+        let own: Vec<Example<f32>> = clips.iter().map(own).collect();
+        let all: Vec<usize> = (0..own.len()).collect();
+        scores(branch.model(), settings, &own, &all, scratch)
+    };
+    branches.iter().map(&mut of_branch).collect()
+}
+
+/// The class that branches predict for each clip, `[N]`, given the scores `[N,K]` of each: the largest mean probability; of one
+/// branch the largest score.
+pub fn predict_by_branches(scores: &[Matrix<f32>]) -> Vec<usize> {
+    match scores {
+        [one] => one.iter_rows().map(argmax).collect(),
+        several => mean_probabilities(several).iter_rows().map(argmax).collect(),
+    }
 }
 
 /// The predicted class of each of `clips`, `[N]`: that of the largest of its [`scores`].
@@ -310,12 +373,12 @@ mod tests {
         let mut training = crate::train::Training::new(&settings, &task, 0);
         training.epoch(&|| 0.0).unwrap();
         let outcome = training.finish();
-        let batched = predict(&outcome.model, &settings, &task.examples, &task.test, &mut Scratch::default());
+        let batched = predict(&outcome.models[0], &settings, &task.examples, &task.test, &mut Scratch::default());
         let of_clip = |clip| batched[task.test.iter().position(|&other| other == clip).unwrap()];
         assert_eq!(outcome.predictions, [0, 1, 4, 5, 8, 9].map(of_clip));
         // The order matters, as padding counts: other neighbours, other scores.
         let scores =
-            |clips: &[usize]| scores(&outcome.model, &settings, &task.examples, clips, &mut Scratch::default());
+            |clips: &[usize]| scores(&outcome.models[0], &settings, &task.examples, clips, &mut Scratch::default());
         assert_ne!(scores(&[9, 5]).row(0), scores(&[9, 1]).row(0));
     }
 }

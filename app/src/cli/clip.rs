@@ -2,7 +2,7 @@
 
 use super::inputs;
 use crate::corpus::npy;
-use crate::corpus::resample::to_rate;
+use crate::corpus::resample::to_feature_rate;
 use crate::files;
 use reslstm::audio::Recording;
 use reslstm::audit;
@@ -26,7 +26,13 @@ pub fn read_model(path: &Path) -> Result<ModelFile> {
 /// Reads a recording, at the model's sample rate. The caller adds the path to errors.
 pub fn recording(predictor: &mut Predictor, path: &Path) -> Result<Recording> {
     let rate = predictor.sample_rate()?;
-    to_rate(inputs::recording(path)?, rate)
+    let recording = inputs::recording(path)?;
+    to_feature_rate(recording, rate, &metadata(predictor).features)
+}
+
+/// The description of a model that takes recordings.
+pub fn metadata(predictor: &Predictor) -> &Metadata {
+    predictor.metadata().expect("a model that reads recordings has metadata")
 }
 
 /// Features `[T,D]` of a recording, or from a `.npy` file. The caller adds the path to errors.

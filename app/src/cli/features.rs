@@ -31,10 +31,10 @@ pub struct Features {
     /// Folder for the feature files
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
-    /// Feature set: paper, deltas, all, pitch or voice
+    /// Feature set: paper, deltas, all, pitch, voice or speech
     ///
     /// paper: 34 MFCC and 12 chroma; deltas: 34 MFCC and 12 deltas; all: these three; pitch: all, voicing and pitch; voice: pitch
-    /// without chroma.
+    /// without chroma; speech: the columns of pitch, all at 16,000 Hz, long silence left out, speech at one level.
     #[arg(long = "inputs", value_name = "NAME", default_value_t)]
     kinds: Inputs,
     /// Window length in milliseconds [default: 4096 samples at every sample rate; 85.33 with --hop-ms]
@@ -46,7 +46,7 @@ pub struct Features {
     /// Milliseconds from one frame to the next [default: 2048 samples at every sample rate; 42.67 with --window-ms]
     #[arg(long, value_name = "MS")]
     hop_ms: Option<f64>,
-    /// Resample recordings to this sample rate [default: each keeps its own]
+    /// Resample recordings to this sample rate [default: each keeps its own; with --inputs speech 16,000]
     #[arg(long, value_name = "HZ")]
     rate: Option<u32>,
     /// File format
@@ -71,6 +71,12 @@ impl Features {
             (settings.inputs, settings.window_ms, settings.hop_ms) = (self.kinds, self.window_ms, self.hop_ms);
         });
         let settings = settings.check().map_err(|error| WrongCall(Error::new(error.kind(), format!("--{error}"))))?;
+        let own_rate = self.kinds.sample_rate();
+        if let (Some(expected), Some(got)) = (own_rate, self.rate.filter(|&rate| Some(rate) != own_rate)) {
+            let problem = format!("--rate: expected {expected} Hz, that of --inputs {}, got {got}", self.kinds);
+            return Err(WrongCall(Error::new(Kind::Settings, problem)).into());
+        }
+        let resample_to = own_rate.or(self.rate);
         let inputs = inputs::recordings(&self.inputs)?;
         let extension = if self.format == Format::Npy { "npy" } else { "csv" };
         let existing = if self.force { Existing::Replace } else { Existing::Refuse };
@@ -100,11 +106,11 @@ impl Features {
         let (progress, stop) = (&|_, _| bar.inc(1), interrupt::stop_flag());
         let (notes, mut failures) = (Notes::default(), Vec::new());
         let note = &|path: &Path, note| notes.add(path, note);
-        let by_rate = self.by_rate(&inputs);
+        let by_rate = by_rate(resample_to, &inputs);
         for (&rate, inputs) in &by_rate {
             let features = settings.features(rate)?;
             let condition = Condition::AsRecorded;
-            let work = Work { settings: &features, rate: self.rate, condition, cache: None, progress, note, stop };
+            let work = Work { settings: &features, rate: resample_to, condition, cache: None, progress, note, stop };
             let write = |index: usize, clip: ClipFeatures| {
                 let bytes = match self.format {
                     Format::Npy => npy::to_bytes(&clip.features),
@@ -118,23 +124,21 @@ impl Features {
         }
         bar.finish_and_clear();
         notes.print();
-        if !settings.has_frames_in_milliseconds() {
+        if settings.frames_follow_sample_rate() {
             by_rate.iter().for_each(|(&rate, inputs)| note_frames(rate, inputs.len()));
         }
         inputs::summarise(failures, inputs.len())
     }
 }
 
-impl Features {
-    /// The recordings by their sample rate; those that cannot be read as at the paper's, as their errors come later.
-    fn by_rate<'a>(&self, inputs: &'a [Input]) -> BTreeMap<u32, Vec<&'a Input>> {
-        let mut by_rate: BTreeMap<u32, Vec<&Input>> = BTreeMap::new();
-        for input in inputs {
-            let rate = self.rate.or_else(|| sound::sample_rate(&input.path)).unwrap_or(PAPER_RATE);
-            by_rate.entry(rate).or_default().push(input);
-        }
-        by_rate
+/// The recordings by the sample rate of their features; those that cannot be read as at the paper's, as their errors come later.
+fn by_rate(resample_to: Option<u32>, inputs: &[Input]) -> BTreeMap<u32, Vec<&Input>> {
+    let mut by_rate: BTreeMap<u32, Vec<&Input>> = BTreeMap::new();
+    for input in inputs {
+        let rate = resample_to.or_else(|| sound::sample_rate(&input.path)).unwrap_or(PAPER_RATE);
+        by_rate.entry(rate).or_default().push(input);
     }
+    by_rate
 }
 
 /// Says that frames in samples have another duration at this rate.

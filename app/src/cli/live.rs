@@ -7,7 +7,7 @@ use super::timeline::{LiveTimeline, Timeline};
 use super::{Done, Outcome, interrupt};
 use crate::corpus::resample::Resampler;
 use crate::corpus::sound::{Side, SignalCheck, StreamDecoder};
-use reslstm::audio::SampleFormat;
+use reslstm::audio::{FeatureSettings, SampleFormat};
 use reslstm::error::{Error, Kind, Result};
 use reslstm::models::{LivePredictor, ModelFile, Moment};
 use std::io::{Read, Write};
@@ -58,7 +58,8 @@ pub fn run(file: &ModelFile, stream: Stream, output: Output) -> Outcome {
     out.flush()?;
 
     let mut decoder = StreamDecoder::new(stream.raw, rate);
-    let mut live_lines = LiveLines { live, output, sides: stream.sides, active: None };
+    let features = file.metadata().expect("a model that reads recordings has metadata").features.clone();
+    let mut live_lines = LiveLines { live, features, output, sides: stream.sides, active: None };
     let portions = read_stdin();
     while !interrupt::stopped() {
         let portion = match portions.recv_timeout(POLL_INTERVAL) {
@@ -86,6 +87,7 @@ pub fn run(file: &ModelFile, stream: Stream, output: Output) -> Outcome {
 struct LiveLines {
     /// Before the first sample.
     live: LivePredictor,
+    features: FeatureSettings,
     output: Output,
     sides: Vec<(Side, Option<&'static str>)>,
     /// None before the first sample, when rate and channels are known.
@@ -142,7 +144,7 @@ impl LiveLines {
         let (live, model_rate) = (self.live.clone(), self.live.sample_rate());
         Ok(SidePredictor {
             side,
-            resampler: if rate == model_rate { None } else { Some(Resampler::new(rate, model_rate)?) },
+            resampler: if rate == model_rate { None } else { Some(Resampler::new(rate, model_rate, &self.features)?) },
             lines: Lines {
                 output: self.output,
                 timeline: self.output.timeline.map(|format| LiveTimeline::new(format, place, name)),
@@ -150,6 +152,7 @@ impl LiveLines {
                 labels: live.labels().to_vec(),
                 side: name,
                 next: 0.0,
+                is_empty: true,
                 pending: None,
             },
             live,
@@ -170,6 +173,9 @@ impl LiveLines {
             }
             lines.write_due(out, live.finish()?)?;
             lines.write_pending(out)?;
+            if lines.is_empty {
+                message!("note: nobody speaks in stdin: there is no prediction");
+            }
             timelines.extend(lines.timeline);
             seconds = samples as f64 / f64::from(live.sample_rate());
         }
@@ -221,6 +227,8 @@ struct Lines {
     side: Option<&'static str>,
     /// Time of the next line, seconds.
     next: f64,
+    /// Whether there was no prediction yet.
+    is_empty: bool,
     /// The latest prediction, until it is written.
     pending: Option<Moment>,
 }
@@ -228,6 +236,7 @@ struct Lines {
 impl Lines {
     /// Writes and flushes a line for each prediction that is due.
     fn write_due(&mut self, out: &mut impl Write, moments: Vec<Moment>) -> anyhow::Result<()> {
+        self.is_empty &= moments.is_empty();
         for moment in moments {
             let due = moment.time >= self.next;
             self.pending = Some(moment);

@@ -6,6 +6,7 @@
 
 mod audit;
 mod bench;
+mod cache;
 mod clip;
 mod commands;
 mod compare;
@@ -75,6 +76,7 @@ enum Command {
     Synth(synth::Synth),
     Corpus(corpus::CorpusCommand),
     Features(features::Features),
+    Cache(cache::CacheCommand),
     Train(train::Train),
     Cv(cv::Cv),
     Sweep(sweep::Sweep),
@@ -126,6 +128,7 @@ pub fn run() -> ExitCode {
         Command::Synth(command) => command.run(),
         Command::Corpus(command) => command.run(),
         Command::Features(command) => command.run(),
+        Command::Cache(command) => command.run(),
         Command::Train(command) => command.run(),
         Command::Cv(command) => command.run(),
         Command::Sweep(command) => command.run(),

@@ -91,11 +91,11 @@ pub struct NestedCommand {
 impl NestedCommand {
     pub fn run(self) -> Outcome {
         let mut nested = self.plan()?;
+        let corpus = Found::open(&self.data, &self.reading.reading())?;
         let _lock = FolderLock::acquire(&self.output)?;
         if !self.work.resume {
             check_new(&self.output)?;
         }
-        let corpus = Found::open(&self.data, &self.reading.reading())?;
         self.settle_frames(&corpus, &mut nested)?;
         self.train(&corpus, &nested.choosing(&self.output), "choosing")?;
         let choices = nested.choices(&self.output)?;
@@ -208,7 +208,7 @@ impl NestedCommand {
         let mut total = 0;
         for (_, plan, _) in plans {
             let trainings = plan.runs * corpus.splits(&plan.folds)?.len();
-            total += (trainings * plan.settings.epochs) as u64 * epoch(&plan.settings);
+            total += (trainings * plan.settings.total_epochs()) as u64 * epoch(&plan.settings);
         }
         let bar = progress::share_bar(total, what);
         let observe = |settings: &CheckedSettings, event: Event<'_>| progress::epochs(&bar, epoch(settings), &event);

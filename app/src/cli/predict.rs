@@ -59,7 +59,7 @@ pub struct Predict {
     #[arg(long)]
     csv: bool,
     /// With --csv, leave texts as they are: without ' before what a spreadsheet would run
-    #[arg(long, requires = "csv")]
+    #[arg(long, requires = "csv", hide_short_help = true)]
     raw: bool,
     /// Cut recordings into windows of S seconds and predict each
     #[arg(long, value_name = "S", group = "over_time")]
@@ -285,6 +285,7 @@ fn predict_input(
         return Ok(vec![(None, Span::Whole, predictor.predict_features(&features)?)]);
     }
     let rate = predictor.sample_rate()?;
+    let features = clip::metadata(predictor).features.clone();
     let mut file = SoundFile::open(&input.path)?;
     let mut is_noted = false;
     let mut predictions = Vec::new();
@@ -295,7 +296,7 @@ fn predict_input(
             if sound.sample_rate() != rate && resampled.insert(sound.sample_rate()) {
                 message!("note: resampled from {} Hz to {rate} Hz", sound.sample_rate());
             }
-            read_at_rate(&mut sound, rate, &mut |samples| {
+            read_at_rate(&mut sound, rate, &features, &mut |samples| {
                 if interrupt::stopped() {
                     return Err(Error::new(Kind::Interrupted, "stopped within this file"));
                 }

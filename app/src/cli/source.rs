@@ -3,7 +3,7 @@
 use super::notes::Notes;
 use super::options::FramesMs;
 use super::{interrupt, progress};
-use crate::corpus::resample::to_rate;
+use crate::corpus::resample::to_feature_rate;
 use crate::corpus::{self, Cache, ClipSource, Corpus, Entry, Loaded, Rates, Reading, Work};
 use reslstm::audio::{FeatureSettings, Recording};
 use reslstm::data::condition::Condition;
@@ -11,8 +11,8 @@ use reslstm::data::folds::{FoldPlan, Split};
 use reslstm::data::{ConditionedClips, Dataset};
 use reslstm::error::{Error, Kind, Result};
 use reslstm::labels::Labels;
-use reslstm::train::{CheckedSettings, Settings, TrainingData, Validation};
-use std::collections::BTreeSet;
+use reslstm::train::{CheckedSettings, Inputs, Settings, TrainingData, Validation};
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -39,8 +39,8 @@ impl Licensed {
     /// The recording of a clip, at the [sample rate](Self::sample_rate). What is odd about it was noted when its features were computed.
     pub fn recording(&self, clip: usize) -> Result<Recording> {
         let source = ClipSource::from(&self.corpus.entries()[clip]);
-        let read = corpus::read_clip(source, |_| {}).and_then(|recording| to_rate(recording, self.sample_rate()));
-        read.map_err(|error| error.at(source))
+        let at_rate = |recording| to_feature_rate(recording, self.sample_rate(), &self.features);
+        corpus::read_clip(source, |_| {}).and_then(at_rate).map_err(|error| error.at(source))
     }
 
     /// Fingerprint of the data.
@@ -123,13 +123,13 @@ impl Found {
         self.rates.get_or_init(|| Rates::of(&self.corpus))
     }
 
-    /// The rate, in Hz, that training has all clips at: the most common one, of equals the lowest.
-    pub fn sample_rate(&self) -> u32 {
-        self.rates().most_common().unwrap_or(PAPER_RATE)
+    /// The rate, in Hz, that training has all clips at: that of the feature set, or the most common one, of equals the lowest.
+    fn sample_rate(&self, inputs: Inputs) -> u32 {
+        inputs.sample_rate().unwrap_or_else(|| self.rates().most_common().unwrap_or(PAPER_RATE))
     }
 
     /// Gives settings for training on these clips their frames: the paper's 4096 and 2048 samples at its 48 kHz, and as long in time
-    /// at other rates, which a note says. Settings that have frames in milliseconds keep them; the others of work that goes on get
+    /// at other rates, which a note says. Feature sets that have their own sample rate keep their frames. Settings that have frames in milliseconds keep them; the others of work that goes on get
     /// those it was `begun` with.
     ///
     /// # Errors
@@ -139,20 +139,20 @@ impl Found {
         all: impl IntoIterator<Item = &'a mut CheckedSettings>,
         begun: Option<FramesMs>,
     ) -> Result<()> {
-        let rate = self.sample_rate();
         let paper = (Some(FeatureSettings::PAPER_WINDOW_MS), Some(FeatureSettings::PAPER_HOP_MS));
-        let follow_rate = begun.is_none() && rate != PAPER_RATE;
         let mut followed = None;
         for settings in all {
-            let is_set = settings.has_frames_in_milliseconds();
+            let rate = self.sample_rate(settings.inputs);
+            let follow_rate = begun.is_none() && rate != PAPER_RATE;
+            let is_set = !settings.frames_follow_sample_rate();
             if !is_set {
                 let frames = if follow_rate { paper } else { begun.unwrap_or_default() };
                 *settings = Settings::clone(settings).with(|it| (it.window_ms, it.hop_ms) = frames).check()?;
             }
             let features = settings.features(rate).map_err(|error| error.at(&self.place))?;
-            followed = followed.or((follow_rate && !is_set).then_some((features.window(), features.hop)));
+            followed = followed.or((follow_rate && !is_set).then_some((rate, features.window(), features.hop)));
         }
-        if let Some((window, hop)) = followed {
+        if let Some((rate, window, hop)) = followed {
             message!(
                 "note: at {rate} Hz, frames are 85.33 ms long and 42.67 ms apart, {window} and {hop} samples, as the paper's at \
                  {PAPER_RATE} Hz; --window-ms and --hop-ms change them"
@@ -177,11 +177,6 @@ impl Found {
         self.corpus.entries().iter().map(|entry| &entry.speaker).collect()
     }
 
-    /// Number of clips of these speakers.
-    fn clips_of(&self, speakers: &[String]) -> usize {
-        self.corpus.entries().iter().filter(|entry| speakers.contains(&entry.speaker)).count()
-    }
-
     /// The folds of its speakers.
     pub fn splits(&self, plan: &FoldPlan) -> Result<Vec<Split>> {
         let clips = self.corpus.entries().iter().map(|entry| (&entry.speaker[..], entry.label));
@@ -196,22 +191,28 @@ impl Found {
         if plan.is_leave_one_out_for(speakers) {
             message!("note: {speakers} speakers are too few for five folds, so each fold leaves out one");
         }
-        let tested: Vec<usize> = splits.iter().map(|split| self.clips_of(split.test())).collect();
+        // Clips of each speaker, by class.
+        let classes = self.corpus.labels().names();
+        let mut counts: HashMap<&String, Vec<usize>> = HashMap::new();
+        for Entry { speaker, label, .. } in self.corpus.entries() {
+            counts.entry(speaker).or_insert_with(|| vec![0; classes.len()])[*label] += 1;
+        }
+        let clips = |speakers: &[String]| {
+            speakers.iter().filter_map(|speaker| counts.get(speaker)).fold(vec![0; classes.len()], |sum, counts| {
+                sum.iter().zip(counts).map(|(sum, count)| sum + count).collect()
+            })
+        };
+        let tested: Vec<usize> = splits.iter().map(|split| clips(split.test()).iter().sum()).collect();
         let (least, most) = (tested.iter().min().unwrap_or(&0), tested.iter().max().unwrap_or(&0));
         if matches!(plan, FoldPlan::Standard(_) | FoldPlan::KFold(_)) && *most > 2 * least {
             let tested = tested.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
             message!("note: the folds test {tested} clips; --folds balanced makes them more equal");
         }
         for split in &splits {
-            for (class, name) in self.corpus.labels().names().iter().enumerate() {
-                let clips = |speakers: &[String]| {
-                    let is_one = |entry: &&Entry| entry.label == class && speakers.contains(&entry.speaker);
-                    self.corpus.entries().iter().filter(is_one).count()
-                };
-                let train =
-                    clips(split.train()) + if validation == Validation::Train { clips(split.validation()) } else { 0 };
-                if train == 0 {
-                    let (fold, test) = (split.name(), clips(split.test()));
+            let [train, validating, test] = [split.train(), split.validation(), split.test()].map(clips);
+            for (class, name) in classes.iter().enumerate() {
+                if train[class] + if validation == Validation::Train { validating[class] } else { 0 } == 0 {
+                    let (fold, test) = (split.name(), test[class]);
                     message!(
                         "warning: fold {fold}: no training speaker has a clip of '{name}', so none of its {test} test clips can \
                          be recognised"
@@ -233,9 +234,9 @@ impl Found {
         self.load_at(features, sample_rate, &[], cache, threads)
     }
 
-    /// Reads what these settings train with: their feature set, in all their conditions, at one [sample rate](Self::sample_rate).
+    /// Reads what these settings train with: their feature set, in all their conditions, at one sample rate.
     pub fn load_for(self, settings: &Settings, cache: Option<&Path>, threads: usize) -> Result<Licensed> {
-        let rate = self.sample_rate();
+        let rate = self.sample_rate(settings.inputs);
         self.load_at(settings.features(rate)?, rate, &settings.other_conditions(), cache, threads)
     }
 

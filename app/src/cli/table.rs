@@ -37,7 +37,7 @@ pub fn scores(summary: &Summary) -> String {
         let value = |name: &String| format!("{name}={}", settings.get(name).unwrap_or(&Value::Null));
         push(
             vec![
-                model.arch.to_string().into(),
+                model.settings.model_name().into(),
                 model.protocol.to_string().into(),
                 model.parameters.into(),
                 uar.values.len().into(),
@@ -75,7 +75,8 @@ pub fn scores(summary: &Summary) -> String {
             push(row, Cell::Empty);
         }
     }
-    table.text() + &score_notes(summary.models.iter().map(|model| model.protocol)) + &no_speech(summary)
+    let ensembles = if summary.models.iter().any(|model| model.ensemble.is_some()) { ENSEMBLE } else { "" };
+    table.text() + ensembles + &score_notes(summary.models.iter().map(|model| model.protocol)) + &no_speech(summary)
 }
 
 /// One row per baseline, and below it one for each corpus that its folds leave out; then what must be said of the scores.
@@ -100,6 +101,10 @@ pub fn baselines(baselines: &[Baseline]) -> String {
     }
     table.text() + &notes
 }
+
+/// What is said of models with branches.
+const ENSEMBLE: &str =
+    "\nNx: an ensemble of N networks, whose probabilities are averaged; parameters are those of all\n";
 
 /// How many of the clips the gate of `predict` gives no label, once per corpus.
 fn no_speech(summary: &Summary) -> String {

@@ -1,12 +1,13 @@
 //! The feature cache: features of an unchanged clip are not computed again.
 //!
-//! One file per clip. Its name is a hash of everything the features depend on, so no entry is ever out of date: a changed clip or
-//! other settings give another name. The folder may be deleted at any time.
+//! One file per clip. Its name is a hash of everything the features depend on, so no entry is ever out of date: a changed, replaced
+//! or renamed clip or other settings give another name. An entry also holds that hash, so a copy under another name is none. The
+//! oldest entries are removed when there are more than a limit. The folder may be deleted at any time.
 
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::extract::{ClipFeatures, ClipSource, Work};
 use super::npy;
@@ -19,10 +20,22 @@ use reslstm::error::Result;
 /// Incremented when the front end or the speech detector computes other numbers than before, so that old entries are not found.
 const FRONT_END_VERSION: u32 = 3;
 
+/// Limit on the size of all entries, bytes.
+pub const MOST_BYTES: u64 = 2 << 30;
+
 /// A folder of cached features.
 #[derive(Clone, Debug)]
 pub struct Cache {
     folder: PathBuf,
+}
+
+/// The entries of a cache.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Content {
+    /// Their number.
+    pub entries: usize,
+    /// Their size.
+    pub bytes: u64,
 }
 
 /// Identifies the features of one clip; the name of their file.
@@ -36,6 +49,11 @@ impl Cache {
     pub fn open(folder: &Path) -> Result<Self> {
         files::check_writable(&folder.join("features.npy"), Existing::Replace)?;
         Ok(Cache { folder: folder.to_path_buf() })
+    }
+
+    /// The cache in `folder`, to look at it: nothing is created.
+    pub fn of_folder(folder: &Path) -> Self {
+        Cache { folder: folder.to_path_buf() }
     }
 
     /// The default folder: `reslstm` in the user's cache folder. `None` if the environment names no such folder.
@@ -58,6 +76,13 @@ impl Cache {
             Err(before) => -(before.duration().as_nanos() as i128),
         };
         let mut hash = Hash::new();
+        // Two clips of equal size and time may change places, and a clip may be written to and get its old time back.
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::MetadataExt;
+            hash.bytes(&[status.dev(), status.ino()].map(u64::to_le_bytes).concat());
+            hash.bytes(&[status.ctime(), status.ctime_nsec()].map(i64::to_le_bytes).concat());
+        }
         hash.field(path.as_os_str().as_encoded_bytes())
             .bytes(&status.len().to_le_bytes())
             .bytes(&modified.to_le_bytes())
@@ -83,6 +108,10 @@ impl Cache {
         if u64::from_le_bytes(*hash) != Hash::new().bytes(content).finish64() {
             return None;
         }
+        let (content, own_key) = content.split_last_chunk()?;
+        if u128::from_le_bytes(*own_key) != key.0 {
+            return None;
+        }
         let (content, &[has_speech]) = content.split_last_chunk()?;
         let (content, speech) = content.split_last_chunk()?;
         let (content, level) = content.split_last_chunk()?;
@@ -104,8 +133,47 @@ impl Cache {
         bytes.extend(clip.sample_rate.to_le_bytes());
         bytes.extend([level, speech].map(f64::to_le_bytes).as_flattened());
         bytes.push(u8::from(has_speech));
+        bytes.extend(key.0.to_le_bytes());
         bytes.extend(Hash::new().bytes(&bytes).finish64().to_le_bytes());
         let _ = files::write_replaceable(&self.path(key), &bytes);
+    }
+
+    /// Counts the entries.
+    pub fn content(&self) -> Content {
+        let sizes = self.entries().into_iter().map(|(_, _, bytes)| bytes);
+        sizes.fold(Content::default(), |sum, bytes| Content { entries: sum.entries + 1, bytes: sum.bytes + bytes })
+    }
+
+    /// Removes the oldest entries until all together have at most `most` bytes, and what killed processes were writing. Returns what
+    /// was removed; entries that cannot be removed stay.
+    pub fn shrink(&self, most: u64) -> Content {
+        files::remove_abandoned(&self.folder);
+        let mut entries = self.entries();
+        entries.sort();
+        let mut bytes: u64 = entries.iter().map(|(_, _, bytes)| bytes).sum();
+        let mut removed = Content::default();
+        for (_, path, size) in entries {
+            if bytes <= most {
+                break;
+            }
+            if fs::remove_file(path).is_ok() {
+                bytes -= size;
+                removed = Content { entries: removed.entries + 1, bytes: removed.bytes + size };
+            }
+        }
+        removed
+    }
+
+    /// Time, path and size of every entry: files whose names are those of entries.
+    fn entries(&self) -> Vec<(SystemTime, PathBuf, u64)> {
+        let entry = |entry: fs::DirEntry| {
+            let name = entry.file_name().into_string().ok()?;
+            let hash = name.strip_suffix(".npy").filter(|hash| hash.len() == 32)?;
+            let status = entry.metadata().ok().filter(|status| status.is_file())?;
+            u128::from_str_radix(hash, 16).ok()?;
+            Some((status.modified().ok()?, entry.path(), status.len()))
+        };
+        self.folder.read_dir().into_iter().flatten().flatten().filter_map(entry).collect()
     }
 
     fn path(&self, Key(hash): &Key) -> PathBuf {
@@ -199,11 +267,67 @@ mod tests {
         file.set_len(5).unwrap();
         file.set_modified(time).unwrap();
         assert!(find(whole, &work(&settings)).is_none());
+        // As before, but written to: only the system's own time of the change says so.
         file.set_len(4).unwrap();
         file.set_modified(time).unwrap();
+        if cfg!(unix) {
+            assert!(find(whole, &work(&settings)).is_none());
+        }
+        cache.put(&cache.key(whole, &work(&settings)).unwrap(), &features());
         assert_eq!(find(whole, &work(&settings)).unwrap(), features());
 
         assert!(cache.key(ClipSource::from(&folder.path().join("missing.wav")), &work(&settings)).is_none());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn clips_of_one_size_and_time_that_change_places_are_other_clips() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::open(&folder.path().join("cache")).unwrap();
+        let [a, b, away] = ["a.wav", "b.wav", "away"].map(|name| folder.path().join(name));
+        for path in [&a, &b] {
+            fs::write(path, path.file_name().unwrap().as_encoded_bytes()).unwrap();
+            fs::File::options().write(true).open(path).unwrap().set_modified(UNIX_EPOCH).unwrap();
+        }
+        let settings = FeatureSettings::default();
+        let find = |clip: &PathBuf| cache.get(&cache.key(ClipSource::from(clip), &work(&settings)).unwrap());
+        cache.put(&cache.key(ClipSource::from(&a), &work(&settings)).unwrap(), &features());
+        assert!(find(&a).is_some());
+        for (from, to) in [(&a, &away), (&b, &a), (&away, &b)] {
+            fs::rename(from, to).unwrap();
+        }
+        assert!(find(&a).is_none() && find(&b).is_none());
+    }
+
+    #[test]
+    fn an_entry_that_was_copied_from_another_clip_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::open(folder.path()).unwrap();
+        cache.put(&Key(7), &features());
+        fs::copy(cache.path(&Key(7)), cache.path(&Key(8))).unwrap();
+        assert!(cache.get(&Key(7)).is_some() && cache.get(&Key(8)).is_none());
+    }
+
+    #[test]
+    fn the_oldest_entries_and_half_written_files_are_removed_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::open(folder.path()).unwrap();
+        for n in 0..4 {
+            cache.put(&Key(n), &features());
+            let time = UNIX_EPOCH + std::time::Duration::from_secs(100 - n as u64);
+            fs::File::options().write(true).open(cache.path(&Key(n))).unwrap().set_modified(time).unwrap();
+        }
+        fs::write(folder.path().join(".reslstm-left.tmp"), b"hal").unwrap();
+        fs::write(folder.path().join("thesis.npy"), b"mine").unwrap();
+        let Content { entries, bytes } = cache.content();
+        assert_eq!(entries, 4);
+        let size = bytes / 4;
+        assert_eq!(cache.shrink(bytes), Content::default());
+        assert!(!folder.path().join(".reslstm-left.tmp").exists());
+        assert_eq!(cache.shrink(2 * size + 1), Content { entries: 2, bytes: 2 * size });
+        assert_eq!([0, 1, 2, 3].map(|n| cache.get(&Key(n)).is_some()), [true, true, false, false]);
+        assert_eq!(cache.shrink(0).entries, 2);
+        assert_eq!((cache.content(), folder.path().join("thesis.npy").exists()), (Content::default(), true));
     }
 
     #[test]

@@ -8,10 +8,9 @@ use rayon::prelude::*;
 
 use super::condition::apply_condition;
 use super::folders::{Corpus, Entry};
-use super::resample::to_rate;
+use super::resample::to_feature_rate;
 use super::segment::Segment;
 use super::{Cache, all_faults, sound};
-use crate::files;
 use crate::hash::Hash;
 use reslstm::audio::{FeatureSettings, FrontEnd, Recording, Sound};
 use reslstm::data::condition::Condition;
@@ -72,8 +71,7 @@ pub fn read_clip(clip: ClipSource<'_>, note: impl Fn(String)) -> Result<Recordin
 
 fn read_file(path: &Path, note: impl Fn(String)) -> Result<Recording> {
     // Not `files::read`: the path is added once, to every error of the clip.
-    let bytes = files::read_bytes(path).map_err(|error| Error::new(Kind::Io, error.to_string()))?;
-    let sound = sound::decode(&bytes)?;
+    let sound = sound::decode_file(path)?;
     sound.notes.into_iter().for_each(note);
     Ok(sound.recording)
 }
@@ -142,6 +140,9 @@ pub fn extract<T: Send>(
     if results.len() < clips.len() {
         let problem = format!("stopped after the features of {} of {} clips", results.len(), clips.len());
         return Err(Error::new(Kind::Interrupted, problem));
+    }
+    if let Some(cache) = work.cache {
+        cache.shrink(super::cache::MOST_BYTES);
     }
     results.sort_unstable_by_key(|&(index, _)| index);
     Ok(results.into_iter().map(|(_, result)| result).collect())
@@ -217,7 +218,7 @@ impl<'a> Worker<'a> {
         }
         let mut recording = self.read(clip)?;
         if let Some(rate) = work.rate {
-            recording = to_rate(recording, rate)?;
+            recording = to_feature_rate(recording, rate, work.settings)?;
         }
         let Recording { sample_rate, samples } = apply_condition(work.condition, recording)?;
         let features = self.front_end(sample_rate)?.features(&samples)?;

@@ -1,7 +1,9 @@
-//! Resampling to another sample rate, and playback at another speed, both by rubato.
+//! Resampling to another sample rate, and playback at another speed. The features of most models are of recordings that rubato
+//! resampled, as are recording conditions; those of prepared recordings, of what the engine's own resampler makes, which runs
+//! wherever the model does.
 
 use super::sound::{SoundReader, check_length};
-use reslstm::audio::{Recording, SampleSink, check_samples};
+use reslstm::audio::{FeatureSettings, Recording, SampleSink, check_samples};
 use reslstm::error::{Error, Kind, Result};
 use rubato::audioadapter_buffers::direct::SequentialSlice;
 use rubato::{Fft, FixedSync, Indexing, Resampler as _};
@@ -9,17 +11,29 @@ use rubato::{Fft, FixedSync, Indexing, Resampler as _};
 /// Samples per call of the resampler.
 const PORTION: usize = 1024;
 
-/// The recording at `rate` Hz, unchanged if it has that rate already.
+/// The recording at `rate` Hz, by rubato; unchanged if it has that rate already.
 ///
 /// # Errors
-/// [`Kind::Audio`] if rubato cannot resample between these rates, or the result is longer than 2²⁸ samples.
+/// [`Kind::Audio`] if rubato cannot resample between these rates, or the result is longer than 2²⁹ samples.
 pub fn to_rate(recording: Recording, rate: u32) -> Result<Recording> {
+    resample(recording, rate, |from| Ok(Resampler::Fft(Box::new(FftResampler::new(from, rate)?))))
+}
+
+/// The recording at `rate` Hz, for these features; unchanged if it has that rate already.
+///
+/// # Errors
+/// [`Kind::Audio`] if rubato cannot resample between these rates.
+pub fn to_feature_rate(recording: Recording, rate: u32, features: &FeatureSettings) -> Result<Recording> {
+    resample(recording, rate, |from| Resampler::new(from, rate, features))
+}
+
+fn resample(recording: Recording, rate: u32, resampler: impl Fn(u32) -> Result<Resampler>) -> Result<Recording> {
     if recording.sample_rate == rate {
         return Ok(recording);
     }
     let length = recording.samples.len() as u64 * u64::from(rate) / u64::from(recording.sample_rate);
     check_length(usize::try_from(length).unwrap_or(usize::MAX), rate)?;
-    let mut resampler = Resampler::new(recording.sample_rate, rate)?;
+    let mut resampler = resampler(recording.sample_rate)?;
     let mut samples = Vec::with_capacity(length as usize + PORTION);
     for block in recording.samples.chunks(64 * PORTION) {
         samples.extend(resampler.push(block)?);
@@ -28,13 +42,18 @@ pub fn to_rate(recording: Recording, rate: u32) -> Result<Recording> {
     Ok(Recording { sample_rate: rate, samples })
 }
 
-/// Hands all samples of a sound file to `sink`, at `rate` Hz: those of [`to_rate`], to the bit.
+/// Hands all samples of a sound file to `sink`, at `rate` Hz: those of [`to_feature_rate`], to the bit.
 ///
 /// # Errors
 /// Those of the file and of `sink`; [`Kind::Audio`] if rubato cannot resample between these rates.
-pub fn read_at_rate(sound: &mut SoundReader, rate: u32, sink: &mut SampleSink) -> Result<()> {
+pub fn read_at_rate(
+    sound: &mut SoundReader,
+    rate: u32,
+    features: &FeatureSettings,
+    sink: &mut SampleSink,
+) -> Result<()> {
     let from = sound.sample_rate();
-    let mut resampler = if from == rate { None } else { Some(Resampler::new(from, rate)?) };
+    let mut resampler = if from == rate { None } else { Some(Resampler::new(from, rate, features)?) };
     while let Some(samples) = sound.next_block()? {
         match &mut resampler {
             Some(resampler) => sink(&resampler.push(&samples)?)?,
@@ -59,7 +78,60 @@ pub fn at_speed(recording: &Recording, speed: f64) -> Result<Recording> {
 }
 
 /// A streaming resampler: takes samples in portions of any size.
-pub struct Resampler {
+pub enum Resampler {
+    /// Rubato's.
+    Fft(Box<FftResampler>),
+    /// The engine's.
+    Sinc(reslstm::audio::Resampler),
+}
+
+impl Resampler {
+    /// The resampler for these features from one rate to another, both in Hz.
+    ///
+    /// # Errors
+    /// [`Kind::Audio`] if rubato cannot resample between these rates.
+    pub fn new(from: u32, to: u32, features: &FeatureSettings) -> Result<Self> {
+        match features.prepare {
+            true => Ok(Resampler::Sinc(reslstm::audio::Resampler::new(from, to))),
+            false => Ok(Resampler::Fft(Box::new(FftResampler::new(from, to)?))),
+        }
+    }
+
+    /// Takes the next samples of the recording; returns the output samples that are complete.
+    ///
+    /// # Errors
+    /// [`Kind::Audio`] if rubato cannot resample between these rates.
+    pub fn push(&mut self, samples: &[f32]) -> Result<Vec<f32>> {
+        match self {
+            Resampler::Fft(resampler) => resampler.push(samples),
+            Resampler::Sinc(resampler) => collect(|sink| resampler.push(samples, sink)),
+        }
+    }
+
+    /// Returns the last output samples of the recording, so that it keeps its duration.
+    ///
+    /// # Errors
+    /// [`Kind::Audio`] if rubato cannot resample between these rates.
+    pub fn finish(&mut self) -> Result<Vec<f32>> {
+        match self {
+            Resampler::Fft(resampler) => resampler.finish(),
+            Resampler::Sinc(resampler) => collect(|sink| resampler.finish(sink)),
+        }
+    }
+}
+
+/// All samples that `work` hands to its sink.
+fn collect(work: impl FnOnce(&mut SampleSink) -> Result<()>) -> Result<Vec<f32>> {
+    let mut all = Vec::new();
+    work(&mut |samples| {
+        all.extend_from_slice(samples);
+        Ok(())
+    })?;
+    Ok(all)
+}
+
+/// Rubato's resampler for portions of any size.
+pub struct FftResampler {
     from: u32,
     to: u32,
     inner: Fft<f32>,
@@ -73,22 +145,14 @@ pub struct Resampler {
     given: usize,
 }
 
-impl Resampler {
-    /// A resampler from one rate to another, both in Hz.
-    ///
-    /// # Errors
-    /// [`Kind::Audio`] if rubato cannot resample between these rates.
-    pub fn new(from: u32, to: u32) -> Result<Self> {
+impl FftResampler {
+    fn new(from: u32, to: u32) -> Result<Self> {
         let inner = Fft::new(from as usize, to as usize, PORTION, 1, FixedSync::Input);
         let inner = inner.map_err(|error| failed(from, to, &error))?;
-        Ok(Resampler { from, to, delay: inner.output_delay(), inner, waiting: Vec::new(), taken: 0, given: 0 })
+        Ok(FftResampler { from, to, delay: inner.output_delay(), inner, waiting: Vec::new(), taken: 0, given: 0 })
     }
 
-    /// Takes the next samples of the recording; returns the output samples that are complete.
-    ///
-    /// # Errors
-    /// [`Kind::Audio`] if a sample is not finite, or rubato cannot resample between these rates.
-    pub fn push(&mut self, samples: &[f32]) -> Result<Vec<f32>> {
+    fn push(&mut self, samples: &[f32]) -> Result<Vec<f32>> {
         check_samples(self.taken, samples)?;
         self.taken += samples.len();
         let mut waiting = std::mem::take(&mut self.waiting);
@@ -102,11 +166,7 @@ impl Resampler {
         Ok(output)
     }
 
-    /// Returns the last output samples of the recording, so that it keeps its duration.
-    ///
-    /// # Errors
-    /// [`Kind::Audio`] if rubato cannot resample between these rates.
-    pub fn finish(&mut self) -> Result<Vec<f32>> {
+    fn finish(&mut self) -> Result<Vec<f32>> {
         let mut last = std::mem::take(&mut self.waiting);
         let mut length = last.len();
         last.resize(PORTION, 0.0);
@@ -182,14 +242,38 @@ mod tests {
 
     #[test]
     fn the_result_does_not_depend_on_the_portions() {
-        for (from, to) in [(16_000, 48_000), (44_100, 48_000), (48_000, 16_000)] {
-            let samples = &tone(from).samples[..5_003];
-            let whole = to_rate(Recording { sample_rate: from, samples: samples.to_vec() }, to).unwrap().samples;
-            let mut resampler = Resampler::new(from, to).unwrap();
-            let mut parts: Vec<f32> =
-                samples.chunks(311).flat_map(|portion| resampler.push(portion).unwrap()).collect();
-            parts.extend(resampler.finish().unwrap());
-            assert_eq!(parts, whole, "{from} to {to}");
+        for features in [FeatureSettings::default(), FeatureSettings::speech()] {
+            for (from, to) in [(16_000, 48_000), (44_100, 48_000), (48_000, 16_000)] {
+                let samples = &tone(from).samples[..5_003];
+                let recording = Recording { sample_rate: from, samples: samples.to_vec() };
+                let whole = to_feature_rate(recording, to, &features).unwrap().samples;
+                let mut resampler = Resampler::new(from, to, &features).unwrap();
+                let mut parts: Vec<f32> =
+                    samples.chunks(311).flat_map(|portion| resampler.push(portion).unwrap()).collect();
+                parts.extend(resampler.finish().unwrap());
+                assert_eq!(parts, whole, "{from} to {to}");
+            }
         }
+    }
+
+    #[test]
+    fn what_is_no_number_and_what_would_not_fit_into_memory_is_refused() {
+        let mut resampler = FftResampler::new(16_000, 48_000).unwrap();
+        let error = resampler.push(&[0.5, f32::NAN]).unwrap_err();
+        assert_eq!(error.kind(), Kind::Audio);
+        // An hour of a sample rate that hardly is one: 3 billion samples at 768 kHz.
+        let hour = Recording { sample_rate: 1_000, samples: vec![0.0; 3_600_000] };
+        let error = to_rate(hour, 768_000).unwrap_err().to_string();
+        assert!(error.contains("expected a recording of at most 11 minutes at 768000 Hz"), "{error}");
+    }
+
+    #[test]
+    fn features_of_prepared_recordings_have_the_engines_resampler_and_others_rubatos() {
+        let of = |features: &FeatureSettings| to_feature_rate(tone(48_000), 16_000, features).unwrap();
+        assert_eq!(of(&FeatureSettings::default()), to_rate(tone(48_000), 16_000).unwrap());
+        let mut engines = reslstm::audio::Resampler::new(48_000, 16_000);
+        let mut expected = collect(|sink| engines.push(&tone(48_000).samples, sink)).unwrap();
+        expected.extend(collect(|sink| engines.finish(sink)).unwrap());
+        assert_eq!(of(&FeatureSettings::speech()).samples, expected);
     }
 }

@@ -98,9 +98,21 @@ pub fn sample_rate(path: &Path) -> Option<u32> {
 /// Decodes the bytes of a sound file.
 ///
 /// # Errors
-/// Those of [`SoundReader`]; [`Kind::Audio`] if it is longer than 2²⁸ samples.
+/// Those of [`SoundReader`]; [`Kind::Audio`] if it is longer than 2²⁹ samples.
 pub fn decode(bytes: &[u8]) -> Result<Sound> {
-    let mut reader = SoundReader::open(Box::new(Cursor::new(bytes)), Side::Mix)?;
+    decode_all(SoundReader::open(Box::new(Cursor::new(bytes)), Side::Mix)?)
+}
+
+/// [`decode`] of the sound file at `path`, whose bytes are not held in memory.
+///
+/// # Errors
+/// Those of [`decode`]; [`Kind::Io`] if it cannot be read. The caller adds the path.
+pub fn decode_file(path: &Path) -> Result<Sound> {
+    let file = files::open(path).map_err(|error| Error::new(Kind::Io, error.to_string()))?;
+    decode_all(SoundReader::open(Box::new(file), Side::Mix)?)
+}
+
+fn decode_all(mut reader: SoundReader<'_>) -> Result<Sound> {
     let mut samples = Vec::new();
     while let Some(block) = reader.next_block()? {
         samples.extend(block);
@@ -109,8 +121,8 @@ pub fn decode(bytes: &[u8]) -> Result<Sound> {
     Ok(Sound { recording: Recording { sample_rate: reader.sample_rate(), samples }, notes: reader.into_notes() })
 }
 
-/// Samples of the longest recording that is held in memory, one gigabyte: 93 minutes at 48 kHz.
-const LONGEST: usize = 1 << 28;
+/// Samples of the longest recording that is held in memory, two gigabytes: three hours at 48 kHz.
+const LONGEST: usize = 1 << 29;
 
 /// Refuses a recording that would not be held in memory: `samples` at `rate` Hz.
 ///

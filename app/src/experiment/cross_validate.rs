@@ -18,8 +18,6 @@ use crate::files::{self, Existing, FolderLock, read_json, remove, write_json};
 use reslstm::data::Dataset;
 use reslstm::data::folds::Split;
 use reslstm::error::{Error, Kind, Result};
-use reslstm::models::Model;
-use reslstm::params::Parameters;
 use reslstm::train::identity::{Identity, first_difference};
 use reslstm::train::run::{EpochRecord, Outcome};
 use reslstm::train::settings::CheckedSettings;
@@ -75,7 +73,7 @@ pub fn cross_validate(
         for folder in folders.iter().filter(|folder| run < folder.plan.runs) {
             let folds = folder.splits.len();
             if run_path(folder.root, run).exists() {
-                (execution.observe)(&folder.plan.settings, Event::Found(folds * folder.plan.settings.epochs));
+                (execution.observe)(&folder.plan.settings, Event::Found(folds * folder.plan.settings.total_epochs()));
             } else {
                 open.push(OpenRun { folder, run, left: AtomicUsize::new(folds) });
             }
@@ -240,7 +238,7 @@ impl<'a> Folder<'a> {
         let (fold, settings) = (split.fold(), &self.plan.settings);
         let record_path = self.unfinished(run, fold, "json");
         if record_path.exists() {
-            self.observe(Event::Found(settings.epochs));
+            self.observe(Event::Found(settings.total_epochs()));
             return Ok(());
         }
         let task = Task::for_split(self.source.dataset, split, settings)?;
@@ -258,12 +256,18 @@ impl<'a> Folder<'a> {
 
     /// Pools the folds of a run, all of which are done, and writes its result.
     fn finish_run(&self, run: usize) -> Result<()> {
-        let records = self.splits.iter().map(|split| read_json(&self.unfinished(run, split.fold(), "json")));
-        let folds = records.collect::<Result<Vec<FoldRecord>>>()?;
         let TrainingData { dataset, fingerprint, .. } = self.source;
         let labels = dataset.labels();
-        let model = Model::<f32>::zeros(self.plan.settings.arch, dataset.width(), labels.count());
-        let (parameters, made) = (model.parameter_count(), Made::now(self.execution.threads));
+        let record = |split: &Split| {
+            let path = self.unfinished(run, split.fold(), "json");
+            let record: FoldRecord = read_json(&path)?;
+            let advice = "delete it, and the fold is trained again";
+            record.check(labels.count()).map_err(|error| error.at(path.display()).advice(advice))?;
+            Ok(record)
+        };
+        let folds = self.splits.iter().map(record).collect::<Result<Vec<FoldRecord>>>()?;
+        let parameters = self.plan.settings.parameter_count(dataset.width(), labels.count())?;
+        let made = Made::now(self.execution.threads);
         let labels = labels.names().to_vec();
         let result = RunResult::pool(run, &self.plan.settings, labels, fingerprint, parameters, folds, made);
         write_json(&run_path(self.root, run), &result)?;

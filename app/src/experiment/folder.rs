@@ -196,6 +196,7 @@ impl Results {
                 let fold = fold.split.fold();
                 return wrong(&format!("fold {fold}: its predictions for the clips do not give its confusion matrix"));
             };
+            fold.check(labels.len()).map_err(|error| error.advice("the file was changed or damaged"))?;
             pooled.add(&confusion);
         }
         if pooled != run.confusion {

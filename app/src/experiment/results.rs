@@ -4,6 +4,7 @@ use crate::calendar::today;
 use crate::files;
 use reslstm::data::Dataset;
 use reslstm::data::folds::Split;
+use reslstm::error::{Error, Kind, Result};
 use reslstm::models::Architecture;
 use reslstm::train::metrics::{self, Confusion, Spread};
 use reslstm::train::run::{EpochRecord, PredictorVariant};
@@ -41,6 +42,41 @@ pub struct FoldRecord {
 }
 
 impl FoldRecord {
+    /// Refuses a record that was not written by a training with so many classes: numbers out of range, counts that do not agree.
+    ///
+    /// # Errors
+    /// [`Kind::Data`], naming the first of them.
+    pub fn check(&self, classes: usize) -> Result<()> {
+        let (clips, fold) = (self.predictions.len(), self.split.fold());
+        let wrong = |problem: String| Err(Error::new(Kind::Data, problem).at(format!("fold {fold}")));
+        let kept = ("the kept weights", &self.predictions, &self.confusion);
+        let variants = self.variants.iter().map(|it| (it.name.as_str(), &it.predictions, &it.confusion));
+        for (name, predictions, confusion) in [kept].into_iter().chain(variants) {
+            let counted = (predictions.len(), confusion.rows().len(), confusion.total());
+            if counted != (clips, classes, clips as u64) || predictions.iter().any(|&class| class >= classes) {
+                return wrong(format!("{name}: expected {clips} predictions of {classes} classes, and their counts"));
+            }
+        }
+        let Epochs { loss, validation_uar, test_correct, seconds } = &self.epochs;
+        let epochs = loss.len();
+        let columns = [validation_uar.len(), test_correct.len()].iter().all(|length| [0, epochs].contains(length));
+        if !columns || seconds.len() != epochs || self.best_epoch >= epochs {
+            return wrong(format!("expected records of {epochs} epochs, and the best of them"));
+        }
+        let occurred = self.confusion.occurred();
+        let possible = |correct: &Vec<u64>| {
+            correct.len() == classes && correct.iter().zip(&occurred).all(|(correct, occurred)| correct <= occurred)
+        };
+        if !test_correct.iter().all(possible) {
+            return wrong(format!("test_correct: expected counts of {classes} classes in each epoch"));
+        }
+        let scores = validation_uar.iter().chain(&self.validation_uar).chain([&self.test_uar]);
+        match scores.copied().find(|score| !(0.0..=1.0).contains(score)) {
+            Some(score) => wrong(format!("expected scores from 0 to 1, got {score}")),
+            None => Ok(()),
+        }
+    }
+
     /// UAR on the test speakers after each epoch; empty but under the table1 protocol.
     pub fn test_uars(&self) -> Vec<f64> {
         let occurred = self.confusion.occurred();
@@ -95,8 +131,11 @@ pub struct RunResult {
     pub labels: Vec<String>,
     /// Fingerprint of the data.
     pub data: String,
-    /// Number of parameters of the model.
+    /// Number of parameters of the model; of an ensemble, of all its networks.
     pub parameters: usize,
+    /// Number of networks whose probabilities are averaged; none for an ordinary model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ensemble: Option<usize>,
     /// Scores of the pooled confusion matrix.
     pub scores: Scores,
     /// What must be said of the scores: [`Protocol::score_note`].
@@ -150,7 +189,7 @@ impl RunResult {
             let mut confusion = Confusion::new(labels.len());
             all.iter().for_each(|variant| confusion.add(&variant.confusion));
             let models = all.iter().map(|variant| variant.models).max().unwrap_or(0);
-            Some(VariantScore { name, parameters: models * parameters, uar: confusion.uar() })
+            Some(VariantScore { name, parameters: models.saturating_mul(parameters), uar: confusion.uar() })
         };
         let variants = names.filter_map(pooled).collect();
         RunResult {
@@ -161,6 +200,7 @@ impl RunResult {
             labels,
             data: data.to_string(),
             parameters,
+            ensemble: Some(settings.branches.count()).filter(|_| !settings.branches.is_none()),
             confusion,
             no_speech: NoSpeech::sum(folds.iter().map(|fold| fold.no_speech)),
             seconds: folds.iter().map(|fold| fold.seconds).sum(),
@@ -280,8 +320,11 @@ pub struct ModelSummary {
     /// What must be said of the scores: [`Protocol::score_note`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub score_note: Option<String>,
-    /// Number of parameters.
+    /// Number of parameters; of an ensemble, of all its networks.
     pub parameters: usize,
+    /// Number of networks whose probabilities are averaged; none for an ordinary model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ensemble: Option<usize>,
     /// UAR over runs, each pooled over the folds.
     pub uar: Spread,
     /// Accuracy over runs.
@@ -368,6 +411,7 @@ impl ModelSummary {
             protocol: first.settings.protocol,
             score_note: first.score_note.clone(),
             parameters: first.parameters,
+            ensemble: first.ensemble,
             uar: spread(|scores| scores.uar),
             war: spread(|scores| scores.war),
             macro_f1: spread(|scores| scores.macro_f1),

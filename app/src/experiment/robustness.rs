@@ -7,14 +7,14 @@ use reslstm::data::batch::Example;
 use reslstm::data::condition::Condition;
 use reslstm::data::{Clip, Dataset};
 use reslstm::error::{Error, Kind, Result};
-use reslstm::layers::softmax_cross_entropy::softmax;
 use reslstm::matrix::{Matrix, argmax};
+use reslstm::models::branches::mean_probabilities;
 use reslstm::models::{Metadata, ModelFile};
 use reslstm::normalise::Normaliser;
 use reslstm::train::calibration::Reliability;
 use reslstm::train::metrics::{Confusion, Spread};
 use reslstm::train::settings::CheckedSettings;
-use reslstm::train::task::{Scratch, in_batching_order, scores};
+use reslstm::train::task::{Scratch, branch_scores, in_batching_order};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -34,8 +34,8 @@ pub struct FoldModel {
 #[derive(Clone, Debug)]
 pub struct FoldScores<'a> {
     model: &'a FoldModel,
-    /// `[N,K]`
-    scores: Matrix<f32>,
+    /// `[N,K]` of every branch.
+    scores: Vec<Matrix<f32>>,
 }
 
 impl FoldModel {
@@ -87,7 +87,7 @@ impl FoldModel {
         let example = |&clip: &usize| Ok(Example { frames: self.normaliser.apply(&clips[clip].features)?, label: 0 });
         let examples = self.test.iter().map(example).collect::<Result<Vec<_>>>()?;
         let all: Vec<usize> = (0..examples.len()).collect();
-        let scores = scores(self.file.model(), &self.settings, &examples, &all, &mut Scratch::default());
+        let scores = branch_scores(self.file.branches(), &self.settings, &examples, &all, &mut Scratch::default());
         Ok(FoldScores { model: self, scores })
     }
 }
@@ -186,9 +186,9 @@ impl ConditionResult {
 impl FoldScores<'_> {
     /// Every test clip with its most probable class and the probability of that, after all scores are multiplied by `factor`.
     fn predictions<'a>(&self, clips: &'a [Clip], factor: f64) -> Vec<(&'a Clip, usize, f32)> {
-        let (mut scores, mut probabilities) = (self.scores.clone(), Matrix::default());
-        scores.as_mut_slice().iter_mut().for_each(|score| *score *= factor as f32);
-        softmax(&scores, &mut probabilities);
+        let mut scores = self.scores.clone();
+        scores.iter_mut().flat_map(Matrix::as_mut_slice).for_each(|score| *score *= factor as f32);
+        let probabilities = mean_probabilities(&scores);
         let most_probable = |(&clip, row): (&usize, &[f32])| {
             let class = argmax(row);
             (&clips[clip], class, row[class])

@@ -87,3 +87,30 @@ fn kind_of(found: &Metadata) -> &'static str {
     }
     if found.is_dir() { "a folder" } else { "a device" }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::{read, write_atomically};
+
+    #[cfg(unix)]
+    #[test]
+    fn only_regular_files_are_opened_and_what_else_there_is_is_named_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let [pipe, socket] = ["pipe", "socket"].map(|name| folder.path().join(name));
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let _socket = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        let zero = Path::new("/dev/zero");
+        for (path, kind) in
+            [(pipe.as_path(), "a named pipe"), (&socket, "a socket"), (folder.path(), "a folder"), (zero, "a device")]
+        {
+            let expected = format!("expected a file, found {kind}");
+            assert_eq!(open(path).unwrap_err().to_string(), expected);
+            assert_eq!(open_or_create(path).unwrap_err().to_string(), expected);
+            assert!(read(path).unwrap_err().to_string().contains(&expected));
+        }
+        // A pipe with the name of an abandoned file does not stop a write.
+        fs::rename(&pipe, folder.path().join(".reslstm-1.tmp")).unwrap();
+        write_atomically(&folder.path().join("file"), b"x").unwrap();
+    }
+}

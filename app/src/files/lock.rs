@@ -82,3 +82,34 @@ fn process_of_lock(file: &File) -> Option<u32> {
 fn process_of_lock(_: &File) -> Option<u32> {
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::write_atomically;
+
+    #[test]
+    fn a_folder_has_one_lock_and_a_killed_process_leaves_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let new = folder.path().join("new");
+        let held = FolderLock::acquire(&new).unwrap();
+        let refused = FolderLock::acquire(&new).unwrap_err().to_string();
+        assert!(refused.contains("works in this folder (wait until it ends"), "{refused}");
+        if cfg!(target_os = "linux") {
+            assert!(refused.contains(&format!(": process {} works", std::process::id())), "{refused}");
+        }
+        // A write in the folder leaves the lock; the file of a killed process is no lock.
+        write_atomically(&new.join("file"), b"x").unwrap();
+        assert!(FolderLock::acquire(&new).is_err());
+        drop(held);
+        assert_eq!(names_in(&new), ["file"]);
+        std::fs::write(new.join(".reslstm-lock.tmp"), b"").unwrap();
+        drop(FolderLock::acquire(&new).unwrap());
+        assert_eq!(names_in(&new), ["file"]);
+    }
+
+    fn names_in(folder: &Path) -> Vec<String> {
+        let names = folder.read_dir().unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.collect()
+    }
+}

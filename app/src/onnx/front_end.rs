@@ -47,6 +47,11 @@ pub fn features<'g>(x: &Value<'g>, settings: &FeatureSettings, sample_rate: u32)
 
 /// The engine may get settings that this file does not know: they must not be left out in silence.
 fn check_all_known(settings: &FeatureSettings) -> Result<()> {
+    if settings.prepare {
+        let problem = "expected features of recordings as they are; those of this model are of prepared recordings, and which samples \
+                       are speech is decided step by step, for which ONNX has no operators";
+        return Err(Error::new(Kind::Model, problem).at("features").advice("export without --with-front-end"));
+    }
     let mut known = FeatureSettings::default();
     (known.n_fft, known.win_length, known.hop) = (settings.n_fft, settings.win_length, settings.hop);
     (known.mel_bands, known.mfcc, known.chroma) = (settings.mel_bands, settings.mfcc, settings.chroma);

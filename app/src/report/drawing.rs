@@ -1,6 +1,7 @@
 //! Drawing for figures: a canvas, text, a panel with axes.
 
 use super::colours::INK;
+use crate::terminal::printable;
 use plotters::coord::Shift;
 use plotters::drawing::DrawingAreaErrorKind;
 use plotters::prelude::*;
@@ -52,7 +53,8 @@ pub(super) fn letters(pixels: f64, (across, down): (HPos, VPos)) -> TextStyle<'s
 
 /// Writes a line of text in a style of its own.
 pub(super) fn write_in(canvas: &Canvas<'_>, text: &str, at: (i32, i32), style: TextStyle<'_>) -> Drawn {
-    canvas.draw(&Text::new(text, at, style))
+    // Names may hold control characters, which SVG does not allow.
+    canvas.draw(&Text::new(printable(text), at, style))
 }
 
 /// An estimate of the width of a text in pixels, rather too wide than too narrow for any font.
@@ -196,6 +198,8 @@ pub(super) fn whole_ticks(range: &Range<f64>, most: usize) -> Vec<(f64, String)>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::example::{any_number, assert_well_formed};
+    use proptest::prelude::*;
 
     #[test]
     fn ticks_are_round_and_few() {
@@ -215,6 +219,22 @@ mod tests {
         assert_eq!(labels(2e9..6e9, 3), ["2e9", "4e9", "6e9"]);
         assert_eq!(labels(0.0..3e-12, 3), ["0", "1e−12", "2e−12", "3e−12"]);
         assert_eq!(labels(0.0..5e-324, 3).len() + labels(1e6..1e6, 3).len(), 0, "too narrow");
+    }
+
+    proptest! {
+        #[test]
+        fn any_axis_is_drawn(a in any_number(), b in any_number(), most in 1usize..20, name in any::<String>()) {
+            let range = with_room(a.min(b), a.max(b), 0.05, 0.5);
+            let panel = Panel { left: 60, top: 20, right: 260, bottom: 120, x: range.clone(), y: range.clone() };
+            let marks = ticks(&range, most);
+            prop_assert!(marks.len() <= 2 * most + 2, "{marks:?}");
+            prop_assert!(marks.iter().all(|(x, _)| (59..=261).contains(&panel.across(*x))), "{marks:?}");
+            assert_well_formed(&picture(300, 160, |canvas| {
+                panel.x_axis(canvas, &marks, &name)?;
+                panel.top_axis(canvas, &whole_ticks(&range, most))?;
+                panel.y_axis(canvas, &marks, &name)
+            }));
+        }
     }
 
     #[test]

@@ -67,3 +67,28 @@ fn clip(name: &str) -> ClipRecord {
     let parsed: reslstm::labels::RavdessName = name.parse().unwrap();
     ClipRecord { name: name.into(), label: parsed.label(), speaker: parsed.speaker() }
 }
+
+/// Checks that a picture is XML: allowed characters, every tag closed in order.
+pub fn assert_well_formed(svg: &str) {
+    let mut open: Vec<&str> = Vec::new();
+    for c in svg.chars() {
+        let allowed = matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
+        assert!(allowed, "{c:?} in {svg}");
+    }
+    for tag in svg.split('<').skip(1).map(|rest| rest.split_once('>').expect("a tag ends").0) {
+        if let Some(closed) = tag.strip_prefix('/') {
+            assert_eq!(open.pop(), Some(closed), "{svg}");
+        } else if !tag.ends_with('/') {
+            open.push(tag.split_whitespace().next().expect("a tag has a name"));
+        }
+    }
+    assert!(open.is_empty(), "{open:?} in {svg}");
+    assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+}
+
+/// Numbers as journals of strangers have them: all finite ones, and the worst more often.
+pub fn any_number() -> impl proptest::strategy::Strategy<Value = f64> {
+    use proptest::prelude::*;
+    let worst = [0.0, -0.0, 1.0, 1e-300, 5e-324, 1e16, 1e16 + 2.0, 1e308, -1e308, f64::MAX, f64::MIN, 1e6];
+    prop_oneof![proptest::num::f64::NORMAL | proptest::num::f64::SUBNORMAL, proptest::sample::select(worst.to_vec())]
+}

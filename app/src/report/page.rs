@@ -1,5 +1,6 @@
 //! A self-contained page: one HTML file with its style, script and numbers, which needs no network.
 
+use crate::terminal::printable;
 use maud::{DOCTYPE, PreEscaped, html};
 use serde_json::Value;
 
@@ -45,7 +46,8 @@ impl Page<'_> {
                 }
             }
         };
-        page.into_string() + "\n"
+        // Names may hold control characters, which HTML does not allow.
+        printable(&page.into_string()) + "\n"
     }
 }
 

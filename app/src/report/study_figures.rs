@@ -177,6 +177,8 @@ fn powers(range: &Range<f64>) -> Vec<(f64, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::example::{any_number, assert_well_formed};
+    use proptest::prelude::*;
     use serde_json::json;
 
     fn trial(number: usize, state: State, value: Option<f64>, lr: f64, batch: f64) -> Trial {
@@ -190,6 +192,40 @@ mod tests {
         ]
         .into();
         trial
+    }
+
+    proptest! {
+        /// Ranges as a journal may have them, and values inside or outside of them.
+        #[test]
+        fn any_study_is_drawn(
+            ends in [any_number(), any_number()],
+            whole in any::<[i64; 2]>(),
+            numbers in proptest::collection::vec((any_number(), any_number()), 1..5),
+            log in any::<bool>(),
+            name in any::<String>(),
+        ) {
+            let [low, high] = [ends[0].min(ends[1]), ends[0].max(ends[1])];
+            let [first, last] = [whole[0].min(whole[1]), whole[0].max(whole[1])];
+            let ranges = [
+                Distribution::Float { step: None, low, high, log },
+                Distribution::Int { step: 1, low: first, high: last, log },
+                Distribution::Categorical { choices: vec![json!(name), json!(null), json!([low])] },
+            ];
+            for range in ranges.into_iter().filter_map(|range| range.check().ok()) {
+                let trial = |(n, &(number, value)): (usize, &(f64, f64))| {
+                    let mut trial = Trial::new(n, n, if n == 1 { State::Pruned } else { State::Complete });
+                    let number = if matches!(range, Distribution::Categorical { .. }) { n as f64 % 3.0 } else { number };
+                    trial.value = Some(value);
+                    trial.parameters = [(name.clone(), number)].into();
+                    trial.distributions = [(name.clone(), range.clone())].into();
+                    trial
+                };
+                let trials = numbers.iter().enumerate().map(trial).collect();
+                let study = Snapshot { name: name.clone(), identity: None, trials };
+                assert_well_formed(&history(&study, &name));
+                assert_well_formed(&slices(&study, &name));
+            }
+        }
     }
 
     fn study() -> Snapshot {

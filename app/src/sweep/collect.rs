@@ -1,6 +1,6 @@
 //! States and results of jobs, in one folder or in copies of it from several machines.
 
-use super::plan::{Folder, Job, Plan};
+use super::plan::{Folder, Job, Plan, Work};
 use crate::files;
 use reslstm::error::{Error, Kind, Result};
 use serde::{Deserialize, Serialize};
@@ -28,7 +28,7 @@ pub enum State {
     Waiting,
 }
 
-impl<W: Serialize + for<'a> Deserialize<'a> + PartialEq> Copies<W> {
+impl<W: Work> Copies<W> {
     /// Opens the folders at `roots`.
     ///
     /// # Errors

@@ -25,6 +25,6 @@ pub mod run;
 pub mod shard;
 
 pub use collect::{Copies, State};
-pub use plan::{Folder, Job, Plan};
+pub use plan::{Folder, Job, Plan, Work};
 pub use run::{Event, Execution, run};
 pub use shard::Shard;

@@ -15,6 +15,50 @@ const PLAN: &str = "plan.json";
 const RESULTS: &str = "results";
 const UNFINISHED: &str = "unfinished";
 
+/// What jobs do, as it is written in the file of a plan.
+pub trait Work: Serialize + for<'a> Deserialize<'a> + PartialEq {
+    /// What the work of all jobs has in common, and the work of each as JSON without it. `None`: each is written whole.
+    fn without_shared(_jobs: &[Job<Self>]) -> Option<(Value, Vec<Value>)>
+    where
+        Self: Sized,
+    {
+        None
+    }
+
+    /// Adds to the work of a job what all have in common.
+    ///
+    /// # Errors
+    /// [`Kind::Data`] if this program did not write it.
+    fn with_shared(work: Value, _shared: &Value) -> Result<Value> {
+        Ok(work)
+    }
+}
+
+/// The file of a plan.
+#[derive(Deserialize, Serialize)]
+struct PlanFile {
+    data: String,
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    reading: Map<String, Value>,
+    /// What all jobs have in common, if they are written without it.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    shared: Value,
+    jobs: Vec<Job<Value>>,
+}
+
+impl PlanFile {
+    /// The jobs.
+    fn jobs<W: Work>(self) -> Result<Vec<Job<W>>> {
+        let whole = |Job { id, work }: Job<Value>| {
+            let work = if self.shared.is_null() { work } else { W::with_shared(work, &self.shared)? };
+            let work =
+                serde_json::from_value(work).map_err(|error| Error::new(Kind::Data, error.to_string()).at(&id))?;
+            Ok(Job { id, work })
+        };
+        self.jobs.into_iter().map(whole).collect()
+    }
+}
+
 /// One independent piece of work.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Job<W> {
@@ -101,7 +145,7 @@ struct JobResult<J, R> {
     result: R,
 }
 
-impl<W: Serialize + for<'a> Deserialize<'a> + PartialEq> Folder<W> {
+impl<W: Work> Folder<W> {
     /// Writes a plan into a new or empty folder. A folder with the same plan stays as it is. With [`Existing::Replace`],
     /// another plan is replaced, and results of jobs in both plans are kept.
     ///
@@ -123,7 +167,14 @@ impl<W: Serialize + for<'a> Deserialize<'a> + PartialEq> Folder<W> {
         }
         let folder = Folder { root: root.to_path_buf(), plan };
         // Written last: a folder with a plan is complete.
-        files::write_json(&path, &folder.plan)?;
+        match W::without_shared(&folder.plan.jobs) {
+            None => files::write_json(&path, &folder.plan)?,
+            Some((shared, works)) => {
+                let Plan { data, reading, jobs } = &folder.plan;
+                let jobs = jobs.iter().zip(works).map(|(job, work)| Job { id: job.id.clone(), work }).collect();
+                files::write_json(&path, &PlanFile { data: data.clone(), reading: reading.clone(), shared, jobs })?;
+            }
+        }
         Ok(folder)
     }
 
@@ -158,10 +209,11 @@ impl<W: Serialize + for<'a> Deserialize<'a> + PartialEq> Folder<W> {
             return Err(Error::new(Kind::Settings, problem).at(root.display()).advice(advice));
         }
         let changed = |error: Error| error.at(path.display()).advice("it was edited or damaged: create the plan again");
-        let Plan { data, reading, jobs } =
-            files::read_json(&path).map_err(|error| error.advice("create the plan again"))?;
+        let file: PlanFile = files::read_json(&path).map_err(|error| error.advice("create the plan again"))?;
+        let (data, reading) = (file.data.clone(), file.reading.clone());
+        let jobs = file.jobs().map_err(changed)?;
         // Before the names are part of any path.
-        if let Some(job) = jobs.iter().find(|job| !files::is_plain_name(&job.id)) {
+        if let Some(job) = jobs.iter().find(|job: &&Job<W>| !files::is_plain_name(&job.id)) {
             return Err(changed(Error::new(Kind::Data, format!("expected a name of a file, got the id {:?}", job.id))));
         }
         if let Some(job) = jobs.iter().find(|job: &&Job<W>| !job.has_true_name()) {
@@ -226,9 +278,14 @@ impl<W> Folder<W> {
 }
 
 #[cfg(test)]
+impl Work for u64 {}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
+
+    impl Work for Value {}
 
     fn job(number: u64) -> Job<serde_json::Value> {
         Job::new("square", json!({ "number": number, "of": "squares" }))

@@ -1,10 +1,10 @@
 //! Runs the jobs of a shard, each once, whichever other processes run jobs of the same plan.
 
-use super::plan::{Folder, Job};
+use super::plan::{Folder, Job, Work};
 use super::shard::Shard;
 use crate::files;
 use reslstm::error::{Error, Kind, Result};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::sync::Mutex;
@@ -53,7 +53,7 @@ pub fn run<W, R>(
     work: &(dyn Fn(&Job<W>, &Path) -> Result<R> + Sync),
 ) -> Result<usize>
 where
-    W: Serialize + for<'a> Deserialize<'a> + PartialEq + Sync,
+    W: Work + Sync,
     R: Serialize,
 {
     let mut left: Vec<&Job<W>> = execution.shard.select(&folder.plan().jobs).collect();
@@ -100,7 +100,7 @@ struct PassOutcome {
 
 impl<W, R> Pass<'_, W, R>
 where
-    W: Serialize + for<'a> Deserialize<'a> + PartialEq,
+    W: Work,
     R: Serialize,
 {
     fn worker(&self, jobs: &[&Job<W>]) {

@@ -10,6 +10,7 @@ fn every_subcommand_helps_with_an_example() {
         "demo",
         "synth",
         "features",
+        "cache",
         "train",
         "cv",
         "eval",

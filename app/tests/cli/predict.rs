@@ -121,20 +121,6 @@ fn both_sides_of_a_call_are_predicted() {
     dir.refuses_saying(&format!("predict --model {model} --side left f/left.npy"), &["--side is for recordings"]);
 }
 
-#[cfg(unix)]
-#[test]
-fn a_named_pipe_is_read_as_a_file() {
-    let (dir, model) = (TestDir::new("predict-fifo"), model());
-    let made = std::process::Command::new("mkfifo").arg(dir.path("pipe.wav")).status().unwrap();
-    assert!(made.success());
-    let (pipe, bytes) = (dir.path("pipe.wav"), dir.read(CLIP));
-    let writer = std::thread::spawn(move || std::fs::write(pipe, bytes).unwrap());
-    let piped = predictions(&dir.does(&format!("predict --model {model} --json pipe.wav")));
-    writer.join().unwrap();
-    let file = predictions(&dir.does(&format!("predict --model {model} --json {CLIP}")));
-    assert_eq!(piped[0]["probabilities"], file[0]["probabilities"]);
-}
-
 #[test]
 fn another_sample_rate_is_resampled_with_a_note() {
     let (dir, model) = (TestDir::new("predict-rates"), model());

@@ -50,7 +50,7 @@ fn hum(hz: f64, noise: f64, seconds: f64, rate: u32) -> Vec<f32> {
 }
 
 /// Syllables of a buzz through two resonances, the vowels a, i, u in turn: what a voice does, as simply as it can be said.
-fn syllables(seconds: f64, rate: u32) -> Vec<f32> {
+pub(in crate::audio) fn syllables(seconds: f64, rate: u32) -> Vec<f32> {
     let (mut phase, mut previous) = (0.0f64, 0.0);
     let mut resonators = [[0.0f64; 2]; 2];
     sound(seconds, rate, |t| {

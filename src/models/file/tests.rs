@@ -416,3 +416,54 @@ proptest! {
         prop_assert!(ModelFile::from_bytes(&[length, bytes].concat()).is_err());
     }
 }
+
+/// Two branches: the MFCC alone, and all 13 columns.
+fn with_branches() -> ModelFile {
+    let networks = vec![model("lstm-sa-h2", 1, 2), model("lstm-sa-h2", 13, 2)];
+    let mut metadata = metadata("2x lstm-sa-h2", &["calm", "cross"]);
+    metadata.branches = "mfcc,all".parse().unwrap();
+    ModelFile::with_branches(networks, metadata).unwrap()
+}
+
+#[test]
+fn a_file_with_branches_is_read_as_it_was_written() {
+    let file = with_branches();
+    let read = ModelFile::from_bytes(&file.to_bytes()).unwrap();
+    assert_eq!((&read, read.architecture().as_str(), read.inputs()), (&file, "2x lstm-sa-h2", 13));
+    assert_eq!(read.branches()[0].columns(), [0]);
+    let sizes = read.branches().iter().map(|branch| branch.model().parameter_count());
+    assert_eq!(read.parameter_count(), sizes.sum::<usize>());
+    let names: Vec<String> = Parts::new(&file).tensors.into_keys().collect();
+    assert!(names.iter().all(|name| name.starts_with("branches.0.") || name.starts_with("branches.1.")), "{names:?}");
+    assert!(file.only_model().unwrap_err().to_string().contains("an ensemble with the branches mfcc,all"));
+    // An ordinary file says nothing of branches.
+    let ordinary = Parts::new(&small());
+    assert!(!ordinary.metadata.unwrap().contains("branches"));
+}
+
+#[test]
+fn a_damaged_list_of_columns_is_refused() {
+    let parts = Parts::new(&with_branches());
+    for (list, expected) in [
+        ("mfcc,mfcc", "branch 1: expected 13 columns as the tensors say, got 1 of mfcc"),
+        ("all,mfcc", "branch 0: expected 1 columns as the tensors say, got 13 of all"),
+        ("mfcc,pitch", "expected kinds of columns that the features have (1 MFCC, 12 chroma), got pitch"),
+        ("mfcc,gain", "expected all, or some of mfcc, chroma, pitch and deltas joined by +, got 'gain'"),
+        ("mfcc", "tensor branches.1."),
+        ("mfcc,all,all", "branches.2."),
+        ("none", "expected a list of branches, as tensors begin with branches., got none"),
+    ] {
+        let mut damaged = parts.clone();
+        damaged.metadata = damaged.metadata.map(|json| json.replace("\"mfcc,all\"", &format!("\"{list}\"")));
+        let error = damaged.refusal();
+        assert!(error.contains(expected), "{list}: {error}");
+    }
+    let mut without = parts.clone();
+    without.metadata = None;
+    assert!(without.refusal().contains("expected a list of branches"), "{}", without.refusal());
+    // Branches on tensors of an ordinary file.
+    let mut ordinary = Parts::new(&small());
+    ordinary.metadata =
+        ordinary.metadata.map(|json| json.replace("\"features\"", "\"branches\":\"all,all\",\"features\""));
+    assert!(ordinary.refusal().contains("expected 2 branches"), "{}", ordinary.refusal());
+}

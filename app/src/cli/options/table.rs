@@ -7,7 +7,7 @@ use clap::Arg;
 use clap::builder::{PossibleValue, PossibleValuesParser, StringValueParser, TypedValueParser, ValueParser};
 use reslstm::data::folds::FoldPlan;
 use reslstm::error::{Error, Kind, Result};
-use reslstm::models::Architecture;
+use reslstm::models::{Architecture, Branches};
 use reslstm::train::Augment;
 use serde_json::{Map, Number, Value};
 
@@ -57,9 +57,15 @@ impl Row {
 }
 
 /// The settings of a training, in the order in which a grid varies them: the last one fastest.
-pub static SETTINGS: [Row; 17] = [
+pub static SETTINGS: [Row; 18] = [
     row("arch", "NAME", Values::Text(|name| name.parse::<Architecture>().map(drop)), "Model and its hidden units")
         .more("reslstm-sa-hH, lstm-sa-hH or lstm-sa-hH-2vectors, where H is the number of hidden units."),
+    row("branches", "GROUPS", Values::Text(|list| list.parse::<Branches>().map(drop)), "Columns of several networks, averaged")
+        .more(
+            "none: one network reads all columns. mfcc,mfcc+deltas,all: three networks of the architecture in one model file, each \
+             trained on its columns; their probabilities are averaged. This is an ensemble: its size is the sum of theirs. Kinds of \
+             columns: mfcc, chroma, pitch, deltas, as far as the feature set has them.",
+        ),
     row(
         "protocol",
         "NAME",
@@ -85,6 +91,7 @@ pub static SETTINGS: [Row; 17] = [
             ("all", "34 MFCC, 12 chroma and 12 deltas: 58"),
             ("pitch", "34 MFCC, 12 chroma, voicing, pitch and 12 deltas: 60"),
             ("voice", "As pitch, without chroma: 48"),
+            ("speech", "As pitch, at 16,000 Hz, long silence left out, speech at one level: 60"),
         ]),
         "Feature set",
     )
@@ -362,6 +369,7 @@ mod tests {
             (settings.validation, settings.augment) = (Validation::Train, Augment::preset("voices"));
             (settings.window_ms, settings.hop_ms) = (Some(64.0), Some(32.0));
             (settings.balance, settings.label_smoothing) = (Balance::Weights, 0.1);
+            settings.branches = "mfcc".parse().unwrap();
         });
         let Value::Object(fields) = json!(settings) else { unreachable!() };
         let mut names: Vec<&str> = SETTINGS.iter().map(|row| row.name).collect();
@@ -415,6 +423,7 @@ mod tests {
             ("lr", json!(0.0008), "0.0008"),
             ("lr", json!(1.0), "1"),
             ("arch", json!("lstm-sa-h4"), "lstm-sa-h4"),
+            ("branches", json!("mfcc, all"), "mfcc, all"),
             ("window-ms", json!("paper"), "paper"),
             ("hop-ms", json!(10), "10"),
             ("augment", json!("none"), "none"),
