@@ -162,8 +162,8 @@ impl Reader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::matrix::Matrix;
     use crate::audio::{FeatureSettings, Sound};
+    use crate::matrix::Matrix;
     use crate::matrix::Matrix;
     use crate::models::{Metadata, Model, Predictor};
     use crate::rng;

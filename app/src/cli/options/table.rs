@@ -133,11 +133,11 @@ pub static SETTINGS: [Row; 18] = [
         ]),
         "How rare classes count in the loss",
     ),
-    row("label-smoothing", "E", Values::Real, "Share of each training label that is spread over all classes")
-        .more("PyTorch's label_smoothing: the target of the right class is 1 - E + E/K, that of the others E/K."),
-    row("augment", "NAME|TABLE|FILE", Values::Augment, "Random augmentation: none, voices, anywhere, speech, or a table")
+    row("label-smoothing", "E", Values::Real, "Label smoothing of the loss")
+        .more("Share of each training label that is spread over all classes, as PyTorch's label_smoothing: the target of the right class is 1 - E + E/K, that of the others E/K."),
+    row("augment", "NAME|TABLE|FILE", Values::Augment, "Random augmentation: a name or a table")
         .more(
-            "voices has speeds, stretch and noise; anywhere has these, a telephone, a small loudspeaker and white noise; speech has \
+            "The names are none, voices, anywhere and speech: voices has speeds, stretch and noise; anywhere has these, a telephone, a small loudspeaker and white noise; speech has \
              speeds, noise, five sample rates, two rooms, babble, white noise, a telephone and three codecs. A table is written \
              '{ speeds = [0.9, 1, 1.1], noise = 0.5 }' or in a TOML file; its fields are speeds, conditions, shares (how often \
              speeds and conditions are drawn), stretch, channel, gain (quieter by up to so many dB) and noise. A table changes only \
