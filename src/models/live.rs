@@ -164,7 +164,6 @@ mod tests {
     use super::*;
     use crate::audio::{FeatureSettings, Sound};
     use crate::matrix::Matrix;
-    use crate::matrix::Matrix;
     use crate::models::{Metadata, Model, Predictor};
     use crate::rng;
 
