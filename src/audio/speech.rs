@@ -281,6 +281,8 @@ impl SpeechDetector {
         self.voice[frame % RECENT]
     }
 
+    /// Least number of frames that somebody speaks in.
+    pub(super) const LEAST_FRAMES: usize = LEAST_FRAMES;
     /// Frames about which a frame decides: itself, and those before it that belong to the same voice.
     pub(super) const LATEST_CHANGE: usize = SPAN + SAME_VOICE + 1;
 

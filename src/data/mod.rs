@@ -150,6 +150,11 @@ impl Dataset {
         self.clips.iter().map(|clip| &clip.speaker).collect::<BTreeSet<_>>().into_iter().cloned().collect()
     }
 
+    /// Speaker and class of every clip.
+    pub fn speakers_and_labels(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.clips.iter().map(|clip| (&clip.speaker[..], clip.label))
+    }
+
     /// Indices into [`clips`](Dataset::clips) of all clips of these speakers, ascending.
     pub fn clips_of(&self, speakers: &[String]) -> Vec<usize> {
         let speakers: BTreeSet<&String> = speakers.iter().collect();

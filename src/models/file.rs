@@ -144,11 +144,11 @@ impl ModelFile {
 
     /// The bytes of the file; the same model gives the same bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
-        self.bytes_of(&|name, shape, values| vec![(name.into(), Tensor::of_f32(shape, values))])
+        self.bytes_of(|name, shape, values| vec![(name.into(), Tensor::of_f32(shape, values))])
     }
 
     /// The file with the tensors that `stored` makes of each of the model's.
-    fn bytes_of<'a>(&self, stored: &dyn Fn(&str, &[usize], &[f32]) -> Vec<(String, Tensor<'a>)>) -> Vec<u8> {
+    fn bytes_of<'a>(&self, stored: impl Fn(&str, &[usize], &[f32]) -> Vec<(String, Tensor<'a>)>) -> Vec<u8> {
         let mut tensors = Tensors::new();
         for (number, branch) in self.branches.iter().enumerate() {
             let place = place_of(self.metadata.as_ref(), number);
@@ -162,7 +162,7 @@ impl ModelFile {
 
     /// The bytes of the file with weights of fewer bits, as [`Precision`] says. All else is as in [`to_bytes`](Self::to_bytes).
     pub fn to_bytes_with(&self, precision: Precision) -> Vec<u8> {
-        self.bytes_of(&|name, shape, values| stored::quantise(name, shape, values, precision))
+        self.bytes_of(|name, shape, values| stored::quantise(name, shape, values, precision))
     }
 
     /// The model of a file's bytes. Its architecture is read off the names and shapes of the tensors; 16, 32 and 64-bit floats are

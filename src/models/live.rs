@@ -133,6 +133,8 @@ impl Reader {
     /// One moment per frame of the front end's latest call, for which `samples` were the next of the recording. In a pause that is
     /// left out, the prediction stays.
     fn read(&mut self, front_end: &LiveFrontEnd, mut samples: &[f32]) -> Result<Vec<Moment>> {
+        let hop = front_end.settings().hop as f64;
+        let seconds_per_frame = hop / f64::from(self.rate);
         let mut rows = front_end.features().iter_rows();
         let mut moments = Vec::with_capacity(front_end.latest().len());
         for frame in front_end.latest() {
@@ -146,7 +148,7 @@ impl Reader {
             }
             if let Some(latest) = &self.latest {
                 let prediction = latest.clone().with_sound(self.detector.sound_now());
-                moments.push(Moment { time: frame.place as f64 / f64::from(self.rate), prediction });
+                moments.push(Moment { time: frame.place as f64 / hop * seconds_per_frame, prediction });
             }
         }
         self.listen(samples);

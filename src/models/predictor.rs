@@ -454,7 +454,7 @@ mod tests {
         let features = predictor.features(&samples).unwrap();
         let x = predictor.normalised(&features).unwrap().clone();
         let first = [3, 0, 0];
-        let mut sum = vec![0.0; 3];
+        let mut sum = [0.0; 3];
         for (number, branch) in file.branches().iter().enumerate() {
             let alone = predictor.predict_by_branch(number, &features).unwrap().probabilities;
             // The columns by hand: chroma after three MFCC.

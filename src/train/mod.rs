@@ -24,7 +24,7 @@ pub mod step;
 pub mod task;
 pub mod trainer;
 
-pub use augment::Augment;
+pub use augment::{Augment, Shares};
 pub use identity::Identity;
 pub use metrics::{Confusion, Spread};
 pub use run::{EpochRecord, Outcome, State, Training};

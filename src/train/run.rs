@@ -151,7 +151,7 @@ impl<'a> Training<'a> {
             base_seed: seed,
             task: branch_task(settings, task, state.finished.len()),
             seed: branch_seed(seed, state.finished.len()),
-            step: new_step(&state.model, class_weights.as_deref()),
+            step: new_step(&state.model, class_weights.as_deref(), settings),
             state,
             class_weights,
             scratch: Scratch::default(),
@@ -180,7 +180,7 @@ impl<'a> Training<'a> {
         self.task = branch_task(self.settings, self.whole, branch);
         let finished = std::mem::take(&mut self.state.finished);
         self.state = State { finished, ..new_state(self.settings, self.task.inputs, self.whole, self.seed) };
-        self.step = new_step(&self.state.model, self.class_weights.as_deref());
+        self.step = new_step(&self.state.model, self.class_weights.as_deref(), self.settings);
         self.scratch = Scratch::default();
     }
 
@@ -360,12 +360,13 @@ fn new_state(settings: &CheckedSettings, inputs: usize, task: &Task, seed: u64) 
     State { finished: Vec::new(), model, adam, best: None, snapshots: Vec::new(), history: Vec::new() }
 }
 
-fn new_step(model: &Model<f32>, class_weights: Option<&[f64]>) -> Step<f32> {
+fn new_step(model: &Model<f32>, class_weights: Option<&[f64]>, settings: &CheckedSettings) -> Step<f32> {
     let step = Step::new(model);
-    match class_weights {
+    let step = match class_weights {
         Some(weights) => step.with_class_weights(weights),
         None => step,
-    }
+    };
+    step.with_label_smoothing(settings.label_smoothing)
 }
 
 /// One record per epoch: the means over all branches, and the sum of their seconds. Of one branch, its records.

@@ -243,6 +243,9 @@ pub struct Settings {
     /// How rare classes count.
     #[serde(skip_serializing_if = "is_default")]
     pub balance: Balance,
+    /// Share of each training label that is spread over all classes.
+    #[serde(skip_serializing_if = "is_default")]
+    pub label_smoothing: f64,
     /// Random augmentation of the training clips.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub augment: Option<Augment>,
@@ -267,6 +270,7 @@ impl Default for Settings {
             weights: Weights::Best,
             validation: Validation::Apart,
             balance: Balance::None,
+            label_smoothing: 0.0,
             augment: None,
         }
     }
@@ -359,6 +363,8 @@ impl Settings {
         require(self.lr > 0.0 && self.lr <= 10.0, "lr", "above 0 and at most 10", &self.lr)?;
         require((0.0..=10.0).contains(&self.weight_decay), "weight-decay", "0 to 10", &self.weight_decay)?;
         require((0.0..1.0).contains(&self.dropout), "dropout", "at least 0 and below 1", &self.dropout)?;
+        let smoothing = "at least 0 and below 1";
+        require((0.0..1.0).contains(&self.label_smoothing), "label-smoothing", smoothing, &self.label_smoothing)?;
         require((1..=1_000_000).contains(&self.t0), "t0", "1 to 1,000,000 epochs", &self.t0)?;
         let (window, hop) = self.frames_ms();
         let shown = |ms: f64| (100.0 * ms).round() / 100.0;
@@ -488,6 +494,8 @@ mod tests {
         refused(|settings| settings.lr = f64::NAN, "lr");
         refused(|settings| settings.weight_decay = -1.0, "weight-decay");
         refused(|settings| settings.dropout = 1.0, "dropout");
+        refused(|settings| settings.label_smoothing = 1.0, "label-smoothing");
+        refused(|settings| settings.label_smoothing = f64::NAN, "label-smoothing");
         refused(|settings| settings.t0 = 0, "t0");
         refused(|settings| settings.window_ms = Some(0.5), "window-ms");
         refused(|settings| settings.window_ms = Some(f64::NAN), "window-ms");

@@ -208,7 +208,7 @@ impl<'a> Folder<'a> {
         execution: &'a Execution<'_>,
     ) -> Result<Self> {
         check_runs(plan.runs)?;
-        let splits = plan.folds.splits(&source.dataset.speakers())?;
+        let splits = plan.folds.splits_of(source.dataset.speakers_and_labels())?;
         let lock = FolderLock::acquire(root)?;
         check_content(root, plan, execution.resume)?;
         let data = source.fingerprint;

@@ -4,6 +4,7 @@
 use super::results::{NoSpeech, Scores};
 use super::statistics::{Interval, bootstrap};
 use reslstm::data::batch::Example;
+use reslstm::data::condition::Condition;
 use reslstm::data::{Clip, Dataset};
 use reslstm::error::{Error, Kind, Result};
 use reslstm::matrix::{Matrix, argmax};
@@ -71,6 +72,12 @@ impl FoldModel {
         self.metadata().temperature.unwrap_or(1.0)
     }
 
+    /// Whether it was trained with clips in a condition.
+    fn is_trained_with(&self, condition: Condition) -> bool {
+        let augment = self.settings.augment.as_ref();
+        augment.map_or(condition == Condition::AsRecorded, |augment| augment.draws(condition))
+    }
+
     /// Scores its test clips, of all `clips`, which may be in another condition.
     ///
     /// # Errors
@@ -108,8 +115,14 @@ pub struct Robustness {
 pub struct ConditionResult {
     /// Name of the condition.
     pub condition: String,
+    /// Whether every model was trained with clips in this condition. `None` in older files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trained: Option<bool>,
     /// UAR over runs, each pooled over the folds.
     pub uar: Spread,
+    /// Its mean as a share of that as recorded. `None` in older files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<f64>,
     /// 95 % interval of the mean UAR over draws of speakers.
     pub interval: Interval,
     /// Recall of each class in `confusion`.
@@ -126,11 +139,17 @@ pub struct ConditionResult {
 }
 
 impl ConditionResult {
-    /// Pools the scores of all folds for the clips of `dataset`, which is in this condition.
+    /// Pools the scores of all folds for the clips of `dataset`, which is in this condition; `recorded` is the result as recorded,
+    /// `None` if this is it.
     ///
     /// # Panics
     /// If there are no scores.
-    pub fn new(condition: &str, scores: &[FoldScores<'_>], dataset: &Dataset) -> Self {
+    pub fn new(
+        condition: Condition,
+        scores: &[FoldScores<'_>],
+        dataset: &Dataset,
+        recorded: Option<&ConditionResult>,
+    ) -> Self {
         let (clips, labels) = (dataset.clips(), dataset.labels().names());
         let new = || Confusion::new(labels.len());
         let (mut runs, mut speakers, mut all) = (BTreeMap::new(), BTreeMap::new(), new());
@@ -148,9 +167,12 @@ impl ConditionResult {
             )
         };
         let calibrated = scores.iter().any(|fold| fold.model.metadata().temperature.is_some());
+        let uar = Spread::new(runs.values().map(Confusion::uar).collect());
         ConditionResult {
-            condition: condition.into(),
-            uar: Spread::new(runs.values().map(Confusion::uar).collect()),
+            condition: condition.to_string(),
+            trained: Some(scores.iter().all(|fold| fold.model.is_trained_with(condition))),
+            kept: Some(uar.mean / recorded.map_or(uar.mean, |recorded| recorded.uar.mean)),
+            uar,
             interval: bootstrap(&speakers.into_values().collect::<Vec<_>>()),
             recall: Scores::new(&all, labels).recall,
             confusion: all,

@@ -76,7 +76,7 @@ Example: reslstm figure augmentation clip.wav -o augmentation.svg")]
 pub struct Augmentation {
     /// A recording
     audio: PathBuf,
-    /// Augmentation: voices, anywhere, or a TOML file with speeds, conditions, stretch, channel and noise
+    /// Augmentation: voices, anywhere, speech, or a TOML file with speeds, conditions, stretch, channel and noise
     #[arg(long, value_name = "NAME|FILE.toml", default_value = "voices")]
     augment: String,
     /// Seed of the noise

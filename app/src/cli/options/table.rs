@@ -57,7 +57,7 @@ impl Row {
 }
 
 /// The settings of a training, in the order in which a grid varies them: the last one fastest.
-pub static SETTINGS: [Row; 17] = [
+pub static SETTINGS: [Row; 18] = [
     row("arch", "NAME", Values::Text(|name| name.parse::<Architecture>().map(drop)), "Model and its hidden units")
         .more("reslstm-sa-hH, lstm-sa-hH or lstm-sa-hH-2vectors, where H is the number of hidden units."),
     row("branches", "GROUPS", Values::Text(|list| list.parse::<Branches>().map(drop)), "Columns of several networks, averaged")
@@ -133,12 +133,15 @@ pub static SETTINGS: [Row; 17] = [
         ]),
         "How rare classes count in the loss",
     ),
-    row("augment", "NAME|TABLE|FILE", Values::Augment, "Random augmentation: none, voices, anywhere, or a table")
+    row("label-smoothing", "E", Values::Real, "Label smoothing of the loss")
+        .more("Share of each training label that is spread over all classes, as PyTorch's label_smoothing: the target of the right class is 1 - E + E/K, that of the others E/K."),
+    row("augment", "NAME|TABLE|FILE", Values::Augment, "Random augmentation: a name or a table")
         .more(
-            "voices has speeds, stretch and noise; anywhere has these, a telephone, a small loudspeaker and white noise. A table is \
-             written '{ speeds = [0.9, 1, 1.1], noise = 0.5 }' or in a TOML file; its fields are speeds, conditions, stretch, \
-             channel, gain (quieter by up to so many dB) and noise. A table changes only the fields it lists; a name replaces the \
-             whole augmentation.",
+            "The names are none, voices, anywhere and speech: voices has speeds, stretch and noise; anywhere has these, a telephone, a small loudspeaker and white noise; speech has \
+             speeds, noise, five sample rates, two rooms, babble, white noise, a telephone and three codecs. A table is written \
+             '{ speeds = [0.9, 1, 1.1], noise = 0.5 }' or in a TOML file; its fields are speeds, conditions, shares (how often \
+             speeds and conditions are drawn), stretch, channel, gain (quieter by up to so many dB) and noise. A table changes only \
+             the fields it lists; a name replaces the whole augmentation.",
         )
         .decides_features(),
     row("seed", "S", Values::Whole, "Seed of all random numbers"),
@@ -150,12 +153,13 @@ pub static PLAN: [Row; 2] = [
         "folds",
         "FOLDS",
         Values::Text(|folds| folds.parse::<FoldPlan>().map(drop)),
-        "Folds: all, 0,3, k=N, loso, corpus, k=N:0,3, within=F:K",
+        "Folds: all, 0,3, k=N, balanced, loso, corpus, k=N:0,3, within=F:K",
     )
     .more(
-        "all: the five standard folds (with 3 or 4 speakers, leave one out); 0,3: some of them; k=N: N other folds; loso: leave \
-         one speaker out; corpus: leave one DATA out (cv A B); k=N:0,3, loso:2 and corpus:0: some of these; within=F:K: the speakers \
-         that fold F does not test, in K folds.",
+        "all: the five standard folds (with 3 or 4 speakers, leave one out); 0,3: some of them; k=N: N other folds; balanced or \
+         balanced=N: five or N folds of about as many clips, and as many of each class; loso: leave one speaker out; corpus: leave \
+         one DATA out (cv A B); k=N:0,3, balanced:1, loso:2 and corpus:0: some of these; within=F:K: the speakers that fold F does \
+         not test, in K folds.",
     ),
     row("runs", "N", Values::Whole, "Runs over all folds, each with its own seed"),
 ];
@@ -240,7 +244,10 @@ impl Row {
                 match Augment::PRESETS.into_iter().find(|name| Augment::preset(name).as_ref() == Some(&augment)) {
                     Some(name) => name.into(),
                     None => {
-                        toml::Value::try_from(all_fields(&augment)).expect("numbers and names are TOML").to_string()
+                        let mut fields = all_fields(&augment);
+                        // TOML has no null.
+                        fields.retain(|_, value| !value.is_null());
+                        toml::Value::try_from(fields).expect("numbers and names are TOML").to_string()
                     }
                 }
             }
@@ -279,6 +286,7 @@ const NO_AUGMENT: &str = "none";
 pub fn all_fields(augment: &Augment) -> Map<String, Value> {
     let Ok(Value::Object(mut fields)) = serde_json::to_value(augment) else { unreachable!("a struct is an object") };
     fields.entry("conditions").or_insert_with(|| Value::Array(Vec::new()));
+    fields.entry("shares").or_insert(Value::Null);
     for strength in ["channel", "gain"] {
         fields.entry(strength).or_insert_with(|| 0.0.into());
     }
@@ -360,7 +368,7 @@ mod tests {
             (settings.inputs, settings.weights) = (Inputs::All, Weights::Last);
             (settings.validation, settings.augment) = (Validation::Train, Augment::preset("voices"));
             (settings.window_ms, settings.hop_ms) = (Some(64.0), Some(32.0));
-            settings.balance = Balance::Weights;
+            (settings.balance, settings.label_smoothing) = (Balance::Weights, 0.1);
             settings.branches = "mfcc".parse().unwrap();
         });
         let Value::Object(fields) = json!(settings) else { unreachable!() };
@@ -396,7 +404,7 @@ mod tests {
             ("arch", json!(4), "expected text, got 4"),
             ("window-ms", json!("long"), "expected paper or a number of milliseconds, got \"long\""),
             ("hop-ms", json!(true), "expected paper or a number of milliseconds, got true"),
-            ("augment", json!("loud"), "expected none, voices or anywhere, or a table, got 'loud'"),
+            ("augment", json!("loud"), "expected none, voices, anywhere or speech, or a table, got 'loud'"),
             ("augment", json!({ "pitch": 2 }), "unknown field `pitch`"),
             ("augment", json!(0.5), "expected a name or a table, got 0.5"),
         ] {
