@@ -426,7 +426,11 @@ impl FrontEnd {
     }
 }
 
-fn check_sample_rate(hz: u32) -> Result<()> {
+/// Checks that a sample rate is one that recordings have.
+///
+/// # Errors
+/// [`Kind::Audio`] if it is not 1,000 to 1,000,000 Hz.
+pub fn check_sample_rate(hz: u32) -> Result<()> {
     if SAMPLE_RATES.contains(&hz) {
         return Ok(());
     }
