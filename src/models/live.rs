@@ -1,12 +1,13 @@
 //! Live prediction: samples in as they arrive, one prediction per frame out.
 
 use super::branches::StreamingBranches;
+use super::enrolment::{Profile, kappa};
 use super::predictor::takes_features_only;
 use super::{ModelFile, Prediction};
-use crate::audio::{LiveFrontEnd, SpeechDetector};
+use crate::audio::{FeatureSettings, LiveFrontEnd, SpeechDetector};
 use crate::error::{Error, Kind, Result};
 use crate::labels::Labels;
-use crate::normalise::Normaliser;
+use crate::normalise::{ColumnSums, Normaliser};
 use crate::prelude::*;
 
 /// [`LiveFrontEnd`], normalisation and [`StreamingModel`](super::StreamingModel) in sequence. The documentation of the first and the last says how
@@ -45,6 +46,8 @@ pub struct LivePredictor {
 struct Reader {
     labels: Labels,
     normaliser: Normaliser,
+    /// None unless the statistics adapt to the speaker.
+    adaptation: Option<Adaptation>,
     model: StreamingBranches,
     detector: SpeechDetector,
     /// Hz
@@ -55,6 +58,28 @@ struct Reader {
     latest: Option<Prediction>,
     /// The current frame, normalised, `[D]`.
     frame: Vec<f32>,
+}
+
+/// This much speech counts as one clip where statistics adapt: about the length of a clip of RAVDESS without its silence.
+pub const SECONDS_PER_CLIP: f64 = 3.0;
+
+/// Statistics that adapt to the speaker.
+#[derive(Clone)]
+struct Adaptation {
+    kappa: f64,
+    frames_per_clip: f64,
+    training: Normaliser,
+    /// Of the frames with speech so far, normalised by the training's statistics.
+    sums: ColumnSums,
+}
+
+impl Adaptation {
+    /// The normalisation after one more frame `[D]`, not normalised.
+    fn add(&mut self, features: &[f32]) -> Normaliser {
+        self.sums.add_normalised(&self.training, features);
+        let speaker = self.training.undo(&self.sums.statistics().expect("there is a frame"));
+        self.training.shrunk(&speaker, self.sums.frames() as f64 / self.frames_per_clip, self.kappa)
+    }
 }
 
 /// The prediction for a recording so far.
@@ -82,6 +107,7 @@ impl LivePredictor {
         let reader = Reader {
             labels: file.labels().clone(),
             normaliser,
+            adaptation: None,
             model: StreamingBranches::new(file.branches()),
             detector: SpeechDetector::new(metadata.sample_rate).map_err(wrong)?,
             rate: metadata.sample_rate,
@@ -92,9 +118,39 @@ impl LivePredictor {
         Ok(LivePredictor { front_end, reader })
     }
 
+    /// Predicts the speaker of `profile`, in all recordings. Statistics that adapt begin with it no longer.
+    ///
+    /// # Errors
+    /// [`Kind::Model`] if the model was not trained with enrolment; [`Kind::Features`] if the profile is of other features.
+    pub fn with_profile(mut self, file: &ModelFile, profile: &Profile) -> Result<Self> {
+        self.reader.normaliser = profile.normaliser(file.metadata().ok_or_else(takes_features_only)?)?;
+        self.reader.adaptation = None;
+        Ok(self)
+    }
+
+    /// Adapts to the speaker of each recording: a frame is normalised by statistics between those of the training and those of the
+    /// frames so far in which somebody speaks, itself included. [`SECONDS_PER_CLIP`] of them count as one clip. Sums are kept, no
+    /// frames.
+    ///
+    /// # Errors
+    /// [`Kind::Model`] if the model was not trained with enrolment.
+    pub fn adapting(mut self, file: &ModelFile) -> Result<Self> {
+        let metadata = file.metadata().ok_or_else(takes_features_only)?;
+        let training = metadata.normaliser()?.ok_or_else(takes_features_only)?;
+        let frames_per_clip = SECONDS_PER_CLIP * f64::from(metadata.sample_rate) / metadata.features.hop as f64;
+        let sums = ColumnSums::new(training.width());
+        self.reader.adaptation = Some(Adaptation { kappa: kappa(metadata)?, frames_per_clip, training, sums });
+        Ok(self)
+    }
+
     /// Class names, `[K]`.
     pub fn labels(&self) -> &Labels {
         &self.reader.labels
+    }
+
+    /// The settings of its features.
+    pub fn features(&self) -> &FeatureSettings {
+        self.front_end.settings()
     }
 
     /// Sample rate that the recording must have, Hz.
@@ -124,6 +180,7 @@ impl LivePredictor {
         let last = self.reader.read(&self.front_end, &[]);
         self.reader.model.reset();
         self.reader.detector.reset();
+        self.reader.begin_adaptation();
         (self.reader.samples, self.reader.latest) = (0, None);
         last
     }
@@ -142,17 +199,32 @@ impl Reader {
                 samples.split_at(frame.arrived.saturating_sub(self.samples).min(samples.len()));
             self.listen(until_complete);
             samples = later;
+            let sound = self.detector.sound_now();
             if frame.has_features {
-                self.normaliser.apply_to_frame(rows.next().expect("one row per frame"), &mut self.frame);
+                let features = rows.next().expect("one row per frame");
+                if sound.has_speech
+                    && let Some(adaptation) = &mut self.adaptation
+                {
+                    self.normaliser = adaptation.add(features);
+                }
+                self.normaliser.apply_to_frame(features, &mut self.frame);
                 self.latest = Some(Prediction::new(&self.labels, self.model.push(&self.frame))?);
             }
             if let Some(latest) = &self.latest {
-                let prediction = latest.clone().with_sound(self.detector.sound_now());
+                let prediction = latest.clone().with_sound(sound);
                 moments.push(Moment { time: frame.place as f64 / hop * seconds_per_frame, prediction });
             }
         }
         self.listen(samples);
         Ok(moments)
+    }
+
+    /// Begins with the statistics of the training, if they adapt.
+    fn begin_adaptation(&mut self) {
+        if let Some(adaptation) = &mut self.adaptation {
+            adaptation.sums = ColumnSums::new(adaptation.training.width());
+            self.normaliser = adaptation.training.clone();
+        }
     }
 
     /// Gives samples to the detector.
@@ -165,7 +237,7 @@ impl Reader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audio::{FeatureSettings, Sound};
+    use crate::audio::Sound;
     use crate::matrix::Matrix;
     use crate::models::{Metadata, Model, Predictor};
     use crate::rng;

@@ -75,6 +75,10 @@ pub struct Metadata {
     /// none if it was not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub temperature: Option<f64>,
+    /// κ of a model trained with [enrolment](super::enrolment): the number of clips at which a speaker's statistics count as much as
+    /// those of the training; none for others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enrolment: Option<f64>,
     /// The settings of the training, as its configuration file would say them.
     #[serde(default)]
     pub settings: serde_json::Value,
@@ -116,6 +120,7 @@ impl Metadata {
             scores: BTreeMap::new(),
             score_note: String::new(),
             temperature: None,
+            enrolment: None,
             settings: serde_json::Value::Null,
             data_fingerprint: String::new(),
             program_version: env!("CARGO_PKG_VERSION").into(),
@@ -201,6 +206,9 @@ impl Metadata {
             self.temperature.filter(|temperature| !(temperature.is_finite() && *temperature > 0.0))
         {
             return wrong(format!("expected a temperature above 0, got {temperature}"));
+        }
+        if let Some(kappa) = self.enrolment.filter(|kappa| !(kappa.is_finite() && *kappa > 0.0)) {
+            return wrong(format!("expected enrolment above 0 clips, got {kappa}"));
         }
         if let Some((name, score)) = self.scores.iter().find(|(_, score)| !score.is_finite()) {
             return wrong(format!("score {name}: expected a number, got {score}"));

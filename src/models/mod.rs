@@ -2,6 +2,7 @@
 
 pub mod architecture;
 pub mod branches;
+pub mod enrolment;
 pub mod file;
 pub mod live;
 mod long_clip;
@@ -16,6 +17,7 @@ pub mod trace;
 
 pub use architecture::{Architecture, Family};
 pub use branches::{Branch, Branches};
+pub use enrolment::{Enroller, Profile};
 pub use file::ModelFile;
 pub use live::{LivePredictor, Moment};
 pub use lstm_sa::{LstmSa, LstmSaTape, PackedLstmSa};

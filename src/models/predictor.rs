@@ -2,7 +2,7 @@
 
 use super::branches;
 use super::long_clip::LongClip;
-use super::{Metadata, Model, ModelFile, PackedModel, Tape};
+use super::{Metadata, Model, ModelFile, PackedModel, Profile, Tape};
 use crate::audio::{FrontEnd, Recording, SampleSink, Sound, SpeechDetector};
 use crate::error::{Error, Kind, Result};
 use crate::labels::Labels;
@@ -141,6 +141,20 @@ impl Predictor {
             tape: Tape::default(),
             probabilities: Matrix::default(),
         })
+    }
+
+    /// Predicts clips of the speaker of `profile` from now on, or of any speaker.
+    ///
+    /// # Errors
+    /// [`Kind::Model`] if the model was not trained with enrolment; [`Kind::Features`] if the profile is of other features.
+    pub fn set_profile(&mut self, profile: Option<&Profile>) -> Result<()> {
+        let metadata = self.file.metadata();
+        self.normaliser = match (profile, metadata) {
+            (Some(profile), Some(metadata)) => Some(profile.normaliser(metadata)?),
+            (Some(_), None) => return Err(takes_features_only()),
+            (None, metadata) => metadata.map(Metadata::normaliser).transpose()?.flatten(),
+        };
+        Ok(())
     }
 
     /// Class names, `[K]`.
@@ -482,6 +496,77 @@ mod tests {
         for (got, expected) in moments.last().unwrap().prediction.probabilities.iter().zip(&expected) {
             approx::assert_abs_diff_eq!(got, expected, epsilon = 1e-6);
         }
+    }
+
+    #[test]
+    fn a_profile_moves_the_statistics_and_is_refused_by_other_models() {
+        let mut plain = predictor("lstm-sa-h4");
+        let mut metadata = plain.metadata().unwrap().clone();
+        metadata.enrolment = Some(2.0);
+        let file = ModelFile::new(model("lstm-sa-h4"), Some(metadata.clone())).unwrap();
+        let mut enrolled = Predictor::from_bytes(&file.to_bytes()).unwrap();
+        let clips: Vec<Matrix<f32>> =
+            [3_000, 900, 5_000].map(|length| enrolled.features(&samples(length)).unwrap()).to_vec();
+        let mut enroller = crate::models::Enroller::new(&file).unwrap();
+        assert_eq!(enroller.profile().unwrap_err().kind(), Kind::Data);
+        clips.iter().for_each(|clip| enroller.add(clip, 1).unwrap());
+        let profile = enroller.profile().unwrap();
+        assert_eq!((profile.clips, profile.frames, &profile.warning), (3, 12 + 4 + 20, &None));
+        // The statistics of all frames of all clips.
+        let batch = Normaliser::fit(&clips).unwrap();
+        for (got, expected) in [(profile.statistics.mean(), batch.mean()), (profile.statistics.std(), batch.std())] {
+            got.iter().zip(expected).for_each(|(got, expected)| {
+                approx::assert_relative_eq!(got, expected, max_relative = 1e-9, epsilon = 1e-9);
+            });
+        }
+        let text = serde_json::to_string(&profile).unwrap();
+        assert_eq!(serde_json::from_str::<Profile>(&text).unwrap(), profile);
+
+        // w = 3/(3 + 2).
+        let training = metadata.normaliser().unwrap().unwrap();
+        let expected = training.shrunk(&profile.statistics, 3.0, 2.0).apply(&clips[0]).unwrap();
+        let strict = enrolled.predict_features(&clips[0]).unwrap();
+        assert_eq!(strict, plain.predict_features(&clips[0]).unwrap(), "without a profile the ordinary model");
+        enrolled.set_profile(Some(&profile)).unwrap();
+        assert_eq!(enrolled.normalised(&clips[0]).unwrap(), &expected);
+        assert_ne!(enrolled.predict_features(&clips[0]).unwrap(), strict);
+        let none = Profile { clips: 0, ..profile.clone() };
+        enrolled.set_profile(Some(&none)).unwrap();
+        assert_eq!(enrolled.predict_features(&clips[0]).unwrap(), strict, "no clips: the training's statistics");
+        enrolled.set_profile(None).unwrap();
+        assert_eq!(enrolled.predict_features(&clips[0]).unwrap(), strict);
+
+        let refused = |predictor: &mut Predictor, profile: &Profile, expected: &str| {
+            let error = predictor.set_profile(Some(profile)).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        };
+        refused(&mut plain, &profile, "expected a model trained with enrolment");
+        let other_rate = Profile { sample_rate: 16_000, ..profile.clone() };
+        refused(&mut enrolled, &other_rate, "at 8000 Hz, got");
+        let other_features = Profile { features: FeatureSettings::default(), ..profile.clone() };
+        refused(&mut enrolled, &other_features, "expected a profile of the features of the model");
+        let narrow = Profile { statistics: Normaliser::identity(3), ..profile };
+        refused(&mut enrolled, &narrow, "expected statistics of 15 columns, got 3");
+
+        // Nearly all of one label, or hardly any spread.
+        let warning = |labels: [usize; 5], factor: f32| {
+            let mut enroller = crate::models::Enroller::new(&file).unwrap();
+            for label in labels {
+                let mut clip = clips[2].clone();
+                for frame in 0..clip.rows() {
+                    for (column, x) in clip.row_mut(frame).iter_mut().enumerate() {
+                        let (mean, std) = (training.mean()[column] as f32, training.std()[column] as f32);
+                        *x = mean + factor * std * if frame % 2 == 0 { 1.0 } else { -1.0 };
+                    }
+                }
+                enroller.add(&clip, label).unwrap();
+            }
+            enroller.profile().unwrap().warning
+        };
+        assert_eq!(warning([0, 1, 2, 1, 0], 1.0), None);
+        let of_label = "the model labels 4 of 5 clips 'cross': they may show one emotion only";
+        assert_eq!(warning([1, 1, 2, 1, 1], 1.0).as_deref(), Some(of_label));
+        assert!(warning([0, 1, 2, 1, 0], 0.3).unwrap().starts_with("the clips spread 0.30 times"));
     }
 
     #[test]

@@ -228,7 +228,9 @@ mod tests {
         let balanced = Settings { balance: Balance::Weights, ..plain.clone() };
         let branches = "mfcc,all,pitch+deltas".parse().unwrap();
         let branches = Settings { branches, inputs: Inputs::Pitch, epochs: 3, ..averaged.clone() };
-        for recipe in [plain, averaged, balanced, branches] {
+        let enrolled = Settings { enrolment: Some(4.0), ..plain.clone() };
+        let both = Settings { enrolment: Some(4.0), ..branches.clone() };
+        for recipe in [plain, averaged, balanced, branches, enrolled, both] {
             resumed_after_every_epoch(&recipe.check().unwrap());
         }
     }
@@ -248,6 +250,11 @@ mod tests {
         let (whole, parts) = (whole.finish(), parts.finish());
         assert_eq!(whole.models, parts.models);
         assert_eq!((&whole.confusion, &whole.variants), (&parts.confusion, &parts.variants));
+        assert_eq!(whole.enrolment, parts.enrolment);
+        if settings.enrolment.is_some() {
+            assert_eq!((whole.enrolment.len(), whole.enrolment[0].clips.as_str()), (7, "0"));
+            assert_eq!(whole.enrolment[0].confusion, whole.confusion, "no clips: the strict score");
+        }
         assert!(whole.confusion.uar() > 0.5, "and it learns: {:?}", whole.confusion);
     }
 

@@ -3,6 +3,7 @@
 
 use super::augment::Augment;
 use super::calibration::{fit_mean_temperature, fit_temperature};
+use super::enrolment::{COUNTS, count_name};
 use super::metrics::Confusion;
 use super::settings::{Balance, CheckedSettings, Protocol, Weights};
 use super::step::Step;
@@ -117,8 +118,21 @@ pub struct Outcome {
     pub confusion: Confusion,
     /// Confusion matrix of the last epoch's weights. It shows what choosing an epoch gains; nothing is chosen by it.
     pub last_confusion: Confusion,
+    /// The same test clips with enrolment, by the number of clips of the speaker; empty in a training without. Transductive.
+    pub enrolment: Vec<EnrolmentResult>,
     /// Other predictors from the same training, if the average is kept. Nothing is chosen by them.
     pub variants: Vec<PredictorVariant>,
+}
+
+/// Predictions of the test clips, each normalised by some random clips of its speaker, without their labels.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EnrolmentResult {
+    /// Number of clips: `8`, or `all`.
+    pub clips: String,
+    /// The class predicted for each test clip, in the order of the data.
+    pub predictions: Vec<usize>,
+    /// Confusion matrix of these predictions.
+    pub confusion: Confusion,
 }
 
 /// Predictions of the test clips by other weights of a training than the kept ones, or by an ensemble.
@@ -249,10 +263,13 @@ impl<'a> Training<'a> {
         let mut masks = RandomStream::new(*seed, "dropout", epoch as u64);
         let mut loss = 0.0;
         for picks in batches(order, settings.batch) {
-            match &settings.augment {
-                None => batch.fill(&task.examples, picks, settings.protocol.padding()),
-                Some(augment) => {
-                    augmented.fill(augment, task, picks, derive_seed(*seed, "augment", epoch as u64), batch);
+            let seed = |name: &str| derive_seed(*seed, name, epoch as u64);
+            match (&settings.augment, settings.enrolment) {
+                (None, None) => batch.fill(&task.examples, picks, settings.protocol.padding()),
+                (augment, kappa) => {
+                    let enrolment = kappa.map(|kappa| (kappa, seed("enrolment")));
+                    let augment = augment.as_ref().map_or_else(|| Cow::Owned(Augment::default()), Cow::Borrowed);
+                    augmented.fill((&augment, seed("augment")), enrolment, task, picks, batch);
                 }
             }
             let dropout = (settings.dropout, &mut masks);
@@ -276,7 +293,7 @@ impl<'a> Training<'a> {
     /// Ends the training: fits the temperature and predicts the test clips.
     pub fn finish(mut self) -> Outcome {
         self.finish_branch();
-        let Training { settings, whole: task, columns, state, mut scratch, .. } = self;
+        let Training { settings, whole: task, columns, base_seed, state, mut scratch, .. } = self;
         let State { finished, snapshots, .. } = state;
         let branches = |model: fn(&FinishedBranch) -> &Model<f32>| -> Vec<Branch> {
             let branch = |(columns, branch): (&Vec<usize>, _)| Branch::new(columns.clone(), model(branch).clone());
@@ -309,12 +326,20 @@ impl<'a> Training<'a> {
             kept.iter_mut().for_each(|branch| branch.model_mut().divide_scores(temperature));
         }
         let scores = branch_scores(&kept, settings, &task.examples, &task.test, &mut scratch);
-        let mut predictions = predict_by_branches(&scores);
+        let predictions = predict_by_branches(&scores);
         let confusion = count_test(&predictions);
-        // The data's own order, whatever the protocol's order of batching.
-        let mut by_clip: Vec<(usize, usize)> = task.test.iter().copied().zip(predictions).collect();
-        by_clip.sort_unstable();
-        predictions = by_clip.into_iter().map(|(_, class)| class).collect();
+        let mut enrolment = Vec::new();
+        if let (Some(speakers), Some(kappa), false) = (&task.speakers, settings.enrolment, task.test.is_empty()) {
+            let all: Vec<usize> = (0..task.test.len()).collect();
+            for count in COUNTS {
+                let examples = speakers.enrolled_examples(&task.examples, &task.test, count, kappa, base_seed);
+                let predictions = predict_by_branches(&branch_scores(&kept, settings, &examples, &all, &mut scratch));
+                let confusion = count_test(&predictions);
+                let clips = count_name(count);
+                enrolment.push(EnrolmentResult { clips, predictions: task.in_order_of_data(predictions), confusion });
+            }
+        }
+        let predictions = task.in_order_of_data(predictions);
         let variant = |(name, models, predictions): (&str, usize, Vec<usize>)| {
             let confusion = count_test(&predictions);
             PredictorVariant { name: name.into(), models, predictions, confusion }
@@ -329,6 +354,7 @@ impl<'a> Training<'a> {
             predictions,
             confusion,
             last_confusion,
+            enrolment,
             variants,
         }
     }
@@ -440,16 +466,37 @@ struct AugmentedBatch {
     examples: Vec<Example<f32>>,
     order: Vec<usize>,
     scratch: Matrix<f32>,
+    enrolled: Matrix<f32>,
 }
 
 impl AugmentedBatch {
-    fn fill(&mut self, augment: &Augment, task: &Task, picks: &[usize], seed: u64, batch: &mut Batch<f32>) {
-        let AugmentedBatch { examples, order, scratch } = self;
+    /// Fills `batch`, with augmentation and its seed, and κ and the seed of enrolment.
+    fn fill(
+        &mut self,
+        (augment, seed): (&Augment, u64),
+        enrolment: Option<(f64, u64)>,
+        task: &Task,
+        picks: &[usize],
+        batch: &mut Batch<f32>,
+    ) {
+        let AugmentedBatch { examples, order, scratch, enrolled } = self;
         examples.resize_with(picks.len().max(examples.len()), || Example { frames: Matrix::default(), label: 0 });
         for (example, &clip) in examples.iter_mut().zip(picks) {
             let mut stream = RandomStream::new(seed, "clip", clip as u64);
             augment.vary(
-                |condition| task.frames_in(condition, clip, scratch),
+                |condition| {
+                    let frames = task.frames_in(condition, clip, scratch);
+                    let normaliser = task.speakers.as_ref().zip(enrolment).and_then(|(speakers, (kappa, seed))| {
+                        speakers.draw(condition, clip, kappa, &mut RandomStream::new(seed, "clip", clip as u64))
+                    });
+                    match normaliser {
+                        None => frames,
+                        Some(normaliser) => {
+                            normaliser.apply_into(frames, enrolled);
+                            enrolled
+                        }
+                    }
+                },
                 task.decibel,
                 &mut stream,
                 &mut example.frames,

@@ -246,6 +246,9 @@ pub struct Settings {
     /// Share of each training label that is spread over all classes.
     #[serde(skip_serializing_if = "is_default")]
     pub label_smoothing: f64,
+    /// κ of a training with [enrolment](super::enrolment), clips; `None` without.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enrolment: Option<f64>,
     /// Random augmentation of the training clips.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub augment: Option<Augment>,
@@ -271,6 +274,7 @@ impl Default for Settings {
             validation: Validation::Apart,
             balance: Balance::None,
             label_smoothing: 0.0,
+            enrolment: None,
             augment: None,
         }
     }
@@ -377,6 +381,17 @@ impl Settings {
             if self.protocol != Protocol::Strict {
                 let problem = format!("augment: expected none under the {} protocol, got some", self.protocol);
                 return wrong(problem, "protocol strict allows it");
+            }
+        }
+        if let Some(kappa) = self.enrolment {
+            require((0.01..=1e6).contains(&kappa), "enrolment", "0.01 to 1,000,000 clips", &kappa)?;
+            if self.protocol != Protocol::Strict {
+                let problem = format!("enrolment: expected none under the {} protocol, got {kappa}", self.protocol);
+                return wrong(problem, "protocol strict allows it");
+            }
+            if self.augment.as_ref().is_some_and(|augment| augment.gain > 0.0) {
+                let problem = "enrolment: expected none with augment.gain, as a clip's level is compared with its speaker's other clips, got some";
+                return wrong(problem.into(), "set augment.gain to 0");
             }
         }
         if !self.branches.is_none() {
@@ -509,6 +524,11 @@ mod tests {
         };
         refused(published, "augment");
         refused(|settings| settings.branches = "mfcc,pitch".parse().unwrap(), "branches: expected kinds of columns");
+        refused(|settings| settings.enrolment = Some(0.0), "enrolment: expected 0.01 to");
+        let published = |settings: &mut Settings| {
+            (settings.protocol, settings.enrolment) = (Protocol::Published, Some(4.0));
+        };
+        refused(published, "enrolment: expected none under the published protocol");
         let published = |settings: &mut Settings| {
             (settings.protocol, settings.branches) = (Protocol::Published, "mfcc".parse().unwrap());
         };

@@ -1,6 +1,7 @@
 //! The data of one training: normalised clips, split into training, validation and test.
 
 use super::augment::per_decibel;
+use super::enrolment::SpeakerSums;
 use super::metrics::Confusion;
 use super::settings::{CheckedSettings, Protocol, Validation};
 use crate::data::batch::{Batch, Example, batches};
@@ -36,6 +37,8 @@ pub struct Task {
     pub normaliser: Normaliser,
     /// What one decibel of level adds to the first column, normalised.
     pub decibel: f32,
+    /// Sums of every clip, in a training with enrolment.
+    pub speakers: Option<SpeakerSums>,
     /// The columns of the corpus's features that these examples have; `None` for all.
     columns: Option<Vec<usize>>,
     /// Number of feature columns, `D`.
@@ -91,13 +94,25 @@ impl Task {
         let normaliser = Normaliser::fit(normalised_by.iter().map(|&clip| &clips[clip].features))?;
         let example =
             |clip: &crate::data::Clip| Ok(Example { frames: normaliser.apply(&clip.features)?, label: clip.label });
-        let examples = clips.iter().map(example).collect::<Result<_>>()?;
+        let examples = clips.iter().map(example).collect::<Result<Vec<_>>>()?;
         let (inputs, classes) = (dataset.width(), dataset.labels().count());
         let conditioned = dataset.conditioned().clone();
         let decibel = per_decibel(&settings.inputs.features(), normaliser.std()[0]);
         settings.branches.columns(&settings.inputs.features(), inputs)?;
-        let columns = None;
-        Ok(Task { examples, conditioned, train, validation, test, normaliser, decibel, columns, inputs, classes })
+        let speakers = settings.enrolment.map(|_| SpeakerSums::new(dataset, &examples, &conditioned, &normaliser));
+        Ok(Task {
+            examples,
+            conditioned,
+            train,
+            validation,
+            test,
+            normaliser,
+            decibel,
+            speakers,
+            columns: None,
+            inputs,
+            classes,
+        })
     }
 
     /// The task of a branch, which reads some of the columns.
@@ -116,6 +131,7 @@ impl Task {
             normaliser: self.normaliser.select_columns(columns),
             // The level is in the first column of all.
             decibel: if columns.first() == Some(&0) { self.decibel } else { 0.0 },
+            speakers: self.speakers.as_ref().map(|speakers| speakers.for_branch(columns)),
             columns: Some(columns.to_vec()),
             inputs: columns.len(),
             classes: self.classes,
@@ -140,6 +156,13 @@ impl Task {
             count => self.train.len() as f64 / (occurring as f64 * count as f64),
         };
         clips.iter().map(weight).collect()
+    }
+
+    /// Values of the test clips, in the order of the data, given in their order of batching.
+    pub fn in_order_of_data(&self, values: Vec<usize>) -> Vec<usize> {
+        let mut by_clip: Vec<(usize, usize)> = self.test.iter().copied().zip(values).collect();
+        by_clip.sort_unstable();
+        by_clip.into_iter().map(|(_, value)| value).collect()
     }
 
     /// A clip in a recording condition.

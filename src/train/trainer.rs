@@ -114,6 +114,7 @@ pub fn model_file(
     metadata.data_fingerprint = data.fingerprint.to_string();
     metadata.licence = data.licence.to_string();
     metadata.temperature = outcome.temperature;
+    metadata.enrolment = settings.enrolment;
     match split {
         Some(split) => {
             metadata.run = run;

@@ -14,6 +14,7 @@ mod completions;
 mod corpus;
 mod cv;
 mod demo;
+mod enrol;
 mod eval;
 mod explain;
 mod export;
@@ -89,6 +90,7 @@ enum Command {
     Paper(paper::Paper),
     Eval(eval::Eval),
     Predict(predict::Predict),
+    Enrol(enrol::Enrol),
     Info(info::Info),
     Export(export::Export),
     Import(import::Import),
@@ -142,6 +144,7 @@ pub fn run() -> ExitCode {
         Command::Paper(command) => command.run(),
         Command::Eval(command) => command.run(),
         Command::Predict(command) => command.run(),
+        Command::Enrol(command) => command.run(),
         Command::Info(command) => command.run(),
         Command::Export(command) => command.run(),
         Command::Import(command) => command.run(),

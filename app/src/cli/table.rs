@@ -1,7 +1,7 @@
 //! Tables for the terminal: scores over runs, and the confusion matrix.
 
 use crate::experiment::baseline::Baseline;
-use crate::experiment::results::{CorpusSpread, ModelSummary, Summary, VariantSpread};
+use crate::experiment::results::{CorpusSpread, EnrolmentSpread, ModelSummary, Summary, VariantSpread};
 use crate::report::score_notes;
 use crate::report::table::{Cell, Column, Table};
 use reslstm::train::metrics::Confusion;
@@ -53,6 +53,19 @@ pub fn scores(summary: &Summary) -> String {
                 format!("  {name}").into(),
                 Cell::Empty,
                 (*parameters).into(),
+                uar.values.len().into(),
+                uar.into(),
+                Cell::Score(uar.max),
+                Cell::Empty,
+                Cell::Empty,
+            ];
+            push(row, Cell::Empty);
+        }
+        for EnrolmentSpread { clips, uar } in &model.enrolment {
+            let row = vec![
+                format!("  enrolment, {clips} clips").into(),
+                "transductive".into(),
+                Cell::Empty,
                 uar.values.len().into(),
                 uar.into(),
                 Cell::Score(uar.max),

@@ -299,6 +299,7 @@ pub fn fold_record(dataset: &Dataset, split: &Split, outcome: &Outcome) -> FoldR
         no_speech: NoSpeech::count(dataset, dataset.clips_of(split.test())),
         seconds: epochs.seconds.iter().sum(),
         epochs,
+        enrolment: outcome.enrolment.clone(),
         variants: outcome.variants.clone(),
     }
 }

@@ -38,7 +38,7 @@ fn branches_are_trained_scored_shown_and_used_from_one_file() {
         format!("export {model} -o m.onnx"),
         format!("figure signal-flow {CLIP} --model {model} -o flow.svg"),
         format!("figure pca ../speech --model {model} -o pca.svg"),
-        format!("audit --clip {CLIP} --model {model}"),
+        format!("audit --audio {CLIP} --model {model}"),
     ] {
         dir.refuses_saying(
             &line,
@@ -52,7 +52,7 @@ fn a_killed_training_of_branches_ends_with_the_same_bytes() {
     let dir = TestDir::new("branches-killed");
     let line = |out: &str| {
         format!(
-            "train ../speech -o {out}.safetensors --recipe paper --arch lstm-sa-h8 --inputs deltas --weights average --epochs 300 \
+            "train ../speech -o {out}.safetensors --recipe paper --arch lstm-sa-h8 --inputs deltas --weights average --epochs 150 \
              --branches mfcc,all,deltas"
         )
     };
