@@ -7,8 +7,8 @@
 #![deny(unsafe_op_in_unsafe_fn, missing_docs)]
 
 use std::cell::RefCell;
-use std::ffi::{CString, c_char};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ffi::{c_char, CString};
+use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::ptr::null;
 use std::sync::{Mutex, PoisonError};
 
@@ -163,7 +163,8 @@ unsafe fn write_prediction(
     // SAFETY: not NULL, and of `classes` places by the caller's promise; the two cannot overlap, ours is on the heap.
     unsafe { std::ptr::copy_nonoverlapping(prediction.probabilities.as_ptr(), probabilities, classes) };
     // SAFETY: the caller's promise. Callers who do not need it pass NULL.
-    if let (Some(place), Some(Sound { level, speech, has_speech, .. })) = (unsafe { sound.as_mut() }, prediction.sound) {
+    if let (Some(place), Some(Sound { level, speech, has_speech, .. })) = (unsafe { sound.as_mut() }, prediction.sound)
+    {
         *place = reslstm_sound { level, speech, has_speech };
     }
     Ok(())
