@@ -7,7 +7,19 @@ use std::path::{Path, PathBuf};
 type Floors = &'static [&'static [&'static str]];
 
 const ENGINE: Floors = &[
-    &["error", "scalar", "elementary", "rng", "params", "matrix", "packed", "labels", "normalise", "kernels"],
+    &[
+        "prelude",
+        "error",
+        "scalar",
+        "elementary",
+        "rng",
+        "params",
+        "matrix",
+        "packed",
+        "labels",
+        "normalise",
+        "kernels",
+    ],
     &["layers", "optim", "audio"],
     &["models", "data"],
     &["train", "audit"],
@@ -169,7 +181,10 @@ fn files_are_opened_and_text_is_printed_in_one_place() {
         }
         let code = code_of(&file);
         for (call, instead) in CENTRAL {
-            assert!(!code.contains(call), "{}: expected {instead}, found {call}…)", path.display());
+            // SoundFile::open is another function than File::open.
+            let is_call = |(at, _)| !code[..at].ends_with(|before: char| before.is_alphanumeric() || before == '_');
+            let found = code.match_indices(call).any(is_call);
+            assert!(!found, "{}: expected {instead}, found {call}…)", path.display());
         }
     }
 }

@@ -523,9 +523,9 @@ mod tests {
     #[test]
     fn a_recording_in_blocks_has_the_features_of_the_whole() {
         // Short windows, so that a block has many frames: 8,192 of 257 values. The second and third need two readings.
-        let settings = FeatureSettings { n_fft: 512, hop: 2, pitch: 2, deltas: 3, ..FeatureSettings::default() };
+        let settings = FeatureSettings { n_fft: 512, hop: 4, pitch: 2, deltas: 3, ..FeatureSettings::default() };
         let most = BLOCK_VALUES / settings.bins();
-        for (length, readings) in [(2 * (most - 1), 1), (2 * most, 2), (5 * most + 77, 2)] {
+        for (length, readings) in [(4 * (most - 1), 1), (4 * most, 2), (10 * most + 77, 2)] {
             let mut clip = noise(length, 0.1);
             // The loudest part comes last: it raises the floor of all before.
             clip[length - 600..].iter_mut().for_each(|sample| *sample *= 1e4);

@@ -187,7 +187,7 @@ mod tests {
         for (text, problem) in [
             ("", "expected a grid, found no setting"),
             ("# nothing\n", "expected a grid, found no setting"),
-            ("epoch = 3", "line 1: unknown setting `epoch`: expected one of arch, protocol, epochs"),
+            ("epoch = 3", "line 1: unknown setting `epoch`: expected one of arch, branches, protocol, epochs"),
             ("epochs = 3\nlr = []", "line 2: lr: expected at least one value"),
             ("lr = []", "expected at least one value, got an empty list"),
             ("lr = 'high'", "lr: expected a number, got \"high\""),
