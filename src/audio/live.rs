@@ -236,7 +236,16 @@ mod tests {
     const RATE: u32 = 16_000;
 
     fn settings(n_fft: usize, hop: usize) -> FeatureSettings {
-        FeatureSettings { n_fft, win_length: None, hop, mel_bands: 32, mfcc: 13, chroma: 12, pitch: 2, ..FeatureSettings::default() }
+        FeatureSettings {
+            n_fft,
+            win_length: None,
+            hop,
+            mel_bands: 32,
+            mfcc: 13,
+            chroma: 12,
+            pitch: 2,
+            ..FeatureSettings::default()
+        }
     }
 
     /// Voices at changing pitch, and a loudness that rises and falls by 100 dB, so that floor and tuning move.

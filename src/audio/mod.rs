@@ -437,7 +437,9 @@ fn check_high_hz(settings: &FeatureSettings, sample_rate: u32) -> Result<()> {
     match settings.high_hz {
         Some(hz) if hz > sample_rate / 2 => {
             let problem = format!("expected at most {} Hz at {sample_rate} Hz, got {hz}", sample_rate / 2);
-            Err(Error::new(Kind::Settings, problem).at("feature setting high_hz").advice("resample the recordings first"))
+            Err(Error::new(Kind::Settings, problem)
+                .at("feature setting high_hz")
+                .advice("resample the recordings first"))
         }
         _ => Ok(()),
     }

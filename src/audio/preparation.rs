@@ -116,11 +116,7 @@ impl Preparation {
     ///
     /// # Errors
     /// Those of `take`.
-    pub(super) fn push(
-        &mut self,
-        mut samples: &[f32],
-        mut take: impl FnMut(&Self, Block) -> Result<()>,
-    ) -> Result<()> {
+    pub(super) fn push(&mut self, mut samples: &[f32], mut take: impl FnMut(&Self, Block) -> Result<()>) -> Result<()> {
         while !samples.is_empty() {
             let missing = self.block - self.waiting.len() % self.block;
             let (now, later) = samples.split_at(missing.min(samples.len()));

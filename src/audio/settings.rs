@@ -13,8 +13,8 @@ const LOWEST_HIGH_HZ: u32 = 500;
 const HIGHEST_HIGH_HZ: u32 = 500_000;
 /// The longest transform, in samples.
 const LONGEST: usize = 65_536;
-/// The most transforms over a sample. With it, and with [`MOST_BANDS`], the features of a clip are at most 131 numbers per sample
-/// (of 1,024 MFCC, 1,024 deltas, 48 chroma and 2 pitch, every 16 samples), and its spectrum takes 64 transforms of each sample's worth.
+/// The most transforms that a sample is in. With [`MOST_BANDS`], the features of a clip are at most 131 numbers per sample: 1,024
+/// MFCC, 1,024 deltas, 48 chroma and 2 pitch every 16 samples.
 const MOST_OVERLAP: usize = 128;
 
 /// The settings of the front end. A model file contains those of its training, so that prediction computes the same features.
@@ -297,8 +297,10 @@ mod tests {
         assert_eq!(json_padded, json.replace("4096,", r#"4096,"win_length":3763,"#));
         assert_eq!(serde_json::from_str::<FeatureSettings>(&json_padded).unwrap(), padded);
         let speech = FeatureSettings::speech();
-        let json_speech = r#"{"n_fft":2048,"win_length":1365,"hop":683,"mel_bands":128,"mfcc":34,"chroma":12,"pitch":2,"deltas":12,"#
-            .to_string() + r#""high_hz":7600,"tuning":0,"prepare":true}"#;
+        let json_speech =
+            r#"{"n_fft":2048,"win_length":1365,"hop":683,"mel_bands":128,"mfcc":34,"chroma":12,"pitch":2,"deltas":12,"#
+                .to_string()
+                + r#""high_hz":7600,"tuning":0,"prepare":true}"#;
         assert_eq!(serde_json::to_string(&speech).unwrap(), json_speech);
         assert_eq!(serde_json::from_str::<FeatureSettings>(&json_speech).unwrap(), speech);
         let unknown = json.replace('}', r#","lifter":22}"#);

@@ -407,7 +407,8 @@ mod tests {
 
     #[test]
     fn inputs_have_the_widths_they_promise() {
-        for (name, width) in [("paper", 46), ("deltas", 46), ("all", 58), ("pitch", 60), ("voice", 48), ("speech", 60)] {
+        for (name, width) in [("paper", 46), ("deltas", 46), ("all", 58), ("pitch", 60), ("voice", 48), ("speech", 60)]
+        {
             let inputs: Inputs = name.parse().unwrap();
             let features = inputs.features();
             features.validate().unwrap();

@@ -12,8 +12,7 @@ use std::path::PathBuf;
 const RATE: u32 = FeatureSettings::SPEECH_RATE;
 
 fn pcm16(recording: &Recording) -> Vec<u8> {
-    let bytes: Vec<u8> =
-        recording.samples.iter().flat_map(|x| ((x * 32_767.0).round() as i16).to_le_bytes()).collect();
+    let bytes: Vec<u8> = recording.samples.iter().flat_map(|x| ((x * 32_767.0).round() as i16).to_le_bytes()).collect();
     wav(1, 1, recording.sample_rate, 16, &bytes)
 }
 
@@ -58,10 +57,7 @@ fn every_command_takes_recordings_of_every_rate() {
         let most = got.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
         assert!(most < 0.05, "{rate} Hz: {got:?}, {expected:?}");
     }
-    let ran = dir.run_with_stdin(
-        "predict --live --model model.safetensors --json",
-        dir.read("clips/44100.wav"),
-    );
+    let ran = dir.run_with_stdin("predict --live --model model.safetensors --json", dir.read("clips/44100.wav"));
     assert!(ran.code == 0 && ran.stdout.lines().count() > 10, "{}", ran.stderr);
     let silent = Recording { sample_rate: RATE, samples: vec![0.0; 50_000] };
     let ran = dir.run_with_stdin("predict --live --model model.safetensors", pcm16(&silent));
@@ -85,8 +81,7 @@ fn every_command_takes_recordings_of_every_rate() {
 /// Largest difference of two matrices in these columns, and the mean one.
 fn differences(a: &Matrix<f32>, b: &Matrix<f32>, columns: std::ops::Range<usize>) -> (f32, f32) {
     let pairs = a.iter_rows().zip(b.iter_rows()).flat_map(|(a, b)| a.iter().zip(b).enumerate());
-    let all: Vec<f32> =
-        pairs.filter(|(column, _)| columns.contains(column)).map(|(_, (a, b))| (a - b).abs()).collect();
+    let all: Vec<f32> = pairs.filter(|(column, _)| columns.contains(column)).map(|(_, (a, b))| (a - b).abs()).collect();
     (all.iter().copied().fold(0.0, f32::max), all.iter().sum::<f32>() / all.len() as f32)
 }
 

@@ -6,7 +6,15 @@ use proptest::prelude::*;
 
 /// 13 columns: the fewest the front end makes.
 fn settings() -> FeatureSettings {
-    FeatureSettings { n_fft: 512, win_length: None, hop: 256, mel_bands: 8, mfcc: 1, chroma: 12, ..FeatureSettings::default() }
+    FeatureSettings {
+        n_fft: 512,
+        win_length: None,
+        hop: 256,
+        mel_bands: 8,
+        mfcc: 1,
+        chroma: 12,
+        ..FeatureSettings::default()
+    }
 }
 
 fn model(name: &str, inputs: usize, classes: usize) -> Model<f32> {
