@@ -4,11 +4,12 @@
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use reslstm::data::batch::{Batch, Example};
+use reslstm::data::{Clip, Dataset};
 use reslstm::kernels::{Panels, Start, Term, add_outer, product};
+use reslstm::labels::Labels;
 use reslstm::layers::{Lstm, LstmTape};
 use reslstm::matrix::Matrix;
 use reslstm::models::{Model, Tape};
-use reslstm::normalise::Normaliser;
 use reslstm::optim::Adam;
 use reslstm::packed::{Packed, Padding};
 use reslstm::params::Parameters;
@@ -116,19 +117,15 @@ fn epoch(c: &mut Criterion) {
     let mut group = c.benchmark_group("epoch of 240 clips, ResLSTM-SA-h64");
     group.sample_size(10);
     let frames = |n: usize| FRAMES - 12 + n % 24;
-    let example =
-        |n: usize| Example { frames: Matrix::from_vec(frames(n), INPUTS, random(frames(n) * INPUTS)), label: n % 8 };
-    let task = Task {
-        examples: (0..240).map(example).collect(),
-        conditioned: Default::default(),
-        train: (0..240).collect(),
-        validation: Vec::new(),
-        test: Vec::new(),
-        normaliser: Normaliser::new(vec![0.0; INPUTS], vec![1.0; INPUTS]).expect("valid statistics"),
-        decibel: 1.0,
-        inputs: INPUTS,
-        classes: 8,
+    let clip = |n: usize| Clip {
+        name: format!("clip {n}"),
+        label: n % 8,
+        speaker: "somebody".into(),
+        features: Matrix::from_vec(frames(n), INPUTS, random(frames(n) * INPUTS)),
     };
+    let dataset = Dataset::new(Labels::ravdess(), (0..240).map(clip).collect()).expect("valid clips");
+    let default = Settings::default().check().expect("valid settings");
+    let task = Task::for_all(&dataset, &default).expect("clips of all classes");
     let multiply_adds = 4 * INPUTS * (INPUTS + INPUTS) + 4 * 64 * (INPUTS + 64);
     group.throughput(Throughput::Elements((3 * 2 * multiply_adds * (0..240).map(frames).sum::<usize>()) as u64));
     for batch in [8, 16, 64] {

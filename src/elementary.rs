@@ -35,7 +35,7 @@ const ROUND: f32 = 12_582_912.0; // 1.5 · 2²³
 fn reduce<const N: usize>(x: [f32; N]) -> ([f32; N], [i32; N]) {
     let (mut shifted, mut r, mut tail, mut em1, mut n) = ([0.0; N], [0.0; N], [0.0; N], [0.0; N], [0; N]);
     for k in 0..N {
-        shifted[k] = x[k] * std::f32::consts::LOG2_E + ROUND;
+        shifted[k] = x[k] * core::f32::consts::LOG2_E + ROUND;
     }
     for k in 0..N {
         let n = shifted[k] - ROUND;

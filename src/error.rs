@@ -1,7 +1,8 @@
 //! The one error type: what went wrong, where, what was expected, what was found, what to do.
 
-use std::fmt;
-use std::sync::Arc;
+use crate::prelude::*;
+use alloc::sync::Arc;
+use core::fmt;
 
 /// What kind of thing was wrong; programs match on it, people read the message. More kinds may be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -35,11 +36,11 @@ pub struct Error {
     place: Option<String>,
     problem: String,
     advice: Option<String>,
-    cause: Option<Arc<dyn std::error::Error + Send + Sync>>,
+    cause: Option<Arc<dyn core::error::Error + Send + Sync>>,
 }
 
 /// `std::result::Result` with this crate's [`Error`].
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T> = core::result::Result<T, Error>;
 
 impl Error {
     /// An error without a cause; `problem` says what was expected and what was found.
@@ -48,12 +49,12 @@ impl Error {
     }
 
     /// An error whose problem is another error, which becomes its [`source`](std::error::Error::source).
-    pub fn caused_by(kind: Kind, cause: impl std::error::Error + Send + Sync + 'static) -> Self {
+    pub fn caused_by(kind: Kind, cause: impl core::error::Error + Send + Sync + 'static) -> Self {
         Error::new(kind, cause.to_string()).with_cause(cause)
     }
 
     /// Adds the error that led to this one. The message stays.
-    pub fn with_cause(mut self, cause: impl std::error::Error + Send + Sync + 'static) -> Self {
+    pub fn with_cause(mut self, cause: impl core::error::Error + Send + Sync + 'static) -> Self {
         self.cause = Some(Arc::new(cause));
         self
     }
@@ -74,6 +75,7 @@ impl Error {
     }
 
     /// An operating-system error at `place` (usually a path).
+    #[cfg(feature = "std")]
     pub fn io(place: impl fmt::Display, cause: std::io::Error) -> Self {
         Error::caused_by(Kind::Io, cause).at(place)
     }
@@ -97,8 +99,8 @@ impl fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+impl core::error::Error for Error {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         self.cause.as_deref().map(|cause| cause as _)
     }
 }

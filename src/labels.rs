@@ -1,13 +1,14 @@
 //! Names of classes, and RAVDESS's file names, which spell the class of a clip in digits.
 
-use std::fmt;
-use std::ops::Deref;
-use std::str::FromStr;
-use std::sync::Arc;
+use alloc::sync::Arc;
+use core::fmt;
+use core::ops::Deref;
+use core::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind, Result};
+use crate::prelude::*;
 
 /// RAVDESS's emotions, in the order of their file codes 01 to 08.
 const RAVDESS: [&str; 8] = ["neutral", "calm", "happy", "sad", "angry", "fear", "disgust", "surprised"];
@@ -61,7 +62,7 @@ impl Labels {
     /// # Errors
     /// [`Kind::Data`] if fewer than two different names are found, or one is empty.
     pub fn found<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self> {
-        let distinct = names.into_iter().collect::<std::collections::BTreeSet<_>>();
+        let distinct = names.into_iter().collect::<alloc::collections::BTreeSet<_>>();
         if distinct == RAVDESS.into() {
             return Ok(Labels::ravdess());
         }

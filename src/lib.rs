@@ -93,6 +93,10 @@
 //! # }
 //! ```
 
+#![cfg_attr(not(any(test, feature = "std")), no_std)]
+
+extern crate alloc;
+
 pub mod audio;
 #[cfg(any(test, feature = "audit"))]
 pub mod audit;
@@ -109,6 +113,7 @@ pub mod normalise;
 pub mod optim;
 pub mod packed;
 pub mod params;
+mod prelude;
 pub mod rng;
 pub mod scalar;
 #[cfg(any(test, feature = "train"))]

@@ -1,6 +1,7 @@
 //! A dense row-major matrix: shape and values. Products are in [`crate::kernels`].
 
-use std::ops::{Index, IndexMut};
+use crate::prelude::*;
+use core::ops::{Index, IndexMut};
 
 /// `rows × cols` values, row after row.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -43,6 +44,14 @@ impl<S: Copy + Default> Matrix<S> {
     pub fn resize(&mut self, rows: usize, cols: usize) {
         (self.rows, self.cols) = (rows, cols);
         self.data.resize(rows * cols, S::default());
+    }
+
+    /// Writes some columns of this matrix, in the order given, to `out` `[rows, columns]`.
+    pub fn select_columns(&self, columns: &[usize], out: &mut Self) {
+        out.resize(self.rows, columns.len());
+        for (r, row) in self.iter_rows().enumerate() {
+            out.row_mut(r).iter_mut().zip(columns).for_each(|(out, &column)| *out = row[column]);
+        }
     }
 
     /// Every value becomes `value`.
@@ -132,6 +141,9 @@ mod tests {
         assert_eq!(m.row(1), &[4.0, 5.0, 6.0]);
         assert_eq!(m[(0, 2)], 3.0);
         assert_eq!(m.rows_between(1, 2), m.row(1));
+        let mut selected = Matrix::default();
+        m.select_columns(&[2, 0], &mut selected);
+        assert_eq!(selected, Matrix::from_rows(&[[3.0, 1.0], [6.0, 4.0]]));
     }
 
     #[test]

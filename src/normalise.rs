@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind, Result};
 use crate::matrix::Matrix;
+use crate::prelude::*;
 
 /// The mean and standard deviation of every feature column, `[D]` each.
 ///
@@ -124,6 +125,19 @@ impl Normaliser {
         }
     }
 
+    /// [`apply`](Self::apply) in place.
+    ///
+    /// # Panics
+    /// If `x` has another number of columns than this was fitted on.
+    pub fn apply_in_place(&self, x: &mut Matrix<f32>) {
+        assert_eq!(x.cols(), self.width(), "as many columns as the statistics");
+        for t in 0..x.rows() {
+            for (d, x) in x.row_mut(t).iter_mut().enumerate() {
+                *x = self.normalised(d, *x);
+            }
+        }
+    }
+
     /// [`apply`](Self::apply) for one frame: `x` and `y` are `[D]`.
     ///
     /// # Panics
@@ -131,8 +145,53 @@ impl Normaliser {
     pub fn apply_to_frame(&self, x: &[f32], y: &mut [f32]) {
         assert_eq!([x.len(), y.len()], [self.width(); 2], "as many columns as the statistics");
         for (d, (y, &x)) in y.iter_mut().zip(x).enumerate() {
-            *y = ((f64::from(x) - self.mean[d]) / self.std[d]) as f32;
+            *y = self.normalised(d, x);
         }
+    }
+
+    fn normalised(&self, column: usize, x: f32) -> f32 {
+        ((f64::from(x) - self.mean[column]) / self.std[column]) as f32
+    }
+
+    /// The statistics of some columns.
+    pub fn select_columns(&self, columns: &[usize]) -> Self {
+        let of = |values: &[f64]| columns.iter().map(|&column| values[column]).collect();
+        Normaliser { mean: of(&self.mean), std: of(&self.std) }
+    }
+
+    /// These statistics, of the training, moved towards those of a speaker of whom there are `clips` clips; `kappa` is the number of
+    /// clips at which both count the same.
+    ///
+    /// # Formula
+    /// ```text
+    /// mean = w·speaker + (1 − w)·training      std likewise      w = k / (k + κ),  k clips
+    /// ```
+    /// Without clips these are the statistics of the training to the bit.
+    ///
+    /// # Panics
+    /// If the widths differ, or `kappa` is not positive.
+    pub fn shrunk(&self, speaker: &Normaliser, clips: f64, kappa: f64) -> Self {
+        assert_eq!(speaker.width(), self.width(), "as many columns as the statistics");
+        assert!(kappa > 0.0, "a positive number of clips");
+        let w = clips / (clips + kappa);
+        let between = |speaker: &[f64], training: &[f64]| {
+            speaker.iter().zip(training).map(|(speaker, training)| w * speaker + (1.0 - w) * training).collect()
+        };
+        Normaliser { mean: between(&speaker.mean, &self.mean), std: between(&speaker.std, &self.std) }
+    }
+
+    /// Statistics of normalised columns in the units of the features that this normalises.
+    pub fn undo(&self, normalised: &Normaliser) -> Self {
+        let columns = || self.mean.iter().zip(&self.std);
+        Normaliser {
+            mean: columns().zip(&normalised.mean).map(|((mean, std), m)| mean + std * m).collect(),
+            std: columns().zip(&normalised.std).map(|((_, std), s)| std * s).collect(),
+        }
+    }
+
+    /// Mean 0 and standard deviation 1 of so many columns: it changes nothing.
+    pub fn identity(width: usize) -> Self {
+        Normaliser { mean: vec![0.0; width], std: vec![1.0; width] }
     }
 
     /// Number of columns, `D`.
@@ -148,6 +207,84 @@ impl Normaliser {
     /// The standard deviation of every column, `[D]`, all positive.
     pub fn std(&self) -> &[f64] {
         &self.std
+    }
+}
+
+/// Frames, sum and sum of squares of every column, `[D]`: the statistics of any set of clips are the sum of theirs.
+///
+/// One pass loses digits where a mean is large against its spread, so the columns are to be normalised by other statistics before.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ColumnSums {
+    frames: u64,
+    sum: Vec<f64>,
+    squares: Vec<f64>,
+}
+
+impl ColumnSums {
+    /// Of no frame of `width` columns.
+    pub fn new(width: usize) -> Self {
+        ColumnSums { frames: 0, sum: vec![0.0; width], squares: vec![0.0; width] }
+    }
+
+    /// Of all frames of a clip `[T,D]`.
+    pub fn of(x: &Matrix<f32>) -> Self {
+        let mut sums = Self::new(x.cols());
+        x.iter_rows().for_each(|frame| sums.add_frame(frame));
+        sums
+    }
+
+    /// Adds a frame, `[D]`.
+    pub fn add_frame(&mut self, frame: &[f32]) {
+        self.add_values(frame.iter().map(|&x| f64::from(x)));
+    }
+
+    /// Adds a frame `[D]` after normalisation, which is not rounded.
+    pub fn add_normalised(&mut self, normaliser: &Normaliser, frame: &[f32]) {
+        let columns = normaliser.mean.iter().zip(&normaliser.std);
+        self.add_values(columns.zip(frame).map(|((mean, std), &x)| (f64::from(x) - mean) / std));
+    }
+
+    fn add_values(&mut self, frame: impl Iterator<Item = f64>) {
+        self.frames += 1;
+        for ((sum, square), x) in self.sum.iter_mut().zip(&mut self.squares).zip(frame) {
+            *sum += x;
+            *square += x * x;
+        }
+    }
+
+    /// Adds the frames of another.
+    pub fn add(&mut self, other: &ColumnSums) {
+        self.frames += other.frames;
+        self.sum.iter_mut().zip(&other.sum).for_each(|(sum, other)| *sum += other);
+        self.squares.iter_mut().zip(&other.squares).for_each(|(sum, other)| *sum += other);
+    }
+
+    /// Number of frames.
+    pub fn frames(&self) -> u64 {
+        self.frames
+    }
+
+    /// The sums of some columns.
+    pub fn select_columns(&self, columns: &[usize]) -> Self {
+        let of = |values: &[f64]| columns.iter().map(|&column| values[column]).collect();
+        ColumnSums { frames: self.frames, sum: of(&self.sum), squares: of(&self.squares) }
+    }
+
+    /// Mean and standard deviation of every column, those of [`Normaliser::fit`] but for rounding; `None` without frames. A column
+    /// that never changes has the standard deviation 1.
+    pub fn statistics(&self) -> Option<Normaliser> {
+        if self.frames == 0 {
+            return None;
+        }
+        let n = self.frames as f64;
+        let mean: Vec<f64> = self.sum.iter().map(|sum| sum / n).collect();
+        let deviation = |(squares, mean): (&f64, &f64)| {
+            let variance = squares / n - mean * mean;
+            // Sums of n numbers are right to n roundings: what these leave of a constant is no spread.
+            if variance > n * f64::EPSILON * squares / n { variance.sqrt() } else { 1.0 }
+        };
+        let std = self.squares.iter().zip(&mean).map(deviation).collect();
+        Some(Normaliser { mean, std })
     }
 }
 
@@ -197,6 +334,36 @@ mod tests {
             assert!(again.mean()[column].abs() < 1e-7, "{:?}", again.mean());
             assert!((again.std()[column] - 1.0).abs() < 1e-7, "{:?}", again.std());
         }
+    }
+
+    #[test]
+    fn statistics_are_shrunk_by_the_number_of_clips() {
+        let training = Normaliser::new(vec![1.0, -3.1], vec![2.0, 0.7]).unwrap();
+        let speaker = Normaliser::new(vec![5.0, 0.9], vec![4.0, 0.3]).unwrap();
+        assert_eq!(training.shrunk(&speaker, 0.0, 4.0), training, "no clip: the training's to the bit");
+        // w = 4/(4 + 12) = 1/4.
+        let shrunk = training.shrunk(&speaker, 4.0, 12.0);
+        assert_eq!((shrunk.mean()[0], shrunk.std()[0]), (2.0, 2.5));
+        approx::assert_abs_diff_eq!(shrunk.mean()[1], 0.25 * 0.9 - 0.75 * 3.1, epsilon = 1e-15);
+        // In normalised columns the same: shrinking and units can be exchanged.
+        let normalised = Normaliser::new(vec![(5.0 - 1.0) / 2.0, (0.9 + 3.1) / 0.7], vec![2.0, 0.3 / 0.7]).unwrap();
+        let other = training.undo(&Normaliser::identity(2).shrunk(&normalised, 4.0, 12.0));
+        for (got, expected) in [other.mean(), other.std()].concat().iter().zip([shrunk.mean(), shrunk.std()].concat()) {
+            approx::assert_abs_diff_eq!(*got, expected, epsilon = 1e-14);
+        }
+    }
+
+    #[test]
+    fn sums_of_clips_are_the_statistics_of_all_their_frames() {
+        let clips = two_clips();
+        let mut sums = ColumnSums::of(&clips[0]);
+        sums.add(&ColumnSums::of(&clips[1]));
+        assert_eq!(sums.statistics().unwrap(), Normaliser::fit(&clips).unwrap());
+        assert_eq!((sums.frames(), ColumnSums::new(3).statistics()), (4, None));
+        assert_eq!(sums.select_columns(&[1]).statistics().unwrap().mean(), [15.0]);
+        let mut constant = ColumnSums::new(1);
+        (0..100_003).for_each(|_| constant.add_frame(&[-0.1]));
+        assert_eq!(constant.statistics().unwrap().std(), [1.0]);
     }
 
     #[test]

@@ -12,7 +12,8 @@
 //! A product over all frames is one product over all rows, batch norm sees real frames only, and no clip's result depends on
 //! its neighbours.
 
-use std::ops::Range;
+use crate::prelude::*;
+use core::ops::Range;
 
 /// Whether the frames that padding would add are counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -4,8 +4,9 @@
 //! the report all walk that list. Names are those of the published PyTorch state dict.
 
 use crate::matrix::Matrix;
+use crate::prelude::*;
 use crate::scalar::Scalar;
-use std::fmt;
+use core::fmt;
 
 /// The role of a tensor in training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,6 +5,8 @@
 //! A stream is a pure function of (seed, name, number), so nothing has to be saved to resume a run in the middle,
 //! and no use of randomness can disturb another.
 
+#[cfg(not(feature = "std"))]
+use crate::prelude::*;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
@@ -32,7 +34,7 @@ impl RandomStream {
     pub fn normal(&mut self) -> f64 {
         // 1 − u lies in (0, 1], so the logarithm is finite.
         let radius = (-2.0 * (1.0 - self.uniform()).ln()).sqrt();
-        radius * (std::f64::consts::TAU * self.uniform()).cos()
+        radius * (core::f64::consts::TAU * self.uniform()).cos()
     }
 
     /// Approximately standard normal at a fraction of the cost, for large amounts of noise: the sum of four uniform numbers, the

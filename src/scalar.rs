@@ -10,8 +10,8 @@
 //! inlined would silently be compiled for the oldest one.
 
 use crate::elementary;
-use std::fmt::Debug;
-use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub, SubAssign};
+use core::fmt::Debug;
+use core::ops::{Add, AddAssign, Div, Mul, Neg, Sub, SubAssign};
 
 /// A real number the engine can compute with.
 pub trait Scalar:
@@ -88,6 +88,17 @@ pub trait Scalar:
     }
 }
 
+/// A method of `f32` or `f64`; without `std`, which has it, that of `libm`.
+macro_rules! float {
+    ($type:ident::$method:ident($($x:expr),*)) => {{
+        #[cfg(feature = "std")]
+        let y = $type::$method($($x),*);
+        #[cfg(not(feature = "std"))]
+        let y = <$type as num_traits::Float>::$method($($x),*);
+        y
+    }};
+}
+
 impl Scalar for f32 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
@@ -102,7 +113,7 @@ impl Scalar for f32 {
     }
     #[inline(always)]
     fn mul_add(self, a: Self, b: Self) -> Self {
-        f32::mul_add(self, a, b)
+        float!(f32::mul_add(self, a, b))
     }
     #[inline(always)]
     fn exp(self) -> Self {
@@ -110,27 +121,27 @@ impl Scalar for f32 {
     }
     #[inline(always)]
     fn ln(self) -> Self {
-        f32::ln(self)
+        float!(f32::ln(self))
     }
     #[inline(always)]
     fn log(self, base: Self) -> Self {
-        f32::log(self, base)
+        float!(f32::log(self, base))
     }
     #[inline(always)]
     fn powi(self, n: i32) -> Self {
-        f32::powi(self, n)
+        float!(f32::powi(self, n))
     }
     #[inline(always)]
     fn sqrt(self) -> Self {
-        f32::sqrt(self)
+        float!(f32::sqrt(self))
     }
     #[inline(always)]
     fn sin(self) -> Self {
-        f32::sin(self)
+        float!(f32::sin(self))
     }
     #[inline(always)]
     fn cos(self) -> Self {
-        f32::cos(self)
+        float!(f32::cos(self))
     }
     #[inline(always)]
     fn tanh(self) -> Self {
@@ -172,39 +183,39 @@ impl Scalar for f64 {
     }
     #[inline(always)]
     fn mul_add(self, a: Self, b: Self) -> Self {
-        f64::mul_add(self, a, b)
+        float!(f64::mul_add(self, a, b))
     }
     #[inline(always)]
     fn exp(self) -> Self {
-        f64::exp(self)
+        float!(f64::exp(self))
     }
     #[inline(always)]
     fn ln(self) -> Self {
-        f64::ln(self)
+        float!(f64::ln(self))
     }
     #[inline(always)]
     fn log(self, base: Self) -> Self {
-        f64::log(self, base)
+        float!(f64::log(self, base))
     }
     #[inline(always)]
     fn powi(self, n: i32) -> Self {
-        f64::powi(self, n)
+        float!(f64::powi(self, n))
     }
     #[inline(always)]
     fn sqrt(self) -> Self {
-        f64::sqrt(self)
+        float!(f64::sqrt(self))
     }
     #[inline(always)]
     fn sin(self) -> Self {
-        f64::sin(self)
+        float!(f64::sin(self))
     }
     #[inline(always)]
     fn cos(self) -> Self {
-        f64::cos(self)
+        float!(f64::cos(self))
     }
     #[inline(always)]
     fn tanh(self) -> Self {
-        f64::tanh(self)
+        float!(f64::tanh(self))
     }
     #[inline(always)]
     fn sigmoid(self) -> Self {

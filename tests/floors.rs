@@ -14,8 +14,8 @@ const ENGINE: Floors = &[
 ];
 
 const APPLICATION: Floors = &[
-    &["files", "hash", "calendar", "label_map", "terminal", "csv_field"],
-    &["corpus", "tune", "sweep", "synth", "onnx"],
+    &["files", "hash", "calendar", "label_map", "terminal", "csv_field", "synth"],
+    &["corpus", "tune", "sweep", "onnx"],
     &["experiment"],
     &["report"],
     &["cli", "main"],

@@ -4,6 +4,7 @@ use super::FeatureSettings;
 use crate::kernels::lanes::LANES;
 use crate::kernels::{Panels, Start, Term, product, simd};
 use crate::matrix::Matrix;
+use crate::prelude::*;
 
 /// A = 440 Hz, the concert pitch.
 const A4_HZ: f64 = 440.0;
@@ -142,7 +143,7 @@ impl Change {
         let factor = |power: usize| (-2.0 * (power as f64 - 6.0).powi(2) - 4.0 * tuning * power as f64).exp();
         let t = tuning / TWELVE as f64;
         Change {
-            factors: std::array::from_fn(factor),
+            factors: core::array::from_fn(factor),
             last_factor: [factor(TWELVE), 0.0, 0.0, 0.0],
             octaves: t / (OCTAVE_WIDTH * OCTAVE_WIDTH),
             weight: (-0.5 * (t / OCTAVE_WIDTH).powi(2)).exp(),
@@ -164,7 +165,8 @@ impl NarrowBins {
             NarrowBin {
                 powers: [1.0, r, r * r, r * r * r],
                 fourth: (r * r) * (r * r),
-                place_of_c: place_of_c.rem_euclid(TWELVE as f64) as usize,
+                // whole: `narrow` are of twelve classes
+                place_of_c: (place_of_c as i64).rem_euclid(TWELVE as i64) as usize,
             }
         };
         NarrowBins {

@@ -2,6 +2,7 @@
 
 use super::FeatureSettings;
 use crate::error::Result;
+use crate::prelude::*;
 
 /// The frames of a recording. Frame `t` has sample `t·hop` in its middle; before the first and after the last sample there is
 /// silence.

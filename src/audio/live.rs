@@ -25,6 +25,7 @@ use super::preparation::{Block, Progress};
 use super::{FeatureSettings, Frames, FrontEnd, Preparation, RunningTuning, check_samples};
 use crate::error::Result;
 use crate::matrix::Matrix;
+use crate::prelude::*;
 
 /// Frames that a short portion completes at most: those of half a second, when a voice is noticed.
 const MOST_AT_ONCE: usize = 16;
@@ -60,9 +61,10 @@ struct Rows {
     /// `[T,width]`
     features: Matrix<f32>,
     events: Vec<LiveFrame>,
-    /// Frames of this recording so far, and the place where the next is due.
+    /// Frames of this recording so far, the place where the next is due, and where the latest gap ends.
     frames: usize,
     due: usize,
+    gap_end: usize,
     /// Samples from the middle of a frame until it is complete.
     delay: usize,
 }
@@ -71,7 +73,7 @@ struct Rows {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LiveFrame {
-    /// Samples of the recording before the middle of the frame.
+    /// Samples of the recording before the middle of the frame; before the end of the gap, if it reaches over one.
     pub place: usize,
     /// Samples of the recording that had arrived when the frame was complete, or known to be left out.
     pub arrived: usize,
@@ -98,6 +100,7 @@ impl LiveFrontEnd {
                 events: Vec::with_capacity(MOST_AT_ONCE),
                 frames: 0,
                 due: 0,
+                gap_end: 0,
                 delay: frames.delay(),
                 front_end,
             },
@@ -180,7 +183,7 @@ impl Rows {
         if let Some(tuning) = &mut self.tuning {
             tuning.reset();
         }
-        (self.frames, self.due) = (0, 0);
+        (self.frames, self.due, self.gap_end) = (0, 0, 0);
     }
 
     /// Takes a block of a prepared recording.
@@ -196,6 +199,7 @@ impl Rows {
                     self.events.push(LiveFrame { place: self.due, arrived: progress.arrived, has_features: false });
                     self.due += hop;
                 }
+                self.gap_end = progress.decided();
                 Ok(())
             }
         }
@@ -203,7 +207,7 @@ impl Rows {
 
     /// Appends the row of a frame.
     fn append(&mut self, progress: Option<Progress>, frame: &[f32]) -> Result<()> {
-        let Rows { front_end, tuning, features, events, frames, due, delay } = self;
+        let Rows { front_end, tuning, features, events, frames, due, gap_end, delay } = self;
         front_end.power.resize(0, front_end.settings.bins());
         front_end.append_power(frame);
         let tuning = match tuning {
@@ -217,7 +221,8 @@ impl Rows {
         let middle = *frames * front_end.settings.hop;
         let (place, arrived) = match progress {
             None => (middle, middle + *delay),
-            Some(progress) => (progress.place(middle), progress.arrived),
+            // A frame that reaches over a gap is complete behind it.
+            Some(progress) => (progress.place(middle).max(*gap_end), progress.arrived),
         };
         events.push(LiveFrame { place, arrived, has_features: true });
         (*frames, *due) = (*frames + 1, place + front_end.settings.hop);

@@ -3,12 +3,13 @@
 //! Slaney's scale (`librosa.filters.mel`, `htk=False`, `norm="slaney"`): linear up to 1000 Hz, logarithmic above. Each band
 //! is a triangle over its two neighbours' peaks, divided by half its width in hertz so that white noise fills all alike.
 
-use std::ops::Range;
+use core::ops::Range;
 
 use super::FeatureSettings;
 use crate::kernels::lanes::LANES;
 use crate::kernels::{dot, simd};
 use crate::matrix::Matrix;
+use crate::prelude::*;
 
 /// Hertz in one mel below the corner.
 const HZ_PER_MEL: f64 = 200.0 / 3.0;

@@ -3,11 +3,13 @@
 //! Hearing is logarithmic, hence decibels; neighbouring bands are correlated, hence a cosine transform, whose first
 //! coefficients describe the broad shape (`librosa.feature.mfcc`, `librosa.power_to_db`).
 
-use std::f64::consts::PI;
+use core::f64::consts::PI;
 
 use super::FeatureSettings;
 use crate::kernels::dense_product;
 use crate::matrix::Matrix;
+#[cfg(not(feature = "std"))]
+use crate::prelude::*;
 
 /// Powers below this count as this: −100 dB.
 pub(super) const LEAST_POWER: f32 = 1e-10;

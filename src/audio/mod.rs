@@ -32,7 +32,7 @@
 //! | step                          | file             | what it does                                                        |
 //! |-------------------------------|------------------|---------------------------------------------------------------------|
 //! | one sample rate               | `resample.rs`    | a windowed sinc brings the samples to the model's rate; the caller runs it |
-//! | only speech                   | `preparation.rs` | leaves out what is further than 0.3 s from any voice; without a voice, nothing |
+//! | only speech                   | `preparation.rs` | leaves out what has less than 0.1 s of voice in the 0.6 s around it; without a voice, nothing |
 //! | one level                     | `preparation.rs` | brings the mean power of the voice to −20 dB of full scale          |
 //!
 //! The gain is added to the mel bands: it moves the first MFCC alone. All else does not depend on the level, as the floor of the bands
@@ -62,6 +62,7 @@ use crate::matrix::Matrix;
 
 mod chroma;
 mod delta;
+mod fft;
 mod frames;
 mod live;
 mod mel;
@@ -79,11 +80,13 @@ pub use live::{LiveFrame, LiveFrontEnd};
 pub use resample::Resampler;
 pub use settings::FeatureSettings;
 pub use speech::{Sound, SpeechDetector};
+#[cfg(feature = "std")]
+pub use wav::write_wav16;
 pub use wav::{
     DecodedWav, Encoding, Recording, SampleFormat, WavHeader, decode_wav, mean_of_channels, read_wav_header,
-    write_wav16,
 };
 
+use crate::prelude::*;
 use chroma::ChromaBank;
 use delta::Slopes;
 use frames::Frames;
@@ -95,7 +98,7 @@ use stft::Stft;
 use tuning::{RunningTuning, TuningEstimator};
 
 /// Accepted sample rates, Hz. Anything outside is a damaged header.
-const SAMPLE_RATES: std::ops::RangeInclusive<u32> = 1_000..=1_000_000;
+const SAMPLE_RATES: core::ops::RangeInclusive<u32> = 1_000..=1_000_000;
 /// The largest sample accepted: full scale is 1, but float files in the scale of 32-bit integers exist. Its powers are far
 /// from the largest `f32`.
 const LOUDEST: f32 = 2_147_483_648.0;
@@ -423,7 +426,11 @@ impl FrontEnd {
     }
 }
 
-fn check_sample_rate(hz: u32) -> Result<()> {
+/// Checks that a sample rate is one that recordings have.
+///
+/// # Errors
+/// [`Kind::Audio`] if it is not 1,000 to 1,000,000 Hz.
+pub fn check_sample_rate(hz: u32) -> Result<()> {
     if SAMPLE_RATES.contains(&hz) {
         return Ok(());
     }

@@ -12,14 +12,12 @@
 //! Boersma then takes the best path through the peaks of all frames. Here frames are independent: the same for a whole clip
 //! and live.
 
-use std::f64::consts::{PI, TAU};
-use std::sync::Arc;
-
-use rustfft::num_complex::Complex;
-use rustfft::{Fft, FftPlanner};
+use core::f64::consts::{PI, TAU};
 
 use super::FeatureSettings;
+use super::fft::{Complex, Direction, Fft};
 use crate::matrix::Matrix;
+use crate::prelude::*;
 
 /// The columns: voicing and pitch.
 pub(super) const COLUMNS: usize = 2;
@@ -44,18 +42,17 @@ pub(super) struct PitchEstimator {
     /// Hz
     sample_rate: f64,
     /// Lags that may be a period, samples; none where the window is too short for the highest pitch.
-    lags: std::ops::RangeInclusive<usize>,
+    lags: core::ops::RangeInclusive<usize>,
     /// The first bin that counts.
     first_bin: usize,
     /// Inverse of the window's normalised autocorrelation at every lag, `[longest + 2]`.
     window_correction: Vec<f32>,
     /// Complex inverse transform of `N/2` points.
-    half: Arc<dyn Fft<f32>>,
+    half: Fft,
     /// i·e^(2πi·k/N) for k = 0 … N/2 − 1
     twiddles: Vec<Complex<f32>>,
     /// `[N/2]`
     folded: Vec<Complex<f32>>,
-    scratch: Vec<Complex<f32>>,
     /// ρ of the current frame, `[longest + 2]`
     correlation: Vec<f32>,
 }
@@ -65,7 +62,6 @@ impl PitchEstimator {
         let (n, window, sample_rate) = (settings.n_fft, settings.window(), f64::from(sample_rate));
         let shortest = (sample_rate / HIGHEST_HZ).ceil() as usize;
         let longest = ((sample_rate / LOWEST_HZ).floor() as usize).min(window / LEAST_PERIODS);
-        let half = FftPlanner::new().plan_fft_inverse(n / 2);
         let angle = |k: usize| TAU * k as f64 / n as f64;
         PitchEstimator {
             sample_rate,
@@ -75,9 +71,8 @@ impl PitchEstimator {
             window_correction: window_correction(window, n, longest + 2),
             twiddles: (0..n / 2).map(|k| Complex::new(-angle(k).sin() as f32, angle(k).cos() as f32)).collect(),
             folded: vec![Complex::default(); n / 2],
-            scratch: vec![Complex::default(); half.get_inplace_scratch_len()],
             correlation: vec![0.0; longest + 2],
-            half,
+            half: Fft::new(n / 2, Direction::Inverse),
         }
     }
 
@@ -147,7 +142,7 @@ impl PitchEstimator {
             let (p, mirrored) = (without_mean(k), without_mean(m - k));
             *z = w * (p - mirrored) + (p + mirrored);
         }
-        self.half.process_with_scratch(&mut self.folded, &mut self.scratch);
+        self.half.process(&mut self.folded);
         let loudness = self.folded[0].re;
         if loudness < f32::MIN_POSITIVE {
             return false;
@@ -213,7 +208,6 @@ mod tests {
     fn estimator(n_fft: usize, rate: u32) -> PitchEstimator {
         let mut estimator = PitchEstimator::new(&settings(n_fft), rate);
         estimator.folded.fill(Complex::new(f32::NAN, f32::NAN));
-        estimator.scratch.fill(Complex::new(f32::NAN, f32::NAN));
         estimator.correlation.fill(f32::NAN);
         estimator
     }

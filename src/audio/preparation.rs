@@ -1,8 +1,8 @@
 //! Preparation of a recording: long silence is left out, and the level of what is left is measured, while samples arrive.
 //!
-//! The [`SpeechDetector`] says which frames of 20 ms are voice. A sample is kept if there is voice within [`MARGIN`] before or after
-//! it, so that consonants stay, and pauses between words. That is one rule for the silence before, after and within speech: what is
-//! further from every voice is left out, and a pause of more than two margins becomes as short as that.
+//! The [`SpeechDetector`] says which frames of 20 ms are voice. A sample is kept if at least 0.1 s of the 0.6 s around it are voice,
+//! so that consonants stay, and pauses between words; a single click does not count. That is one rule for the silence before, after
+//! and within speech: about 0.2 s are kept on either side of a voice, and a longer pause becomes as short as that.
 //!
 //! Later samples decide about a sample, as far as a margin and the 0.2 s that the detector needs. So samples wait in a buffer
 //! of half a second, and the kept ones leave it in their order: those of a file and those of a microphone are the same.
@@ -12,8 +12,9 @@
 use super::SpeechDetector;
 use crate::error::Result;
 use crate::kernels::{dot, simd};
+use crate::prelude::*;
 
-/// How far from a voice sound is kept, in frames of the detector: 0.3 s.
+/// How far around a sample voice is looked for, in frames of the detector: 0.3 s on either side.
 const MARGIN: usize = 15;
 /// Level that speech is brought to, dB of full scale.
 const REFERENCE_LEVEL: f64 = -20.0;
@@ -106,8 +107,8 @@ impl Preparation {
     /// The gain, dB, that brings the speech so far to the reference; without any, all sound so far. 0 for digital silence.
     pub(super) fn gain(&self) -> f32 {
         let level = match self.voices {
-            0 => self.detector.sound().level,
-            voices => 10.0 * (self.speech / voices as f64).log10(),
+            SpeechDetector::LEAST_FRAMES.. => 10.0 * (self.speech / self.voices as f64).log10(),
+            _ => self.detector.sound().level,
         };
         if level.is_finite() { (REFERENCE_LEVEL - level) as f32 } else { 0.0 }
     }
@@ -154,7 +155,7 @@ impl Preparation {
         let frames = self.detector.frames();
         for frame in frames.saturating_sub(SpeechDetector::LATEST_CHANGE)..frames {
             let is_counted = &mut self.is_counted[frame % REMEMBERED];
-            if self.detector.is_voice(frame) && !std::mem::replace(is_counted, true) {
+            if self.detector.is_voice(frame) && !core::mem::replace(is_counted, true) {
                 self.speech += self.power[frame % REMEMBERED];
                 self.voices += 1;
             }
@@ -167,7 +168,8 @@ impl Preparation {
         let mut done = 0;
         while done < self.waiting.len() {
             let (from, until) = (self.first.saturating_sub(MARGIN), self.first + MARGIN + 1);
-            let is_kept = (from..until.min(frames)).any(|frame| self.detector.is_voice(frame));
+            let voice = (from..until.min(frames)).filter(|&frame| self.detector.is_voice(frame)).count();
+            let is_kept = voice >= SpeechDetector::LEAST_FRAMES;
             // A later frame may change as many before it.
             if !is_kept && !at_end && until + SpeechDetector::LATEST_CHANGE > frames + 1 {
                 break;

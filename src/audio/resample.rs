@@ -11,11 +11,12 @@
 //! down. From any rate to 16 kHz, that is 7.2 kHz; what is folded back lies above 7.6 kHz. Output sample 0 has the time of input
 //! sample 0, so the sound is not delayed, only known `H` samples later: 2 ms from 48 to 16 kHz.
 
-use std::f64::consts::PI;
+use core::f64::consts::PI;
 
 use super::SampleSink;
 use crate::error::Result;
 use crate::kernels::{dot, simd};
+use crate::prelude::*;
 
 /// Where the filter begins to fall, and where it has fallen, in units of half the lower rate.
 const PASS: f64 = 0.9;
@@ -152,8 +153,8 @@ impl Resampler {
     }
 }
 
-/// `to / from` in lowest terms if its numerator is at most [`MOST_PHASES`]; otherwise the nearest fraction that has such a one,
-/// which for audible rates is off by less than one in a million.
+/// `to / from` in lowest terms if its numerator is at most [`MOST_PHASES`]; otherwise the nearest fraction that has such a one. It is
+/// off by less than one in two thousand: less than a cent, a hundredth of a semitone.
 fn nearest_fraction(to: u64, from: u64) -> (u64, u64) {
     let step = |phases: u64| ((phases * from + to / 2) / to).max(1);
     // |L/M − to/from|, relative and times a constant
@@ -287,7 +288,8 @@ mod tests {
             let got = resample(from, to, &x, &[900]);
             assert_eq!(got.len(), (900 * to as usize).div_ceil(from as usize));
             for (k, (got, expected)) in got.iter().zip(by_definition(from, to, &x, got.len())).enumerate() {
-                assert!((f64::from(*got) - expected).abs() < 2e-6, "{from} to {to}, {k}: {got} {expected}");
+                // Rounding of `f32`: 200 products of at most 1.
+                assert!((f64::from(*got) - expected).abs() < 1e-5, "{from} to {to}, {k}: {got} {expected}");
             }
         }
     }
@@ -342,10 +344,10 @@ mod tests {
         assert_eq!(nearest_fraction(16_000, 44_100), (160, 441));
         assert_eq!(nearest_fraction(16_000, 8_000), (2, 1));
         assert_eq!(nearest_fraction(16_000, 11_025), (640, 441));
-        for from in [44_101, 15_999, 999_983] {
+        for from in [44_101, 15_999, 16_008, 999_983] {
             let (phases, step) = nearest_fraction(16_000, from);
             let error = phases as f64 / step as f64 / (16_000.0 / from as f64) - 1.0;
-            assert!(phases <= MOST_PHASES && error.abs() < 1e-6, "{from}: {phases}/{step}, {error:e}");
+            assert!(phases <= MOST_PHASES && error.abs() < 5e-4, "{from}: {phases}/{step}, {error:e}");
         }
     }
 }

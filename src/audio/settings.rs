@@ -1,10 +1,11 @@
 //! The settings of the front end: window, hop, bands, coefficients.
 
-use std::fmt;
+use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind, Result};
+use crate::prelude::*;
 
 /// More mel bands say nothing more about speech, and a damaged model file must not ask for gigabytes of filters.
 const MOST_BANDS: usize = 1024;

@@ -29,8 +29,8 @@
 // Loops over the indices of small arrays are what the compiler keeps in registers.
 #![allow(clippy::needless_range_loop)]
 
-use std::f64::consts::PI;
-use std::fmt;
+use core::f64::consts::PI;
+use core::fmt;
 
 mod levels;
 
@@ -38,6 +38,7 @@ use super::check_sample_rate;
 use crate::error::Result;
 use crate::kernels::lanes::{LANES, Lanes};
 use crate::kernels::{dot, simd};
+use crate::prelude::*;
 use levels::Levels;
 
 /// The sample rate aimed at, Hz: telephone quality, which is all that pitch and vowels need.
@@ -222,7 +223,7 @@ impl SpeechDetector {
             kept: Vec::with_capacity(lags.difference + PORTION),
             frame: Vec::with_capacity(lags.window + products),
             products: vec![0.0; products],
-            frames: std::array::from_fn(|_| Frame {
+            frames: core::array::from_fn(|_| Frame {
                 level: f64::NEG_INFINITY,
                 period: 0.0,
                 shape: vec![0.0; all_lags],
@@ -280,6 +281,8 @@ impl SpeechDetector {
         self.voice[frame % RECENT]
     }
 
+    /// Least number of frames that somebody speaks in.
+    pub(super) const LEAST_FRAMES: usize = LEAST_FRAMES;
     /// Frames about which a frame decides: itself, and those before it that belong to the same voice.
     pub(super) const LATEST_CHANGE: usize = SPAN + SAME_VOICE + 1;
 

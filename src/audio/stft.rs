@@ -12,14 +12,12 @@
 //! Frames are *centred* (`librosa.stft`, `center=True`, `pad_mode="constant"`): frame `t` has sample `t·hop` in its
 //! middle, and before the first and after the last sample there is silence.
 
-use std::f64::consts::{PI, TAU};
-use std::sync::Arc;
-
-use rustfft::num_complex::Complex;
-use rustfft::{Fft, FftPlanner};
+use core::f64::consts::{PI, TAU};
 
 use super::FeatureSettings;
+use super::fft::{Complex, Direction, Fft};
 use crate::kernels::simd;
+use crate::prelude::*;
 
 /// A planned transform and its scratch: built once, used for every clip.
 #[derive(Clone)]
@@ -27,28 +25,25 @@ pub(super) struct Stft {
     /// `w`, `[N]`
     window: Vec<f32>,
     /// Complex transform of `N/2` points.
-    half: Arc<dyn Fft<f32>>,
+    half: Fft,
     /// W^k = e^(−2πi·k/N) for k = 0 … N/2 − 1
     twiddles: Vec<Complex<f32>>,
     /// A frame that reaches beyond the clip, with silence around, `[N]`.
     padded: Vec<f32>,
     /// `[N/2]`
     folded: Vec<Complex<f32>>,
-    scratch: Vec<Complex<f32>>,
 }
 
 impl Stft {
     pub(super) fn new(settings: &FeatureSettings) -> Self {
         let n = settings.n_fft;
-        let half = FftPlanner::new().plan_fft_forward(n / 2);
-        let twiddle = |k: usize| Complex::from_polar(1.0, -TAU * k as f64 / n as f64);
+        let angle = |k: usize| -TAU * k as f64 / n as f64;
         Stft {
             window: padded_hann(settings.window(), n),
-            twiddles: (0..n / 2).map(twiddle).map(|z| Complex::new(z.re as f32, z.im as f32)).collect(),
+            twiddles: (0..n / 2).map(|k| Complex::new(angle(k).cos() as f32, angle(k).sin() as f32)).collect(),
             padded: vec![0.0; n],
             folded: vec![Complex::default(); n / 2],
-            scratch: vec![Complex::default(); half.get_inplace_scratch_len()],
-            half,
+            half: Fft::new(n / 2, Direction::Forward),
         }
     }
 
@@ -60,7 +55,7 @@ impl Stft {
     /// ```
     pub(super) fn frame_power(&mut self, samples: &[f32], centre: usize, power: &mut [f32]) {
         self.fold_frame(samples, centre);
-        self.half.process_with_scratch(&mut self.folded, &mut self.scratch);
+        self.half.process(&mut self.folded);
         self.unfold(power);
     }
 

@@ -12,6 +12,7 @@ mod running;
 pub(super) use running::RunningTuning;
 
 use super::FeatureSettings;
+use crate::prelude::*;
 
 /// Pitches are looked for from here, Hz …
 const LOWEST_HZ: f64 = 150.0;

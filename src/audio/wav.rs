@@ -17,6 +17,7 @@ use std::io::Read;
 
 use super::{check_sample_rate, check_samples};
 use crate::error::{Error, Kind, Result};
+use crate::prelude::*;
 use chunks::{Chunks, Numbers};
 
 /// A header that claims more channels than this is damaged.
@@ -185,6 +186,7 @@ pub fn read_wav_header(beginning: &[u8], total: Option<u64>) -> Result<Option<Wa
 ///
 /// # Panics
 /// If the file would be longer than the format can say: 4 GiB.
+#[cfg(feature = "std")]
 pub fn write_wav16(samples: &[f32], sample_rate: u32) -> Vec<u8> {
     assert!(samples.len() < 1 << 31, "a WAV file holds 4 GiB, {} samples are more", samples.len());
     let spec =

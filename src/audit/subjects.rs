@@ -124,6 +124,45 @@ impl Subject for WeightedCrossEntropySubject {
     }
 }
 
+/// [`softmax_cross_entropy`] with class weights and label smoothing, of `[N,K]` scores: the output is the loss, `[1,1]`.
+pub struct SmoothedCrossEntropySubject {
+    /// The right class of each row.
+    pub labels: Vec<usize>,
+    /// The weight of each class, `[K]`.
+    pub weights: Vec<f64>,
+    /// Label smoothing, 0 to 1.
+    pub smoothing: f64,
+}
+
+impl SmoothedCrossEntropySubject {
+    fn weights<S: Scalar>(&self) -> Vec<S> {
+        self.weights.iter().map(|&weight| S::from_f64(weight)).collect()
+    }
+}
+
+impl Subject for SmoothedCrossEntropySubject {
+    type Layer<S: Scalar> = NoParameters;
+
+    fn zeros<S: Scalar>(&self) -> NoParameters {
+        NoParameters
+    }
+    fn input_shape(&self) -> [usize; 2] {
+        [self.labels.len(), self.weights.len()]
+    }
+    fn forward<S: Scalar>(&self, _: &NoParameters, x: &Matrix<S>) -> Matrix<S> {
+        let (weights, mut p) = (self.weights(), Matrix::default());
+        let loss = softmax_cross_entropy::forward_smoothed(x, &self.labels, &weights, self.smoothing, &mut p);
+        Matrix::from_rows(&[[loss]])
+    }
+    fn backward<S: Scalar>(&self, _: &NoParameters, x: &Matrix<S>, dy: &Matrix<S>, _: &mut NoParameters) -> Matrix<S> {
+        let (mut p, mut dz) = (Matrix::default(), Matrix::default());
+        softmax_cross_entropy::softmax(x, &mut p);
+        softmax_cross_entropy::backward_smoothed(&p, &self.labels, &self.weights(), self.smoothing, &mut dz);
+        dz.as_mut_slice().iter_mut().for_each(|dz| *dz = *dz * dy[(0, 0)]);
+        dz
+    }
+}
+
 /// [`dropout`] with a drawn mask.
 pub struct DropoutSubject {
     /// 0 where a feature is switched off.

@@ -2,8 +2,9 @@
 
 use crate::matrix::Matrix;
 use crate::packed::{Packed, Padding};
+use crate::prelude::*;
 use crate::scalar::Scalar;
-use std::cmp::Reverse;
+use core::cmp::Reverse;
 
 /// One clip as a model reads it.
 #[derive(Clone, Debug)]
@@ -52,7 +53,7 @@ impl<S: Scalar> Batch<S> {
 /// Cuts `clips` into batches of `size`. A last batch of one clip joins the batch before it: batch norm needs two clips.
 pub fn batches(clips: &[usize], size: usize) -> impl Iterator<Item = &[usize]> {
     let mut rest = clips;
-    std::iter::from_fn(move || {
+    core::iter::from_fn(move || {
         if rest.is_empty() {
             return None;
         }

@@ -1,8 +1,8 @@
-//! Recording conditions: as recorded, over a telephone, from a small loudspeaker, in noise, at another speed, quieter. The
-//! application applies them to samples, in its `corpus::condition`.
+//! Recording conditions: as recorded, over a telephone, from a small loudspeaker, in noise, in a room, through a codec, at another
+//! sample rate or speed, quieter. The application applies them to samples, in its `corpus::condition`.
 
+use core::fmt;
 use serde::{Deserialize, Serialize};
-use std::fmt;
 
 /// The condition in which a recording reaches the model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -29,11 +29,32 @@ pub enum Condition {
         /// Change of the level, dB: negative.
         level: f64,
     },
+    /// Sampled at another rate, which limits the band to half of it, and resampled to its own rate.
+    Rate {
+        /// Sample rate, Hz.
+        hz: u32,
+    },
+    /// With the reverberation of a room, 1 to 2.5 m from the speaker; as loud as before on average.
+    Room {
+        /// Reverberation time: until the sound energy has fallen by 60 dB, seconds.
+        rt60: f64,
+    },
+    /// With eight other people talking, `snr` decibels below the mean power of the whole recording, pauses included.
+    Babble {
+        /// Signal-to-noise ratio, dB.
+        snr: f64,
+    },
+    /// Eight bits of µ-law at 8,000 Hz (ITU-T G.711).
+    MuLaw,
+    /// A codec at 13 kbit/s and 8,000 Hz, like that of GSM telephones but not bit-exact.
+    GsmLike,
+    /// MP3 at 32 kbit/s.
+    Mp3,
 }
 
 impl Condition {
     /// The conditions that `reslstm robustness` reports. New ones come last.
-    pub const REPORTED: [Condition; 15] = [
+    pub const REPORTED: [Condition; 31] = [
         Condition::AsRecorded,
         Condition::Noise { snr: 20.0 },
         Condition::Noise { snr: 10.0 },
@@ -49,6 +70,22 @@ impl Condition {
         Condition::Level { level: -20.0 },
         Condition::Level { level: -30.0 },
         Condition::Level { level: -40.0 },
+        Condition::Rate { hz: 8_000 },
+        Condition::Rate { hz: 16_000 },
+        Condition::Rate { hz: 22_050 },
+        Condition::Rate { hz: 24_000 },
+        Condition::Rate { hz: 32_000 },
+        Condition::Rate { hz: 44_100 },
+        Condition::Rate { hz: 48_000 },
+        Condition::MuLaw,
+        Condition::GsmLike,
+        Condition::Mp3,
+        Condition::Room { rt60: 0.3 },
+        Condition::Room { rt60: 0.6 },
+        Condition::Room { rt60: 1.0 },
+        Condition::Babble { snr: 20.0 },
+        Condition::Babble { snr: 10.0 },
+        Condition::Babble { snr: 0.0 },
     ];
 }
 
@@ -62,6 +99,12 @@ impl fmt::Display for Condition {
             Condition::SmallSpeaker => f.write_str("small speaker"),
             Condition::Clipped => f.write_str("clipped"),
             Condition::Level { level } => write!(f, "level {level} dB"),
+            Condition::Rate { hz } => write!(f, "rate {hz} Hz"),
+            Condition::Room { rt60 } => write!(f, "room, RT60 {rt60} s"),
+            Condition::Babble { snr } => write!(f, "babble, SNR {snr} dB"),
+            Condition::MuLaw => f.write_str("µ-law"),
+            Condition::GsmLike => f.write_str("GSM-like"),
+            Condition::Mp3 => f.write_str("MP3, 32 kbit/s"),
         }
     }
 }
@@ -74,7 +117,8 @@ mod tests {
     fn every_condition_is_written_as_it_is_read() {
         let text = concat!(
             r#"["as-recorded",{"noise":{"snr":20.0}},"telephone","small-speaker","clipped","#,
-            r#"{"speed":0.8},{"level":{"level":-20.0}}]"#
+            r#"{"speed":0.8},{"level":{"level":-20.0}},{"rate":{"hz":16000}},{"room":{"rt60":0.3}},"#,
+            r#"{"babble":{"snr":10.0}},"mu-law","gsm-like","mp3"]"#
         );
         let read: Vec<Condition> = serde_json::from_str(text).unwrap();
         assert_eq!(serde_json::to_string(&read).unwrap(), text);

@@ -2,14 +2,18 @@
 //!
 //! No speaker is in two parts of a split, so a test score measures recognition of speakers that are new to the model.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::fmt;
-use std::ops::RangeInclusive;
-use std::str::FromStr;
+mod balance;
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use core::fmt;
+use core::ops::RangeInclusive;
+use core::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind, Result};
+use crate::prelude::*;
+use balance::balanced_groups;
 
 /// Number of folds by default: the paper's. With three or four speakers, each fold leaves out one.
 const STANDARD: usize = 5;
@@ -56,7 +60,7 @@ impl Split {
     pub fn new(fold: usize, train: Vec<String>, validation: Vec<String>, test: Vec<String>) -> Result<Self> {
         let mut split = Split { fold, train, validation, test };
         let wrong = |problem: String| Error::new(Kind::Data, problem).at(format!("fold {fold}"));
-        let mut seen: HashMap<&str, &str> = HashMap::new();
+        let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
         for (part, speakers) in split.parts() {
             if speakers.is_empty() {
                 return Err(wrong(format!("no speaker is left for {part}"))
@@ -113,7 +117,7 @@ impl Split {
     /// # Errors
     /// [`Kind::Data`] naming the first speaker that is not among `speakers`.
     pub fn check_speakers(&self, speakers: &[String]) -> Result<()> {
-        let known: HashSet<&String> = speakers.iter().collect();
+        let known: BTreeSet<&String> = speakers.iter().collect();
         for (part, names) in self.parts() {
             if let Some(unknown) = names.iter().find(|name| !known.contains(name)) {
                 let problem =
@@ -142,7 +146,8 @@ pub fn corpus_of(speaker: &str) -> Option<&str> {
     speaker.split_once('/').map(|(corpus, _)| corpus)
 }
 
-/// The folds to run, in the syntax of `--folds`: `all`, `0,3`, `k=5`, `k=5:0,3`, `loso`, `loso:2`, `corpus` or `within=0:4`.
+/// The folds to run, in the syntax of `--folds`: `all`, `0,3`, `k=5`, `k=5:0,3`, `balanced`, `balanced=4`, `loso`, `loso:2`, `corpus`
+/// or `within=0:4`.
 ///
 /// ```
 /// use reslstm::data::folds::FoldPlan;
@@ -161,13 +166,16 @@ pub enum FoldPlan {
     Standard(Vec<usize>),
     /// `k=5`: this number of folds, at least 2.
     KFold(usize),
+    /// `balanced` (five) or `balanced=4`: this number of folds, at least 2, of speakers grouped so that every fold has about as many
+    /// clips, and as many of each class.
+    Balanced(usize),
     /// `loso`: leave one speaker out, one fold per speaker.
     LeaveOneSpeakerOut,
     /// `corpus`: leave one corpus out, one fold per corpus, sorted by name ([`corpus_of`]).
     LeaveOneCorpusOut,
     /// `k=5:0,3`, `loso:2` or `corpus:0`: some folds of another plan, by their numbers, ascending.
     Chosen {
-        /// [`KFold`](Self::KFold), [`LeaveOneSpeakerOut`](Self::LeaveOneSpeakerOut) or
+        /// [`KFold`](Self::KFold), [`Balanced`](Self::Balanced), [`LeaveOneSpeakerOut`](Self::LeaveOneSpeakerOut) or
         /// [`LeaveOneCorpusOut`](Self::LeaveOneCorpusOut).
         of: Box<FoldPlan>,
         /// Their numbers, from 0.
@@ -198,12 +206,15 @@ impl FoldPlan {
     /// validation speakers are the first half of the next group, rounded down but at least one: two for RAVDESS, as in
     /// the paper.
     ///
+    /// Balanced folds depend on the speakers' clips too: [`splits_of`](Self::splits_of) makes them.
+    ///
     /// Where a corpus is left out, every fifth speaker of each other corpus validates; if all of these are smaller, the last speaker
     /// does.
     ///
     /// # Errors
     /// [`Kind::Data`] if there are fewer speakers than folds, too few for training, validation and test, or fewer folds than a
-    /// chosen one's number; [`Kind::Settings`] if the plan was built by hand and names a fold that does not exist.
+    /// chosen one's number; [`Kind::Settings`] if the plan was built by hand and names a fold that does not exist, or if it is
+    /// balanced.
     pub fn splits(&self, speakers: &[String]) -> Result<Vec<Split>> {
         self.check()?;
         let speakers: Vec<String> = speakers.iter().collect::<BTreeSet<_>>().into_iter().cloned().collect();
@@ -211,6 +222,10 @@ impl FoldPlan {
             plan if *plan == FoldPlan::all() => standard_splits(&speakers),
             FoldPlan::Standard(chosen) => self.choose(standard_splits(&speakers)?, chosen),
             FoldPlan::KFold(folds) => dealt_splits(&speakers, *folds),
+            FoldPlan::Balanced(_) => {
+                let problem = "expected folds that depend on the speakers' names alone";
+                Err(Error::new(Kind::Settings, problem).at(format!("folds `{self}`")).advice("splits_of makes them"))
+            }
             FoldPlan::LeaveOneSpeakerOut => dealt_splits(&speakers, speakers.len()),
             FoldPlan::LeaveOneCorpusOut => corpus_splits(&speakers),
             FoldPlan::Chosen { of, folds } => self.choose(of.splits(&speakers)?, folds),
@@ -220,6 +235,31 @@ impl FoldPlan {
                     speakers.into_iter().filter(|speaker| !outer.test.contains(speaker)).collect();
                 dealt_splits(&others, *folds)
             }
+        }
+    }
+
+    /// The splits of a corpus with these clips: the speaker and the class of each. As [`splits`](Self::splits), and balanced folds
+    /// too: a speaker at a time, those of the most clips first, joins the group in which it does least harm; then speakers move or
+    /// change places as long as that brings the worst fold nearer to its share of the clips and of each class. No draw is made, so
+    /// equal clips give equal folds.
+    ///
+    /// # Errors
+    /// Those of [`splits`](Self::splits).
+    pub fn splits_of<'a>(&self, clips: impl IntoIterator<Item = (&'a str, usize)>) -> Result<Vec<Split>> {
+        self.check()?;
+        let mut speakers: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (speaker, class) in clips {
+            let counts = speakers.entry(speaker).or_default();
+            counts.resize(counts.len().max(class + 1), 0);
+            counts[class] += 1;
+        }
+        match self {
+            FoldPlan::Balanced(folds) => balanced_splits(&speakers, *folds),
+            FoldPlan::Chosen { of, folds } if matches!(**of, FoldPlan::Balanced(_)) => {
+                let FoldPlan::Balanced(count) = **of else { unreachable!("just matched") };
+                self.choose(balanced_splits(&speakers, count)?, folds)
+            }
+            _ => self.splits(&speakers.into_keys().map(String::from).collect::<Vec<_>>()),
         }
     }
 
@@ -250,18 +290,22 @@ impl FoldPlan {
             FoldPlan::Within { fold, .. } if *fold >= STANDARD => {
                 wrong(format!("expected a fold from 0 to {}, got {fold}", STANDARD - 1))
             }
-            FoldPlan::KFold(folds) | FoldPlan::Within { folds, .. } if *folds < 2 => {
+            FoldPlan::KFold(folds) | FoldPlan::Balanced(folds) | FoldPlan::Within { folds, .. } if *folds < 2 => {
                 wrong(format!("expected at least 2 folds, got {folds}"))
             }
             FoldPlan::Chosen { of, folds } => match **of {
-                FoldPlan::KFold(_) | FoldPlan::LeaveOneSpeakerOut | FoldPlan::LeaveOneCorpusOut
+                FoldPlan::KFold(_)
+                | FoldPlan::Balanced(_)
+                | FoldPlan::LeaveOneSpeakerOut
+                | FoldPlan::LeaveOneCorpusOut
                     if !folds.is_empty() =>
                 {
                     of.check()
                 }
-                _ => wrong("expected some folds of k=K, loso or corpus".into()),
+                _ => wrong("expected some folds of k=K, balanced, loso or corpus".into()),
             },
             FoldPlan::KFold(_)
+            | FoldPlan::Balanced(_)
             | FoldPlan::LeaveOneSpeakerOut
             | FoldPlan::LeaveOneCorpusOut
             | FoldPlan::Within { .. } => Ok(()),
@@ -280,7 +324,8 @@ impl FromStr for FoldPlan {
 
     fn from_str(text: &str) -> Result<Self> {
         let invalid = || {
-            let problem = "expected `all`, numbers such as `0,3`, `k=5`, `loso`, `corpus`, some of these as `k=5:0,3`, or `within=0:4`";
+            let problem = "expected `all`, numbers such as `0,3`, `k=5`, `balanced`, `balanced=4`, `loso`, `corpus`, some of these as \
+                           `k=5:0,3`, or `within=0:4`";
             Error::new(Kind::Settings, problem).at(format!("folds `{text}`"))
         };
         let number = |text: &str| text.trim().parse::<usize>().map_err(|_| invalid());
@@ -292,9 +337,15 @@ impl FromStr for FoldPlan {
         let plan = match (plan.split_once('='), chosen) {
             (Some(("within", fold)), Some(folds)) => FoldPlan::Within { fold: number(fold)?, folds: number(folds)? },
             (Some(("k", folds)), None) => FoldPlan::KFold(number(folds)?),
+            (Some(("balanced", folds)), None) => FoldPlan::Balanced(number(folds)?),
+            (None, None) if plan == "balanced" => FoldPlan::Balanced(STANDARD),
             (None, None) if plan == "loso" => FoldPlan::LeaveOneSpeakerOut,
             (None, None) if plan == "corpus" => FoldPlan::LeaveOneCorpusOut,
-            (_, Some(chosen)) if plan == "loso" || plan == "corpus" || plan.starts_with("k=") => {
+            (_, Some(chosen))
+                if ["loso", "corpus", "balanced"].contains(&plan)
+                    || plan.starts_with("k=")
+                    || plan.starts_with("balanced=") =>
+            {
                 FoldPlan::Chosen { of: Box::new(plan.parse()?), folds: numbers(chosen)? }
             }
             (None, None) if plan == "all" => FoldPlan::all(),
@@ -314,6 +365,8 @@ impl fmt::Display for FoldPlan {
             FoldPlan::Standard(chosen) => f.write_str(&numbers(chosen)),
             FoldPlan::Chosen { of, folds } => write!(f, "{of}:{}", numbers(folds)),
             FoldPlan::KFold(folds) => write!(f, "k={folds}"),
+            FoldPlan::Balanced(STANDARD) => f.write_str("balanced"),
+            FoldPlan::Balanced(folds) => write!(f, "balanced={folds}"),
             FoldPlan::LeaveOneSpeakerOut => f.write_str("loso"),
             FoldPlan::LeaveOneCorpusOut => f.write_str("corpus"),
             FoldPlan::Within { fold, folds } => write!(f, "within={fold}:{folds}"),
@@ -364,7 +417,28 @@ fn paper_splits(actors: &[&String]) -> Result<Vec<Split>> {
 
 /// `folds` folds of any sorted speakers, as [`FoldPlan::splits`] describes them.
 fn dealt_splits(speakers: &[String], folds: usize) -> Result<Vec<Split>> {
-    let found = speakers.len();
+    check_enough(speakers.len(), folds)?;
+    let mut groups = vec![Vec::new(); folds];
+    for (turn, speaker) in speakers.iter().enumerate() {
+        let later = if folds.is_multiple_of(2) { turn / folds } else { 0 };
+        groups[(turn + later) % folds].push(speaker.clone());
+    }
+    group_splits(&groups)
+}
+
+/// `folds` balanced folds of speakers with these numbers of clips of each class.
+fn balanced_splits(speakers: &BTreeMap<&str, Vec<usize>>, folds: usize) -> Result<Vec<Split>> {
+    check_enough(speakers.len(), folds)?;
+    let (names, clips): (Vec<&str>, Vec<&[usize]>) = speakers.iter().map(|(name, clips)| (*name, &clips[..])).unzip();
+    let mut groups = vec![Vec::new(); folds];
+    for (name, group) in names.into_iter().zip(balanced_groups(&clips, folds)) {
+        groups[group].push(name.to_string());
+    }
+    group_splits(&groups)
+}
+
+/// Refuses too few speakers for this number of folds.
+fn check_enough(found: usize, folds: usize) -> Result<()> {
     let refuse =
         |problem: String, advice: &str| Err(Error::new(Kind::Data, problem).at("folds").advice(advice.to_string()));
     if found < 3 {
@@ -379,11 +453,12 @@ fn dealt_splits(speakers: &[String], folds: usize) -> Result<Vec<Split>> {
         let problem = "expected at least 4 speakers for two folds, found 3";
         return refuse(problem.into(), "`loso` leaves out one speaker per fold");
     }
-    let mut groups = vec![Vec::new(); folds];
-    for (turn, speaker) in speakers.iter().enumerate() {
-        let later = if folds.is_multiple_of(2) { turn / folds } else { 0 };
-        groups[(turn + later) % folds].push(speaker.clone());
-    }
+    Ok(())
+}
+
+/// One fold per group of speakers: fold `f` tests group `f`, and the first half of the next group validates.
+fn group_splits(groups: &[Vec<String>]) -> Result<Vec<Split>> {
+    let folds = groups.len();
     let split = |fold: usize| {
         let next = &groups[(fold + 1) % folds];
         let (validation, rest) = next.split_at((next.len() / 2).max(1));

@@ -12,13 +12,14 @@ pub mod batch;
 pub mod condition;
 pub mod folds;
 
-use std::collections::{BTreeSet, HashSet};
-use std::sync::Arc;
+use alloc::collections::BTreeSet;
+use alloc::sync::Arc;
 
 use crate::audio::Sound;
 use crate::error::{Error, Kind, Result};
 use crate::labels::Labels;
 use crate::matrix::Matrix;
+use crate::prelude::*;
 use condition::Condition;
 
 /// One utterance: its features, its emotion and its speaker.
@@ -149,9 +150,14 @@ impl Dataset {
         self.clips.iter().map(|clip| &clip.speaker).collect::<BTreeSet<_>>().into_iter().cloned().collect()
     }
 
+    /// Speaker and class of every clip.
+    pub fn speakers_and_labels(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.clips.iter().map(|clip| (&clip.speaker[..], clip.label))
+    }
+
     /// Indices into [`clips`](Dataset::clips) of all clips of these speakers, ascending.
     pub fn clips_of(&self, speakers: &[String]) -> Vec<usize> {
-        let speakers: HashSet<&String> = speakers.iter().collect();
+        let speakers: BTreeSet<&String> = speakers.iter().collect();
         (0..self.clips.len()).filter(|&index| speakers.contains(&self.clips[index].speaker)).collect()
     }
 }

@@ -1,8 +1,10 @@
 //! The instruction set in use: chosen once, used by every kernel through [`simd!`](crate::simd).
 
 use crate::error::{Error, Kind, Result};
-use std::fmt;
-use std::str::FromStr;
+use crate::prelude::*;
+use core::fmt;
+use core::str::FromStr;
+#[cfg(feature = "std")]
 use std::sync::OnceLock;
 
 /// An instruction set that the kernels are compiled for. Written and read as `avx512`, `avx2`, `baseline`.
@@ -17,6 +19,7 @@ pub enum Level {
 }
 
 /// The level in use, from its first use on.
+#[cfg(feature = "std")]
 static CURRENT: OnceLock<Level> = OnceLock::new();
 
 impl Level {
@@ -29,12 +32,18 @@ impl Level {
         matches!(self, Level::Avx512 | Level::Avx2) || cfg!(target_feature = "fma") || cfg!(target_arch = "aarch64")
     }
 
-    /// The level in use: the fastest that the processor has, within the [limit](limit_level) if there is one.
+    /// The level in use: the fastest that the processor has, within the [limit](limit_level) if there is one. Without the feature
+    /// `std`, [`Baseline`](Level::Baseline): nobody can be asked what the processor has.
+    #[inline(always)]
     pub fn current() -> Level {
-        *CURRENT.get_or_init(|| Level::fastest_within(Level::Avx512))
+        #[cfg(feature = "std")]
+        return *CURRENT.get_or_init(|| Level::fastest_within(Level::Avx512));
+        #[cfg(not(feature = "std"))]
+        Level::Baseline
     }
 
     /// The fastest level, `highest` or lower, that this processor has.
+    #[cfg(feature = "std")]
     fn fastest_within(highest: Level) -> Level {
         let mut levels = Level::ALL.into_iter().skip_while(|&level| level != highest);
         levels.find(|level| level.available()).unwrap_or(Level::Baseline)
@@ -42,7 +51,7 @@ impl Level {
 
     /// Whether this processor has the instruction set.
     pub fn available(self) -> bool {
-        #[cfg(target_arch = "x86_64")]
+        #[cfg(all(target_arch = "x86_64", feature = "std"))]
         let has = match self {
             Level::Avx512 => {
                 is_x86_feature_detected!("avx512f")
@@ -54,7 +63,7 @@ impl Level {
             Level::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
             Level::Baseline => true,
         };
-        #[cfg(not(target_arch = "x86_64"))]
+        #[cfg(not(all(target_arch = "x86_64", feature = "std")))]
         let has = self == Level::Baseline;
         has
     }
@@ -84,6 +93,7 @@ impl FromStr for Level {
 ///
 /// # Errors
 /// [`Kind::Settings`] if another level is in use already.
+#[cfg(feature = "std")]
 pub fn limit_level(highest: Level) -> Result<()> {
     let level = Level::fastest_within(highest);
     let current = *CURRENT.get_or_init(|| level);

@@ -35,7 +35,9 @@ pub mod vector;
 
 pub use dense::dense_product;
 #[doc(inline)]
-pub use level::{Level, limit_level, simd};
+#[cfg(feature = "std")]
+pub use level::limit_level;
+pub use level::{Level, simd};
 pub use outer::add_outer;
 pub use panels::Panels;
 pub use product::{Start, Term, product, product_from};

@@ -75,13 +75,13 @@ impl<S: Scalar> Tiled<S> for Job<'_, S> {
                 sums[r][w] = Lanes::load(&row[vector_start(v + w, columns)..]);
             }
         }
-        let b: [&[Lanes<S>]; V] = std::array::from_fn(
+        let b: [&[Lanes<S>]; V] = core::array::from_fn(
             #[inline(always)]
             |w| &self.b.strip(v + w)[self.first..][..self.frames],
         );
         for (f, a) in self.a.chunks_exact(self.rows).enumerate().take(self.frames) {
             let a = &a[p..p + R];
-            let lanes: [Lanes<S>; V] = std::array::from_fn(
+            let lanes: [Lanes<S>; V] = core::array::from_fn(
                 #[inline(always)]
                 |w| b[w][f],
             );

@@ -1,6 +1,7 @@
 //! The right-hand side of a product, packed as panels of sixteen columns.
 
 use super::lanes::{LANES, Lanes, vector_start};
+use crate::prelude::*;
 use crate::scalar::Scalar;
 
 /// A `[depth, columns]` matrix stored as vertical strips of sixteen columns, each strip row after row: a product reads

@@ -116,16 +116,16 @@ impl<S: Scalar> Tiled<S> for Job<'_, S> {
         for term in self.terms {
             // Rows and strips are sliced to one length before the inner loop: none of its bounds is left to check.
             let depth = term.b.depth();
-            let a: [&[S]; R] = std::array::from_fn(
+            let a: [&[S]; R] = core::array::from_fn(
                 #[inline(always)]
                 |r| &term.a[(row + r) * depth..][..depth],
             );
-            let b: [&[Lanes<S>]; V] = std::array::from_fn(
+            let b: [&[Lanes<S>]; V] = core::array::from_fn(
                 #[inline(always)]
                 |w| &term.b.strip(v + w)[..depth],
             );
             for k in 0..depth {
-                let lanes: [Lanes<S>; V] = std::array::from_fn(
+                let lanes: [Lanes<S>; V] = core::array::from_fn(
                     #[inline(always)]
                     |w| b[w][k],
                 );

@@ -66,7 +66,7 @@ fn map_vector<S: Scalar, const I: usize, const O: usize>(
         input[k][..count].copy_from_slice(&inputs[k][first..first + count]);
     }
     for lane in 0..LANES {
-        let result = equation(std::array::from_fn(
+        let result = equation(core::array::from_fn(
             #[inline(always)]
             |k| input[k][lane],
         ));

@@ -95,6 +95,7 @@ use crate::kernels::{add_scaled, dot, simd};
 use crate::matrix::Matrix;
 use crate::packed::Packed;
 use crate::params::parameters;
+use crate::prelude::*;
 use crate::rng::RandomStream;
 use crate::scalar::Scalar;
 
@@ -135,7 +136,7 @@ impl<S: Scalar> Attention<S> {
     /// Normal with variance `2 / (H + V)` (Xavier, PyTorch's `xavier_normal_` of an `[H,V]` tensor).
     pub fn init(hidden: usize, vectors: usize, stream: &mut RandomStream) -> Self {
         let mut layer = Self::zeros(hidden, vectors);
-        let std = (2.0 / (hidden + vectors) as f64).sqrt();
+        let std = Scalar::sqrt(2.0 / (hidden + vectors) as f64);
         layer.vector.as_mut_slice().fill_with(|| S::from_f64(std * stream.normal()));
         layer
     }

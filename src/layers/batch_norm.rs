@@ -102,6 +102,7 @@
 use crate::kernels::{add_column_sums, simd};
 use crate::matrix::Matrix;
 use crate::params::{Buffer, parameters};
+use crate::prelude::*;
 use crate::scalar::Scalar;
 
 /// Added to the variance, so that a constant feature does not divide by zero.

@@ -84,6 +84,7 @@
 use crate::kernels::{Panels, Start, Term, add_column_sums, add_outer, product};
 use crate::matrix::Matrix;
 use crate::params::parameters;
+use crate::prelude::*;
 use crate::rng::RandomStream;
 use crate::scalar::Scalar;
 
@@ -127,7 +128,7 @@ impl<S: Scalar> Linear<S> {
     /// Weight uniform in `±√(6 / (H + K))` (Xavier, PyTorch's `xavier_uniform_`), bias zero.
     pub fn init(inputs: usize, outputs: usize, stream: &mut RandomStream) -> Self {
         let mut layer = Self::zeros(inputs, outputs);
-        let bound = (6.0 / (inputs + outputs) as f64).sqrt();
+        let bound = Scalar::sqrt(6.0 / (inputs + outputs) as f64);
         layer.weight.as_mut_slice().fill_with(|| S::from_f64(stream.between(-bound, bound)));
         layer
     }

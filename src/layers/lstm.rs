@@ -171,6 +171,7 @@ mod init;
 mod packed;
 mod state_gradients;
 
+use crate::prelude::*;
 use cell::cell_backward;
 pub(super) use cell::cell_forward;
 pub use packed::{PackedLstm, Packing};
@@ -262,7 +263,7 @@ impl<S: Scalar> Lstm<S> {
     /// # Panics
     /// If `x` is not `[F,D]` for this layout.
     pub fn forward(&self, layout: &Packed, x: &Matrix<S>, tape: &mut LstmTape<S>) {
-        let mut weights = std::mem::take(&mut tape.weights);
+        let mut weights = core::mem::take(&mut tape.weights);
         weights.pack(self, Packing::for_layout(layout));
         weights.forward(layout, x, tape);
         tape.weights = weights;
@@ -383,7 +384,7 @@ impl<S: Scalar> Lstm<S> {
                 &mut tape.dc_prev.as_mut_slice()[..values.len()],
                 tape.dgates.each_mut().map(|dgate| &mut dgate.as_mut_slice()[dvalues.clone()]),
             );
-            std::mem::swap(&mut tape.dc_next, &mut tape.dc_prev);
+            core::mem::swap(&mut tape.dc_next, &mut tape.dc_prev);
             if t > 0 {
                 // forward: â += W_hh·h₋₁
                 let dgates = tape.dgates.each_ref().map(|dgate| &dgate.as_slice()[dvalues.clone()]);
@@ -401,7 +402,7 @@ impl<S: Scalar> Lstm<S> {
     fn flush(
         &self,
         layout: &Packed,
-        steps: std::ops::Range<usize>,
+        steps: core::ops::Range<usize>,
         x: &Matrix<S>,
         tape: &mut LstmTape<S>,
         grads: &mut Self,
@@ -450,7 +451,7 @@ fn states_of_step_before<'a, S: Scalar>(
 
 /// The products `dâ·W` of all gates, as terms of one sum.
 fn terms_of_all_gates<'a, S>(dgates: [&'a [S]; 4], weights: &'a [Panels<S>; 4]) -> [Term<'a, S>; 4] {
-    std::array::from_fn(|gate| Term { a: dgates[gate], b: &weights[gate] })
+    core::array::from_fn(|gate| Term { a: dgates[gate], b: &weights[gate] })
 }
 
 /// Rows of one gate in a stacked weight, `[H, …]`.

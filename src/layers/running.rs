@@ -13,6 +13,7 @@ use super::attention::Attention;
 use super::lstm::{Lstm, PackedLstm, Packing, cell_forward};
 use crate::kernels::{Start, Term, dot, product, simd};
 use crate::matrix::Matrix;
+use crate::prelude::*;
 use crate::scalar::Scalar;
 
 /// An LSTM in the middle of a clip: its weights and its states.
@@ -58,7 +59,7 @@ impl<S: Scalar> RunningLstm<S> {
         let PackedLstm { stacked_ih, stacked_hh, bias, .. } = &self.packed;
         let terms = [Term { a: x, b: stacked_ih }, Term { a: &self.h, b: stacked_hh }];
         product(Start::Row(bias), &terms, &mut self.before_activation);
-        std::mem::swap(&mut self.c, &mut self.c_prev);
+        core::mem::swap(&mut self.c, &mut self.c_prev);
         let (if_gates, go_gates) = self.gates.split_at_mut(2 * self.h.len());
         let ((i, f), (g, o)) = (if_gates.split_at_mut(self.h.len()), go_gates.split_at_mut(self.h.len()));
         let (c, tanh_c, h) = (&mut self.c, &mut self.tanh_c, &mut self.h);

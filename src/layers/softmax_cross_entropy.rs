@@ -23,6 +23,10 @@
 //! `L = Σ_n w[y[n]]·(−ln p[n, y[n]]) / Σ_n w[y[n]]` at [`forward_weighted`]. PyTorch's `CrossEntropyLoss(weight=w)` divides by
 //! the same sum of weights, not by `N`: equal weights of any size change nothing.
 //!
+//! With label smoothing `ε`, the target of a clip is not its class alone: it has `1 − ε` of the whole there, and `ε` is spread
+//! evenly over all classes (Szegedy and others, 2016). At [`forward_smoothed`]; PyTorch's
+//! `CrossEntropyLoss(weight=w, label_smoothing=ε)`.
+//!
 //! # Derivation
 //!
 //! One clip first; the class index of `p` is `j`, of `z` it is `k`. Softmax alone, by the quotient rule, with
@@ -42,7 +46,9 @@
 //! ```
 //! Prediction minus truth. [`backward`] derives the same from ln p directly, which is how it should be
 //! computed: no division by a `p` that may be 0. With weights, clip `n` has the share `w[y[n]] / Σ_m w[y[m]]` of the loss in
-//! place of `1/N`, and so has its gradient, at [`backward_weighted`].
+//! place of `1/N`, and so has its gradient, at [`backward_weighted`]. With smoothing, the truth that is subtracted is the spread
+//! target, at [`backward_smoothed`]: a score that is right already is pulled back once `p` exceeds it, so no score grows without
+//! end.
 //!
 //! # Worked by hand
 //!
@@ -81,6 +87,13 @@
 //! close(&[loss], &[(1.0 * ln2 + 3.0 * ln3) / 4.0]);
 //! close(dz.row(0), &[1.0 / 24.0, 1.0 / 12.0, -1.0 / 8.0]); // (1/6, 1/3, −1/2)·1/4
 //! close(dz.row(1), &[-1.0 / 2.0, 1.0 / 4.0, 1.0 / 4.0]); // (−2/3, 1/3, 1/3)·3/4
+//!
+//! // Smoothing 0.3 of the first clip alone: its target is 0.1, 0.1, 0.8, and the surprises are ln 6, ln 3, ln 2.
+//! use reslstm::layers::softmax_cross_entropy::{backward_smoothed, forward_smoothed};
+//! let loss = forward_smoothed(&Matrix::from_rows(&[[0.0, ln2, ln3]]), &[2], &[1.0; 3], 0.3, &mut p);
+//! close(&[loss], &[0.1 * 6f64.ln() + 0.1 * ln3 + 0.8 * ln2]);
+//! backward_smoothed(&p, &[2], &[1.0; 3], 0.3, &mut dz);
+//! close(dz.as_slice(), &[1.0 / 6.0 - 0.1, 1.0 / 3.0 - 0.1, 1.0 / 2.0 - 0.8]);
 //! ```
 //!
 //! # Mistakes worth knowing
@@ -93,6 +106,8 @@
 //!   `z − m − ln Σ e^(z − m)` gives ln p = −800.
 //! - The weighted sum divided by `N`. A batch of rare clips then has a larger gradient than one of common clips for being
 //!   rare twice: once by its weights, once by their sum.
+//! - Smoothing over the `K − 1` wrong classes, as some papers write it. PyTorch's `ε` reaches the right class too: its target
+//!   is `1 − ε + ε/K`.
 //!
 //! Tests: [how the gradients are verified](super#how-the-gradients-are-verified).
 //! Next: [lesson 3](super::batch_norm).
@@ -198,6 +213,72 @@ pub fn backward_weighted<S: Scalar>(p: &Matrix<S>, labels: &[usize], weights: &[
     }
 }
 
+/// [`forward_weighted`] with label smoothing `smoothing`, 0 to 1. As PyTorch's
+/// `CrossEntropyLoss(weight=w, label_smoothing=ε)`: the class weights scale each class's part of the target, the sum is still
+/// divided by the weights of the right classes alone. All weights 1: without class weights.
+///
+/// # Formula
+/// ```text
+/// t[n,k] = w[k]·((1 − ε)·[k = y[n]] + ε/K)
+/// L = Σ_n Σ_k t[n,k]·(−ln p[n,k]) / W,   W = Σ_n w[y[n]]
+/// ```
+/// # Panics
+/// If there is not one label per row, or a label is not below `K` and the number of weights.
+pub fn forward_smoothed<S: Scalar>(
+    z: &Matrix<S>,
+    labels: &[usize],
+    weights: &[S],
+    smoothing: f64,
+    p: &mut Matrix<S>,
+) -> S {
+    assert_eq!(z.rows(), labels.len(), "one label per row of scores");
+    softmax(z, p);
+    let mut loss = S::ZERO;
+    for (n, &label) in labels.iter().enumerate() {
+        let max = row_max(z.row(n));
+        let log_sum = log_sum_exp(z.row(n), max);
+        for (k, &z) in z.row(n).iter().enumerate() {
+            // As in `surprise`: −ln p[k].
+            loss += target(k, label, weights, smoothing) * (log_sum - (z - max));
+        }
+    }
+    loss / sum_of_weights(labels, weights)
+}
+
+/// ∂L/∂z from the probabilities `forward_smoothed` wrote.
+///
+/// # Derivation
+/// The targets are constants. Each term has the derivative `t[j]·(p[k] − [k = j])`; over all classes `j` the first part adds
+/// up to the whole target times `p[k]`, and of the second one term is left:
+/// ```text
+/// dz[n,k] = (p[n,k]·Σ_j t[n,j] − t[n,k]) / W
+/// ```
+/// Without smoothing, `t[n,k] = w[y[n]]·[k = y[n]]`: the gradient of [`backward_weighted`].
+pub fn backward_smoothed<S: Scalar>(
+    p: &Matrix<S>,
+    labels: &[usize],
+    weights: &[S],
+    smoothing: f64,
+    dz: &mut Matrix<S>,
+) {
+    let total = sum_of_weights(labels, weights);
+    dz.resize(p.rows(), p.cols());
+    for (n, &label) in labels.iter().enumerate() {
+        // forward: L = sum of −target[k]·ln p[k] over clips and classes, divided by W
+        let target = |k| target(k, label, weights, smoothing);
+        let whole = (0..p.cols()).fold(S::ZERO, |sum, k| sum + target(k));
+        for (k, (dz, &p)) in dz.row_mut(n).iter_mut().zip(p.row(n)).enumerate() {
+            *dz = (p * whole - target(k)) / total;
+        }
+    }
+}
+
+/// `t[k]` of a clip of class `label`.
+fn target<S: Scalar>(k: usize, label: usize, weights: &[S], smoothing: f64) -> S {
+    let right = if k == label { 1.0 - smoothing } else { 0.0 };
+    weights[k] * S::from_f64(right + smoothing / weights.len() as f64)
+}
+
 /// `W`: the weights of all clips of a batch.
 fn sum_of_weights<S: Scalar>(labels: &[usize], weights: &[S]) -> S {
     labels.iter().fold(S::ZERO, |sum, &label| sum + weights[label])
@@ -206,11 +287,16 @@ fn sum_of_weights<S: Scalar>(labels: &[usize], weights: &[S]) -> S {
 /// `−ln p[label]` of one row of scores `[K]`: `ln Σ_j e^(z[j] − m) − (z[label] − m)`.
 fn surprise<S: Scalar>(z: &[S], label: usize) -> S {
     let max = row_max(z);
+    log_sum_exp(z, max) - (z[label] - max)
+}
+
+/// `ln Σ_j e^(z[j] − max)` of one row of scores `[K]`.
+fn log_sum_exp<S: Scalar>(z: &[S], max: S) -> S {
     let mut sum = S::ZERO;
     for &z in z {
         sum += (z - max).exp();
     }
-    sum.ln() - (z[label] - max)
+    sum.ln()
 }
 
 fn row_max<S: Scalar>(row: &[S]) -> S {
@@ -220,7 +306,7 @@ fn row_max<S: Scalar>(row: &[S]) -> S {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::subjects::{CrossEntropySubject, WeightedCrossEntropySubject};
+    use crate::audit::subjects::{CrossEntropySubject, SmoothedCrossEntropySubject, WeightedCrossEntropySubject};
     use crate::audit::{Along, assert_gradients, audit, in_order, loss, random_point};
 
     #[test]
@@ -230,6 +316,39 @@ mod tests {
             labels: vec![4, 0, 2, 4],
             weights: vec![0.25, 9.0, 1.5, 0.0, 3.0],
         });
+        for weights in [vec![1.0; 5], vec![0.25, 9.0, 1.5, 0.0, 3.0]] {
+            assert_gradients(&SmoothedCrossEntropySubject { labels: vec![4, 0, 2, 4], weights, smoothing: 0.1 });
+        }
+    }
+
+    #[test]
+    fn a_smoothed_gradient_with_the_target_of_another_definition_is_caught() {
+        let (labels, weights) = ([1, 0, 1], [0.5, 2.0, 1.0]);
+        // ε spread over the two wrong classes only: the right class has 1 − ε.
+        let over_wrong_classes = loss!(
+            [3, 3],
+            |z: &Matrix<S>| forward_smoothed(z, &labels, &weights.map(S::from_f64), 0.03, &mut Matrix::default()),
+            |z: &Matrix<S>| {
+                let (mut p, mut dz) = (Matrix::default(), Matrix::default());
+                softmax(z, &mut p);
+                backward_smoothed(&p, &labels, &weights.map(S::from_f64), 0.03 * 1.5, &mut dz);
+                dz
+            },
+        );
+        let audits = audit(&over_wrong_classes, &random_point(&over_wrong_classes, 0), Along::Elements, in_order);
+        assert!(!audits[0].passes(), "{audits:?}");
+    }
+
+    #[test]
+    fn no_smoothing_is_the_weighted_loss() {
+        let z = Matrix::from_rows(&[[0.3, -1.2, 2.0], [1.0, 0.5, -0.7]]);
+        let (mut p, mut dz, mut weighted) = (Matrix::default(), Matrix::default(), Matrix::default());
+        let weights = [0.5, 3.0, 1.0];
+        let loss = forward_smoothed(&z, &[1, 2], &weights, 0.0, &mut p);
+        approx::assert_abs_diff_eq!(loss, forward_weighted(&z, &[1, 2], &weights, &mut p), epsilon = 1e-15);
+        backward_smoothed(&p, &[1, 2], &weights, 0.0, &mut dz);
+        backward_weighted(&p, &[1, 2], &weights, &mut weighted);
+        approx::assert_abs_diff_eq!(dz.as_slice(), weighted.as_slice(), epsilon = 1e-15);
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! The shape of a model and its name: `reslstm-sa-h64`, `lstm-sa-h128-2vectors`.
 
 use crate::error::{Error, Kind, Result};
+use crate::prelude::*;
+use core::fmt;
+use core::str::FromStr;
 use serde::{Deserialize, Serialize};
-use std::fmt;
-use std::str::FromStr;
 
 /// With or without the residual block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

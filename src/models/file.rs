@@ -5,18 +5,20 @@
 //! PyTorch state dict and are 32-bit floats. [`Metadata`] is one JSON text in the header, under the key `reslstm`, its
 //! keys sorted: the format's own map has no order, and the same model must give the same bytes.
 //!
+//! A file with [branches](super::branches) has several models: the names of branch 0 begin with `branches.0.`, and so on.
+//!
 //! A state dict saved from PyTorch loads as well: it has no metadata, may hold 64-bit floats, and counts batches in
 //! `*.num_batches_tracked`, which nothing here needs. Wrappers put a prefix before every name (`_orig_mod.` by
 //! `torch.compile`, `module.` by `DataParallel`); it is removed, and [`ModelFile::prefix`] has it.
 
-use std::collections::{BTreeMap, HashMap};
-
-use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView};
-
+use super::branches::{self, Branch};
+use super::stored::{self, Precision, SCALE, StoredMatrix};
+use super::tensors::{self, Tensor, Tensors};
 use super::{Architecture, Family, Metadata, Model};
 use crate::error::{Error, Kind, Result};
 use crate::labels::Labels;
 use crate::params::{Parameters, Path};
+use crate::prelude::*;
 
 /// Key of the metadata in the file's header.
 const METADATA_KEY: &str = "reslstm";
@@ -32,7 +34,8 @@ const OTHER_ARCHITECTURE: &str = "the models of this program have LSTMs of one l
 /// A checked model: every weight is finite, and the metadata, if there is any, agrees with the tensors.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelFile {
-    model: Model<f32>,
+    /// At least one; in an ordinary file one that reads all columns.
+    branches: Vec<Branch>,
     metadata: Option<Metadata>,
     labels: Labels,
     prefix: String,
@@ -44,28 +47,84 @@ impl ModelFile {
     /// # Errors
     /// [`Kind::Model`] if a weight is not finite, a running variance is negative, or the metadata contradicts the model.
     pub fn new(model: Model<f32>, metadata: Option<Metadata>) -> Result<Self> {
+        Self::of_networks(vec![model], metadata)
+    }
+
+    /// A model with branches: one network for each column group in `metadata`, in their order.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_branches(networks: Vec<Model<f32>>, metadata: Metadata) -> Result<Self> {
+        Self::of_networks(networks, Some(metadata))
+    }
+
+    fn of_networks(networks: Vec<Model<f32>>, metadata: Option<Metadata>) -> Result<Self> {
         let mut checked = Ok(());
-        model.visit(&Path::ROOT, &mut |path, _, shape, values| {
-            if checked.is_ok() {
-                checked = check_values(&path.to_string(), shape, values);
-            }
-        });
-        checked?;
-        if let Some(metadata) = &metadata {
-            metadata.check(&model)?;
+        for (number, model) in networks.iter().enumerate() {
+            model.visit(&Path::ROOT, &mut |path, _, shape, values| {
+                if checked.is_ok() {
+                    let place = place_of(metadata.as_ref(), number) + &path.to_string();
+                    checked = check_values(&place, shape, values);
+                }
+            });
         }
+        checked?;
+        let columns = match &metadata {
+            Some(metadata) => metadata.check(&networks)?,
+            None => vec![(0..networks[0].inputs()).collect()],
+        };
+        let branches: Vec<Branch> =
+            columns.into_iter().zip(networks).map(|(columns, model)| Branch::new(columns, model)).collect();
+        let classes = branches[0].model().classes();
         let ravdess = Labels::ravdess();
         let labels = match &metadata {
             Some(metadata) => metadata.labels.clone(),
-            None if model.classes() == ravdess.count() => ravdess,
-            None => Labels::new((0..model.classes()).map(|class| format!("class {class}")).collect())?,
+            None if classes == ravdess.count() => ravdess,
+            None => Labels::new((0..classes).map(|class| format!("class {class}")).collect())?,
         };
-        Ok(ModelFile { model, metadata, labels, prefix: String::new() })
+        Ok(ModelFile { branches, metadata, labels, prefix: String::new() })
     }
 
-    /// The model.
+    /// The networks, each with the columns that it reads: in an ordinary file one that reads all.
+    pub fn branches(&self) -> &[Branch] {
+        &self.branches
+    }
+
+    /// The model of an ordinary file; of a file with branches the first network.
     pub fn model(&self) -> &Model<f32> {
-        &self.model
+        self.branches[0].model()
+    }
+
+    /// The model of an ordinary file.
+    ///
+    /// # Errors
+    /// [`Kind::Model`] if the file has branches.
+    pub fn only_model(&self) -> Result<&Model<f32>> {
+        match self.metadata.as_ref().map(|metadata| &metadata.branches).filter(|branches| !branches.is_none()) {
+            None => Ok(self.model()),
+            Some(branches) => {
+                let problem = format!("expected a model of one network, got an ensemble with the branches {branches}");
+                let advice = "explain --branch N shows one of them; a model trained without --branches has one network";
+                Err(Error::new(Kind::Model, problem).advice(advice))
+            }
+        }
+    }
+
+    /// Its name: that of its network, or of all, such as `5x lstm-sa-h32`.
+    pub fn architecture(&self) -> String {
+        let all: Vec<Architecture> = self.branches.iter().map(|branch| branch.model().architecture()).collect();
+        branches::architecture_name(&all)
+    }
+
+    /// Number of parameters of all its networks.
+    pub fn parameter_count(&self) -> usize {
+        branches::parameter_count(&self.branches)
+    }
+
+    /// `D`, the columns of its features, of which a branch may read only some.
+    pub fn inputs(&self) -> usize {
+        let widest = self.branches.iter().flat_map(Branch::columns).max().map_or(0, |last| last + 1);
+        self.metadata.as_ref().map_or(widest, |metadata| metadata.features.width())
     }
 
     /// The description in the file; none for a PyTorch state dict.
@@ -83,66 +142,103 @@ impl ModelFile {
         &self.prefix
     }
 
-    /// The model and its metadata.
-    pub fn into_parts(self) -> (Model<f32>, Option<Metadata>) {
-        (self.model, self.metadata)
-    }
-
     /// The bytes of the file; the same model gives the same bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
-        self.model.visit(&Path::ROOT, &mut |path, _, shape, values| {
-            let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-            tensors.push((path.to_string(), shape.to_vec(), bytes));
-        });
-        let views = tensors.iter().map(|(name, shape, bytes)| {
-            let view = TensorView::new(Dtype::F32, shape.clone(), bytes).expect("a tensor has the values of its shape");
-            (name, view)
-        });
-        let metadata = self.metadata.as_ref().map(|it| HashMap::from([(METADATA_KEY.to_string(), it.to_json())]));
-        safetensors::serialize(views, metadata).expect("the header of a checked model is short")
+        self.bytes_of(|name, shape, values| vec![(name.into(), Tensor::of_f32(shape, values))])
     }
 
-    /// The model of a file's bytes. Its architecture is read off the names and shapes of the tensors; 32 and 64-bit floats
-    /// are taken, the latter rounded.
+    /// The file with the tensors that `stored` makes of each of the model's.
+    fn bytes_of<'a>(&self, stored: impl Fn(&str, &[usize], &[f32]) -> Vec<(String, Tensor<'a>)>) -> Vec<u8> {
+        let mut tensors = Tensors::new();
+        for (number, branch) in self.branches.iter().enumerate() {
+            let place = place_of(self.metadata.as_ref(), number);
+            branch.model().visit(&Path::ROOT, &mut |path, _, shape, values| {
+                tensors.extend(stored(&format!("{place}{path}"), shape, values));
+            });
+        }
+        let texts = self.metadata.iter().map(|it| (METADATA_KEY.to_string(), it.to_json())).collect();
+        tensors::write(&tensors, &texts)
+    }
+
+    /// The bytes of the file with weights of fewer bits, as [`Precision`] says. All else is as in [`to_bytes`](Self::to_bytes).
+    pub fn to_bytes_with(&self, precision: Precision) -> Vec<u8> {
+        self.bytes_of(|name, shape, values| stored::quantise(name, shape, values, precision))
+    }
+
+    /// The model of a file's bytes. Its architecture is read off the names and shapes of the tensors; 16, 32 and 64-bit floats are
+    /// taken, the last rounded, and 8-bit integers with their scales.
     ///
     /// # Errors
     /// [`Kind::Model`] if this is no safetensors file or cut off; a tensor is missing, unknown, of another shape or type; and
     /// those of [`new`](Self::new). Memory is taken in proportion to the bytes given, whatever their header claims.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| unreadable(bytes, error))?;
-        let file = SafeTensors::deserialize(bytes).map_err(|error| unreadable(bytes, error))?;
-        let named: Tensors = file.tensors().into_iter().filter(|(name, _)| !name.ends_with(BATCH_COUNT)).collect();
-        let prefix = find_prefix(&named)?;
-        let tensors: Tensors = named.into_iter().map(|(name, tensor)| (name[prefix.len()..].into(), tensor)).collect();
-
-        let (architecture, inputs, classes) = infer(&tensors)?;
-        let mut model = Model::<f32>::zeros(architecture, inputs, classes);
-        let mut unread = tensors.clone();
-        let mut filled = Ok(());
-        model.visit_mut(&Path::ROOT, &mut |path, _, shape, values| {
-            let name = path.to_string();
-            unread.remove(&name);
-            if filled.is_ok() {
-                filled = fill(&tensors, &name, shape, values);
-            }
-        });
-        filled?;
-        if let Some(name) = unread.keys().next() {
-            let problem = format!("a model {architecture} has no such tensor");
-            return Err(Error::new(Kind::Model, problem).at(format!("tensor {name}")).advice(OTHER_ARCHITECTURE));
+        let (mut named, texts) = tensors::read(bytes).map_err(|problem| unreadable(bytes, &problem))?;
+        named.retain(|name, _| !name.ends_with(BATCH_COUNT));
+        let metadata = || texts.get(METADATA_KEY).map(|json| Metadata::from_json(json)).transpose();
+        if !named.keys().any(|name| name.starts_with(BRANCHES)) {
+            let prefix = find_prefix(&named)?;
+            let model = read_model(&without_prefix(named, &prefix))?;
+            return Ok(ModelFile { prefix, ..ModelFile::new(model, metadata()?)? });
         }
-        let metadata = header.metadata().as_ref().and_then(|map| map.get(METADATA_KEY));
-        let file = ModelFile::new(model, metadata.map(|json| Metadata::from_json(json)).transpose()?)?;
-        Ok(ModelFile { prefix, ..file })
+        let metadata = metadata()?.filter(|metadata| !metadata.branches.is_none()).ok_or_else(|| {
+            let problem = format!("expected a list of branches, as tensors begin with {BRANCHES}, got none");
+            Error::new(Kind::Model, problem).at("metadata").advice(DAMAGED)
+        })?;
+        let mut networks = Vec::new();
+        for number in 0..metadata.branches.count() {
+            let prefix = place_of(Some(&metadata), number);
+            let (own, others) = named.into_iter().partition(|(name, _)| name.starts_with(&prefix));
+            networks.push(read_model(&without_prefix(own, &prefix)).map_err(|error| error.at(prefix))?);
+            named = others;
+        }
+        if let Some(name) = named.keys().next() {
+            let problem = format!("a model with the branches {} has no such tensor", metadata.branches);
+            return Err(Error::new(Kind::Model, problem).at(format!("tensor {name}")).advice(DAMAGED));
+        }
+        ModelFile::with_branches(networks, metadata)
     }
 }
 
-/// By name, sorted, so that errors are the same every time.
-pub(crate) type Tensors<'a> = BTreeMap<String, TensorView<'a>>;
+/// What stands before the names of all tensors of branches.
+const BRANCHES: &str = "branches.";
+
+/// What stands before the names of the tensors of a network: nothing in an ordinary file.
+fn place_of(metadata: Option<&Metadata>, number: usize) -> String {
+    match metadata {
+        Some(metadata) if !metadata.branches.is_none() => format!("{BRANCHES}{number}."),
+        _ => String::new(),
+    }
+}
+
+/// The tensors by their names without what stands before all of them.
+fn without_prefix<'a>(named: Tensors<'a>, prefix: &str) -> Tensors<'a> {
+    named.into_iter().map(|(name, tensor)| (name[prefix.len()..].into(), tensor)).collect()
+}
+
+/// The network of these tensors, all of them.
+fn read_model(tensors: &Tensors) -> Result<Model<f32>> {
+    let (architecture, inputs, classes) = infer(tensors)?;
+    let mut model = Model::<f32>::zeros(architecture, inputs, classes);
+    let mut unread = tensors.clone();
+    let mut filled = Ok(());
+    model.visit_mut(&Path::ROOT, &mut |path, _, shape, values| {
+        let name = path.to_string();
+        unread.remove(&name);
+        unread.remove(&format!("{name}{SCALE}"));
+        if filled.is_ok() {
+            filled = fill(tensors, &name, shape, values);
+        }
+    });
+    filled?;
+    if let Some(name) = unread.keys().next() {
+        let problem = format!("a model {architecture} has no such tensor");
+        return Err(Error::new(Kind::Model, problem).at(format!("tensor {name}")).advice(OTHER_ARCHITECTURE));
+    }
+    Ok(model)
+}
 
 /// The error for bytes that are not a model file.
-fn unreadable(bytes: &[u8], cause: SafeTensorError) -> Error {
+fn unreadable(bytes: &[u8], cause: &str) -> Error {
     let beginning = bytes[..bytes.len().min(12)].escape_ascii();
     let (problem, advice) = match bytes {
         [] => ("expected a model file, got an empty one".to_string(), DAMAGED),
@@ -155,7 +251,7 @@ fn unreadable(bytes: &[u8], cause: SafeTensorError) -> Error {
             (format!("expected a safetensors file, {what}"), SAVE_FROM_PYTORCH)
         }
     };
-    Error::new(Kind::Model, problem).advice(advice).with_cause(cause)
+    Error::new(Kind::Model, problem).advice(advice)
 }
 
 /// What stands before the published names: the same before all of them, and most often nothing.
@@ -212,7 +308,7 @@ pub(crate) fn infer(tensors: &Tensors) -> Result<(Architecture, usize, usize)> {
     Ok((architecture, inputs, classes))
 }
 
-fn find<'t, 'a>(tensors: &'t Tensors<'a>, name: &str) -> Result<&'t TensorView<'a>> {
+fn find<'t, 'a>(tensors: &'t Tensors<'a>, name: &str) -> Result<&'t Tensor<'a>> {
     tensors.get(name).ok_or_else(|| {
         Error::new(Kind::Model, "expected this tensor, found none of the name")
             .at(format!("tensor {name}"))
@@ -221,14 +317,14 @@ fn find<'t, 'a>(tensors: &'t Tensors<'a>, name: &str) -> Result<&'t TensorView<'
 }
 
 fn matrix_shape(tensors: &Tensors, name: &str) -> Result<[usize; 2]> {
-    let shape = find(tensors, name)?.shape();
-    shape.try_into().map_err(|_| {
+    let shape = &find(tensors, name)?.shape;
+    shape[..].try_into().map_err(|_| {
         Error::new(Kind::Model, format!("expected two dimensions, got shape {shape:?}")).at(format!("tensor {name}"))
     })
 }
 
 fn expect_shape(tensors: &Tensors, name: &str, expected: &[usize]) -> Result<()> {
-    let got = find(tensors, name)?.shape();
+    let got = &find(tensors, name)?.shape;
     if got == expected {
         return Ok(());
     }
@@ -241,22 +337,18 @@ fn fill(tensors: &Tensors, name: &str, shape: &[usize], values: &mut [f32]) -> R
     expect_shape(tensors, name, shape)?;
     let tensor = find(tensors, name)?;
     // The format has checked that there are as many bytes as the shape asks for.
-    match tensor.dtype() {
-        Dtype::F32 => {
-            for (value, &bytes) in values.iter_mut().zip(tensor.data().as_chunks().0) {
+    match tensor.dtype {
+        "F32" => {
+            for (value, &bytes) in values.iter_mut().zip(tensor.data.as_chunks().0) {
                 *value = f32::from_le_bytes(bytes);
             }
         }
-        Dtype::F64 => {
-            for (value, &bytes) in values.iter_mut().zip(tensor.data().as_chunks().0) {
+        "F64" => {
+            for (value, &bytes) in values.iter_mut().zip(tensor.data.as_chunks().0) {
                 *value = f64::from_le_bytes(bytes) as f32;
             }
         }
-        other => {
-            return Err(Error::new(Kind::Model, format!("expected values of type F32 or F64, got {other}"))
-                .at(format!("tensor {name}"))
-                .advice("convert the model before saving it: model.float()"));
-        }
+        _ => values.copy_from_slice(&StoredMatrix::new(tensors, name)?.numbers()),
     }
     Ok(())
 }

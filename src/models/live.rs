@@ -1,13 +1,16 @@
 //! Live prediction: samples in as they arrive, one prediction per frame out.
 
+use super::branches::StreamingBranches;
+use super::enrolment::{Profile, kappa};
 use super::predictor::takes_features_only;
-use super::{ModelFile, Prediction, StreamingModel};
-use crate::audio::{LiveFrontEnd, SpeechDetector};
+use super::{ModelFile, Prediction};
+use crate::audio::{FeatureSettings, LiveFrontEnd, SpeechDetector};
 use crate::error::{Error, Kind, Result};
 use crate::labels::Labels;
-use crate::normalise::Normaliser;
+use crate::normalise::{ColumnSums, Normaliser};
+use crate::prelude::*;
 
-/// [`LiveFrontEnd`], normalisation and [`StreamingModel`] in sequence. The documentation of the first and the last says how
+/// [`LiveFrontEnd`], normalisation and [`StreamingModel`](super::StreamingModel) in sequence. The documentation of the first and the last says how
 /// live features and probabilities differ from those of a whole clip, and so from [`Predictor`](super::Predictor). Memory does
 /// not grow with the recording.
 ///
@@ -43,7 +46,9 @@ pub struct LivePredictor {
 struct Reader {
     labels: Labels,
     normaliser: Normaliser,
-    model: StreamingModel<f32>,
+    /// None unless the statistics adapt to the speaker.
+    adaptation: Option<Adaptation>,
+    model: StreamingBranches,
     detector: SpeechDetector,
     /// Hz
     rate: u32,
@@ -53,6 +58,28 @@ struct Reader {
     latest: Option<Prediction>,
     /// The current frame, normalised, `[D]`.
     frame: Vec<f32>,
+}
+
+/// This much speech counts as one clip where statistics adapt: about the length of a clip of RAVDESS without its silence.
+pub const SECONDS_PER_CLIP: f64 = 3.0;
+
+/// Statistics that adapt to the speaker.
+#[derive(Clone)]
+struct Adaptation {
+    kappa: f64,
+    frames_per_clip: f64,
+    training: Normaliser,
+    /// Of the frames with speech so far, normalised by the training's statistics.
+    sums: ColumnSums,
+}
+
+impl Adaptation {
+    /// The normalisation after one more frame `[D]`, not normalised.
+    fn add(&mut self, features: &[f32]) -> Normaliser {
+        self.sums.add_normalised(&self.training, features);
+        let speaker = self.training.undo(&self.sums.statistics().expect("there is a frame"));
+        self.training.shrunk(&speaker, self.sums.frames() as f64 / self.frames_per_clip, self.kappa)
+    }
 }
 
 /// The prediction for a recording so far.
@@ -80,19 +107,50 @@ impl LivePredictor {
         let reader = Reader {
             labels: file.labels().clone(),
             normaliser,
-            model: StreamingModel::new(file.model()),
+            adaptation: None,
+            model: StreamingBranches::new(file.branches()),
             detector: SpeechDetector::new(metadata.sample_rate).map_err(wrong)?,
             rate: metadata.sample_rate,
             samples: 0,
             latest: None,
-            frame: vec![0.0; file.model().inputs()],
+            frame: vec![0.0; metadata.features.width()],
         };
         Ok(LivePredictor { front_end, reader })
+    }
+
+    /// Predicts the speaker of `profile`, in all recordings. Statistics that adapt begin with it no longer.
+    ///
+    /// # Errors
+    /// [`Kind::Model`] if the model was not trained with enrolment; [`Kind::Features`] if the profile is of other features.
+    pub fn with_profile(mut self, file: &ModelFile, profile: &Profile) -> Result<Self> {
+        self.reader.normaliser = profile.normaliser(file.metadata().ok_or_else(takes_features_only)?)?;
+        self.reader.adaptation = None;
+        Ok(self)
+    }
+
+    /// Adapts to the speaker of each recording: a frame is normalised by statistics between those of the training and those of the
+    /// frames so far in which somebody speaks, itself included. [`SECONDS_PER_CLIP`] of them count as one clip. Sums are kept, no
+    /// frames.
+    ///
+    /// # Errors
+    /// [`Kind::Model`] if the model was not trained with enrolment.
+    pub fn adapting(mut self, file: &ModelFile) -> Result<Self> {
+        let metadata = file.metadata().ok_or_else(takes_features_only)?;
+        let training = metadata.normaliser()?.ok_or_else(takes_features_only)?;
+        let frames_per_clip = SECONDS_PER_CLIP * f64::from(metadata.sample_rate) / metadata.features.hop as f64;
+        let sums = ColumnSums::new(training.width());
+        self.reader.adaptation = Some(Adaptation { kappa: kappa(metadata)?, frames_per_clip, training, sums });
+        Ok(self)
     }
 
     /// Class names, `[K]`.
     pub fn labels(&self) -> &Labels {
         &self.reader.labels
+    }
+
+    /// The settings of its features.
+    pub fn features(&self) -> &FeatureSettings {
+        self.front_end.settings()
     }
 
     /// Sample rate that the recording must have, Hz.
@@ -122,6 +180,7 @@ impl LivePredictor {
         let last = self.reader.read(&self.front_end, &[]);
         self.reader.model.reset();
         self.reader.detector.reset();
+        self.reader.begin_adaptation();
         (self.reader.samples, self.reader.latest) = (0, None);
         last
     }
@@ -131,6 +190,8 @@ impl Reader {
     /// One moment per frame of the front end's latest call, for which `samples` were the next of the recording. In a pause that is
     /// left out, the prediction stays.
     fn read(&mut self, front_end: &LiveFrontEnd, mut samples: &[f32]) -> Result<Vec<Moment>> {
+        let hop = front_end.settings().hop as f64;
+        let seconds_per_frame = hop / f64::from(self.rate);
         let mut rows = front_end.features().iter_rows();
         let mut moments = Vec::with_capacity(front_end.latest().len());
         for frame in front_end.latest() {
@@ -138,17 +199,32 @@ impl Reader {
                 samples.split_at(frame.arrived.saturating_sub(self.samples).min(samples.len()));
             self.listen(until_complete);
             samples = later;
+            let sound = self.detector.sound_now();
             if frame.has_features {
-                self.normaliser.apply_to_frame(rows.next().expect("one row per frame"), &mut self.frame);
+                let features = rows.next().expect("one row per frame");
+                if sound.has_speech
+                    && let Some(adaptation) = &mut self.adaptation
+                {
+                    self.normaliser = adaptation.add(features);
+                }
+                self.normaliser.apply_to_frame(features, &mut self.frame);
                 self.latest = Some(Prediction::new(&self.labels, self.model.push(&self.frame))?);
             }
             if let Some(latest) = &self.latest {
-                let prediction = latest.clone().with_sound(self.detector.sound_now());
-                moments.push(Moment { time: frame.place as f64 / f64::from(self.rate), prediction });
+                let prediction = latest.clone().with_sound(sound);
+                moments.push(Moment { time: frame.place as f64 / hop * seconds_per_frame, prediction });
             }
         }
         self.listen(samples);
         Ok(moments)
+    }
+
+    /// Begins with the statistics of the training, if they adapt.
+    fn begin_adaptation(&mut self) {
+        if let Some(adaptation) = &mut self.adaptation {
+            adaptation.sums = ColumnSums::new(adaptation.training.width());
+            self.normaliser = adaptation.training.clone();
+        }
     }
 
     /// Gives samples to the detector.
@@ -161,7 +237,7 @@ impl Reader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audio::{FeatureSettings, Sound};
+    use crate::audio::Sound;
     use crate::matrix::Matrix;
     use crate::models::{Metadata, Model, Predictor};
     use crate::rng;

@@ -8,6 +8,7 @@ use crate::layers::softmax_cross_entropy::softmax;
 use crate::layers::{Attention, AttentionTape, BatchNorm, PackedLinear};
 use crate::matrix::Matrix;
 use crate::packed::{Packed, Padding};
+use crate::prelude::*;
 use crate::scalar::Scalar;
 
 /// A model in the middle of a long clip.

@@ -1,14 +1,16 @@
 //! The description in a model file: everything besides the weights.
 
-use std::collections::BTreeMap;
+use alloc::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::Model;
+use super::branches::architecture_name;
+use super::{Architecture, Branches, Model};
 use crate::audio::FeatureSettings;
 use crate::error::{Error, Kind, Result};
 use crate::labels::Labels;
 use crate::normalise::Normaliser;
+use crate::prelude::*;
 
 /// Where a model comes from and what it needs to be used.
 ///
@@ -27,6 +29,9 @@ pub struct Metadata {
     pub sample_rate: u32,
     /// How features are computed from a recording.
     pub features: FeatureSettings,
+    /// The columns that each network of the file reads; none for an ordinary model.
+    #[serde(default, skip_serializing_if = "Branches::is_none")]
+    pub branches: Branches,
     /// Mean of every feature column, `[D]`; empty if the model takes features that are normalised already.
     #[serde(default)]
     pub mean: Vec<f64>,
@@ -70,6 +75,10 @@ pub struct Metadata {
     /// none if it was not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub temperature: Option<f64>,
+    /// κ of a model trained with [enrolment](super::enrolment): the number of clips at which a speaker's statistics count as much as
+    /// those of the training; none for others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enrolment: Option<f64>,
     /// The settings of the training, as its configuration file would say them.
     #[serde(default)]
     pub settings: serde_json::Value,
@@ -96,6 +105,7 @@ impl Metadata {
             labels,
             sample_rate,
             features,
+            branches: Branches::default(),
             mean: Vec::new(),
             std: Vec::new(),
             protocol: String::new(),
@@ -110,6 +120,7 @@ impl Metadata {
             scores: BTreeMap::new(),
             score_note: String::new(),
             temperature: None,
+            enrolment: None,
             settings: serde_json::Value::Null,
             data_fingerprint: String::new(),
             program_version: env!("CARGO_PKG_VERSION").into(),
@@ -151,25 +162,40 @@ impl Metadata {
         serde_json::from_value(value).map_err(unreadable)
     }
 
-    /// Checks that this is a description of `model`.
-    pub(super) fn check(&self, model: &Model<f32>) -> Result<()> {
+    /// Checks that this is a description of `networks`; the columns that each of them reads.
+    pub(super) fn check(&self, networks: &[Model<f32>]) -> Result<Vec<Vec<usize>>> {
         let wrong = |problem: String| Err(Error::new(Kind::Model, problem).at("metadata"));
-        let architecture = model.architecture().to_string();
+        if networks.len() != self.branches.count() {
+            let (networks, count) = (networks.len(), self.branches.count());
+            return wrong(format!("expected {count} branches, {}, got {networks}", self.branches));
+        }
+        let model = &networks[0];
+        let architecture = architecture_name(&networks.iter().map(Model::architecture).collect::<Vec<Architecture>>());
         if self.architecture != architecture {
             return wrong(format!(
                 "expected architecture {architecture} as the tensors say, got {}",
                 self.architecture
             ));
         }
-        if self.labels.len() != model.classes() {
+        if let Some(model) = networks.iter().find(|model| self.labels.len() != model.classes()) {
             return wrong(format!("expected {} labels, one per class, got {}", model.classes(), self.labels.len()));
         }
         let damaged = |error| Error::caused_by(Kind::Model, error).at("metadata").advice("the file is damaged");
         self.features.validate().map_err(damaged)?;
-        let inputs = model.inputs();
+        let inputs = if self.branches.is_none() { model.inputs() } else { self.features.width() };
         if self.features.width() != inputs {
             let width = self.features.width();
             return wrong(format!("expected features of {inputs} columns as the tensors say, got {width}"));
+        }
+        let columns = self.branches.columns(&self.features, inputs).map_err(damaged)?;
+        for (number, (columns, model)) in columns.iter().zip(networks).enumerate() {
+            if columns.len() != model.inputs() {
+                let (inputs, group) = (model.inputs(), &self.branches.groups()[number]);
+                return wrong(format!(
+                    "branch {number}: expected {inputs} columns as the tensors say, got {} of {group}",
+                    columns.len()
+                ));
+            }
         }
         let widths = [self.mean.len(), self.std.len()];
         if widths != [0, 0] && widths != [inputs, inputs] {
@@ -181,9 +207,12 @@ impl Metadata {
         {
             return wrong(format!("expected a temperature above 0, got {temperature}"));
         }
+        if let Some(kappa) = self.enrolment.filter(|kappa| !(kappa.is_finite() && *kappa > 0.0)) {
+            return wrong(format!("expected enrolment above 0 clips, got {kappa}"));
+        }
         if let Some((name, score)) = self.scores.iter().find(|(_, score)| !score.is_finite()) {
             return wrong(format!("score {name}: expected a number, got {score}"));
         }
-        Ok(())
+        Ok(columns)
     }
 }

@@ -1,6 +1,8 @@
 //! The two models of the paper, one type for either, the model file, and prediction.
 
 pub mod architecture;
+pub mod branches;
+pub mod enrolment;
 pub mod file;
 pub mod live;
 mod long_clip;
@@ -8,16 +10,21 @@ pub mod lstm_sa;
 mod metadata;
 pub mod predictor;
 pub mod res_lstm_sa;
+pub(crate) mod stored;
 pub mod stream;
+pub(crate) mod tensors;
 pub mod trace;
 
 pub use architecture::{Architecture, Family};
+pub use branches::{Branch, Branches};
+pub use enrolment::{Enroller, Profile};
 pub use file::ModelFile;
 pub use live::{LivePredictor, Moment};
 pub use lstm_sa::{LstmSa, LstmSaTape, PackedLstmSa};
 pub use metadata::Metadata;
 pub use predictor::{Prediction, Predictor};
 pub use res_lstm_sa::{PackedResLstmSa, ResLstmSa, ResLstmSaTape};
+pub use stored::Precision;
 pub use stream::StreamingModel;
 pub use trace::{LstmTrace, Trace};
 

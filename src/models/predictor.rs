@@ -1,7 +1,8 @@
 //! A trained model in use: a recording or its features in, labels and their probabilities out.
 
+use super::branches;
 use super::long_clip::LongClip;
-use super::{Metadata, Model, ModelFile, PackedModel, Tape};
+use super::{Metadata, Model, ModelFile, PackedModel, Profile, Tape};
 use crate::audio::{FrontEnd, Recording, SampleSink, Sound, SpeechDetector};
 use crate::error::{Error, Kind, Result};
 use crate::labels::Labels;
@@ -10,6 +11,7 @@ use crate::layers::softmax_cross_entropy::softmax;
 use crate::matrix::{Matrix, argmax};
 use crate::normalise::Normaliser;
 use crate::packed::{Packed, Padding};
+use crate::prelude::*;
 
 /// A model with all it needs to predict many clips: front end, normalisation, and memory that is reused.
 ///
@@ -37,18 +39,22 @@ use crate::packed::{Packed, Padding};
 #[derive(Clone)]
 pub struct Predictor {
     file: ModelFile,
-    /// The model of `file`.
-    packed: PackedModel<f32>,
+    /// The branches of `file`.
+    packed: Vec<PackedModel<f32>>,
     /// None if the model takes normalised features and no recordings, as are `detector` and `normaliser`.
     front_end: Option<FrontEnd>,
     detector: Option<SpeechDetector>,
     normaliser: Option<Normaliser>,
     /// Normalised features of the current clip, `[T,D]`.
     x: Matrix<f32>,
+    /// The columns of `x` that a branch reads.
+    columns: Matrix<f32>,
     layout: Packed,
     tape: Tape<f32>,
-    /// `[1,K]`
+    /// `[1,K]`, of a branch.
     probabilities: Matrix<f32>,
+    /// `[K]`, the mean of all branches.
+    mean: Vec<f32>,
 }
 
 /// The prediction for one clip.
@@ -123,16 +129,32 @@ impl Predictor {
         let detector = front_end.as_ref().map(|it| SpeechDetector::new(it.sample_rate())).transpose().map_err(wrong)?;
         let normaliser = file.metadata().map(Metadata::normaliser).transpose().map_err(wrong)?.flatten();
         Ok(Predictor {
-            packed: PackedModel::new(file.model(), Packing::OneClip),
+            packed: file.branches().iter().map(|it| PackedModel::new(it.model(), Packing::OneClip)).collect(),
+            mean: vec![0.0; file.model().classes()],
             file,
             front_end,
             detector,
             normaliser,
             x: Matrix::default(),
+            columns: Matrix::default(),
             layout: Packed::default(),
             tape: Tape::default(),
             probabilities: Matrix::default(),
         })
+    }
+
+    /// Predicts clips of the speaker of `profile` from now on, or of any speaker.
+    ///
+    /// # Errors
+    /// [`Kind::Model`] if the model was not trained with enrolment; [`Kind::Features`] if the profile is of other features.
+    pub fn set_profile(&mut self, profile: Option<&Profile>) -> Result<()> {
+        let metadata = self.file.metadata();
+        self.normaliser = match (profile, metadata) {
+            (Some(profile), Some(metadata)) => Some(profile.normaliser(metadata)?),
+            (Some(_), None) => return Err(takes_features_only()),
+            (None, metadata) => metadata.map(Metadata::normaliser).transpose()?.flatten(),
+        };
+        Ok(())
     }
 
     /// Class names, `[K]`.
@@ -140,9 +162,14 @@ impl Predictor {
         self.file.labels()
     }
 
-    /// The model.
+    /// The model; of a file with branches the first network.
     pub fn model(&self) -> &Model<f32> {
         self.file.model()
+    }
+
+    /// The model file.
+    pub fn file(&self) -> &ModelFile {
+        &self.file
     }
 
     /// The description in the model file; none for a PyTorch state dict.
@@ -196,7 +223,7 @@ impl Predictor {
         detector.reset();
         let mut is_measured = false;
         let read = |sink: &mut SampleSink| {
-            let is_first = !std::mem::replace(&mut is_measured, true);
+            let is_first = !core::mem::replace(&mut is_measured, true);
             read(&mut |samples| {
                 sink(samples)?;
                 if is_first {
@@ -211,15 +238,25 @@ impl Predictor {
                 short = Some(self.predict_features(&features)?);
                 return Ok(());
             }
-            let clip = long.get_or_insert_with(|| LongClip::new(self.file.model()));
-            self.normalised(&features)?.iter_rows().for_each(|frame| clip.push(frame));
+            let clips: &mut Vec<LongClip<f32>> = long.get_or_insert_with(|| {
+                self.file.branches().iter().map(|branch| LongClip::new(branch.model())).collect()
+            });
+            self.normalised(&features)?;
+            for (clip, branch) in clips.iter_mut().zip(self.file.branches()) {
+                self.x.select_columns(branch.columns(), &mut self.columns);
+                self.columns.iter_rows().for_each(|frame| clip.push(frame));
+            }
             Ok(())
         });
         let sound = detector.sound();
         (self.front_end, self.detector) = (Some(front_end), Some(detector));
         done?;
         let prediction = match long {
-            Some(clip) => Prediction::new(self.file.labels(), clip.finish().row(0))?,
+            Some(clips) => {
+                self.mean.fill(0.0);
+                clips.into_iter().for_each(|clip| branches::add(clip.finish().row(0), &mut self.mean));
+                self.prediction_of_sum()?
+            }
             None => short.expect("a recording that is read once is written once"),
         };
         Ok(prediction.with_sound(sound))
@@ -260,10 +297,40 @@ impl Predictor {
     /// [`Kind::Model`] if weights and features are so large that the scores overflow.
     pub fn predict_features(&mut self, features: &Matrix<f32>) -> Result<Prediction> {
         self.normalised(features)?;
-        self.layout.set(std::iter::once(features.rows()), Padding::Ignored);
-        self.packed.forward_eval(&self.layout, &self.x, &mut self.tape);
-        softmax(&self.tape.top.logits, &mut self.probabilities);
+        self.layout.set(core::iter::once(features.rows()), Padding::Ignored);
+        self.mean.fill(0.0);
+        for branch in 0..self.packed.len() {
+            self.run_branch(branch);
+            branches::add(self.probabilities.row(0), &mut self.mean);
+        }
+        self.prediction_of_sum()
+    }
+
+    /// [`predict_features`](Self::predict_features) of one branch of the model alone, from 0.
+    ///
+    /// # Errors
+    /// As [`predict_features`](Self::predict_features).
+    ///
+    /// # Panics
+    /// If there are fewer branches.
+    pub fn predict_by_branch(&mut self, branch: usize, features: &Matrix<f32>) -> Result<Prediction> {
+        self.normalised(features)?;
+        self.layout.set(core::iter::once(features.rows()), Padding::Ignored);
+        self.run_branch(branch);
         Prediction::new(self.file.labels(), self.probabilities.row(0))
+    }
+
+    /// The probabilities of a branch for `x`.
+    fn run_branch(&mut self, branch: usize) {
+        self.x.select_columns(self.file.branches()[branch].columns(), &mut self.columns);
+        self.packed[branch].forward_eval(&self.layout, &self.columns, &mut self.tape);
+        softmax(&self.tape.top.logits, &mut self.probabilities);
+    }
+
+    /// The prediction when `mean` is the sum of the probabilities of all branches.
+    fn prediction_of_sum(&mut self) -> Result<Prediction> {
+        branches::divide(&mut self.mean, self.packed.len());
+        Prediction::new(self.file.labels(), &self.mean)
     }
 
     /// The model's input for these features, `[T,D]`: normalised, if the model file says how.
@@ -285,7 +352,7 @@ impl Predictor {
 
     fn check(&self, features: &Matrix<f32>) -> Result<()> {
         let [frames, columns] = features.shape();
-        let inputs = self.model().inputs();
+        let inputs = self.file.inputs();
         if columns != inputs {
             let problem = format!("expected {inputs} feature columns, as the model was trained on, got {columns}");
             return Err(Error::new(Kind::Features, problem).advice("make the features with the settings of the model"));
@@ -374,6 +441,144 @@ mod tests {
             assert_eq!(predictor.predict_features(&features).unwrap(), of_features);
             let recording = Recording { sample_rate: RATE, samples };
             assert_eq!(predictor.predict_recording(&recording).unwrap(), prediction);
+        }
+    }
+
+    /// Three branches of different architectures on 3 MFCC and 12 chroma.
+    fn with_branches() -> ModelFile {
+        let labels = ["calm", "cross", "fed up"].map(String::from).to_vec().try_into().unwrap();
+        let name = "lstm-sa-h4 + reslstm-sa-h5 + lstm-sa-h4";
+        let mut metadata = Metadata::new(name.into(), labels, RATE, settings());
+        metadata.branches = "chroma,all,mfcc".parse().unwrap();
+        metadata.mean = (0..15).map(|column| f64::from(column) - 40.3).collect();
+        metadata.std = (0..15).map(|column| 1.7 + f64::from(column)).collect();
+        let network = |(n, (name, inputs)): (u64, (&str, usize))| {
+            Model::init(name.parse().unwrap(), inputs, 3, &mut RandomStream::new(n, "init", 0))
+        };
+        let networks = (0..).zip([("lstm-sa-h4", 12), ("reslstm-sa-h5", 15), ("lstm-sa-h4", 3)]).map(network);
+        ModelFile::with_branches(networks.collect(), metadata).unwrap()
+    }
+
+    #[test]
+    fn branches_predict_the_mean_of_their_probabilities_and_live_the_mean_of_their_streams() {
+        let file = ModelFile::from_bytes(&with_branches().to_bytes()).unwrap();
+        assert_eq!(file, with_branches());
+        let mut predictor = Predictor::new(file.clone()).unwrap();
+        let samples = samples(3_000);
+        let features = predictor.features(&samples).unwrap();
+        let x = predictor.normalised(&features).unwrap().clone();
+        let first = [3, 0, 0];
+        let mut sum = [0.0; 3];
+        for (number, branch) in file.branches().iter().enumerate() {
+            let alone = predictor.predict_by_branch(number, &features).unwrap().probabilities;
+            // The columns by hand: chroma after three MFCC.
+            let width = branch.model().inputs();
+            let own = |t: usize| x.row(t)[first[number]..first[number] + width].to_vec();
+            let own = Matrix::from_rows(&(0..x.rows()).map(own).collect::<Vec<_>>());
+            let (layout, mut tape, mut expected) =
+                (Packed::new(&[x.rows()], Padding::Ignored), Tape::default(), Matrix::default());
+            branch.model().forward_eval(&layout, &own, &mut tape);
+            softmax(&tape.top.logits, &mut expected);
+            assert_eq!(alone, expected.as_slice());
+            sum.iter_mut().zip(&alone).for_each(|(sum, p)| *sum += p);
+        }
+        let mean: Vec<f32> = sum.iter().map(|sum| sum / 3.0).collect();
+        assert_eq!(predictor.predict_samples(&samples).unwrap().probabilities, mean);
+
+        let mut live = crate::models::LivePredictor::new(&file).unwrap();
+        let mut moments = live.push(&samples).unwrap();
+        moments.extend(live.finish().unwrap());
+        let mut front_end = crate::audio::LiveFrontEnd::new(settings(), RATE).unwrap();
+        let mut frames = front_end.push(&samples).unwrap().as_slice().to_vec();
+        frames.extend(front_end.finish().as_slice());
+        let live_features = Matrix::from_vec(frames.len() / 15, 15, frames);
+        let expected = predictor.predict_features(&live_features).unwrap().probabilities;
+        for (got, expected) in moments.last().unwrap().prediction.probabilities.iter().zip(&expected) {
+            approx::assert_abs_diff_eq!(got, expected, epsilon = 1e-6);
+        }
+    }
+
+    #[test]
+    fn a_profile_moves_the_statistics_and_is_refused_by_other_models() {
+        let mut plain = predictor("lstm-sa-h4");
+        let mut metadata = plain.metadata().unwrap().clone();
+        metadata.enrolment = Some(2.0);
+        let file = ModelFile::new(model("lstm-sa-h4"), Some(metadata.clone())).unwrap();
+        let mut enrolled = Predictor::from_bytes(&file.to_bytes()).unwrap();
+        let clips: Vec<Matrix<f32>> =
+            [3_000, 900, 5_000].map(|length| enrolled.features(&samples(length)).unwrap()).to_vec();
+        let mut enroller = crate::models::Enroller::new(&file).unwrap();
+        assert_eq!(enroller.profile().unwrap_err().kind(), Kind::Data);
+        clips.iter().for_each(|clip| enroller.add(clip, 1).unwrap());
+        let profile = enroller.profile().unwrap();
+        assert_eq!((profile.clips, profile.frames, &profile.warning), (3, 12 + 4 + 20, &None));
+        // The statistics of all frames of all clips.
+        let batch = Normaliser::fit(&clips).unwrap();
+        for (got, expected) in [(profile.statistics.mean(), batch.mean()), (profile.statistics.std(), batch.std())] {
+            got.iter().zip(expected).for_each(|(got, expected)| {
+                approx::assert_relative_eq!(got, expected, max_relative = 1e-9, epsilon = 1e-9);
+            });
+        }
+        let text = serde_json::to_string(&profile).unwrap();
+        assert_eq!(serde_json::from_str::<Profile>(&text).unwrap(), profile);
+
+        // w = 3/(3 + 2).
+        let training = metadata.normaliser().unwrap().unwrap();
+        let expected = training.shrunk(&profile.statistics, 3.0, 2.0).apply(&clips[0]).unwrap();
+        let strict = enrolled.predict_features(&clips[0]).unwrap();
+        assert_eq!(strict, plain.predict_features(&clips[0]).unwrap(), "without a profile the ordinary model");
+        enrolled.set_profile(Some(&profile)).unwrap();
+        assert_eq!(enrolled.normalised(&clips[0]).unwrap(), &expected);
+        assert_ne!(enrolled.predict_features(&clips[0]).unwrap(), strict);
+        let none = Profile { clips: 0, ..profile.clone() };
+        enrolled.set_profile(Some(&none)).unwrap();
+        assert_eq!(enrolled.predict_features(&clips[0]).unwrap(), strict, "no clips: the training's statistics");
+        enrolled.set_profile(None).unwrap();
+        assert_eq!(enrolled.predict_features(&clips[0]).unwrap(), strict);
+
+        let refused = |predictor: &mut Predictor, profile: &Profile, expected: &str| {
+            let error = predictor.set_profile(Some(profile)).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        };
+        refused(&mut plain, &profile, "expected a model trained with enrolment");
+        let other_rate = Profile { sample_rate: 16_000, ..profile.clone() };
+        refused(&mut enrolled, &other_rate, "at 8000 Hz, got");
+        let other_features = Profile { features: FeatureSettings::default(), ..profile.clone() };
+        refused(&mut enrolled, &other_features, "expected a profile of the features of the model");
+        let narrow = Profile { statistics: Normaliser::identity(3), ..profile };
+        refused(&mut enrolled, &narrow, "expected statistics of 15 columns, got 3");
+
+        // Nearly all of one label, or hardly any spread.
+        let warning = |labels: [usize; 5], factor: f32| {
+            let mut enroller = crate::models::Enroller::new(&file).unwrap();
+            for label in labels {
+                let mut clip = clips[2].clone();
+                for frame in 0..clip.rows() {
+                    for (column, x) in clip.row_mut(frame).iter_mut().enumerate() {
+                        let (mean, std) = (training.mean()[column] as f32, training.std()[column] as f32);
+                        *x = mean + factor * std * if frame % 2 == 0 { 1.0 } else { -1.0 };
+                    }
+                }
+                enroller.add(&clip, label).unwrap();
+            }
+            enroller.profile().unwrap().warning
+        };
+        assert_eq!(warning([0, 1, 2, 1, 0], 1.0), None);
+        let of_label = "the model labels 4 of 5 clips 'cross': they may show one emotion only";
+        assert_eq!(warning([1, 1, 2, 1, 1], 1.0).as_deref(), Some(of_label));
+        assert!(warning([0, 1, 2, 1, 0], 0.3).unwrap().starts_with("the clips spread 0.30 times"));
+    }
+
+    #[test]
+    fn one_branch_of_all_columns_is_the_ordinary_model_to_the_bit() {
+        let mut ordinary = predictor("reslstm-sa-h4");
+        let mut metadata = ordinary.metadata().unwrap().clone();
+        metadata.branches = "all".parse().unwrap();
+        let file = ModelFile::with_branches(vec![model("reslstm-sa-h4")], metadata).unwrap();
+        let mut branch = Predictor::from_bytes(&file.to_bytes()).unwrap();
+        let samples = samples(2_100_000);
+        for samples in [&samples[..5_000], &samples] {
+            assert_eq!(branch.predict_samples(samples).unwrap(), ordinary.predict_samples(samples).unwrap());
         }
     }
 

@@ -11,6 +11,7 @@ use super::Model;
 use crate::layers::softmax_cross_entropy::softmax;
 use crate::layers::{BatchNorm, PackedLinear, RunningAttention, RunningLstm};
 use crate::matrix::Matrix;
+use crate::prelude::*;
 use crate::scalar::Scalar;
 
 /// A model and its state after the frames so far.

@@ -5,6 +5,7 @@ use crate::kernels::{Panels, Start, Term, product};
 use crate::layers::{Lstm, LstmTape};
 use crate::matrix::Matrix;
 use crate::packed::{Packed, Padding};
+use crate::prelude::*;
 use crate::scalar::Scalar;
 
 /// The intermediate values of a model in evaluation, for one clip of `T` frames.

@@ -3,7 +3,7 @@
 //! | kind      | drawn per clip and epoch                                              | what it imitates                      |
 //! |-----------|-----------------------------------------------------------------------|---------------------------------------|
 //! | speed     | one of a few playing speeds of the recording, its features recomputed  | another speaker: pitch, formants and tempo move together |
-//! | condition | instead of a speed, one of a few other [recording conditions](Condition) | a telephone, a small loudspeaker, a noisy room |
+//! | condition | instead of a speed, one of a few other [recording conditions](Condition) | a telephone, a room, people talking, a codec |
 //! | stretch   | a factor by which the sequence of frames is made longer or shorter     | the same voice, speaking slower or faster |
 //! | channel   | a normal number per normalised feature, added to all frames of the clip | another vocal tract, another microphone: a filter multiplies spectra, and so adds to MFCC |
 //! | gain      | a number of decibels by which the clip is quieter                      | a voice further away, another recorder |
@@ -24,11 +24,14 @@ use serde::{Deserialize, Serialize};
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 #[non_exhaustive]
 pub struct Augment {
-    /// Playing speeds, all equally likely; 1 is the recording as it is.
+    /// Playing speeds; 1 is the recording as it is.
     pub speeds: Vec<f64>,
-    /// Other recording conditions, each as likely as a speed; the speed is then 1.
+    /// Other recording conditions; the speed is then 1.
     #[serde(skip_serializing_if = "is_default")]
     pub conditions: Vec<Condition>,
+    /// How often a speed and a condition are drawn; `None`: each speed, 1 among them, and each condition is equally likely.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shares: Option<Shares>,
     /// The sequence is stretched by a factor between `1 − stretch` and `1 + stretch`.
     pub stretch: f64,
     /// Standard deviation of the shift of a feature over a whole clip, in standard deviations of the feature.
@@ -41,6 +44,16 @@ pub struct Augment {
     pub noise: f64,
 }
 
+/// How often a training clip is drawn other than as recorded, as probabilities; what is left of 1 is as recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Shares {
+    /// At one of the speeds other than 1, all equally likely.
+    pub speeds: f64,
+    /// In one of the conditions, all equally likely.
+    pub conditions: f64,
+}
+
 /// Whether a setting has its default value, and is left out of files.
 pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
@@ -48,24 +61,45 @@ pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 
 impl Default for Augment {
     fn default() -> Self {
-        Augment { speeds: vec![1.0], conditions: Vec::new(), stretch: 0.0, channel: 0.0, gain: 0.0, noise: 0.0 }
+        Augment {
+            speeds: vec![1.0],
+            conditions: Vec::new(),
+            shares: None,
+            stretch: 0.0,
+            channel: 0.0,
+            gain: 0.0,
+            noise: 0.0,
+        }
     }
 }
 
 impl Augment {
     /// Names of the presets.
-    pub const PRESETS: [&'static str; 2] = ["voices", "anywhere"];
+    pub const PRESETS: [&'static str; 3] = ["voices", "anywhere", "speech"];
 
     /// A preset by name. `voices`: five speeds from 0.84 to 1.19, stretch 0.2, noise 0.5. `anywhere`: the same, plus telephone,
-    /// small loudspeaker, and white noise at 20 and 10 dB.
+    /// small loudspeaker, and white noise at 20 and 10 dB. `speech`: the speeds and noise of `voices`, without stretch, and how people
+    /// record: five sample rates, two rooms, babble and white noise at 20 and 10 dB, telephone and three codecs; 2 of 5 clips at another
+    /// speed, 2 of 5 in a condition.
     pub fn preset(name: &str) -> Option<Self> {
         let voices =
             Augment { speeds: vec![0.84, 0.92, 1.0, 1.09, 1.19], stretch: 0.2, noise: 0.5, ..Augment::default() };
         let [quiet, loud] = [20.0, 10.0].map(|snr| Condition::Noise { snr });
+        let recorded = || {
+            let rates = [8_000, 11_025, 16_000, 22_050, 32_000].map(|hz| Condition::Rate { hz });
+            let rooms = [0.3, 0.6].map(|rt60| Condition::Room { rt60 });
+            let babble = [20.0, 10.0].map(|snr| Condition::Babble { snr });
+            let codecs = [Condition::Telephone, Condition::MuLaw, Condition::GsmLike, Condition::Mp3];
+            [&rates[..], &rooms, &babble, &[quiet, loud], &codecs].concat()
+        };
         match name {
             "voices" => Some(voices),
             "anywhere" => {
                 Some(Augment { conditions: vec![Condition::Telephone, Condition::SmallSpeaker, quiet, loud], ..voices })
+            }
+            "speech" => {
+                let shares = Some(Shares { speeds: 0.4, conditions: 0.4 });
+                Some(Augment { conditions: recorded(), shares, stretch: 0.0, ..voices })
             }
             _ => None,
         }
@@ -84,13 +118,29 @@ impl Augment {
         }
         let possible = |condition: &Condition| match condition {
             Condition::AsRecorded | Condition::Speed(_) | Condition::Level { .. } => false,
-            Condition::Noise { snr } => (-100.0..=100.0).contains(snr),
-            Condition::Telephone | Condition::SmallSpeaker | Condition::Clipped => true,
+            Condition::Noise { snr } | Condition::Babble { snr } => (-100.0..=100.0).contains(snr),
+            Condition::Rate { hz } => (2_000..=192_000).contains(hz),
+            Condition::Room { rt60 } => (0.1..=2.0).contains(rt60),
+            Condition::Telephone
+            | Condition::SmallSpeaker
+            | Condition::Clipped
+            | Condition::MuLaw
+            | Condition::GsmLike
+            | Condition::Mp3 => true,
         };
         if let Some(condition) = self.conditions.iter().find(|condition| !possible(condition)) {
-            let expected = "telephone, small-speaker, clipped, or noise with an snr of -100 to 100 dB (speeds and gain have the \
-                 others)";
+            let expected = "telephone, small-speaker, clipped, mu-law, gsm-like, mp3, noise or babble with an snr of -100 to 100 dB, \
+                            rate with hz of 2,000 to 192,000, or room with an rt60 of 0.1 to 2 s (speeds and gain have the others)";
             return wrong("conditions", expected, condition);
+        }
+        if let Some(Shares { speeds, conditions }) = self.shares {
+            let possible = |share: f64, is_empty: bool| share == 0.0 || (share > 0.0 && !is_empty);
+            let speeds_fit = possible(speeds, self.other_speeds().is_empty());
+            if !(speeds_fit && possible(conditions, self.conditions.is_empty()) && speeds + conditions <= 1.0) {
+                let expected =
+                    "probabilities of at most 1 together, and 0 where there is no other speed or no condition";
+                return wrong("shares", expected, &(speeds, conditions));
+            }
         }
         if !(0.0..=0.5).contains(&self.stretch) {
             return wrong("stretch", "0 to 0.5", &self.stretch);
@@ -119,6 +169,36 @@ impl Augment {
         [self.other_speeds(), self.conditions.clone()].concat()
     }
 
+    /// Whether clips are drawn in this condition: it is as recorded, listed, or a level within the gain.
+    pub fn draws(&self, condition: Condition) -> bool {
+        match condition {
+            Condition::AsRecorded => true,
+            Condition::Level { level } => -level <= self.gain,
+            other => self.other_conditions().contains(&other),
+        }
+    }
+
+    /// The condition of the next clip.
+    fn draw(&self, stream: &mut RandomStream) -> Condition {
+        let Some(shares) = self.shares else {
+            let drawn = stream.below(self.speeds.len() + self.conditions.len());
+            return match self.speeds.get(drawn) {
+                Some(1.0) => Condition::AsRecorded,
+                Some(&speed) => Condition::Speed(speed),
+                None => self.conditions[drawn - self.speeds.len()],
+            };
+        };
+        let drawn = stream.uniform();
+        if drawn < shares.speeds {
+            let speeds = self.other_speeds();
+            speeds[stream.below(speeds.len())]
+        } else if drawn < shares.speeds + shares.conditions {
+            self.conditions[stream.below(self.conditions.len())]
+        } else {
+            Condition::AsRecorded
+        }
+    }
+
     /// Writes one augmented clip to `out`: `features_in` gives the clip's normalised features in a condition, `decibel` is what one
     /// decibel adds to their first column, `stream` the draws.
     pub fn vary<'a>(
@@ -128,12 +208,7 @@ impl Augment {
         stream: &mut RandomStream,
         out: &mut Matrix<f32>,
     ) {
-        let drawn = stream.below(self.speeds.len() + self.conditions.len());
-        let frames = features_in(match self.speeds.get(drawn) {
-            Some(1.0) => Condition::AsRecorded,
-            Some(&speed) => Condition::Speed(speed),
-            None => self.conditions[drawn - self.speeds.len()],
-        });
+        let frames = features_in(self.draw(stream));
         let factor = stream.between(1.0 - self.stretch, 1.0 + self.stretch);
         stretch(frames, ((frames.rows() as f64 * factor).round() as usize).max(1), out);
         if self.channel > 0.0 {
@@ -312,6 +387,15 @@ mod tests {
         // 1000 expected, standard deviation 27.
         assert!(drawn.iter().all(|&n| (860..1140).contains(&n)), "{drawn:?}");
         assert_eq!((lengths.iter().min(), lengths.iter().max()), (Some(&80), Some(&120)));
+        // With shares: a tenth as recorded, half of the others at a speed.
+        let shares = Some(Shares { speeds: 0.45, conditions: 0.45 });
+        let (mut drawn, shared) = ([0; 4], Augment { shares, ..augment });
+        for clip in 0..4000 {
+            let condition = shared.draw(&mut RandomStream::new(3, "augment", clip));
+            drawn[ways.iter().position(|&way| way == condition).unwrap()] += 1;
+        }
+        let near = |got: i32, expected: i32| (got - expected).abs() < 170;
+        assert!(near(drawn[0], 900) && near(drawn[1], 400) && near(drawn[2], 900) && near(drawn[3], 1800), "{drawn:?}");
         let same = Augment::default();
         same.vary(|_| &clips[1], 1.0, &mut RandomStream::new(2, "augment", 0), &mut out);
         assert_eq!(out, clips[1]);
@@ -319,7 +403,12 @@ mod tests {
 
     #[test]
     fn values_out_of_range_are_named() {
-        assert!(Augment::preset("voices").unwrap().check().is_ok() && Augment::default().check().is_ok());
+        for preset in Augment::PRESETS {
+            assert!(Augment::preset(preset).unwrap().check().is_ok());
+        }
+        assert!(Augment::default().check().is_ok());
+        let shares = |speeds, conditions| Augment { shares: Some(Shares { speeds, conditions }), ..Augment::default() };
+        let anywhere = || Augment::preset("anywhere").unwrap();
         for (augment, name) in [
             (Augment { speeds: vec![], ..Augment::default() }, "augment.speeds"),
             (Augment { speeds: vec![1.0, 2.5], ..Augment::default() }, "augment.speeds"),
@@ -335,13 +424,22 @@ mod tests {
                 Augment { conditions: vec![Condition::Level { level: -20.0 }], ..Augment::default() },
                 "augment.conditions",
             ),
+            (Augment { conditions: vec![Condition::Rate { hz: 0 }], ..Augment::default() }, "augment.conditions"),
+            (Augment { conditions: vec![Condition::Room { rt60: 0.0 }], ..Augment::default() }, "augment.conditions"),
+            (shares(0.5, 0.0), "augment.shares"),
+            (shares(0.0, 0.5), "augment.shares"),
+            (shares(-0.1, 0.0), "augment.shares"),
+            (shares(f64::NAN, 0.0), "augment.shares"),
+            (Augment { shares: shares(0.6, 0.6).shares, ..anywhere() }, "augment.shares"),
             (Augment { noise: f64::NAN, ..Augment::default() }, "augment.noise"),
         ] {
             let error = augment.check().unwrap_err();
             assert!(error.kind() == Kind::Settings && error.to_string().starts_with(name), "{error}");
         }
-        let anywhere = Augment::preset("anywhere").unwrap();
-        assert!(anywhere.check().is_ok());
+        let anywhere = anywhere();
+        assert!(anywhere.draws(Condition::Telephone) && anywhere.draws(Condition::Speed(0.92)));
+        assert!(!anywhere.draws(Condition::Mp3) && !anywhere.draws(Condition::Level { level: -10.0 }));
+        assert!(Augment { gain: 10.0, ..anywhere.clone() }.draws(Condition::Level { level: -10.0 }));
         assert_eq!(anywhere.other_speeds(), [0.84, 0.92, 1.09, 1.19].map(Condition::Speed));
         assert_eq!(anywhere.other_conditions().len(), 4 + 4);
     }

@@ -54,6 +54,51 @@ pub fn fit_temperature(scores: &Matrix<f32>, labels: &[usize]) -> Option<f64> {
     inside.then(|| 1.0 / beta)
 }
 
+/// [`fit_temperature`] for a model whose probabilities are the mean of those of several branches, given the scores `[N,K]` of each: the
+/// temperature divides the scores of every branch before the mean is taken.
+///
+/// # Formula
+/// ```text
+/// T = 1/β,  β the minimum of  L(β) = −(1/N) Σ_n ln (1/B Σ_b p_b[n, y[n]]),   p_b = softmax(β·s_b)
+/// ```
+/// This need not be convex: the least of 61 values of `β` (the last of equals), equally spaced by factors, is refined by thirds between its neighbours.
+/// Returns `None` if that least is at a bound.
+///
+/// # Panics
+/// If there is no clip, or the number of labels differs from the number of clips.
+pub fn fit_mean_temperature(scores: &[Matrix<f32>], labels: &[usize]) -> Option<f64> {
+    assert!(!labels.is_empty() && scores.iter().all(|it| it.rows() == labels.len()), "one label per clip");
+    let loss = |log_beta: f64| -> f64 {
+        let beta = log_beta.exp();
+        let of_clip = |(n, &label): (usize, &usize)| {
+            let mean = scores.iter().map(|scores| probability(scores.row(n), label, beta)).sum::<f64>();
+            -(mean / scores.len() as f64).max(f64::MIN_POSITIVE).ln()
+        };
+        labels.iter().enumerate().map(of_clip).sum()
+    };
+    let (low, high, steps) = (BETAS.0.ln(), BETAS.1.ln(), 60);
+    let place = |step: usize| low + (high - low) * step as f64 / steps as f64;
+    let losses: Vec<f64> = (0..=steps).map(|step| loss(place(step))).collect();
+    let least = (0..=steps).fold(0, |best, step| if losses[step] <= losses[best] { step } else { best });
+    if least == 0 || least == steps {
+        return None;
+    }
+    let (mut left, mut right) = (place(least - 1), place(least + 1));
+    // Every round leaves two thirds: 1e-10 of the first distance after 60.
+    for _ in 0..60 {
+        let third = (right - left) / 3.0;
+        if loss(left + third) <= loss(right - third) { right -= third } else { left += third }
+    }
+    Some((-0.5 * (left + right)).exp())
+}
+
+/// Probability of class `label` of a clip with these scores, times `beta`.
+fn probability(scores: &[f32], label: usize, beta: f64) -> f64 {
+    let most = scores.iter().fold(f32::NEG_INFINITY, |most, &s| most.max(s));
+    let weight = |&s: &f32| (beta * (f64::from(s) - f64::from(most))).exp();
+    weight(&scores[label]) / scores.iter().map(weight).sum::<f64>()
+}
+
 /// First and second derivative of the loss at `beta`.
 fn slope_and_curvature(scores: &Matrix<f32>, labels: &[usize], beta: f64) -> (f64, f64) {
     let (mut slope, mut curvature) = (0.0, 0.0);
@@ -123,6 +168,31 @@ impl Reliability {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_temperature_of_a_mean_is_that_of_equal_branches_and_undoes_a_factor() {
+        let mut stream = crate::rng::RandomStream::new(7, "scores", 0);
+        let labels: Vec<usize> = (0..400).map(|_| stream.below(3)).collect();
+        let mut scores = |factor: f64| {
+            let value = |n: usize| (factor * (stream.normal() + f64::from(u8::from(n % 3 == labels[n / 3])))) as f32;
+            Matrix::from_vec(400, 3, (0..1200).map(value).collect())
+        };
+        let [a, b] = [scores(2.0), scores(2.0)];
+        let one = fit_temperature(&a, &labels).unwrap();
+        let mean = fit_mean_temperature(&[a.clone(), a.clone()], &labels).unwrap();
+        approx::assert_relative_eq!(mean, one, max_relative = 1e-6);
+        let times = |scores: &Matrix<f32>, factor: f32| {
+            let values = scores.as_slice().iter().map(|score| factor * score).collect();
+            Matrix::from_vec(400, 3, values)
+        };
+        let apart = fit_mean_temperature(&[a.clone(), b.clone()], &labels).unwrap();
+        let larger = fit_mean_temperature(&[times(&a, 4.0), times(&b, 4.0)], &labels).unwrap();
+        approx::assert_relative_eq!(larger, 4.0 * apart, max_relative = 1e-5);
+        // Always right: the loss falls without end.
+        let right = labels.iter().flat_map(|&label| (0..3).map(move |k| if k == label { 9.0 } else { 0.0 })).collect();
+        let right = Matrix::from_vec(400, 3, right);
+        assert_eq!(fit_mean_temperature(&[right.clone(), right], &labels), None);
+    }
     use crate::rng::RandomStream;
 
     /// Calibrated scores: labels are drawn from their softmax.

@@ -4,15 +4,15 @@
 //! Random streams are not saved: each is a function of seed and epoch ([`crate::rng`]).
 
 use super::identity::Identity;
-use super::run::{Best, EpochRecord, State};
+use super::run::{Best, EpochRecord, FinishedBranch, State};
 use crate::error::{Error, Kind, Result};
 use crate::models::Model;
+use crate::models::tensors::{self, Tensor, Tensors};
 use crate::optim::Adam;
 use crate::params::{Parameters, Path};
 use crate::rng::{FNV_OFFSET_BASIS, fnv1a};
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// Header of a checkpoint: all it holds except tensors.
 #[derive(Serialize, Deserialize)]
@@ -21,19 +21,26 @@ struct Header {
     adam_steps: u64,
     best: Option<(usize, f64)>,
     history: Vec<EpochRecord>,
+    /// Epoch and history of every finished branch.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    finished: Vec<(usize, Vec<EpochRecord>)>,
 }
 
 const HEADER: &str = "training";
 
 /// The bytes of a checkpoint: a safetensors file.
 pub fn to_bytes(identity: &Identity, state: &State) -> Vec<u8> {
-    let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
+    let mut tensors = Tensors::new();
     let mut add = |prefix: &str, model: &Model<f32>| {
         model.visit(&Path::ROOT, &mut |path, _, shape, values| {
-            tensors.push((format!("{prefix}.{path}"), shape.to_vec(), le_bytes(values)));
+            tensors.insert(format!("{prefix}.{path}"), Tensor::of_f32(shape, values));
         });
     };
     add("model", &state.model);
+    for (number, branch) in state.finished.iter().enumerate() {
+        add(&format!("kept{number}"), &branch.kept);
+        add(&format!("last{number}"), &branch.last);
+    }
     if let Some(best) = &state.best {
         add("best", &best.model);
     }
@@ -41,23 +48,18 @@ pub fn to_bytes(identity: &Identity, state: &State) -> Vec<u8> {
         add(&format!("snapshot{number}"), snapshot);
     }
     for (name, moment) in [("adam.m", &state.adam.first_moment), ("adam.v", &state.adam.second_moment)] {
-        tensors.push((name.into(), vec![moment.len()], le_bytes(moment)));
+        tensors.insert(name.into(), Tensor::of_f32(&[moment.len()], moment));
     }
     let header = Header {
         identity: identity.clone(),
         adam_steps: state.adam.steps,
         best: state.best.as_ref().map(|best| (best.epoch, best.uar)),
         history: state.history.clone(),
+        finished: state.finished.iter().map(|branch| (branch.epoch, branch.history.clone())).collect(),
     };
     let header = serde_json::to_string(&header).expect("plain values become JSON");
-    tensors.sort();
-    let sum = checksum(&header, tensors.iter().map(|(name, shape, bytes)| (name.as_str(), &shape[..], &bytes[..])));
-    let header = format!("{header}\n{sum:016x}");
-    let views = tensors.iter().map(|(name, shape, bytes)| {
-        (name, TensorView::new(Dtype::F32, shape.clone(), bytes).expect("as many bytes as the shape says"))
-    });
-    safetensors::serialize(views, Some(HashMap::from([(HEADER.to_string(), header)])))
-        .expect("tensors have one name each")
+    let header = format!("{header}\n{:016x}", checksum(&header, &tensors));
+    tensors::write(&tensors, &[(HEADER.to_string(), header)].into())
 }
 
 /// Reads the state from a checkpoint of this training, whose task has `inputs` feature columns and `classes` classes.
@@ -66,8 +68,8 @@ pub fn to_bytes(identity: &Identity, state: &State) -> Vec<u8> {
 /// [`Kind::Model`] if the bytes are not a usable checkpoint; [`Kind::Settings`] if it belongs to another training, naming the
 /// first difference.
 pub fn from_bytes(bytes: &[u8], identity: &Identity, inputs: usize, classes: usize) -> Result<State> {
-    let tensors = SafeTensors::deserialize(bytes).map_err(|e| broken(e.to_string()))?;
-    let (header, sum) = header(bytes)?;
+    let (tensors, texts) = tensors::read(bytes).map_err(broken)?;
+    let (header, sum) = header(&texts)?;
     if let Some(difference) = identity.difference(&header.identity) {
         let problem = format!("this checkpoint is from a training with other settings or data: {difference}");
         let advice = "use the settings it was started with, or delete it to start again";
@@ -75,9 +77,7 @@ pub fn from_bytes(bytes: &[u8], identity: &Identity, inputs: usize, classes: usi
     }
     // Those of versions without a checksum have none.
     if let Some((text, sum)) = sum {
-        let mut all = tensors.tensors();
-        all.sort_by(|(a, _), (b, _)| a.cmp(b));
-        let found = checksum(&text, all.iter().map(|(name, tensor)| (name.as_str(), tensor.shape(), tensor.data())));
+        let found = checksum(&text, &tensors);
         if found != sum {
             return Err(broken(format!("expected the checksum {sum:016x}, got {found:016x}")));
         }
@@ -85,16 +85,21 @@ pub fn from_bytes(bytes: &[u8], identity: &Identity, inputs: usize, classes: usi
     let settings = &identity.settings;
     header.check(settings.epochs, classes)?;
     let tensor = |name: &str, length: usize| -> Result<Vec<f32>> {
-        let tensor = tensors.tensor(name).map_err(|e| broken(e.to_string()))?;
-        let (values, rest) = tensor.data().as_chunks();
-        if tensor.dtype() != Dtype::F32 || values.len() != length || !rest.is_empty() {
-            let (dtype, shape) = (tensor.dtype(), tensor.shape());
-            return Err(broken(format!("{name}: expected {length} f32 values, got {dtype:?} {shape:?}")));
+        let tensor = tensors.get(name).ok_or_else(|| broken(format!("it has no tensor {name}")))?;
+        let values = tensor.data.as_chunks().0;
+        if tensor.dtype != "F32" || values.len() != length {
+            let (dtype, shape) = (tensor.dtype, &tensor.shape);
+            return Err(broken(format!("{name}: expected {length} F32 values, got {dtype} {shape:?}")));
         }
         Ok(values.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect())
     };
-    let model = |prefix: &str| -> Result<Model<f32>> {
-        let mut model = Model::zeros(settings.arch, inputs, classes);
+    let columns = settings.branches.columns(&settings.inputs.features(), inputs)?;
+    let inputs = |branch: usize| {
+        let columns = columns.get(branch).map(Vec::len);
+        columns.ok_or_else(|| broken(format!("expected {} branches, got more", settings.branches.count())))
+    };
+    let model_of = |prefix: &str, branch: usize| -> Result<Model<f32>> {
+        let mut model = Model::zeros(settings.arch, inputs(branch)?, classes);
         let mut result = Ok(());
         model.visit_mut(
             &Path::ROOT,
@@ -105,6 +110,12 @@ pub fn from_bytes(bytes: &[u8], identity: &Identity, inputs: usize, classes: usi
         );
         result.map(|()| model)
     };
+    let mut finished = Vec::new();
+    for (number, (epoch, history)) in header.finished.into_iter().enumerate() {
+        let [kept, last] = ["kept", "last"].map(|name| model_of(&format!("{name}{number}"), number));
+        finished.push(FinishedBranch { kept: kept?, last: last?, epoch, history });
+    }
+    let model = |prefix: &str| model_of(prefix, finished.len());
     let current = model("model")?;
     let mut adam = Adam::new(current.parameter_count(), settings.weight_decay);
     adam.steps = header.adam_steps;
@@ -117,7 +128,7 @@ pub fn from_bytes(bytes: &[u8], identity: &Identity, inputs: usize, classes: usi
     let done = header.history.len();
     let kept = settings.snapshots().filter(|&epoch| epoch < done).count();
     let snapshots = (0..kept).map(|number| model(&format!("snapshot{number}"))).collect::<Result<_>>()?;
-    Ok(State { model: current, adam, best, snapshots, history: header.history })
+    Ok(State { finished, model: current, adam, best, snapshots, history: header.history })
 }
 
 /// The training that a checkpoint is of.
@@ -125,7 +136,8 @@ pub fn from_bytes(bytes: &[u8], identity: &Identity, inputs: usize, classes: usi
 /// # Errors
 /// [`Kind::Model`] if the bytes are no checkpoint.
 pub fn identity(bytes: &[u8]) -> Result<Identity> {
-    header(bytes).map(|(header, _)| header.identity)
+    let (_, texts) = tensors::read(bytes).map_err(broken)?;
+    header(&texts).map(|(header, _)| header.identity)
 }
 
 impl Header {
@@ -149,10 +161,8 @@ impl Header {
 /// The header's text and the checksum behind it.
 type Checked = (String, u64);
 
-fn header(bytes: &[u8]) -> Result<(Header, Option<Checked>)> {
-    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| broken(e.to_string()))?;
-    let header = metadata.metadata().as_ref().and_then(|map| map.get(HEADER));
-    let header = header.ok_or_else(|| broken(format!("its metadata has no '{HEADER}'")))?;
+fn header(texts: &BTreeMap<String, String>) -> Result<(Header, Option<Checked>)> {
+    let header = texts.get(HEADER).ok_or_else(|| broken(format!("its metadata has no '{HEADER}'")))?;
     let (text, sum) = match header.rsplit_once('\n') {
         None => (header.as_str(), None),
         Some((text, sum)) => {
@@ -163,21 +173,17 @@ fn header(bytes: &[u8]) -> Result<(Header, Option<Checked>)> {
     Ok((serde_json::from_str(text).map_err(|e| broken(e.to_string()))?, sum))
 }
 
-/// Checksum of a header and of tensors in the order of their names.
-fn checksum<'a>(header: &str, tensors: impl Iterator<Item = (&'a str, &'a [usize], &'a [u8])>) -> u64 {
-    tensors.fold(fnv1a(FNV_OFFSET_BASIS, header.as_bytes()), |hash, (name, shape, bytes)| {
-        let hash = fnv1a(fnv1a(hash, name.as_bytes()), format!("{shape:?}").as_bytes());
-        fnv1a(hash, bytes)
+/// Checksum of a header and of tensors, which are sorted by name.
+fn checksum(header: &str, tensors: &Tensors) -> u64 {
+    tensors.iter().fold(fnv1a(FNV_OFFSET_BASIS, header.as_bytes()), |hash, (name, tensor)| {
+        let hash = fnv1a(fnv1a(hash, name.as_bytes()), format!("{:?}", tensor.shape).as_bytes());
+        fnv1a(hash, &tensor.data)
     })
 }
 
 fn broken(problem: String) -> Error {
     Error::new(Kind::Model, format!("not a usable checkpoint: {problem}"))
         .advice("delete it to start this training again")
-}
-
-fn le_bytes(values: &[f32]) -> Vec<u8> {
-    values.iter().flat_map(|value| value.to_le_bytes()).collect()
 }
 
 #[cfg(test)]
@@ -187,22 +193,26 @@ mod tests {
     use crate::labels::Labels;
     use crate::matrix::Matrix;
     use crate::rng::RandomStream;
-    use crate::train::{Augment, Balance, CheckedSettings, Settings, Task, Training, Weights};
+    use crate::train::{Augment, Balance, CheckedSettings, Inputs, Settings, Task, Training, Weights};
 
     /// Four speakers, three classes of unequal size that differ in the mean of one column.
     fn task() -> Task {
+        task_of(4, &Settings::default().check().unwrap())
+    }
+
+    fn task_of(columns: usize, settings: &CheckedSettings) -> Task {
         let mut stream = RandomStream::new(9, "clips", 0);
         let mut clips = Vec::new();
         for clip in 0..36 {
             let (label, frames) = ([0, 1, 2, 2][clip / 4 % 4], 3 + clip % 5);
-            let value = |i: usize| (stream.normal() + if i % 4 == label { 2.0 } else { 0.0 }) as f32;
-            let features = Matrix::from_vec(frames, 4, (0..frames * 4).map(value).collect());
+            let value = |i: usize| (stream.normal() + if i % columns == label { 2.0 } else { 0.0 }) as f32;
+            let features = Matrix::from_vec(frames, columns, (0..frames * columns).map(value).collect());
             clips.push(Clip { name: clip.to_string(), label, speaker: (clip % 4).to_string(), features });
         }
         let labels = Labels::new(["a", "b", "c"].map(String::from).to_vec()).unwrap();
         let speakers = |names: &[&str]| names.iter().map(ToString::to_string).collect();
         let split = Split::new(0, speakers(&["0", "1"]), speakers(&["2"]), speakers(&["3"])).unwrap();
-        Task::for_split(&Dataset::new(labels, clips).unwrap(), &split, &Settings::default().check().unwrap()).unwrap()
+        Task::for_split(&Dataset::new(labels, clips).unwrap(), &split, settings).unwrap()
     }
 
     fn identity(settings: &CheckedSettings, run: usize) -> Identity {
@@ -216,13 +226,18 @@ mod tests {
         let augment = Some(Augment { stretch: 0.2, noise: 0.3, ..Augment::default() });
         let averaged = Settings { weights: Weights::Average, augment, ..plain.clone() };
         let balanced = Settings { balance: Balance::Weights, ..plain.clone() };
-        for recipe in [plain, averaged, balanced] {
+        let branches = "mfcc,all,pitch+deltas".parse().unwrap();
+        let branches = Settings { branches, inputs: Inputs::Pitch, epochs: 3, ..averaged.clone() };
+        let enrolled = Settings { enrolment: Some(4.0), ..plain.clone() };
+        let both = Settings { enrolment: Some(4.0), ..branches.clone() };
+        for recipe in [plain, averaged, balanced, branches, enrolled, both] {
             resumed_after_every_epoch(&recipe.check().unwrap());
         }
     }
 
     fn resumed_after_every_epoch(settings: &CheckedSettings) {
-        let (task, identity) = (task(), identity(settings, 3));
+        let columns = if settings.branches.is_none() { 4 } else { settings.inputs.features().width() };
+        let (task, identity) = (task_of(columns, settings), identity(settings, 3));
         let mut whole = Training::new(settings, &task, 3);
         let mut parts = Training::new(settings, &task, 3);
         while !whole.is_finished() {
@@ -233,8 +248,13 @@ mod tests {
             parts = Training::resume(settings, &task, 3, state);
         }
         let (whole, parts) = (whole.finish(), parts.finish());
-        assert_eq!(whole.model, parts.model);
+        assert_eq!(whole.models, parts.models);
         assert_eq!((&whole.confusion, &whole.variants), (&parts.confusion, &parts.variants));
+        assert_eq!(whole.enrolment, parts.enrolment);
+        if settings.enrolment.is_some() {
+            assert_eq!((whole.enrolment.len(), whole.enrolment[0].clips.as_str()), (7, "0"));
+            assert_eq!(whole.enrolment[0].confusion, whole.confusion, "no clips: the strict score");
+        }
         assert!(whole.confusion.uar() > 0.5, "and it learns: {:?}", whole.confusion);
     }
 
@@ -271,11 +291,11 @@ mod tests {
         let bytes = to_bytes(&this, training.state());
         // The same, as written before there were checksums, with a changed header.
         let without = |change: &dyn Fn(&mut Header)| {
-            let tensors = SafeTensors::deserialize(&bytes).unwrap();
-            let (mut header, _) = header(&bytes).unwrap();
+            let (tensors, texts) = tensors::read(&bytes).unwrap();
+            let (mut header, _) = header(&texts).unwrap();
             change(&mut header);
             let header = serde_json::to_string(&header).unwrap();
-            safetensors::serialize(tensors.tensors(), Some(HashMap::from([(HEADER.to_string(), header)]))).unwrap()
+            tensors::write(&tensors, &[(HEADER.to_string(), header)].into())
         };
         let read = |bytes: &[u8]| from_bytes(bytes, &this, 4, 3);
         assert_eq!(to_bytes(&this, &read(&without(&|_| ())).unwrap()), bytes);

@@ -4,6 +4,7 @@
 //! |--------------------|--------------------------------------------------------------------------|
 //! | [`settings`]       | what to train and how, checked once                                       |
 //! | [`augment`]        | random augmentation of the training clips                                 |
+//! | [`enrolment`]      | statistics of some clips of each speaker                                   |
 //! | [`task`]           | one division of the data, normalised; evaluation                          |
 //! | [`identity`]       | everything that decides a training's result, compared before resuming                      |
 //! | [`step`]           | one step: forward, loss, backward, Adam                                    |
@@ -16,6 +17,7 @@
 pub mod augment;
 pub mod calibration;
 pub mod checkpoint;
+pub mod enrolment;
 pub mod identity;
 pub mod metrics;
 pub mod run;
@@ -24,7 +26,7 @@ pub mod step;
 pub mod task;
 pub mod trainer;
 
-pub use augment::Augment;
+pub use augment::{Augment, Shares};
 pub use identity::Identity;
 pub use metrics::{Confusion, Spread};
 pub use run::{EpochRecord, Outcome, State, Training};

@@ -1,20 +1,23 @@
-//! One training: one model on one task, epoch by epoch.
+//! One training: one model on one task, epoch by epoch. The [branches](crate::models::branches) of a model are trained one after the
+//! other, each like an ordinary model on its columns, with random streams of its own.
 
 use super::augment::Augment;
-use super::calibration::fit_temperature;
+use super::calibration::{fit_mean_temperature, fit_temperature};
+use super::enrolment::{COUNTS, count_name};
 use super::metrics::Confusion;
 use super::settings::{Balance, CheckedSettings, Protocol, Weights};
 use super::step::Step;
-use super::task::{Scratch, Task, count, evaluate, predict, predict_ensemble, scores};
+use super::task::{Scratch, Task, branch_scores, count, evaluate, predict_by_branches, predict_ensemble, scores};
 use crate::data::batch::{Batch, Example, batches};
 use crate::error::{Error, Kind, Result};
 use crate::matrix::Matrix;
-use crate::models::Model;
+use crate::models::{Branch, Model};
 use crate::optim::{Adam, CosineWarmRestarts};
 use crate::packed::Padding;
 use crate::params::{Parameters, Path};
 use crate::rng::{RandomStream, derive_seed};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// Result of one epoch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,9 +45,24 @@ pub struct Best {
     pub model: Model<f32>,
 }
 
+/// A branch that is trained, before those that are not.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FinishedBranch {
+    /// The weights that are kept.
+    pub kept: Model<f32>,
+    /// The weights after the last epoch.
+    pub last: Model<f32>,
+    /// The epoch of the kept weights, from 0; for an average the last epoch.
+    pub epoch: usize,
+    /// One record per epoch.
+    pub history: Vec<EpochRecord>,
+}
+
 /// The state of a training between two epochs: all that the next epochs depend on.
 #[derive(Clone, Debug)]
 pub struct State {
+    /// The branches before the current one; the other fields are those of the current one.
+    pub finished: Vec<FinishedBranch>,
     /// Weights and running statistics.
     pub model: Model<f32>,
     /// The optimiser's moments.
@@ -60,7 +78,14 @@ pub struct State {
 /// A training in progress. Random streams are named by `seed` and epoch, so [`State`] is all that must be saved.
 pub struct Training<'a> {
     settings: &'a CheckedSettings,
-    task: &'a Task,
+    /// The task with all columns.
+    whole: &'a Task,
+    /// The columns of each branch, of an ordinary model all.
+    columns: Vec<Vec<usize>>,
+    /// The seed of the whole training.
+    base_seed: u64,
+    /// The task and the seed of the current branch.
+    task: Cow<'a, Task>,
     seed: u64,
     state: State,
     /// Weight of each class in the loss, `[K]`; `None` if every clip counts the same.
@@ -74,16 +99,17 @@ pub struct Training<'a> {
 /// Result of a finished training.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// The weights that are kept. If no speakers choose an epoch, these are the last epoch's.
-    pub model: Model<f32>,
-    /// The epoch of these weights, from 0; for an average the last epoch.
+    /// The weights that are kept of every branch, of an ordinary model one. If no speakers choose an epoch, these are the last
+    /// epoch's.
+    pub models: Vec<Model<f32>>,
+    /// The epoch of these weights, from 0; for an average the last epoch; of several branches the latest.
     pub epoch: usize,
     /// UAR of the kept weights on the validation speakers, `0..=1`; `None` without validation speakers.
     pub validation_uar: Option<f64>,
     /// Temperature fitted on the validation speakers; the model's scores are divided by it already. `None` without validation
     /// speakers, or if no temperature fits.
     pub temperature: Option<f64>,
-    /// One record per epoch.
+    /// One record per epoch. Of several branches loss and UAR are means over them, seconds the sum.
     pub history: Vec<EpochRecord>,
     /// The class predicted for each test clip, in the order of the data. Test speakers are used here only, but under
     /// [`Protocol::Table1`].
@@ -92,8 +118,21 @@ pub struct Outcome {
     pub confusion: Confusion,
     /// Confusion matrix of the last epoch's weights. It shows what choosing an epoch gains; nothing is chosen by it.
     pub last_confusion: Confusion,
+    /// The same test clips with enrolment, by the number of clips of the speaker; empty in a training without. Transductive.
+    pub enrolment: Vec<EnrolmentResult>,
     /// Other predictors from the same training, if the average is kept. Nothing is chosen by them.
     pub variants: Vec<PredictorVariant>,
+}
+
+/// Predictions of the test clips, each normalised by some random clips of its speaker, without their labels.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EnrolmentResult {
+    /// Number of clips: `8`, or `all`.
+    pub clips: String,
+    /// The class predicted for each test clip, in the order of the data.
+    pub predictions: Vec<usize>,
+    /// Confusion matrix of these predictions.
+    pub confusion: Confusion,
 }
 
 /// Predictions of the test clips by other weights of a training than the kept ones, or by an ensemble.
@@ -112,26 +151,51 @@ pub struct PredictorVariant {
 impl<'a> Training<'a> {
     /// A new training with weights drawn from `seed`.
     pub fn new(settings: &'a CheckedSettings, task: &'a Task, seed: u64) -> Self {
-        let model = Model::init(settings.arch, task.inputs, task.classes, &mut RandomStream::new(seed, "init", 0));
-        let adam = Adam::new(model.parameter_count(), settings.weight_decay);
-        Self::resume(
-            settings,
-            task,
-            seed,
-            State { model, adam, best: None, snapshots: Vec::new(), history: Vec::new() },
-        )
+        Self::resume(settings, task, seed, new_state(settings, branch_task(settings, task, 0).inputs, task, seed))
     }
 
     /// A training that continues from a saved state.
     pub fn resume(settings: &'a CheckedSettings, task: &'a Task, seed: u64, state: State) -> Self {
         let class_weights = (settings.balance == Balance::Weights).then(|| task.class_weights());
-        let mut step = Step::new(&state.model);
-        if let Some(weights) = &class_weights {
-            step = step.with_class_weights(weights);
+        let columns = columns_of(settings, task);
+        Training {
+            settings,
+            whole: task,
+            columns,
+            base_seed: seed,
+            task: branch_task(settings, task, state.finished.len()),
+            seed: branch_seed(seed, state.finished.len()),
+            step: new_step(&state.model, class_weights.as_deref(), settings),
+            state,
+            class_weights,
+            scratch: Scratch::default(),
+            order: Vec::with_capacity(task.train.len()),
+            augmented: AugmentedBatch::default(),
         }
-        let order = Vec::with_capacity(task.train.len());
-        let augmented = AugmentedBatch::default();
-        Training { settings, task, seed, state, class_weights, step, scratch: Scratch::default(), order, augmented }
+    }
+
+    /// Ends the training of the current branch.
+    fn finish_branch(&mut self) {
+        let State { model: last, best, snapshots, history, .. } = &mut self.state;
+        let final_epoch = history.len().saturating_sub(1);
+        let (kept, epoch) = match (self.settings.weights, best.take()) {
+            (Weights::Best, Some(best)) => (best.model, best.epoch),
+            (Weights::Average, _) => (mean(snapshots), final_epoch),
+            _ => (last.clone(), final_epoch),
+        };
+        let (last, history) = (last.clone(), std::mem::take(history));
+        self.state.finished.push(FinishedBranch { kept, last, epoch, history });
+    }
+
+    /// Begins the training of the branch after the finished ones.
+    fn begin_branch(&mut self) {
+        let branch = self.state.finished.len();
+        self.seed = branch_seed(self.base_seed, branch);
+        self.task = branch_task(self.settings, self.whole, branch);
+        let finished = std::mem::take(&mut self.state.finished);
+        self.state = State { finished, ..new_state(self.settings, self.task.inputs, self.whole, self.seed) };
+        self.step = new_step(&self.state.model, self.class_weights.as_deref(), self.settings);
+        self.scratch = Scratch::default();
     }
 
     /// The state to save between two epochs.
@@ -144,14 +208,19 @@ impl<'a> Training<'a> {
         self.state
     }
 
-    /// Number of finished epochs.
-    pub fn epochs_done(&self) -> usize {
-        self.state.history.len()
+    /// The records of all finished epochs, those of earlier branches first.
+    pub fn records(&self) -> impl Iterator<Item = &EpochRecord> {
+        self.state.finished.iter().flat_map(|branch| &branch.history).chain(&self.state.history)
     }
 
-    /// Whether all epochs are finished.
+    /// Number of finished epochs, of all branches.
+    pub fn epochs_done(&self) -> usize {
+        self.records().count()
+    }
+
+    /// Whether all epochs of all branches are finished.
     pub fn is_finished(&self) -> bool {
-        self.epochs_done() == self.settings.epochs
+        self.epochs_done() == self.settings.total_epochs()
     }
 
     /// Runs one epoch: all training clips in a new random order, then the validation. `clock` returns seconds since any fixed
@@ -160,12 +229,16 @@ impl<'a> Training<'a> {
     /// # Errors
     /// [`Kind::Diverged`] if the loss is not finite.
     pub fn epoch(&mut self, clock: &dyn Fn() -> f64) -> Result<&EpochRecord> {
-        let epoch = self.epochs_done();
+        if self.state.history.len() == self.settings.epochs && !self.is_finished() {
+            self.finish_branch();
+            self.begin_branch();
+        }
+        let epoch = self.state.history.len();
         let start = clock();
         let loss = self.train_epoch(epoch);
         let seconds = clock() - start;
-        let validation_uar = (!self.task.validation.is_empty()).then(|| self.evaluate(&self.task.validation).uar());
-        let test = (self.settings.protocol == Protocol::Table1).then(|| self.evaluate(&self.task.test));
+        let validation_uar = (!self.task.validation.is_empty()).then(|| self.evaluate(&self.whole.validation).uar());
+        let test = (self.settings.protocol == Protocol::Table1).then(|| self.evaluate(&self.whole.test));
         if let Some(uar) = test.as_ref().map(Confusion::uar).or(validation_uar)
             && self.state.best.as_ref().is_none_or(|best| uar > best.uar)
         {
@@ -181,7 +254,7 @@ impl<'a> Training<'a> {
     }
 
     fn train_epoch(&mut self, epoch: usize) -> f64 {
-        let Training { settings, task, seed, state, class_weights, step, scratch, order, augmented } = self;
+        let Training { settings, task, seed, state, class_weights, step, scratch, order, augmented, .. } = self;
         let Scratch { batch, tape } = scratch;
         let lr = CosineWarmRestarts::published(settings.lr, settings.t0).rate(epoch);
         order.clear();
@@ -190,10 +263,13 @@ impl<'a> Training<'a> {
         let mut masks = RandomStream::new(*seed, "dropout", epoch as u64);
         let mut loss = 0.0;
         for picks in batches(order, settings.batch) {
-            match &settings.augment {
-                None => batch.fill(&task.examples, picks, settings.protocol.padding()),
-                Some(augment) => {
-                    augmented.fill(augment, task, picks, derive_seed(*seed, "augment", epoch as u64), batch);
+            let seed = |name: &str| derive_seed(*seed, name, epoch as u64);
+            match (&settings.augment, settings.enrolment) {
+                (None, None) => batch.fill(&task.examples, picks, settings.protocol.padding()),
+                (augment, kappa) => {
+                    let enrolment = kappa.map(|kappa| (kappa, seed("enrolment")));
+                    let augment = augment.as_ref().map_or_else(|| Cow::Owned(Augment::default()), Cow::Borrowed);
+                    augmented.fill((&augment, seed("augment")), enrolment, task, picks, batch);
                 }
             }
             let dropout = (settings.dropout, &mut masks);
@@ -215,51 +291,127 @@ impl<'a> Training<'a> {
     }
 
     /// Ends the training: fits the temperature and predicts the test clips.
-    pub fn finish(self) -> Outcome {
-        let Training { settings, task, state, mut scratch, .. } = self;
-        let State { model: last, best, snapshots, history, .. } = state;
-        let last_predictions = predict(&last, settings, &task.examples, &task.test, &mut scratch);
-        let count = |predictions: &[usize]| count(predictions, &task.examples, &task.test, task.classes);
-        let last_confusion = count(&last_predictions);
-        let mut variants = Vec::new();
-        let validated = history.last().and_then(|epoch| epoch.validation_uar);
-        let final_epoch = history.len().saturating_sub(1);
-        let (mut model, epoch, validation_uar) = match (settings.weights, best) {
-            (Weights::Best, Some(best)) => (best.model, best.epoch, history[best.epoch].validation_uar),
-            (Weights::Average, _) => {
-                let model = mean(&snapshots);
-                if !task.test.is_empty() {
-                    variants.push(("last epoch", 1, last_predictions));
-                    variants.extend(predict_ensembles(settings, task, &model, &snapshots, &mut scratch));
-                }
-                let validated = (!task.validation.is_empty())
-                    .then(|| evaluate(&model, settings, &task.examples, &task.validation, &mut scratch).uar());
-                (model, final_epoch, validated)
-            }
-            (_, _) => (last, final_epoch, validated),
+    pub fn finish(mut self) -> Outcome {
+        self.finish_branch();
+        let Training { settings, whole: task, columns, base_seed, state, mut scratch, .. } = self;
+        let State { finished, snapshots, .. } = state;
+        let branches = |model: fn(&FinishedBranch) -> &Model<f32>| -> Vec<Branch> {
+            let branch = |(columns, branch): (&Vec<usize>, _)| Branch::new(columns.clone(), model(branch).clone());
+            columns.iter().zip(&finished).map(branch).collect()
         };
-        let mut temperature = None;
+        let mut scores = |branches: &[Branch], clips: &[usize]| {
+            branch_scores(branches, settings, &task.examples, clips, &mut scratch)
+        };
+        let (mut kept, last) = (branches(|branch| &branch.kept), branches(|branch| &branch.last));
+        let last_predictions = predict_by_branches(&scores(&last, &task.test));
+        let count_test = |predictions: &[usize]| count(predictions, &task.examples, &task.test, task.classes);
+        let last_confusion = count_test(&last_predictions);
+        let (mut validation_uar, mut temperature) = (None, None);
         if !task.validation.is_empty() {
-            let scores = scores(&model, settings, &task.examples, &task.validation, &mut scratch);
+            let scores = scores(&kept, &task.validation);
+            let predictions = predict_by_branches(&scores);
+            validation_uar = Some(count(&predictions, &task.examples, &task.validation, task.classes).uar());
             let labels: Vec<usize> = task.validation.iter().map(|&clip| task.examples[clip].label).collect();
-            temperature = fit_temperature(&scores, &labels);
+            temperature = match &scores[..] {
+                [one] => fit_temperature(one, &labels),
+                several => fit_mean_temperature(several, &labels),
+            };
+        }
+        let mut variants = Vec::new();
+        if settings.weights == Weights::Average && settings.branches.is_none() && !task.test.is_empty() {
+            variants.push(("last epoch", 1, last_predictions));
+            variants.extend(predict_ensembles(settings, task, kept[0].model(), &snapshots, &mut scratch));
         }
         if let Some(temperature) = temperature {
-            model.divide_scores(temperature);
+            kept.iter_mut().for_each(|branch| branch.model_mut().divide_scores(temperature));
         }
-        let mut predictions = predict(&model, settings, &task.examples, &task.test, &mut scratch);
-        let confusion = count(&predictions);
-        // The data's own order, whatever the protocol's order of batching.
-        let mut by_clip: Vec<(usize, usize)> = task.test.iter().copied().zip(predictions).collect();
-        by_clip.sort_unstable();
-        predictions = by_clip.into_iter().map(|(_, class)| class).collect();
+        let scores = branch_scores(&kept, settings, &task.examples, &task.test, &mut scratch);
+        let predictions = predict_by_branches(&scores);
+        let confusion = count_test(&predictions);
+        let mut enrolment = Vec::new();
+        if let (Some(speakers), Some(kappa), false) = (&task.speakers, settings.enrolment, task.test.is_empty()) {
+            let all: Vec<usize> = (0..task.test.len()).collect();
+            for count in COUNTS {
+                let examples = speakers.enrolled_examples(&task.examples, &task.test, count, kappa, base_seed);
+                let predictions = predict_by_branches(&branch_scores(&kept, settings, &examples, &all, &mut scratch));
+                let confusion = count_test(&predictions);
+                let clips = count_name(count);
+                enrolment.push(EnrolmentResult { clips, predictions: task.in_order_of_data(predictions), confusion });
+            }
+        }
+        let predictions = task.in_order_of_data(predictions);
         let variant = |(name, models, predictions): (&str, usize, Vec<usize>)| {
-            let confusion = count(&predictions);
+            let confusion = count_test(&predictions);
             PredictorVariant { name: name.into(), models, predictions, confusion }
         };
         let variants = variants.into_iter().map(variant).collect();
-        Outcome { model, epoch, validation_uar, temperature, history, predictions, confusion, last_confusion, variants }
+        Outcome {
+            models: kept.into_iter().map(|branch| branch.model().clone()).collect(),
+            epoch: finished.iter().map(|branch| branch.epoch).max().unwrap_or(0),
+            validation_uar,
+            temperature,
+            history: mean_history(&finished),
+            predictions,
+            confusion,
+            last_confusion,
+            enrolment,
+            variants,
+        }
     }
+}
+
+/// The columns that each network reads.
+fn columns_of(settings: &CheckedSettings, task: &Task) -> Vec<Vec<usize>> {
+    let columns = settings.branches.columns(&settings.inputs.features(), task.inputs);
+    columns.expect("a task has checked the columns of its branches")
+}
+
+/// The task of branch `branch`; that of an ordinary model is the whole task.
+fn branch_task<'a>(settings: &CheckedSettings, task: &'a Task, branch: usize) -> Cow<'a, Task> {
+    match settings.branches.is_none() {
+        true => Cow::Borrowed(task),
+        false => Cow::Owned(task.for_branch(&columns_of(settings, task)[branch])),
+    }
+}
+
+/// The seed of a branch. The first has that of the training, so that one branch of all columns is the ordinary model.
+fn branch_seed(seed: u64, branch: usize) -> u64 {
+    if branch == 0 { seed } else { derive_seed(seed, "branch", branch as u64) }
+}
+
+/// The state of a network of so many inputs before its first epoch.
+fn new_state(settings: &CheckedSettings, inputs: usize, task: &Task, seed: u64) -> State {
+    let model = Model::init(settings.arch, inputs, task.classes, &mut RandomStream::new(seed, "init", 0));
+    let adam = Adam::new(model.parameter_count(), settings.weight_decay);
+    State { finished: Vec::new(), model, adam, best: None, snapshots: Vec::new(), history: Vec::new() }
+}
+
+fn new_step(model: &Model<f32>, class_weights: Option<&[f64]>, settings: &CheckedSettings) -> Step<f32> {
+    let step = Step::new(model);
+    let step = match class_weights {
+        Some(weights) => step.with_class_weights(weights),
+        None => step,
+    };
+    step.with_label_smoothing(settings.label_smoothing)
+}
+
+/// One record per epoch: the means over all branches, and the sum of their seconds. Of one branch, its records.
+fn mean_history(branches: &[FinishedBranch]) -> Vec<EpochRecord> {
+    if let [one] = branches {
+        return one.history.clone();
+    }
+    let epochs = branches.iter().map(|branch| branch.history.len()).min().unwrap_or(0);
+    let of_epoch = |epoch: usize| {
+        let all = || branches.iter().map(|branch| &branch.history[epoch]);
+        let mean = |values: Vec<f64>| values.iter().sum::<f64>() / values.len() as f64;
+        EpochRecord {
+            loss: mean(all().map(|record| record.loss).collect()),
+            validation_uar: all().map(|record| record.validation_uar).collect::<Option<Vec<f64>>>().map(mean),
+            test_correct: Vec::new(),
+            seconds: all().map(|record| record.seconds).sum(),
+        }
+    };
+    (0..epochs).map(of_epoch).collect()
 }
 
 /// Mean of all weights and running statistics of several models.
@@ -314,16 +466,37 @@ struct AugmentedBatch {
     examples: Vec<Example<f32>>,
     order: Vec<usize>,
     scratch: Matrix<f32>,
+    enrolled: Matrix<f32>,
 }
 
 impl AugmentedBatch {
-    fn fill(&mut self, augment: &Augment, task: &Task, picks: &[usize], seed: u64, batch: &mut Batch<f32>) {
-        let AugmentedBatch { examples, order, scratch } = self;
+    /// Fills `batch`, with augmentation and its seed, and κ and the seed of enrolment.
+    fn fill(
+        &mut self,
+        (augment, seed): (&Augment, u64),
+        enrolment: Option<(f64, u64)>,
+        task: &Task,
+        picks: &[usize],
+        batch: &mut Batch<f32>,
+    ) {
+        let AugmentedBatch { examples, order, scratch, enrolled } = self;
         examples.resize_with(picks.len().max(examples.len()), || Example { frames: Matrix::default(), label: 0 });
         for (example, &clip) in examples.iter_mut().zip(picks) {
             let mut stream = RandomStream::new(seed, "clip", clip as u64);
             augment.vary(
-                |condition| task.frames_in(condition, clip, scratch),
+                |condition| {
+                    let frames = task.frames_in(condition, clip, scratch);
+                    let normaliser = task.speakers.as_ref().zip(enrolment).and_then(|(speakers, (kappa, seed))| {
+                        speakers.draw(condition, clip, kappa, &mut RandomStream::new(seed, "clip", clip as u64))
+                    });
+                    match normaliser {
+                        None => frames,
+                        Some(normaliser) => {
+                            normaliser.apply_into(frames, enrolled);
+                            enrolled
+                        }
+                    }
+                },
                 task.decibel,
                 &mut stream,
                 &mut example.frames,

@@ -16,8 +16,10 @@ use super::augment::{Augment, is_default};
 use crate::audio::FeatureSettings;
 use crate::data::condition::Condition;
 use crate::error::{Error, Kind, Result};
-use crate::models::{Architecture, Metadata};
+use crate::models::branches::architecture_name;
+use crate::models::{Architecture, Branches, Metadata, Model};
 use crate::packed::Padding;
+use crate::params::Parameters;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::ops::Deref;
@@ -204,6 +206,9 @@ named!(Balance, "balance");
 pub struct Settings {
     /// The model.
     pub arch: Architecture,
+    /// The columns that each of several networks reads, whose probabilities are averaged; none for an ordinary model.
+    #[serde(skip_serializing_if = "Branches::is_none")]
+    pub branches: Branches,
     /// How training and test speakers are kept apart.
     pub protocol: Protocol,
     /// Passes over the training clips.
@@ -238,6 +243,12 @@ pub struct Settings {
     /// How rare classes count.
     #[serde(skip_serializing_if = "is_default")]
     pub balance: Balance,
+    /// Share of each training label that is spread over all classes.
+    #[serde(skip_serializing_if = "is_default")]
+    pub label_smoothing: f64,
+    /// κ of a training with [enrolment](super::enrolment), clips; `None` without.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enrolment: Option<f64>,
     /// Random augmentation of the training clips.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub augment: Option<Augment>,
@@ -247,6 +258,7 @@ impl Default for Settings {
     fn default() -> Self {
         Settings {
             arch: "reslstm-sa-h64".parse().expect("a valid name"),
+            branches: Branches::default(),
             protocol: Protocol::Strict,
             epochs: 100,
             batch: 8,
@@ -261,6 +273,8 @@ impl Default for Settings {
             weights: Weights::Best,
             validation: Validation::Apart,
             balance: Balance::None,
+            label_smoothing: 0.0,
+            enrolment: None,
             augment: None,
         }
     }
@@ -278,6 +292,26 @@ impl Settings {
     pub fn snapshots(&self) -> impl Iterator<Item = usize> {
         let (epochs, t0, average) = (self.epochs, self.t0, self.weights == Weights::Average);
         (1..=epochs / t0).map(move |cycle| cycle * t0 - 1).filter(move |epoch| average && 2 * (epoch + 1) > epochs)
+    }
+
+    /// Epochs of all networks: those of an ordinary model, times the number of branches.
+    pub fn total_epochs(&self) -> usize {
+        self.epochs * self.branches.count()
+    }
+
+    /// The name of the model: `5x lstm-sa-h32` for five branches.
+    pub fn model_name(&self) -> String {
+        architecture_name(&vec![self.arch; self.branches.count()])
+    }
+
+    /// Number of parameters of all networks, which read features of `width` columns.
+    ///
+    /// # Errors
+    /// Those of [`Branches::columns`].
+    pub fn parameter_count(&self, width: usize, classes: usize) -> Result<usize> {
+        let columns = self.branches.columns(&self.inputs.features(), width)?;
+        let count = |columns: &Vec<usize>| Model::<f32>::zeros(self.arch, columns.len(), classes).parameter_count();
+        Ok(columns.iter().map(count).sum())
     }
 
     /// Whether window or hop have a duration, which makes their samples depend on the sample rate.
@@ -333,6 +367,8 @@ impl Settings {
         require(self.lr > 0.0 && self.lr <= 10.0, "lr", "above 0 and at most 10", &self.lr)?;
         require((0.0..=10.0).contains(&self.weight_decay), "weight-decay", "0 to 10", &self.weight_decay)?;
         require((0.0..1.0).contains(&self.dropout), "dropout", "at least 0 and below 1", &self.dropout)?;
+        let smoothing = "at least 0 and below 1";
+        require((0.0..1.0).contains(&self.label_smoothing), "label-smoothing", smoothing, &self.label_smoothing)?;
         require((1..=1_000_000).contains(&self.t0), "t0", "1 to 1,000,000 epochs", &self.t0)?;
         let (window, hop) = self.frames_ms();
         let shown = |ms: f64| (100.0 * ms).round() / 100.0;
@@ -346,6 +382,28 @@ impl Settings {
                 let problem = format!("augment: expected none under the {} protocol, got some", self.protocol);
                 return wrong(problem, "protocol strict allows it");
             }
+        }
+        if let Some(kappa) = self.enrolment {
+            require((0.01..=1e6).contains(&kappa), "enrolment", "0.01 to 1,000,000 clips", &kappa)?;
+            if self.protocol != Protocol::Strict {
+                let problem = format!("enrolment: expected none under the {} protocol, got {kappa}", self.protocol);
+                return wrong(problem, "protocol strict allows it");
+            }
+            if self.augment.as_ref().is_some_and(|augment| augment.gain > 0.0) {
+                let problem = "enrolment: expected none with augment.gain, as a clip's level is compared with its speaker's other clips, got some";
+                return wrong(problem.into(), "set augment.gain to 0");
+            }
+        }
+        if !self.branches.is_none() {
+            if self.protocol != Protocol::Strict {
+                let problem =
+                    format!("branches: expected none under the {} protocol, got {}", self.protocol, self.branches);
+                return wrong(problem, "protocol strict allows them");
+            }
+            let features = self.inputs.features();
+            self.branches.columns(&features, features.width()).map_err(|error| {
+                error.advice(format!("the feature set is {}: choose another with inputs", self.inputs))
+            })?;
         }
         let epoch_by_test_speakers = self.protocol == Protocol::Table1;
         if epoch_by_test_speakers && self.weights != Weights::Best {
@@ -451,6 +509,8 @@ mod tests {
         refused(|settings| settings.lr = f64::NAN, "lr");
         refused(|settings| settings.weight_decay = -1.0, "weight-decay");
         refused(|settings| settings.dropout = 1.0, "dropout");
+        refused(|settings| settings.label_smoothing = 1.0, "label-smoothing");
+        refused(|settings| settings.label_smoothing = f64::NAN, "label-smoothing");
         refused(|settings| settings.t0 = 0, "t0");
         refused(|settings| settings.window_ms = Some(0.5), "window-ms");
         refused(|settings| settings.window_ms = Some(f64::NAN), "window-ms");
@@ -463,6 +523,16 @@ mod tests {
             (settings.protocol, settings.augment) = (Protocol::Published, Augment::preset("voices"));
         };
         refused(published, "augment");
+        refused(|settings| settings.branches = "mfcc,pitch".parse().unwrap(), "branches: expected kinds of columns");
+        refused(|settings| settings.enrolment = Some(0.0), "enrolment: expected 0.01 to");
+        let published = |settings: &mut Settings| {
+            (settings.protocol, settings.enrolment) = (Protocol::Published, Some(4.0));
+        };
+        refused(published, "enrolment: expected none under the published protocol");
+        let published = |settings: &mut Settings| {
+            (settings.protocol, settings.branches) = (Protocol::Published, "mfcc".parse().unwrap());
+        };
+        refused(published, "branches: expected none under the published protocol");
         refused(|settings| (settings.protocol, settings.weights) = (Protocol::Table1, Weights::Last), "weights");
         let last = Settings { validation: Validation::Train, weights: Weights::Last, ..Settings::default() };
         assert!(last.check().is_ok());

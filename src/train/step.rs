@@ -15,6 +15,8 @@ pub struct Step<S> {
     grads: Model<S>,
     /// Weight of each class in the loss, `[K]`; `None` if every clip counts the same.
     class_weights: Option<Vec<S>>,
+    /// Label smoothing, 0 for none.
+    smoothing: f64,
     probabilities: Matrix<S>,
     dlogits: Matrix<S>,
 }
@@ -23,12 +25,22 @@ impl<S: Scalar> Step<S> {
     /// Memory for models of this model's shape.
     pub fn new(model: &Model<S>) -> Self {
         let grads = Model::zeros(model.architecture(), model.inputs(), model.classes());
-        Step { grads, class_weights: None, probabilities: Matrix::default(), dlogits: Matrix::default() }
+        let (probabilities, dlogits) = (Matrix::default(), Matrix::default());
+        Step { grads, class_weights: None, smoothing: 0.0, probabilities, dlogits }
     }
 
     /// Weighs each clip's loss by its class: `weights` `[K]`, as [`cross_entropy::forward_weighted`] takes them.
     pub fn with_class_weights(self, weights: &[f64]) -> Self {
         Step { class_weights: Some(weights.iter().map(|&weight| S::from_f64(weight)).collect()), ..self }
+    }
+
+    /// Smooths the labels by `smoothing`, 0 to 1, as [`cross_entropy::forward_smoothed`] takes it.
+    pub fn with_label_smoothing(self, smoothing: f64) -> Self {
+        // The smoothed loss has weights; all 1 are none.
+        let all_equal = || vec![S::ONE; self.grads.classes()];
+        let class_weights =
+            if smoothing > 0.0 { Some(self.class_weights.unwrap_or_else(all_equal)) } else { self.class_weights };
+        Step { class_weights, smoothing, ..self }
     }
 
     /// Updates `model` and its running statistics by one step at learning rate `lr`. Dropout before the last layer has
@@ -51,6 +63,11 @@ impl<S: Scalar> Step<S> {
             None => {
                 let loss = cross_entropy::forward(logits, labels, p);
                 cross_entropy::backward(p, labels, &mut self.dlogits);
+                loss
+            }
+            Some(weights) if self.smoothing > 0.0 => {
+                let loss = cross_entropy::forward_smoothed(logits, labels, weights, self.smoothing, p);
+                cross_entropy::backward_smoothed(p, labels, weights, self.smoothing, &mut self.dlogits);
                 loss
             }
             Some(weights) => {

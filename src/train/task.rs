@@ -1,6 +1,7 @@
 //! The data of one training: normalised clips, split into training, validation and test.
 
 use super::augment::per_decibel;
+use super::enrolment::SpeakerSums;
 use super::metrics::Confusion;
 use super::settings::{CheckedSettings, Protocol, Validation};
 use crate::data::batch::{Batch, Example, batches};
@@ -11,7 +12,8 @@ use crate::error::{Error, Kind, Result};
 use crate::layers::Packing;
 use crate::layers::softmax_cross_entropy::softmax;
 use crate::matrix::{Matrix, argmax};
-use crate::models::{Model, PackedModel, Tape};
+use crate::models::branches::mean_probabilities;
+use crate::models::{Branch, Model, PackedModel, Tape};
 use crate::normalise::Normaliser;
 use std::sync::Arc;
 
@@ -35,6 +37,10 @@ pub struct Task {
     pub normaliser: Normaliser,
     /// What one decibel of level adds to the first column, normalised.
     pub decibel: f32,
+    /// Sums of every clip, in a training with enrolment.
+    pub speakers: Option<SpeakerSums>,
+    /// The columns of the corpus's features that these examples have; `None` for all.
+    columns: Option<Vec<usize>>,
     /// Number of feature columns, `D`.
     pub inputs: usize,
     /// Number of classes, `K`.
@@ -88,11 +94,48 @@ impl Task {
         let normaliser = Normaliser::fit(normalised_by.iter().map(|&clip| &clips[clip].features))?;
         let example =
             |clip: &crate::data::Clip| Ok(Example { frames: normaliser.apply(&clip.features)?, label: clip.label });
-        let examples = clips.iter().map(example).collect::<Result<_>>()?;
+        let examples = clips.iter().map(example).collect::<Result<Vec<_>>>()?;
         let (inputs, classes) = (dataset.width(), dataset.labels().count());
         let conditioned = dataset.conditioned().clone();
         let decibel = per_decibel(&settings.inputs.features(), normaliser.std()[0]);
-        Ok(Task { examples, conditioned, train, validation, test, normaliser, decibel, inputs, classes })
+        settings.branches.columns(&settings.inputs.features(), inputs)?;
+        let speakers = settings.enrolment.map(|_| SpeakerSums::new(dataset, &examples, &conditioned, &normaliser));
+        Ok(Task {
+            examples,
+            conditioned,
+            train,
+            validation,
+            test,
+            normaliser,
+            decibel,
+            speakers,
+            columns: None,
+            inputs,
+            classes,
+        })
+    }
+
+    /// The task of a branch, which reads some of the columns.
+    pub fn for_branch(&self, columns: &[usize]) -> Self {
+        let select = |example: &Example<f32>| {
+            let mut frames = Matrix::default();
+            example.frames.select_columns(columns, &mut frames);
+            Example { frames, label: example.label }
+        };
+        Task {
+            examples: self.examples.iter().map(select).collect(),
+            conditioned: self.conditioned.clone(),
+            train: self.train.clone(),
+            validation: self.validation.clone(),
+            test: self.test.clone(),
+            normaliser: self.normaliser.select_columns(columns),
+            // The level is in the first column of all.
+            decibel: if columns.first() == Some(&0) { self.decibel } else { 0.0 },
+            speakers: self.speakers.as_ref().map(|speakers| speakers.for_branch(columns)),
+            columns: Some(columns.to_vec()),
+            inputs: columns.len(),
+            classes: self.classes,
+        }
     }
 
     /// The weight of each class in the loss with [`Balance::Weights`](super::Balance::Weights), `[K]`, by which every class that
@@ -115,6 +158,13 @@ impl Task {
         clips.iter().map(weight).collect()
     }
 
+    /// Values of the test clips, in the order of the data, given in their order of batching.
+    pub fn in_order_of_data(&self, values: Vec<usize>) -> Vec<usize> {
+        let mut by_clip: Vec<(usize, usize)> = self.test.iter().copied().zip(values).collect();
+        by_clip.sort_unstable();
+        by_clip.into_iter().map(|(_, value)| value).collect()
+    }
+
     /// A clip in a recording condition.
     pub fn example_in(&self, condition: Condition, clip: usize, scratch: &mut Matrix<f32>) -> Example<f32> {
         Example { frames: self.frames_in(condition, clip, scratch).clone(), label: self.examples[clip].label }
@@ -131,7 +181,13 @@ impl Task {
         }
         let conditioned = self.conditioned.iter().find(|clips| clips.condition == condition);
         let features = &conditioned.unwrap_or_else(|| panic!("no features in condition {condition}")).features[clip];
-        self.normaliser.apply_into(features, scratch);
+        match &self.columns {
+            None => self.normaliser.apply_into(features, scratch),
+            Some(columns) => {
+                features.select_columns(columns, scratch);
+                self.normaliser.apply_in_place(scratch);
+            }
+        }
         scratch
     }
 }
@@ -198,6 +254,36 @@ pub fn scores(
         first += picks.len();
     }
     all
+}
+
+/// The [`scores`] of every branch, each `[N,K]`; `examples` have all columns.
+pub fn branch_scores(
+    branches: &[Branch],
+    settings: &CheckedSettings,
+    examples: &[Example<f32>],
+    clips: &[usize],
+    scratch: &mut Scratch,
+) -> Vec<Matrix<f32>> {
+    let mut of_branch = |branch: &Branch| {
+        if examples.first().is_none_or(|example| branch.columns().len() == example.frames.cols()) {
+            return scores(branch.model(), settings, examples, clips, scratch);
+        }
+        let own =
+            |&clip: &usize| Example { frames: branch.select(&examples[clip].frames), label: examples[clip].label };
+        let own: Vec<Example<f32>> = clips.iter().map(own).collect();
+        let all: Vec<usize> = (0..own.len()).collect();
+        scores(branch.model(), settings, &own, &all, scratch)
+    };
+    branches.iter().map(&mut of_branch).collect()
+}
+
+/// The class that branches predict for each clip, `[N]`, given the scores `[N,K]` of each: the largest mean probability; of one
+/// branch the largest score.
+pub fn predict_by_branches(scores: &[Matrix<f32>]) -> Vec<usize> {
+    match scores {
+        [one] => one.iter_rows().map(argmax).collect(),
+        several => mean_probabilities(several).iter_rows().map(argmax).collect(),
+    }
 }
 
 /// The predicted class of each of `clips`, `[N]`: that of the largest of its [`scores`].
@@ -310,12 +396,12 @@ mod tests {
         let mut training = crate::train::Training::new(&settings, &task, 0);
         training.epoch(&|| 0.0).unwrap();
         let outcome = training.finish();
-        let batched = predict(&outcome.model, &settings, &task.examples, &task.test, &mut Scratch::default());
+        let batched = predict(&outcome.models[0], &settings, &task.examples, &task.test, &mut Scratch::default());
         let of_clip = |clip| batched[task.test.iter().position(|&other| other == clip).unwrap()];
         assert_eq!(outcome.predictions, [0, 1, 4, 5, 8, 9].map(of_clip));
         // The order matters, as padding counts: other neighbours, other scores.
         let scores =
-            |clips: &[usize]| scores(&outcome.model, &settings, &task.examples, clips, &mut Scratch::default());
+            |clips: &[usize]| scores(&outcome.models[0], &settings, &task.examples, clips, &mut Scratch::default());
         assert_ne!(scores(&[9, 5]).row(0), scores(&[9, 1]).row(0));
     }
 }

@@ -103,7 +103,8 @@ pub fn model_file(
     outcome: Outcome,
 ) -> Result<ModelFile> {
     let labels = data.dataset.labels().clone();
-    let mut metadata = Metadata::new(settings.arch.to_string(), labels, data.sample_rate, data.features.clone());
+    let mut metadata = Metadata::new(settings.model_name(), labels, data.sample_rate, data.features.clone());
+    metadata.branches = settings.branches.clone();
     metadata.mean = task.normaliser.mean().to_vec();
     metadata.std = task.normaliser.std().to_vec();
     metadata.protocol = settings.protocol.to_string();
@@ -113,6 +114,7 @@ pub fn model_file(
     metadata.data_fingerprint = data.fingerprint.to_string();
     metadata.licence = data.licence.to_string();
     metadata.temperature = outcome.temperature;
+    metadata.enrolment = settings.enrolment;
     match split {
         Some(split) => {
             metadata.run = run;
@@ -127,7 +129,7 @@ pub fn model_file(
         }
         None => metadata.train_speakers = data.dataset.speakers(),
     }
-    ModelFile::new(outcome.model, Some(metadata))
+    ModelFile::with_branches(outcome.models, metadata)
 }
 
 #[cfg(test)]
@@ -174,6 +176,32 @@ mod tests {
     }
 
     #[test]
+    fn branches_are_trained_one_after_the_other_and_the_first_of_all_columns_is_the_ordinary_model() {
+        let (dataset, features) = (dataset(), FeatureSettings::default());
+        let train = |branches: &str| {
+            let settings = Settings { branches: branches.parse().unwrap(), ..(*settings()).clone() }.check().unwrap();
+            let splits = "loso".parse::<crate::data::folds::FoldPlan>().unwrap().splits(&dataset.speakers()).unwrap();
+            let mut epochs = Vec::new();
+            let trainer = Trainer::new(&dataset, 16_000, &features, &settings).split(&splits[1]);
+            let file = trainer.on_epoch(|epoch, _| epochs.push(epoch)).train().unwrap();
+            assert_eq!(epochs, (0..settings.total_epochs()).collect::<Vec<_>>());
+            file
+        };
+        let (ordinary, one, several) = (train("none"), train("all"), train("all,mfcc,all"));
+        assert_eq!(
+            (one.model(), one.metadata().unwrap().temperature),
+            (ordinary.model(), ordinary.metadata().unwrap().temperature)
+        );
+        let columns = several.branches().iter().map(|branch| branch.columns().len()).collect::<Vec<_>>();
+        assert_eq!((columns, several.architecture().as_str()), (vec![46, 34, 46], "3x lstm-sa-h4"));
+        assert_ne!(several.branches()[0].model(), several.branches()[2].model(), "a random stream of its own");
+        assert_eq!(several.metadata().unwrap().scores["test_uar"], 1.0);
+        assert_eq!(several.to_bytes(), train("all,mfcc,all").to_bytes());
+        let settings = Settings { branches: "all,mfcc,all".parse().unwrap(), ..(*settings()).clone() }.check().unwrap();
+        assert_eq!(settings.parameter_count(46, 2).unwrap(), several.parameter_count());
+    }
+
+    #[test]
     fn a_split_brings_scores_and_the_same_call_the_same_bytes() {
         let (dataset, features, settings) = (dataset(), FeatureSettings::default(), settings());
         let splits = "loso".parse::<crate::data::folds::FoldPlan>().unwrap().splits(&dataset.speakers()).unwrap();
@@ -209,7 +237,7 @@ mod tests {
         let best = uars.iter().copied().fold(0.0, f64::max);
         assert!(uars[0] < best && uars[15] < best, "nothing to choose: {uars:?}");
         assert_eq!(outcome.epoch, uars.iter().position(|&uar| uar == best).unwrap());
-        assert_eq!((outcome.confusion.uar(), &outcome.model), (best, &models[outcome.epoch]));
+        assert_eq!((outcome.confusion.uar(), &outcome.models[0]), (best, &models[outcome.epoch]));
         assert_eq!(outcome.last_confusion.correct(), outcome.history[15].test_correct);
         let file = Trainer::new(&dataset, 16_000, &features, &settings).split(&splits[1]).train().unwrap();
         assert!(file.metadata().unwrap().score_note.starts_with("chosen on its test speakers"));

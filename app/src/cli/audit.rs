@@ -201,6 +201,7 @@ impl Audit {
     /// Reads the model, and the clip to audit it on.
     fn read_clip(&self, path: &Path) -> anyhow::Result<Clip> {
         let mut predictor = Predictor::new(model_file(self.model.as_deref())?)?;
+        predictor.file().only_model()?;
         let features = clip::features(&mut predictor, path).map_err(|error| error.at(path.display()))?;
         let predicted = predictor.predict_features(&features).map_err(|error| error.at(path.display()))?.label;
         let label = match &self.label {

@@ -4,10 +4,12 @@ use super::options::{Begun, CV, DataOptions, ExactLabels, TrainingOptions};
 use super::source::{Found, Licensed};
 use super::{Done, Outcome, interrupt, print_line, progress, table};
 use crate::experiment::Plan;
+use crate::experiment::baseline::{self, Baseline};
 use crate::experiment::cross_validate::{Event, Execution, begun_plan, check_folder, cross_validate};
 use crate::experiment::results::Summary;
-use clap::Args;
-use reslstm::error::Result;
+use crate::files;
+use clap::{Args, ValueEnum};
+use reslstm::error::{Error, Kind, Result};
 use reslstm::train::CheckedSettings;
 use std::path::{Path, PathBuf};
 
@@ -38,8 +40,22 @@ pub struct Cv {
     /// Print the summary as JSON instead of a table
     #[arg(long)]
     json: bool,
+    /// Add the scores of another kind of model on the same folds: svm
+    ///
+    /// svm: a linear support vector machine on mean and standard deviation of every feature column over a clip's frames, its C chosen
+    /// among the speakers that a fold does not test. A second row has every speaker's clips normalised by all clips of that speaker,
+    /// which is transductive. Written to DIR/baseline.json; for work that is finished, add --resume.
+    #[arg(long, value_name = "NAME")]
+    baseline: Option<BaselineName>,
     #[command(flatten)]
     options: TrainingOptions<CV>,
+}
+
+/// A kind of baseline.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum BaselineName {
+    /// Linear support vector machine on time averages
+    Svm,
 }
 
 impl Cv {
@@ -59,15 +75,38 @@ impl Cv {
         check_folder(&self.output, &plan, resume)?;
         let data = corpus.load_for(&plan.settings, request.work.cache(), threads).map_err(interrupt::resumable)?;
         let summary = run_plan(&data, &plan, &self.output, threads, resume).map_err(interrupt::resumable)?;
+        let baselines = match self.baseline {
+            Some(BaselineName::Svm) => self.linear_svm(&data, &plan, threads)?,
+            None => Vec::new(),
+        };
+        if self.json && !baselines.is_empty() {
+            let mut all = serde_json::to_value(&summary)?;
+            all["baselines"] = serde_json::to_value(&baselines)?;
+            print_line(all.to_string())?;
+            return Ok(Done::Everything);
+        }
         print(&summary, self.json)?;
+        if !baselines.is_empty() {
+            print_line(table::baselines(&baselines))?;
+        }
         Ok(Done::Everything)
+    }
+
+    /// The baseline on the plan's folds, written beside the results.
+    fn linear_svm(&self, data: &Licensed, plan: &Plan, threads: usize) -> Result<Vec<Baseline>> {
+        let splits = plan.folds.splits_of(data.dataset().speakers_and_labels())?;
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        let pool = pool.map_err(|error| Error::new(Kind::Io, error.to_string()).at("threads"))?;
+        let baselines = pool.install(|| baseline::linear_svm(data.dataset(), &splits))?.to_vec();
+        files::write_json(&self.output.join("baseline.json"), &baselines)?;
+        Ok(baselines)
     }
 }
 
 /// Cross-validates with progress.
 pub fn run_plan(data: &Licensed, plan: &Plan, out: &Path, threads: usize, resume: bool) -> Result<Summary> {
-    let folds = plan.folds.splits(&data.dataset().speakers())?.len();
-    let epochs = (plan.runs * folds * plan.settings.epochs) as u64;
+    let folds = plan.folds.splits_of(data.dataset().speakers_and_labels())?.len();
+    let epochs = (plan.runs * folds * plan.settings.total_epochs()) as u64;
     let bar = progress::bar(epochs, &plan.settings.arch.to_string(), "epochs");
     let observe = |_: &CheckedSettings, event: Event<'_>| progress::epochs(&bar, 1, &event);
     let execution = Execution { threads, resume, stop: interrupt::stop_flag(), observe: &observe };

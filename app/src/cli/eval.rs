@@ -11,6 +11,7 @@ use reslstm::data::Clip;
 use reslstm::data::batch::Example;
 use reslstm::error::{Error, Kind, Result};
 use reslstm::labels::Labels;
+use reslstm::models::branches::mean_probabilities;
 use reslstm::models::{LivePredictor, Metadata, ModelFile};
 use reslstm::normalise::Normaliser;
 use reslstm::train::calibration::Reliability;
@@ -274,8 +275,11 @@ fn scores_of_clips(
     let normaliser = Normaliser::new(metadata.mean.clone(), metadata.std.clone())?;
     let example = |clip: &Clip| Ok(Example { frames: normaliser.apply(&clip.features)?, label: clip.label });
     let examples = data.dataset().clips().iter().map(example).collect::<Result<Vec<_>>>()?;
-    let logits = task::scores(file.model(), settings, &examples, clips, &mut Scratch::default());
-    Ok(logits.iter_rows().map(|row| row.iter().map(|&score| score.into()).collect()).collect())
+    let scores = task::branch_scores(file.branches(), settings, &examples, clips, &mut Scratch::default());
+    Ok(match &scores[..] {
+        [one] => one.iter_rows().map(|row| row.iter().map(|&score| score.into()).collect()).collect(),
+        several => mean_probabilities(several).iter_rows().map(logarithms).collect(),
+    })
 }
 
 /// Logits `[N,K]` of the last prediction of each recording, read as a stream: the logarithms of its probabilities.
@@ -289,15 +293,19 @@ fn scores_live(file: &ModelFile, data: &Licensed, clips: &[usize]) -> Result<Vec
         let mut moments = live.push(&data.recording(clip)?.samples)?;
         moments.extend(live.finish()?);
         bar.inc(1);
-        // A probability that is 0 in f32 is no smaller than this.
-        let logarithm = |&p: &f32| f64::from(p).max(f64::MIN_POSITIVE).ln();
         // Of a prepared recording without a voice, live prediction says nothing: all classes are equal.
         let Some(last) = moments.pop() else { return Ok(vec![0.0; file.labels().count()]) };
-        Ok(last.prediction.probabilities.iter().map(logarithm).collect())
+        Ok(logarithms(&last.prediction.probabilities))
     };
     let scores = clips.par_iter().map_init(|| live.clone(), last_scores).collect();
     bar.finish_and_clear();
     scores
+}
+
+/// The logarithms of probabilities, of which they are the softmax.
+fn logarithms(probabilities: &[f32]) -> Vec<f64> {
+    // A probability that is 0 in f32 is no smaller than this.
+    probabilities.iter().map(|&p| f64::from(p).max(f64::MIN_POSITIVE).ln()).collect()
 }
 
 /// The metadata of a model, which must hold feature settings and normalisation.

@@ -10,7 +10,7 @@ use reslstm::audio::Recording;
 use reslstm::audit::cast;
 use reslstm::audit::flow::{Connection, gradient_flow};
 use reslstm::error::{Error, Kind, Result};
-use reslstm::models::{Predictor, Trace};
+use reslstm::models::{Metadata, ModelFile, Predictor, Trace};
 use std::path::PathBuf;
 
 /// The longest recording: in a longer one a frame is narrower than a pixel, and every three seconds add a megabyte to the page.
@@ -41,6 +41,9 @@ pub struct Explain {
     /// Class whose loss the gradients belong to [default: the predicted class]
     #[arg(long, value_name = "LABEL")]
     label: Option<String>,
+    /// The branch to show of a model with several, from 1
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    branch: u64,
     /// Leave the recording out of the page
     #[arg(long)]
     no_sound: bool,
@@ -63,7 +66,8 @@ impl Explain {
         let recording = clip::recording(predictor, &self.audio)?;
         check_length(&recording)?;
         let features = predictor.features(&recording.samples)?;
-        let prediction = predictor.predict_features(&features)?;
+        let shown = self.shown(predictor.file())?;
+        let prediction = predictor.predict_by_branch(shown.number, &features)?;
         let sound = predictor.sound(&recording.samples)?;
         if !sound.has_speech {
             message!("note: nobody speaks in {}: predict labels it 'none'", self.audio.display());
@@ -73,20 +77,49 @@ impl Explain {
         let kept = predictor.kept(&recording.samples)?;
         let recording = Recording { samples: kept, ..recording };
         let x = predictor.normalised(&features)?.clone();
-        let trace = Trace::new(predictor.model(), &x);
-        let flow = gradient_flow(&clip::in_f64(predictor.model()), &cast(&x), label, Connection::Residual);
+        let branch = &predictor.file().branches()[shown.number];
+        let x = branch.select(&x);
+        let trace = Trace::new(branch.model(), &x);
+        let flow = gradient_flow(&clip::in_f64(branch.model()), &cast(&x), label, Connection::Residual);
         Ok(html(&Explained {
             clip: &self.audio.file_name().unwrap_or_default().to_string_lossy(),
             recording: &recording,
             play: !self.no_sound,
             sound,
-            metadata: clip::metadata(predictor),
+            metadata: &shown.metadata,
             x: &x,
             prediction: &prediction,
             label,
             trace: &trace,
             flow: &flow,
         }))
+    }
+}
+
+/// The branch that is shown.
+struct ShownBranch {
+    /// From 0.
+    number: usize,
+    /// The metadata of the model, with name and features of the branch.
+    metadata: Metadata,
+}
+
+impl Explain {
+    /// The branch to show. A note says which of several it is.
+    fn shown(&self, file: &ModelFile) -> Result<ShownBranch> {
+        let mut metadata = file.metadata().expect("a model that reads recordings has metadata").clone();
+        let (number, count) = (self.branch as usize - 1, file.branches().len());
+        if number >= count {
+            let problem = format!("--branch: expected 1 to {count}, the branches of the model, got {}", self.branch);
+            return Err(Error::new(Kind::Settings, problem));
+        }
+        if let Some(group) = metadata.branches.groups().get(number) {
+            let arch = file.branches()[number].model().architecture();
+            message!("note: branch {} of {count} ({group}) is shown; predict averages all of them", self.branch);
+            metadata.architecture = format!("{arch}, branch {} of {count} of an ensemble ({group})", self.branch);
+            metadata.features = group.of_features(&metadata.features);
+        }
+        Ok(ShownBranch { number, metadata })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Done, Outcome, clip, print_line};
 use clap::Args;
+use reslstm::models::branches::{Branch, ColumnGroup};
 use reslstm::params::{Parameters, Path, Role};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -21,24 +22,53 @@ impl Info {
     pub fn run(self) -> Outcome {
         let file = clip::read_model(&self.model)?;
         let mut tensors = Vec::new();
-        file.model().visit(&Path::ROOT, &mut |path, role, shape, _| {
-            tensors.push((path.to_string(), shape.to_vec(), role == Role::Parameter));
+        let ensemble = file.metadata().map(|metadata| &metadata.branches).filter(|branches| !branches.is_none());
+        for (number, branch) in file.branches().iter().enumerate() {
+            let prefix = ensemble.map_or(String::new(), |_| format!("branches.{number}."));
+            branch.model().visit(&Path::ROOT, &mut |path, role, shape, _| {
+                tensors.push((format!("{prefix}{path}"), shape.to_vec(), role == Role::Parameter));
+            });
+        }
+        let branches = ensemble.map(|branches| -> Vec<Value> {
+            let of_branch = |(group, branch): (&ColumnGroup, &Branch)| {
+                let (arch, parameters) = (branch.model().architecture(), branch.model().parameter_count());
+                json!({ "columns": group.to_string(), "arch": arch, "inputs": branch.columns().len(), "parameters": parameters })
+            };
+            branches.groups().iter().zip(file.branches()).map(of_branch).collect()
         });
         let metadata = serde_json::to_value(file.metadata())?;
-        let arch = file.model().architecture().to_string();
-        let parameters = file.model().parameter_count();
+        let arch = file.architecture();
+        let parameters = file.parameter_count();
         if self.json {
             let tensors: Vec<Value> = tensors
                 .iter()
                 .map(|(name, shape, learned)| json!({ "name": name, "shape": shape, "learned": learned }))
                 .collect();
-            let (inputs, classes) = (file.model().inputs(), file.model().classes());
-            print_line(json!({ "arch": arch, "parameters": parameters, "inputs": inputs, "classes": classes,
-                               "labels": file.labels(), "metadata": metadata, "tensors": tensors }))?;
+            let (inputs, classes) = (file.inputs(), file.model().classes());
+            let mut shown = json!({ "arch": arch, "parameters": parameters, "inputs": inputs, "classes": classes,
+                                    "labels": file.labels(), "metadata": metadata, "tensors": tensors });
+            if let Some(branches) = branches {
+                shown["ensemble"] = branches.into();
+            }
+            print_line(shown)?;
             return Ok(Done::Everything);
         }
-        let (inputs, classes) = (file.model().inputs(), file.model().classes());
+        let (inputs, classes) = (file.inputs(), file.model().classes());
         print_line(format_args!("{arch}: {parameters} parameters, {inputs} inputs, {classes} classes"))?;
+        for (number, branch) in branches.iter().flatten().enumerate() {
+            if number == 0 {
+                print_line(format_args!(
+                    "an ensemble: the probabilities of {} branches are averaged",
+                    file.branches().len()
+                ))?;
+            }
+            let [arch, columns] = ["arch", "columns"].map(|key| branch[key].as_str().expect("text"));
+            let (inputs, parameters) = (&branch["inputs"], &branch["parameters"]);
+            print_line(format_args!(
+                "branch {}: {arch} on {inputs} columns ({columns}), {parameters} parameters",
+                number + 1
+            ))?;
+        }
         print_line(format_args!("labels: {}", file.labels().join(", ")))?;
         match &metadata {
             Value::Object(entries) => {

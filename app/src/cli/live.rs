@@ -9,7 +9,7 @@ use crate::corpus::resample::Resampler;
 use crate::corpus::sound::{Side, SignalCheck, StreamDecoder};
 use reslstm::audio::{FeatureSettings, SampleFormat};
 use reslstm::error::{Error, Kind, Result};
-use reslstm::models::{LivePredictor, ModelFile, Moment};
+use reslstm::models::{LivePredictor, Moment};
 use std::io::{Read, Write};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
@@ -45,8 +45,7 @@ pub struct Output {
 }
 
 /// Predicts until stdin ends or Ctrl-C is pressed.
-pub fn run(file: &ModelFile, stream: Stream, output: Output) -> Outcome {
-    let live = LivePredictor::new(file)?;
+pub fn run(live: LivePredictor, stream: Stream, output: Output) -> Outcome {
     let rate = check_rate(stream.rate.unwrap_or(live.sample_rate())).map_err(WrongCall)?;
     interrupt::stop_flag_saying("\nstopped");
     let mut out = std::io::stdout().lock();
@@ -58,7 +57,7 @@ pub fn run(file: &ModelFile, stream: Stream, output: Output) -> Outcome {
     out.flush()?;
 
     let mut decoder = StreamDecoder::new(stream.raw, rate);
-    let features = file.metadata().expect("a model that reads recordings has metadata").features.clone();
+    let features = live.features().clone();
     let mut live_lines = LiveLines { live, features, output, sides: stream.sides, active: None };
     let portions = read_stdin();
     while !interrupt::stopped() {
@@ -174,7 +173,7 @@ impl LiveLines {
             lines.write_due(out, live.finish()?)?;
             lines.write_pending(out)?;
             if lines.is_empty {
-                eprintln!("note: nobody speaks in stdin: there is no prediction");
+                message!("note: nobody speaks in stdin: there is no prediction");
             }
             timelines.extend(lines.timeline);
             seconds = samples as f64 / f64::from(live.sample_rate());

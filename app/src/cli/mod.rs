@@ -14,6 +14,7 @@ mod completions;
 mod corpus;
 mod cv;
 mod demo;
+mod enrol;
 mod eval;
 mod explain;
 mod export;
@@ -32,6 +33,7 @@ mod options;
 mod paper;
 mod predict;
 mod progress;
+mod quantise;
 mod recipes;
 mod report;
 mod robustness;
@@ -88,9 +90,11 @@ enum Command {
     Paper(paper::Paper),
     Eval(eval::Eval),
     Predict(predict::Predict),
+    Enrol(enrol::Enrol),
     Info(info::Info),
     Export(export::Export),
     Import(import::Import),
+    Quantise(quantise::Quantise),
     Audit(audit::Audit),
     Explain(explain::Explain),
     Figure(figure::Figure),
@@ -140,9 +144,11 @@ pub fn run() -> ExitCode {
         Command::Paper(command) => command.run(),
         Command::Eval(command) => command.run(),
         Command::Predict(command) => command.run(),
+        Command::Enrol(command) => command.run(),
         Command::Info(command) => command.run(),
         Command::Export(command) => command.run(),
         Command::Import(command) => command.run(),
+        Command::Quantise(command) => command.run(),
         Command::Audit(command) => command.run(),
         Command::Explain(command) => command.run(),
         Command::Figure(command) => command.run(),

@@ -208,7 +208,7 @@ impl NestedCommand {
         let mut total = 0;
         for (_, plan, _) in plans {
             let trainings = plan.runs * corpus.splits(&plan.folds)?.len();
-            total += (trainings * plan.settings.epochs) as u64 * epoch(&plan.settings);
+            total += (trainings * plan.settings.total_epochs()) as u64 * epoch(&plan.settings);
         }
         let bar = progress::share_bar(total, what);
         let observe = |settings: &CheckedSettings, event: Event<'_>| progress::epochs(&bar, epoch(settings), &event);

@@ -152,7 +152,7 @@ impl<const COMMAND: usize> Args for TrainingOptions<COMMAND> {
                 Arg::new("recipe")
                     .long("recipe")
                     .value_name("NAME|FILE.toml")
-                    .help("Named settings: paper, voices, anywhere, table1, or a TOML file")
+                    .help("A recipe by name, or a TOML file")
                     .long_help(
                         "Named settings, which --config and flags change: paper, voices, anywhere, table1 (reslstm recipes shows \
                          them), or a TOML file of the same form. With --resume the default is what the work was started with; under \

@@ -6,7 +6,7 @@ use super::options::WrongCall;
 use super::rows::{Format, Place, Span};
 use super::timeline::{Interval, Timeline, Track};
 use super::windows::Windows;
-use super::{Outcome, clip, interrupt, live, progress};
+use super::{Outcome, clip, enrol, interrupt, live, progress};
 use crate::corpus::npy;
 use crate::corpus::resample::read_at_rate;
 use crate::corpus::sound::Side;
@@ -14,7 +14,7 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use reslstm::audio::{Encoding, SampleFormat, SampleSink};
 use reslstm::error::{Error, Kind, Result};
-use reslstm::models::{ModelFile, Prediction, Predictor};
+use reslstm::models::{LivePredictor, ModelFile, Prediction, Predictor};
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -92,6 +92,16 @@ pub struct Predict {
     /// the nearest. With --live, a label holds until the next one.
     #[arg(long, value_name = "FORMAT", value_enum, requires = "over_time", conflicts_with_all = ["json", "csv"])]
     timeline: Option<Timeline>,
+    /// Use the statistics of the speaker: recordings of the speaker, or a profile that enrol wrote
+    ///
+    /// All recordings must be of this speaker. The model must be trained with --enrolment.
+    #[arg(long, value_name = "AUDIO|DIR|PROFILE.json")]
+    enrol: Option<PathBuf>,
+    /// Adapt to the speaker while listening, with --live
+    ///
+    /// Statistics of the speech so far take the place of a profile: three seconds of it count as one clip.
+    #[arg(long, requires = "live", conflicts_with = "enrol")]
+    adapt: bool,
     #[command(flatten)]
     gate: Gate,
 }
@@ -177,10 +187,22 @@ impl Predict {
             let stream = live::Stream { raw, rate: self.rate, sides };
             let output =
                 live::Output { format, timeline: self.timeline, gate: self.gate, step: self.step.unwrap_or(0.0) };
-            return live::run(&model_file(self.model.as_deref())?, stream, output);
+            let file = model_file(self.model.as_deref())?;
+            let mut predictor = LivePredictor::new(&file)?;
+            if let Some(path) = &self.enrol {
+                predictor = predictor.with_profile(&file, &enrol::profile(&file, path)?)?;
+            }
+            if self.adapt {
+                predictor = predictor.adapting(&file)?;
+            }
+            return live::run(predictor, stream, output);
         }
         let windows = self.windows().map_err(WrongCall)?;
         let mut predictor = Predictor::new(model_file(self.model.as_deref())?)?;
+        if let Some(path) = &self.enrol {
+            let profile = enrol::profile(predictor.file(), path)?;
+            predictor.set_profile(Some(&profile))?;
+        }
         let inputs = inputs::recordings(&self.inputs)?;
         if let Some(timeline) = self.timeline.filter(|timeline| !timeline.names_files() && inputs.len() > 1) {
             let name = timeline.to_possible_value().expect("every format has a name");

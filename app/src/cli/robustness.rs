@@ -23,13 +23,14 @@ use std::path::{Path, PathBuf};
 
 /// Test the models of a cross-validation in noise, over a telephone and more.
 ///
-/// Each model is scored on the test speakers of its own fold, in fifteen conditions.
+/// Each model is scored on the test speakers of its own fold, in 31 conditions.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Each model of CV_DIR/models predicts the test speakers of its own fold. Calibration error: distance \
                   between the probability of the predicted class and the share of right predictions, mean over 15 bins. \
                   Before: without the temperature that training fitted. No speech: share of the \
-                  clips that predict gives no label; the scores count them.
+                  clips that predict gives no label; the scores count them. Kept: UAR as a share of that as recorded. \
+                  Trained: yes if the models were trained with clips in this condition.
 
 Example: reslstm robustness cv-h64 ravdess -o robustness.json
          reslstm figure robustness robustness.json -o robustness.svg"
@@ -108,7 +109,7 @@ impl RobustnessCommand {
         let all: Vec<&FoldModel> = groups.iter().flat_map(|(_, models)| models).collect();
         let bar = progress::bar((all.len() * Condition::REPORTED.len()) as u64, "predicting", "models");
         let (first, _) = groups.first().expect("there are models");
-        let mut conditions = Vec::new();
+        let mut conditions: Vec<ConditionResult> = Vec::new();
         for condition in Condition::REPORTED {
             let (mut scores, mut first_dataset): (Vec<FoldScores<'_>>, Option<Dataset>) = (Vec::new(), None);
             for (data, models) in groups {
@@ -126,7 +127,7 @@ impl RobustnessCommand {
                 first_dataset.get_or_insert(dataset);
             }
             let dataset = first_dataset.expect("there are models");
-            conditions.push(ConditionResult::new(&condition.to_string(), &scores, &dataset));
+            conditions.push(ConditionResult::new(condition, &scores, &dataset, conditions.first()));
         }
         bar.finish_and_clear();
         let name = self.folder.file_name().unwrap_or(self.folder.as_os_str()).to_string_lossy().into_owned();
@@ -158,7 +159,8 @@ fn table(robustness: &Robustness) -> String {
         Column::left("condition", 9),
         Column::right("UAR mean ± std", 15).gap(2),
         Column::left("95 % interval", 16).gap(2),
-        Column::right("change", 7).gap(2),
+        Column::right("kept", 7).gap(2),
+        Column::left("trained", 7).gap(2),
         Column::right("calibration error", 17).gap(2),
     ];
     columns.extend(temperature.map(|_| Column::left("before", 6).gap(2)));
@@ -169,7 +171,8 @@ fn table(robustness: &Robustness) -> String {
             result.condition.clone().into(),
             (&result.uar).into(),
             Cell::Interval(result.interval),
-            Cell::SignedScore(result.uar.mean - conditions[0].uar.mean),
+            Cell::or_missing(result.kept, Cell::Score),
+            if result.trained == Some(true) { "yes".into() } else { Cell::Empty },
             Cell::Score(result.reliability.ece()),
         ];
         let before = result.uncalibrated.as_ref().map(Reliability::ece);

@@ -179,12 +179,12 @@ impl Found {
 
     /// The folds of its speakers.
     pub fn splits(&self, plan: &FoldPlan) -> Result<Vec<Split>> {
-        let speakers: Vec<String> = self.speakers().into_iter().cloned().collect();
-        plan.splits(&speakers).map_err(|error| error.at(&self.place))
+        let clips = self.corpus.entries().iter().map(|entry| (&entry.speaker[..], entry.label));
+        plan.splits_of(clips).map_err(|error| error.at(&self.place))
     }
 
-    /// [`splits`](Self::splits), with notes on stderr: if the speakers are too few for the standard folds, and if a fold's training
-    /// speakers lack a class.
+    /// [`splits`](Self::splits), with notes on stderr: if the speakers are too few for the standard folds, if folds differ much in clips,
+    /// and if a fold's training speakers lack a class.
     pub fn splits_with_notes(&self, plan: &FoldPlan, validation: Validation) -> Result<Vec<Split>> {
         let splits = self.splits(plan)?;
         let speakers = self.speakers().len();
@@ -202,6 +202,12 @@ impl Found {
                 sum.iter().zip(counts).map(|(sum, count)| sum + count).collect()
             })
         };
+        let tested: Vec<usize> = splits.iter().map(|split| clips(split.test()).iter().sum()).collect();
+        let (least, most) = (tested.iter().min().unwrap_or(&0), tested.iter().max().unwrap_or(&0));
+        if matches!(plan, FoldPlan::Standard(_) | FoldPlan::KFold(_)) && *most > 2 * least {
+            let tested = tested.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
+            message!("note: the folds test {tested} clips; --folds balanced makes them more equal");
+        }
         for split in &splits {
             let [train, validating, test] = [split.train(), split.validation(), split.test()].map(clips);
             for (class, name) in classes.iter().enumerate() {

@@ -1,6 +1,7 @@
 //! Tables for the terminal: scores over runs, and the confusion matrix.
 
-use crate::experiment::results::{CorpusSpread, ModelSummary, Summary, VariantSpread};
+use crate::experiment::baseline::Baseline;
+use crate::experiment::results::{CorpusSpread, EnrolmentSpread, ModelSummary, Summary, VariantSpread};
 use crate::report::score_notes;
 use crate::report::table::{Cell, Column, Table};
 use reslstm::train::metrics::Confusion;
@@ -36,7 +37,7 @@ pub fn scores(summary: &Summary) -> String {
         let value = |name: &String| format!("{name}={}", settings.get(name).unwrap_or(&Value::Null));
         push(
             vec![
-                model.arch.to_string().into(),
+                model.settings.model_name().into(),
                 model.protocol.to_string().into(),
                 model.parameters.into(),
                 uar.values.len().into(),
@@ -60,6 +61,19 @@ pub fn scores(summary: &Summary) -> String {
             ];
             push(row, Cell::Empty);
         }
+        for EnrolmentSpread { clips, uar } in &model.enrolment {
+            let row = vec![
+                format!("  enrolment, {clips} clips").into(),
+                "transductive".into(),
+                Cell::Empty,
+                uar.values.len().into(),
+                uar.into(),
+                Cell::Score(uar.max),
+                Cell::Empty,
+                Cell::Empty,
+            ];
+            push(row, Cell::Empty);
+        }
         for CorpusSpread { name, clips: _, uar, war, macro_f1 } in &model.corpora {
             let row = vec![
                 format!("  on {name}").into(),
@@ -74,8 +88,36 @@ pub fn scores(summary: &Summary) -> String {
             push(row, Cell::Empty);
         }
     }
-    table.text() + &score_notes(summary.models.iter().map(|model| model.protocol)) + &no_speech(summary)
+    let ensembles = if summary.models.iter().any(|model| model.ensemble.is_some()) { ENSEMBLE } else { "" };
+    table.text() + ensembles + &score_notes(summary.models.iter().map(|model| model.protocol)) + &no_speech(summary)
 }
+
+/// One row per baseline, and below it one for each corpus that its folds leave out; then what must be said of the scores.
+pub fn baselines(baselines: &[Baseline]) -> String {
+    let mut table = Table::new(vec![
+        Column::left("baseline", 24),
+        Column::right("UAR", 7),
+        Column::right("WAR", 7),
+        Column::right("macro-F1", 9),
+        Column::left("C of each fold", 14).gap(2),
+    ]);
+    let scores = |confusion: &Confusion| [confusion.uar(), confusion.war(), confusion.macro_f1()].map(Cell::Score);
+    let mut notes = String::new();
+    for Baseline { name, score_note, confusion, folds, .. } in baselines {
+        let c: Vec<String> = folds.iter().map(|fold| fold.c.to_string()).collect();
+        table.push([name.clone().into()].into_iter().chain(scores(confusion)).chain([c.join(" ").into()]).collect());
+        for (corpus, fold) in folds.iter().filter_map(|fold| Some((fold.corpus.as_ref()?, fold))) {
+            let row = [format!("  on {corpus}").into()].into_iter().chain(scores(&fold.confusion));
+            table.push(row.chain([Cell::Empty]).collect());
+        }
+        notes.extend(score_note.as_ref().map(|note| format!("{name}: {note}\n")));
+    }
+    table.text() + &notes
+}
+
+/// What is said of models with branches.
+const ENSEMBLE: &str =
+    "\nNx: an ensemble of N networks, whose probabilities are averaged; parameters are those of all\n";
 
 /// How many of the clips the gate of `predict` gives no label, once per corpus.
 fn no_speech(summary: &Summary) -> String {

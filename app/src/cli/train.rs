@@ -91,17 +91,25 @@ impl Train {
             Some(split) => Task::for_split(data.dataset(), split, settings)?,
             None => Task::for_all(data.dataset(), settings)?,
         };
-        let bar = progress::bar(settings.epochs as u64, &settings.arch.to_string(), "epochs");
+        let bar = progress::bar(settings.total_epochs() as u64, &settings.model_name(), "epochs");
         let mut observe = |epoch: usize, record: &EpochRecord| {
             let validation = record.validation_uar.map_or(String::new(), |uar| format!(" validation UAR {uar:.3}"));
-            bar.set_message(format!("epoch {} loss {:.3}{validation}", epoch + 1, record.loss));
+            let branch = match settings.branches.count() {
+                1 => String::new(),
+                count => format!("branch {} of {count}, ", epoch / settings.epochs + 1),
+            };
+            bar.set_message(format!(
+                "{branch}epoch {} loss {:.3}{validation}",
+                epoch % settings.epochs + 1,
+                record.loss
+            ));
             bar.inc(1);
         };
         let outcome = fit(&identity, &task, &checkpoint, interrupt::stop_flag(), &mut observe);
         bar.finish_and_clear();
         let mut outcome = outcome.map_err(interrupt::resumable)?;
         if let Some(temperature) = self.temperature {
-            outcome.model.divide_scores(temperature);
+            outcome.models.iter_mut().for_each(|model| model.divide_scores(temperature));
             outcome.temperature = Some(temperature);
         }
         let epochs = outcome.history.clone();
@@ -165,7 +173,7 @@ fn begun(model: &Path, checkpoint: &Path) -> Option<Begun> {
 
 /// The metadata of the model that this training has written; a model of another training is not overwritten.
 fn finished(path: &Path, identity: &Identity, temperature: Option<f64>) -> Result<Metadata> {
-    let (_, metadata) = ModelFile::from_bytes(&files::read(path)?)?.into_parts();
+    let metadata = ModelFile::from_bytes(&files::read(path)?)?.metadata().cloned();
     let earlier = metadata.as_ref().and_then(Identity::of_model);
     let same = |metadata: &Metadata| temperature.is_none() || temperature == metadata.temperature;
     let difference = match &earlier {

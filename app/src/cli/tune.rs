@@ -114,7 +114,7 @@ impl Tune {
         let search = Search { space: space.clone(), seed: plan.settings.seed, trials: self.trials };
         let study = Study::open(journal, self.study_name.as_deref(), search, &identity, accept)?;
         study.fail(&self.fail_trials).map_err(|error| error.at("--fail-trials"))?;
-        let monitor = Monitor::new(&study, self.trials, (splits.len(), plan.settings.epochs), self.json);
+        let monitor = Monitor::new(&study, self.trials, (splits.len(), plan.settings.total_epochs()), self.json);
         let base = &plan.settings;
         let objective = Objective {
             source: data.source(),

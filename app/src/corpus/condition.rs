@@ -1,9 +1,14 @@
-//! Recording conditions applied to samples: telephone, small loudspeaker, noise, another speed, quieter. The result depends on the
-//! recording and the [`Condition`] alone: the same bits every time.
+//! Recording conditions applied to samples: telephone, small loudspeaker, noise, babble, rooms, codecs, another sample rate or speed,
+//! quieter. The result depends on the recording and the [`Condition`] alone: the same bits every time.
+
+mod babble;
+mod codec;
+mod mp3;
+mod room;
 
 use super::resample::{at_speed, to_rate};
 use crate::hash::Hash;
-use reslstm::audio::Recording;
+use reslstm::audio::{Recording, Resampler};
 use reslstm::data::condition::Condition;
 use reslstm::error::Result;
 use reslstm::rng::RandomStream;
@@ -53,21 +58,73 @@ pub fn apply_condition(condition: Condition, recording: Recording) -> Result<Rec
             let factor = 10f64.powf(level / 20.0) as f32;
             samples.iter_mut().for_each(|x| *x *= factor);
         }
+        Condition::Rate { hz } => samples = through_rate(samples, sample_rate, hz, |_| {})?,
+        Condition::Room { rt60 } => room::reverberate(&mut samples, sample_rate, rt60),
+        Condition::Babble { snr } => {
+            let babble = babble::babble(&samples, sample_rate)?;
+            let factor = noise_deviation(&samples, snr) / power(&babble).sqrt().max(f64::MIN_POSITIVE);
+            samples.iter_mut().zip(babble).for_each(|(x, babble)| *x += (factor * f64::from(babble)) as f32);
+        }
+        Condition::MuLaw => {
+            let code = |samples: &mut [f32]| samples.iter_mut().for_each(|x| *x = codec::mu_law(*x));
+            samples = through_rate(samples, sample_rate, codec::SAMPLE_RATE, code)?;
+        }
+        Condition::GsmLike => {
+            samples = through_rate(samples, sample_rate, codec::SAMPLE_RATE, codec::gsm_like)?;
+        }
+        Condition::Mp3 => return mp3::encode_and_decode(Recording { sample_rate, samples }),
     }
     Ok(Recording { sample_rate, samples })
 }
 
-/// Adds white noise, `snr` dB below the recording's mean power. The random stream is seeded by the samples: one recording always
-/// gets the same noise.
+/// The samples at another rate, changed there, and back.
+fn through_rate(samples: Vec<f32>, sample_rate: u32, rate: u32, change: impl FnOnce(&mut [f32])) -> Result<Vec<f32>> {
+    let length = samples.len();
+    let mut there = resampled(&samples, sample_rate, rate)?;
+    change(&mut there);
+    let mut samples = resampled(&there, rate, sample_rate)?;
+    // Resampling rounds the length up, there and back.
+    samples.truncate(length);
+    Ok(samples)
+}
+
+/// Samples at another rate, by the engine's resampler: its filter is as steep as those of recorders and converters, while that of
+/// [`to_rate`] falls off far below half the lower rate.
+fn resampled(samples: &[f32], from: u32, to: u32) -> Result<Vec<f32>> {
+    let (mut resampler, mut output) = (Resampler::new(from, to), Vec::new());
+    let mut keep = |samples: &[f32]| {
+        output.extend_from_slice(samples);
+        Ok(())
+    };
+    resampler.push(samples, &mut keep)?;
+    resampler.finish(&mut keep)?;
+    Ok(output)
+}
+
+/// Adds white noise, `snr` dB below the recording's mean power.
 fn add_noise(samples: &mut [f32], snr: f64) {
-    let power = samples.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>() / samples.len().max(1) as f64;
-    let deviation = (power / 10f64.powf(snr / 10.0)).sqrt();
+    let deviation = noise_deviation(samples, snr);
+    let mut stream = random_stream_of(samples, "noise");
+    samples.iter_mut().for_each(|x| *x += (deviation * stream.normal()) as f32);
+}
+
+/// Standard deviation of noise `snr` dB below the mean power of the samples.
+fn noise_deviation(samples: &[f32], snr: f64) -> f64 {
+    (power(samples) / 10f64.powf(snr / 10.0)).sqrt()
+}
+
+/// Mean power.
+fn power(samples: &[f32]) -> f64 {
+    samples.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>() / samples.len().max(1) as f64
+}
+
+/// A random stream that the samples seed: one recording always gets the same noise.
+fn random_stream_of(samples: &[f32], name: &str) -> RandomStream {
     let mut hash = Hash::new();
     samples.iter().for_each(|x| {
         hash.bytes(&x.to_bits().to_le_bytes());
     });
-    let mut stream = RandomStream::new(hash.finish64(), "noise", 0);
-    samples.iter_mut().for_each(|x| *x += (deviation * stream.normal()) as f32);
+    RandomStream::new(hash.finish64(), name, 0)
 }
 
 /// A second-order recursive filter.
@@ -174,6 +231,43 @@ mod tests {
         for hz in [62.5, 125.0, 250.0, 500.0, 1_000.0, 4_000.0] {
             // The analogue filter's formula; the bilinear transform bends it a little at 4 kHz.
             assert!((high_pass(hz) - expected(hz)).abs() < 0.05, "{hz}: {} {}", high_pass(hz), expected(hz));
+        }
+    }
+
+    #[test]
+    fn babble_has_the_given_power_and_is_the_same_every_time() {
+        for (snr, rate) in [(10.0, RATE), (0.0, 16_000)] {
+            let clean = to_rate(tone(440.0), rate).unwrap();
+            let noisy = apply_condition(Condition::Babble { snr }, clean.clone()).unwrap();
+            let babble: Vec<f32> = noisy.samples.iter().zip(&clean.samples).map(|(got, x)| got - x).collect();
+            let got = 10.0 * (power(&clean.samples) / power(&babble)).log10();
+            assert!((got - snr).abs() < 0.01, "{got} {snr}");
+            assert_eq!(noisy, apply_condition(Condition::Babble { snr }, clean).unwrap());
+        }
+    }
+
+    #[test]
+    fn a_rate_takes_out_what_it_cannot_hold_and_nothing_else() {
+        for (hz, kept, lost) in [(8_000, 3_600.0, 4_200.0), (11_025, 4_900.0, 5_800.0), (22_050, 9_900.0, 11_600.0)] {
+            let (kept, lost) = (gain(Condition::Rate { hz }, kept), gain(Condition::Rate { hz }, lost));
+            assert!(kept.abs() < 0.1 && lost < -60.0, "{hz} Hz: {kept} and {lost} dB");
+        }
+        assert_eq!(apply_condition(Condition::Rate { hz: RATE }, tone(440.0)).unwrap(), tone(440.0));
+        assert!(gain(Condition::MuLaw, 1_000.0).abs() < 0.1 && gain(Condition::MuLaw, 6_000.0) < -20.0);
+    }
+
+    #[test]
+    fn a_room_keeps_the_level_and_sounds_on() {
+        let silent_half = |samples: &[f32]| 10.0 * (power(&samples[20_000..24_000]) / power(samples)).log10();
+        let mut noise = RandomStream::new(1, "burst", 0);
+        let samples = (0..RATE).map(|n| if n < 16_000 { noise.normal() as f32 } else { 0.0 }).collect();
+        let burst = Recording { sample_rate: RATE, samples };
+        for (rt60, least) in [(0.3, -30.0), (1.0, -12.0)] {
+            let heard = apply_condition(Condition::Room { rt60 }, burst.clone()).unwrap();
+            assert!((power(&heard.samples) / power(&burst.samples) - 1.0).abs() < 1e-4);
+            // 83 to 167 ms after the end.
+            let after = silent_half(&heard.samples);
+            assert!((least..least + 20.0).contains(&after), "{rt60}: {after} dB");
         }
     }
 

@@ -18,8 +18,6 @@ use crate::files::{self, Existing, FolderLock, read_json, remove, write_json};
 use reslstm::data::Dataset;
 use reslstm::data::folds::Split;
 use reslstm::error::{Error, Kind, Result};
-use reslstm::models::Model;
-use reslstm::params::Parameters;
 use reslstm::train::identity::{Identity, first_difference};
 use reslstm::train::run::{EpochRecord, Outcome};
 use reslstm::train::settings::CheckedSettings;
@@ -75,7 +73,7 @@ pub fn cross_validate(
         for folder in folders.iter().filter(|folder| run < folder.plan.runs) {
             let folds = folder.splits.len();
             if run_path(folder.root, run).exists() {
-                (execution.observe)(&folder.plan.settings, Event::Found(folds * folder.plan.settings.epochs));
+                (execution.observe)(&folder.plan.settings, Event::Found(folds * folder.plan.settings.total_epochs()));
             } else {
                 open.push(OpenRun { folder, run, left: AtomicUsize::new(folds) });
             }
@@ -210,7 +208,7 @@ impl<'a> Folder<'a> {
         execution: &'a Execution<'_>,
     ) -> Result<Self> {
         check_runs(plan.runs)?;
-        let splits = plan.folds.splits(&source.dataset.speakers())?;
+        let splits = plan.folds.splits_of(source.dataset.speakers_and_labels())?;
         let lock = FolderLock::acquire(root)?;
         check_content(root, plan, execution.resume)?;
         let data = source.fingerprint;
@@ -240,7 +238,7 @@ impl<'a> Folder<'a> {
         let (fold, settings) = (split.fold(), &self.plan.settings);
         let record_path = self.unfinished(run, fold, "json");
         if record_path.exists() {
-            self.observe(Event::Found(settings.epochs));
+            self.observe(Event::Found(settings.total_epochs()));
             return Ok(());
         }
         let task = Task::for_split(self.source.dataset, split, settings)?;
@@ -268,8 +266,8 @@ impl<'a> Folder<'a> {
             Ok(record)
         };
         let folds = self.splits.iter().map(record).collect::<Result<Vec<FoldRecord>>>()?;
-        let model = Model::<f32>::zeros(self.plan.settings.arch, dataset.width(), labels.count());
-        let (parameters, made) = (model.parameter_count(), Made::now(self.execution.threads));
+        let parameters = self.plan.settings.parameter_count(dataset.width(), labels.count())?;
+        let made = Made::now(self.execution.threads);
         let labels = labels.names().to_vec();
         let result = RunResult::pool(run, &self.plan.settings, labels, fingerprint, parameters, folds, made);
         write_json(&run_path(self.root, run), &result)?;
@@ -301,6 +299,7 @@ pub fn fold_record(dataset: &Dataset, split: &Split, outcome: &Outcome) -> FoldR
         no_speech: NoSpeech::count(dataset, dataset.clips_of(split.test())),
         seconds: epochs.seconds.iter().sum(),
         epochs,
+        enrolment: outcome.enrolment.clone(),
         variants: outcome.variants.clone(),
     }
 }

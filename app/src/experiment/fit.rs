@@ -34,7 +34,7 @@ pub fn fit(
         Training::new(settings, task, seed)
     };
     let save = |training: &Training| files::write_atomically(path, &checkpoint::to_bytes(identity, training.state()));
-    for (epoch, record) in training.state().history.iter().enumerate() {
+    for (epoch, record) in training.records().enumerate() {
         observe(epoch, record);
     }
     let start = Instant::now();

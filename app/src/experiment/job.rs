@@ -105,7 +105,7 @@ impl Trained {
         let task = Task::for_split(source.dataset, split, &job.work.settings)?;
         let outcome = fit(&job.work, &task, checkpoint, stop, observe)?;
         let labels = source.dataset.labels().names().to_vec();
-        let parameters = outcome.model.parameter_count();
+        let parameters = outcome.models.iter().map(Parameters::parameter_count).sum();
         Ok(Trained {
             labels,
             parameters,

@@ -11,12 +11,16 @@
 //! | [`trial`]          | a trial of a search: one cross-validation                                 |
 //! | [`job`]            | a job of a grid: the training of one fold                                 |
 //! | [`robustness`]     | scores on the test speakers under other conditions                        |
+//! | [`baseline`]       | a linear SVM on time averages, on the folds of a cross-validation         |
+//! | [`linear_svm`]     | the support vector machine of that                                        |
 //! | [`statistics`]     | how far scores hold for other speakers and seeds                          |
 
+pub mod baseline;
 pub mod cross_validate;
 pub mod fit;
 pub mod folder;
 pub mod job;
+pub mod linear_svm;
 pub mod nested;
 pub mod plan;
 pub mod results;

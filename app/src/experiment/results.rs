@@ -7,7 +7,7 @@ use reslstm::data::folds::Split;
 use reslstm::error::{Error, Kind, Result};
 use reslstm::models::Architecture;
 use reslstm::train::metrics::{self, Confusion, Spread};
-use reslstm::train::run::{EpochRecord, PredictorVariant};
+use reslstm::train::run::{EnrolmentResult, EpochRecord, PredictorVariant};
 use reslstm::train::settings::{CheckedSettings, Protocol};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,6 +36,9 @@ pub struct FoldRecord {
     pub seconds: f64,
     /// Loss, score and time of each epoch.
     pub epochs: Epochs,
+    /// The test clips with enrolment, by the number of the speaker's clips: transductive; empty in a training without.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub enrolment: Vec<EnrolmentResult>,
     /// Predictor variants of the training, if the kept weights are an average.
     #[serde(rename = "others", default, skip_serializing_if = "Vec::is_empty")]
     pub variants: Vec<PredictorVariant>,
@@ -131,8 +134,11 @@ pub struct RunResult {
     pub labels: Vec<String>,
     /// Fingerprint of the data.
     pub data: String,
-    /// Number of parameters of the model.
+    /// Number of parameters of the model; of an ensemble, of all its networks.
     pub parameters: usize,
+    /// Number of networks whose probabilities are averaged; none for an ordinary model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ensemble: Option<usize>,
     /// Scores of the pooled confusion matrix.
     pub scores: Scores,
     /// What must be said of the scores: [`Protocol::score_note`].
@@ -147,11 +153,32 @@ pub struct RunResult {
     pub seconds: f64,
     /// Machine, date and program: these may differ between two runs that give the same bytes otherwise.
     pub made: Made,
+    /// Scores with enrolment, pooled in the same way: transductive.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub enrolment: Vec<EnrolmentScore>,
     /// UAR of the predictor variants, pooled in the same way.
     #[serde(rename = "others", default, skip_serializing_if = "Vec::is_empty")]
     pub variants: Vec<VariantScore>,
     /// The folds.
     pub folds: Vec<FoldRecord>,
+}
+
+/// The score with some clips of each test speaker, without their labels: transductive.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EnrolmentScore {
+    /// Number of clips: `8`, or `all`.
+    pub clips: String,
+    /// Unweighted average recall.
+    pub uar: f64,
+}
+
+/// Scores with enrolment over all runs: transductive.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EnrolmentSpread {
+    /// Number of clips: `8`, or `all`.
+    pub clips: String,
+    /// UAR over runs.
+    pub uar: Spread,
 }
 
 /// The score of a predictor variant: an ensemble of the models or speeds of a training.
@@ -189,6 +216,14 @@ impl RunResult {
             Some(VariantScore { name, parameters: models.saturating_mul(parameters), uar: confusion.uar() })
         };
         let variants = names.filter_map(pooled).collect();
+        let counts = folds.first().map_or(&[][..], |fold| &fold.enrolment).iter().map(|result| result.clips.clone());
+        let enrolled = |clips: String| {
+            let all = folds.iter().map(|fold| fold.enrolment.iter().find(|result| result.clips == clips));
+            let mut confusion = Confusion::new(labels.len());
+            all.collect::<Option<Vec<_>>>()?.iter().for_each(|result| confusion.add(&result.confusion));
+            Some(EnrolmentScore { clips, uar: confusion.uar() })
+        };
+        let enrolment = counts.filter_map(enrolled).collect();
         RunResult {
             run,
             settings: settings.clone(),
@@ -197,10 +232,12 @@ impl RunResult {
             labels,
             data: data.to_string(),
             parameters,
+            ensemble: Some(settings.branches.count()).filter(|_| !settings.branches.is_none()),
             confusion,
             no_speech: NoSpeech::sum(folds.iter().map(|fold| fold.no_speech)),
             seconds: folds.iter().map(|fold| fold.seconds).sum(),
             made,
+            enrolment,
             variants,
             folds,
         }
@@ -316,14 +353,20 @@ pub struct ModelSummary {
     /// What must be said of the scores: [`Protocol::score_note`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub score_note: Option<String>,
-    /// Number of parameters.
+    /// Number of parameters; of an ensemble, of all its networks.
     pub parameters: usize,
+    /// Number of networks whose probabilities are averaged; none for an ordinary model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ensemble: Option<usize>,
     /// UAR over runs, each pooled over the folds.
     pub uar: Spread,
     /// Accuracy over runs.
     pub war: Spread,
     /// Macro-F1 over runs.
     pub macro_f1: Spread,
+    /// UAR over runs with enrolment: transductive.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub enrolment: Vec<EnrolmentSpread>,
     /// UAR over runs of the predictor variants.
     #[serde(rename = "others", default, skip_serializing_if = "Vec::is_empty")]
     pub variants: Vec<VariantSpread>,
@@ -404,9 +447,16 @@ impl ModelSummary {
             protocol: first.settings.protocol,
             score_note: first.score_note.clone(),
             parameters: first.parameters,
+            ensemble: first.ensemble,
             uar: spread(|scores| scores.uar),
             war: spread(|scores| scores.war),
             macro_f1: spread(|scores| scores.macro_f1),
+            enrolment: (0..first.enrolment.len())
+                .map(|place| EnrolmentSpread {
+                    clips: first.enrolment[place].clips.clone(),
+                    uar: Spread::new(runs.iter().map(|run| run.enrolment[place].uar).collect()),
+                })
+                .collect(),
             variants: first
                 .variants
                 .iter()

@@ -4,16 +4,17 @@
 use super::results::{NoSpeech, Scores};
 use super::statistics::{Interval, bootstrap};
 use reslstm::data::batch::Example;
+use reslstm::data::condition::Condition;
 use reslstm::data::{Clip, Dataset};
 use reslstm::error::{Error, Kind, Result};
-use reslstm::layers::softmax_cross_entropy::softmax;
 use reslstm::matrix::{Matrix, argmax};
+use reslstm::models::branches::mean_probabilities;
 use reslstm::models::{Metadata, ModelFile};
 use reslstm::normalise::Normaliser;
 use reslstm::train::calibration::Reliability;
 use reslstm::train::metrics::{Confusion, Spread};
 use reslstm::train::settings::CheckedSettings;
-use reslstm::train::task::{Scratch, in_batching_order, scores};
+use reslstm::train::task::{Scratch, branch_scores, in_batching_order};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -33,8 +34,8 @@ pub struct FoldModel {
 #[derive(Clone, Debug)]
 pub struct FoldScores<'a> {
     model: &'a FoldModel,
-    /// `[N,K]`
-    scores: Matrix<f32>,
+    /// `[N,K]` of every branch.
+    scores: Vec<Matrix<f32>>,
 }
 
 impl FoldModel {
@@ -71,6 +72,12 @@ impl FoldModel {
         self.metadata().temperature.unwrap_or(1.0)
     }
 
+    /// Whether it was trained with clips in a condition.
+    fn is_trained_with(&self, condition: Condition) -> bool {
+        let augment = self.settings.augment.as_ref();
+        augment.map_or(condition == Condition::AsRecorded, |augment| augment.draws(condition))
+    }
+
     /// Scores its test clips, of all `clips`, which may be in another condition.
     ///
     /// # Errors
@@ -80,7 +87,7 @@ impl FoldModel {
         let example = |&clip: &usize| Ok(Example { frames: self.normaliser.apply(&clips[clip].features)?, label: 0 });
         let examples = self.test.iter().map(example).collect::<Result<Vec<_>>>()?;
         let all: Vec<usize> = (0..examples.len()).collect();
-        let scores = scores(self.file.model(), &self.settings, &examples, &all, &mut Scratch::default());
+        let scores = branch_scores(self.file.branches(), &self.settings, &examples, &all, &mut Scratch::default());
         Ok(FoldScores { model: self, scores })
     }
 }
@@ -108,8 +115,14 @@ pub struct Robustness {
 pub struct ConditionResult {
     /// Name of the condition.
     pub condition: String,
+    /// Whether every model was trained with clips in this condition. `None` in older files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trained: Option<bool>,
     /// UAR over runs, each pooled over the folds.
     pub uar: Spread,
+    /// Its mean as a share of that as recorded. `None` in older files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<f64>,
     /// 95 % interval of the mean UAR over draws of speakers.
     pub interval: Interval,
     /// Recall of each class in `confusion`.
@@ -126,11 +139,17 @@ pub struct ConditionResult {
 }
 
 impl ConditionResult {
-    /// Pools the scores of all folds for the clips of `dataset`, which is in this condition.
+    /// Pools the scores of all folds for the clips of `dataset`, which is in this condition; `recorded` is the result as recorded,
+    /// `None` if this is it.
     ///
     /// # Panics
     /// If there are no scores.
-    pub fn new(condition: &str, scores: &[FoldScores<'_>], dataset: &Dataset) -> Self {
+    pub fn new(
+        condition: Condition,
+        scores: &[FoldScores<'_>],
+        dataset: &Dataset,
+        recorded: Option<&ConditionResult>,
+    ) -> Self {
         let (clips, labels) = (dataset.clips(), dataset.labels().names());
         let new = || Confusion::new(labels.len());
         let (mut runs, mut speakers, mut all) = (BTreeMap::new(), BTreeMap::new(), new());
@@ -148,9 +167,12 @@ impl ConditionResult {
             )
         };
         let calibrated = scores.iter().any(|fold| fold.model.metadata().temperature.is_some());
+        let uar = Spread::new(runs.values().map(Confusion::uar).collect());
         ConditionResult {
-            condition: condition.into(),
-            uar: Spread::new(runs.values().map(Confusion::uar).collect()),
+            condition: condition.to_string(),
+            trained: Some(scores.iter().all(|fold| fold.model.is_trained_with(condition))),
+            kept: Some(uar.mean / recorded.map_or(uar.mean, |recorded| recorded.uar.mean)),
+            uar,
             interval: bootstrap(&speakers.into_values().collect::<Vec<_>>()),
             recall: Scores::new(&all, labels).recall,
             confusion: all,
@@ -164,9 +186,9 @@ impl ConditionResult {
 impl FoldScores<'_> {
     /// Every test clip with its most probable class and the probability of that, after all scores are multiplied by `factor`.
     fn predictions<'a>(&self, clips: &'a [Clip], factor: f64) -> Vec<(&'a Clip, usize, f32)> {
-        let (mut scores, mut probabilities) = (self.scores.clone(), Matrix::default());
-        scores.as_mut_slice().iter_mut().for_each(|score| *score *= factor as f32);
-        softmax(&scores, &mut probabilities);
+        let mut scores = self.scores.clone();
+        scores.iter_mut().flat_map(Matrix::as_mut_slice).for_each(|score| *score *= factor as f32);
+        let probabilities = mean_probabilities(&scores);
         let most_probable = |(&clip, row): (&usize, &[f32])| {
             let class = argmax(row);
             (&clips[clip], class, row[class])

@@ -45,8 +45,9 @@ pub enum Input {
 /// [`Kind::Model`] if the graph is to read samples, and the file does not say how features are computed and normalised, or their
 /// pitch cannot be computed.
 pub fn export(file: &ModelFile, input: Input) -> Result<Vec<u8>> {
+    let model = file.only_model()?;
     let graph = Graph::default();
-    let (frames, columns) = (Size::Name("frames".into()), Size::Number(file.model().inputs() as i64));
+    let (frames, columns) = (Size::Name("frames".into()), Size::Number(model.inputs() as i64));
     let mut properties = properties(file);
     let features = match (input, file.metadata().filter(|metadata| metadata.has_normalisation())) {
         (Input::Features, metadata) => {
@@ -67,10 +68,10 @@ pub fn export(file: &ModelFile, input: Input) -> Result<Vec<u8>> {
     let normaliser = file.metadata().map(Metadata::normaliser).transpose()?.flatten();
     let x = normaliser.map_or(features.clone(), |normaliser| network::normalise(&features, &normaliser));
     let doc = format!("Probability of every class: {}", file.labels().join(", "));
-    let probabilities = network::probabilities(&x, file.model());
-    graph.output(&probabilities, "probabilities", &[Size::Number(file.model().classes() as i64)], &doc);
+    let probabilities = network::probabilities(&x, model);
+    graph.output(&probabilities, "probabilities", &[Size::Number(model.classes() as i64)], &doc);
 
-    let architecture = file.model().architecture().to_string();
+    let architecture = model.architecture().to_string();
     let property = |(key, value): (String, Json)| StringStringEntryProto { key, value: value.to_string() };
     let model = ModelProto {
         ir_version: IR_VERSION,

@@ -47,6 +47,7 @@ pub fn results() -> Results {
                 no_speech: None,
                 seconds: 0.4,
                 epochs,
+                enrolment: Vec::new(),
                 variants: Vec::new(),
             }
         };

@@ -12,7 +12,7 @@ use crate::experiment::Plan;
 use crate::experiment::Results;
 use crate::experiment::results::{FoldRecord, ModelSummary, RunResult};
 use reslstm::error::Result;
-use reslstm::train::{Augment, Protocol, Spread, Validation, Weights};
+use reslstm::train::{Augment, Protocol, Shares, Spread, Validation, Weights};
 use std::collections::BTreeSet;
 
 /// What the results themselves do not contain.
@@ -248,9 +248,12 @@ fn settings_facts(sheet: &mut Sheet, results: &Results, summary: &ModelSummary) 
         }
     };
     let augmentation = settings.augment.as_ref().map_or("none".into(), |augment| {
-        let Augment { speeds, conditions, stretch, channel, noise, .. } = augment;
+        let Augment { speeds, conditions, shares, stretch, channel, noise, .. } = augment;
         let conditions: String = conditions.iter().map(|condition| format!("{condition}; ")).collect();
-        format!("speeds {speeds:?}; {conditions}stretch up to {stretch}, channel {channel}, noise {noise}")
+        let shares = shares.map_or(String::new(), |Shares { speeds, conditions }| {
+            format!("probability {speeds} of another speed, {conditions} of a condition; ")
+        });
+        format!("speeds {speeds:?}; {conditions}{shares}stretch up to {stretch}, channel {channel}, noise {noise}")
     });
     sheet.facts(&[
         ("model", format!("{}, {} parameters", settings.arch, summary.parameters)),
@@ -264,6 +267,7 @@ fn settings_facts(sheet: &mut Sheet, results: &Results, summary: &ModelSummary) 
         ("augmentation", augmentation),
         ("kept weights", kept),
         ("class balance", settings.balance.to_string()),
+        ("label smoothing", settings.label_smoothing.to_string()),
         ("seed", settings.seed.to_string()),
         ("runs", format!("{} of {}", results.runs.len(), results.plan.runs)),
         ("folds", format!("{}: {}", results.plan.folds, numbers(&summary.folds))),

@@ -22,7 +22,7 @@ const BETWEEN: i32 = 90;
 /// run; a vertical line at the UAR as recorded.
 pub fn conditions_svg(robustness: &Robustness) -> String {
     let conditions = &robustness.conditions;
-    let names = conditions.iter().map(|result| width_of(&result.condition, LABEL)).max().unwrap_or(0);
+    let names = conditions.iter().map(|result| width_of(&shown_name(result), LABEL)).max().unwrap_or(0);
     let lowest =
         conditions.iter().map(|result| result.interval.low.min(result.uar.values.iter().copied().fold(1.0, f64::min)));
     let highest = conditions.iter().map(|result| result.interval.high.max(result.uar.max)).fold(0.0, f64::max);
@@ -43,12 +43,21 @@ pub fn conditions_svg(robustness: &Robustness) -> String {
         if !robustness.score_note.is_empty() {
             note += &format!("; scores {}", robustness.score_note);
         }
+        if conditions.iter().any(|result| result.trained == Some(false)) {
+            note += "; *: not in the training";
+        }
         write(canvas, &note, (panel.left, bottom + 50), LABEL, (HPos::Left, VPos::Top))
     })
 }
 
+/// The condition's name, with a star if the models were not trained with it.
+fn shown_name(result: &ConditionResult) -> String {
+    let star = if result.trained == Some(false) { " *" } else { "" };
+    format!("{}{star}", result.condition)
+}
+
 fn draw_condition(canvas: &Canvas<'_>, panel: &Panel, result: &ConditionResult, y: i32) -> Drawn {
-    write(canvas, &result.condition, (panel.left - 10, y), LABEL, (HPos::Right, VPos::Center))?;
+    write(canvas, &shown_name(result), (panel.left - 10, y), LABEL, (HPos::Right, VPos::Center))?;
     let (low, high) = (panel.across(result.interval.low), panel.across(result.interval.high));
     line(canvas, [(low, y), (high, y)], BLUE.stroke_width(2))?;
     for end in [low, high] {
@@ -60,9 +69,10 @@ fn draw_condition(canvas: &Canvas<'_>, panel: &Panel, result: &ConditionResult, 
     Mark::new(Shape::Diamond, BLUE).draw(canvas, (panel.across(result.uar.mean), y), 6.0)
 }
 
-/// The same as CSV text, one line per condition: `condition,uar_mean,uar_std,uar_low,uar_high,ece,ece_uncalibrated`.
+/// The same as CSV text, one line per condition: `condition,uar_mean,uar_std,uar_low,uar_high,ece,ece_uncalibrated,kept,trained`.
 pub fn conditions_csv(robustness: &Robustness) -> String {
-    let header = ["condition", "uar_mean", "uar_std", "uar_low", "uar_high", "ece", "ece_uncalibrated"];
+    let header =
+        ["condition", "uar_mean", "uar_std", "uar_low", "uar_high", "ece", "ece_uncalibrated", "kept", "trained"];
     let row = |result: &ConditionResult| {
         [
             result.condition.clone(),
@@ -72,6 +82,8 @@ pub fn conditions_csv(robustness: &Robustness) -> String {
             result.interval.high.to_string(),
             result.reliability.ece().to_string(),
             result.uncalibrated.as_ref().map_or(String::new(), |it| it.ece().to_string()),
+            result.kept.map_or(String::new(), |kept| kept.to_string()),
+            result.trained.map_or(String::new(), |trained| trained.to_string()),
         ]
     };
     csv_text(&header, robustness.conditions.iter().map(row))
@@ -156,6 +168,8 @@ mod tests {
     fn found(temperature: Option<f64>) -> Robustness {
         let result = |condition: &str, uar: f64| ConditionResult {
             condition: condition.into(),
+            trained: Some(condition == "as recorded"),
+            kept: Some(uar / 0.7),
             uar: Spread::new(vec![uar - 0.01, uar + 0.01]),
             interval: Interval { low: uar - 0.05, high: uar + 0.05 },
             recall: BTreeMap::new(),
@@ -179,6 +193,7 @@ mod tests {
     #[test]
     fn every_condition_has_its_name_and_line() {
         let svg = conditions_svg(&found(None));
+        assert!(svg.contains("telephone *") && !svg.contains("as recorded *") && svg.contains("not in the training"));
         assert!(["as recorded", "telephone", "UAR"].iter().all(|text| svg.contains(text)));
         let csv = conditions_csv(&found(Some(2.0)));
         assert_eq!(csv.lines().count(), 3);

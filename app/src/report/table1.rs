@@ -342,6 +342,7 @@ mod tests {
                     no_speech: None,
                     seconds: 1.0,
                     epochs,
+                    enrolment: Vec::new(),
                     variants: Vec::new(),
                 }
             };

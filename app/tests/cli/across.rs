@@ -300,14 +300,23 @@ fn rare_classes_count_as_much_as_others_by_weights() {
     train("plain.safetensors", "");
     train("none.safetensors", "--balance none");
     train("weights.safetensors", "--balance weights");
+    train("sharp.safetensors", "--label-smoothing 0");
+    train("smooth.safetensors", "--label-smoothing 0.1");
+    train("both.safetensors", "--label-smoothing 0.1 --balance weights");
     dir.write("mine.toml", "arch = 'reslstm-sa-h4'\nepochs = 3\nbalance = 'weights'\n");
     dir.does("train rare.csv -o recipe.safetensors --folds 1 --recipe mine.toml");
     assert!(dir.read("plain.safetensors") == dir.read("none.safetensors"));
+    assert!(dir.read("plain.safetensors") == dir.read("sharp.safetensors"));
+    assert!(dir.read("plain.safetensors") != dir.read("smooth.safetensors"));
+    assert!(dir.read("both.safetensors") != dir.read("smooth.safetensors"));
+    assert!(dir.read("both.safetensors") != dir.read("weights.safetensors"));
     assert!(dir.read("weights.safetensors") == dir.read("recipe.safetensors"));
     assert!(dir.read("weights.safetensors") != dir.read("plain.safetensors"));
     let settings = |model: &str| dir.does_json(&format!("info {model} --json"))["metadata"]["settings"].clone();
     assert_eq!(settings("weights.safetensors")["balance"], "weights");
     assert_eq!(settings("plain.safetensors").get("balance"), None);
+    assert_eq!(settings("plain.safetensors").get("label-smoothing"), None);
+    assert_eq!(settings("both.safetensors")["label-smoothing"], 0.1);
     dir.refuses_saying(
         &format!("train rare.csv -o plain.safetensors --folds 1 {SMALL} --balance weights --resume"),
         &["settings.balance was null, now \"weights\""],

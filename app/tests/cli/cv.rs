@@ -1,6 +1,8 @@
 //! `cv`: its folder, its scores, and what it refuses.
 
 use crate::test_dir::{SMALL, SPEECH_CLIPS, TestDir};
+use reslstm::data::folds::{FoldPlan, Split};
+use reslstm_cli::corpus::{Corpus, Reading};
 use serde_json::Value;
 
 fn numbers(value: &Value) -> Vec<f64> {
@@ -82,7 +84,10 @@ fn voices_are_varied_and_weights_averaged_the_same_on_any_number_of_threads() {
     dir.write("odd.toml", "pitch = 2\n");
     for (change, message) in [
         ("--augment bad.toml", "--augment: speeds: expected at least one, each from 0.5 to 2, got [3.0]"),
-        ("--augment faster.toml", "--augment: conditions: expected telephone, small-speaker, clipped, or noise"),
+        (
+            "--augment faster.toml",
+            "--augment: conditions: expected telephone, small-speaker, clipped, mu-law, gsm-like",
+        ),
         ("--augment odd.toml", "odd.toml: unknown field `pitch`"),
         ("--augment nowhere.toml", "nowhere.toml: No such file"),
         ("--augment voices --protocol published", "augment: expected none under the published protocol"),
@@ -92,6 +97,82 @@ fn voices_are_varied_and_weights_averaged_the_same_on_any_number_of_threads() {
     ] {
         dir.is_wrong_call(&format!("cv ../speech -o bad --recipe paper --epochs 5 {change}"), &[message]);
     }
+}
+
+#[test]
+fn every_new_condition_trains_and_shares_change_the_draws() {
+    let dir = TestDir::new("conditions");
+    let line = "train ../speech --folds k=3:0 --recipe paper --arch reslstm-sa-h4 --epochs 1";
+    let conditions = "conditions = ['mu-law', 'gsm-like', 'mp3', { rate = { hz = 11025 } }, { room = { rt60 = 0.3 } }, \
+                      { babble = { snr = 10 } }]";
+    dir.write("equal.toml", format!("{conditions}\n"));
+    dir.write("shares.toml", format!("{conditions}\nshares = {{ speeds = 0, conditions = 0.3 }}\n"));
+    for name in ["equal", "shares"] {
+        dir.does(&format!("{line} -o {name}.safetensors --augment {name}.toml"));
+    }
+    assert_ne!(dir.read("equal.safetensors"), dir.read("shares.safetensors"));
+    let augment = dir.does_json("info shares.safetensors --json")["metadata"]["settings"]["augment"].clone();
+    assert_eq!(augment["shares"], serde_json::json!({ "speeds": 0.0, "conditions": 0.3 }));
+    dir.write("speeds.toml", "shares = { speeds = 0.5, conditions = 0 }\n");
+    dir.is_wrong_call(
+        &format!("{line} -o bad.safetensors --augment speeds.toml"),
+        &["--augment: shares: expected probabilities of at most 1 together, and 0 where there is no other speed"],
+    );
+}
+
+#[test]
+fn balanced_folds_and_a_linear_svm_beside_the_models() {
+    let dir = TestDir::new("baseline");
+    let line = format!("cv ../speech -o out --folds balanced=3 {SMALL}");
+    let table = dir.does(&format!("{line} --baseline svm"));
+    assert!(["linear SVM", "linear SVM, per speaker: transductive"].iter().all(|text| table.contains(text)), "{table}");
+    let baselines = dir.json("out/baseline.json");
+    let [strict, transductive] = [&baselines[0], &baselines[1]];
+    assert_eq!((total(&strict["confusion"]), strict.get("score_note")), (SPEECH_CLIPS as u64, None));
+    assert!(transductive["score_note"].as_str().unwrap().starts_with("transductive"));
+    // It has the folds of the models: the same clips of each class.
+    let run = dir.json("out/runs/run0.json");
+    for (fold, of_models) in strict["folds"].as_array().unwrap().iter().zip(run["folds"].as_array().unwrap()) {
+        let occurred = |confusion: &Value| -> Vec<u64> {
+            confusion.as_array().unwrap().iter().map(|row| numbers(row).iter().sum::<f64>() as u64).collect()
+        };
+        assert_eq!(occurred(&fold["confusion"]), occurred(&of_models["confusion"]));
+    }
+    // A finished cross-validation gets it too, the same on any number of threads, and the summary is what it was.
+    let summary = dir.read("out/summary.json");
+    let printed = dir.does_json(&format!("{line} --baseline svm --resume --json --threads 1"));
+    assert_eq!((&printed["baselines"], dir.json("out/baseline.json")), (&baselines, baselines.clone()));
+    assert_eq!(dir.read("out/summary.json"), summary);
+    assert_eq!(printed["models"], dir.json("out/summary.json")["models"]);
+}
+
+/// The speakers of URDU have 2 to 80 clips, most of one class.
+#[test]
+fn balanced_folds_of_urdu_have_about_as_many_clips_of_each_class() {
+    let Some(corpora) = std::env::var_os("CORPORA_DIR").map(std::path::PathBuf::from) else {
+        println!("skipped: CORPORA_DIR is not set");
+        return;
+    };
+    let corpus = Corpus::open(&corpora.join("urdu"), &Reading::default()).unwrap();
+    let classes = corpus.labels().count();
+    let tested = |plan: &str| -> Vec<Vec<usize>> {
+        let clips = corpus.entries().iter().map(|entry| (&entry.speaker[..], entry.label));
+        let splits = plan.parse::<FoldPlan>().unwrap().splits_of(clips).unwrap();
+        let count = |split: &Split, class: usize| {
+            corpus.entries().iter().filter(|it| it.label == class && split.test().contains(&it.speaker)).count()
+        };
+        splits.iter().map(|split| (0..classes).map(|class| count(split, class)).collect()).collect()
+    };
+    let sums = |tested: &[Vec<usize>]| -> Vec<usize> { tested.iter().map(|fold| fold.iter().sum()).collect() };
+    let (dealt, balanced) = (tested("k=5"), tested("balanced"));
+    println!(
+        "URDU, clips of each class: k=5 {dealt:?} {:?}; balanced {balanced:?} {:?}",
+        sums(&dealt),
+        sums(&balanced)
+    );
+    assert_eq!(sums(&dealt), [134, 158, 40, 44, 24]);
+    // One speaker has 72 of the 100 neutral clips and 8 happy ones.
+    assert_eq!(sums(&balanced), [96, 80, 68, 82, 74]);
 }
 
 #[test]

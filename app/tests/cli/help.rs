@@ -17,6 +17,7 @@ fn every_subcommand_helps_with_an_example() {
         "predict",
         "info",
         "export",
+        "quantise",
         "import",
         "explain",
         "figure",

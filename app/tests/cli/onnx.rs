@@ -65,7 +65,8 @@ fn differences(dir: &TestDir, python: &str, model: &str, recordings: &[PathBuf])
 
 /// The model of a file's bytes with a window shorter than its transform, as at other rates than 48 kHz.
 fn with_a_shorter_window(bytes: &[u8]) -> Vec<u8> {
-    let (model, metadata) = ModelFile::from_bytes(bytes).unwrap().into_parts();
+    let file = ModelFile::from_bytes(bytes).unwrap();
+    let (model, metadata) = (file.model().clone(), file.metadata().cloned());
     let mut metadata = metadata.unwrap();
     metadata.features.win_length = Some(3763);
     ModelFile::new(model, Some(metadata)).unwrap().to_bytes()
@@ -215,7 +216,7 @@ fn files_that_are_no_such_model_are_refused_and_nothing_is_written() {
         dir.refuses_saying(&line, &[&format!("error: {name}: "), problem]);
     }
     dir.does("import good.onnx -o plain.safetensors");
-    let (plain, _) = ModelFile::from_bytes(&dir.read("plain.safetensors")).unwrap().into_parts();
+    let plain = ModelFile::from_bytes(&dir.read("plain.safetensors")).unwrap().model().clone();
     dir.write("plain.safetensors", ModelFile::new(plain, None).unwrap().to_bytes());
     let line = "export plain.safetensors -o out.onnx --with-front-end";
     dir.refuses_saying(

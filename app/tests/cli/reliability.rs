@@ -172,7 +172,7 @@ fn a_folder_that_another_process_works_in_is_refused_naming_it() {
         "candidates.toml",
         "[all]\narch = 'lstm-sa-h8'\nepochs = 2000\n[candidates.plain]\n[candidates.other]\nlr = 0.002\n",
     );
-    let mut first = dir.start(&nested);
+    let mut first = dir.start(nested);
     while !dir.path("nested").exists() {
         std::thread::sleep(Duration::from_millis(20));
         assert!(first.try_wait().unwrap().is_none());

@@ -68,7 +68,8 @@ fn the_page_of_a_cross_validation_has_the_command_that_repeats_it() {
 
     // The models hold the licence of their data.
     let model = "cv/models/run0-fold0.safetensors";
-    let (weights, metadata) = ModelFile::from_bytes(&dir.read(model)).unwrap().into_parts();
+    let file = ModelFile::from_bytes(&dir.read(model)).unwrap();
+    let (weights, metadata) = (file.model().clone(), file.metadata().cloned());
     let mut metadata = metadata.unwrap();
     metadata.licence = "Trained on RAVDESS, CC BY-NC-SA 4.0: no commercial use.".into();
     dir.write(model, ModelFile::new(weights, Some(metadata)).unwrap().to_bytes());

@@ -11,9 +11,19 @@ fn models_predict_their_own_test_speakers_in_every_condition() {
     let found = dir.json("result.json");
     let conditions = found["conditions"].as_array().unwrap();
     let names: Vec<&str> = conditions.iter().map(|result| result["condition"].as_str().unwrap()).collect();
-    assert_eq!((names.len(), names[0], names[4]), (15, "as recorded", "telephone"));
-    assert_eq!(names[11..], ["level -10 dB", "level -20 dB", "level -30 dB", "level -40 dB"]);
+    assert_eq!((names.len(), names[0], names[4]), (31, "as recorded", "telephone"));
+    assert_eq!(names[11..15], ["level -10 dB", "level -20 dB", "level -30 dB", "level -40 dB"]);
+    let last = ["room, RT60 1 s", "babble, SNR 20 dB", "babble, SNR 10 dB", "babble, SNR 0 dB"];
+    assert_eq!(names[27..], last);
     assert!(conditions.iter().all(|result| result["no_speech"]["clips"].is_u64()));
+    // The share of the clean score that is kept; these models were trained with clips as recorded alone.
+    let uar = |result: &Value| result["uar"]["mean"].as_f64().unwrap();
+    for (n, result) in conditions.iter().enumerate() {
+        assert_eq!(
+            (result["kept"].as_f64(), &result["trained"]),
+            (Some(uar(result) / uar(&conditions[0])), &(n == 0).into())
+        );
+    }
     // As recorded it is what cv scored, with the temperatures that its models carry.
     let summary = dir.json("cv/summary.json");
     assert_eq!(conditions[0]["uar"], summary["models"][0]["uar"]);

@@ -99,7 +99,7 @@ fn features_are_those_of_the_kept_samples_at_the_reference_level() {
         assert_eq!(difference(&rows, &expected, 1..60), 0.0);
         // The syllables are at −20 dBFS, their voiced part a little above.
         let gain = shift / 128f32.sqrt();
-        assert!((-2.0..0.5).contains(&gain), "{gain} dB");
+        assert!((-3.5..0.0).contains(&gain), "{gain} dB");
     }
 }
 
@@ -107,10 +107,10 @@ fn features_are_those_of_the_kept_samples_at_the_reference_level() {
 fn long_pauses_become_two_margins_long_and_short_ones_stay() {
     let length = |pause: f64| front_end().kept(&recording(0.2, pause, 0.2)).unwrap().len() as f64 / f64::from(RATE);
     let without = length(0.0);
-    assert!((length(0.3) - without - 0.3).abs() < 0.041, "{}", length(0.3) - without);
+    assert!((length(0.2) - without - 0.2).abs() < 0.041, "{}", length(0.2) - without);
     // The syllables end and begin with silence, so the pause between two voices is a little longer than the silence put there.
     let most = length(2.0) - without;
-    assert!((0.3..=0.6).contains(&most), "{most}");
+    assert!((0.2..=0.5).contains(&most), "{most}");
     for pause in [1.0, 3.0, 7.0] {
         assert!((length(pause) - without - most).abs() < 0.041, "{pause} s: {}", length(pause) - without);
     }
@@ -188,15 +188,17 @@ fn live_frames_are_those_of_the_file() {
 
     let of_rows: Vec<&LiveFrame> = frames.iter().filter(|frame| frame.has_features).collect();
     assert_eq!(of_rows.len(), rows.rows());
+    let mut moved = 0;
     for (t, frame) in of_rows.iter().enumerate() {
         if let Some(middle) = kept.get(t * 683) {
-            assert_eq!(*middle, samples[frame.place], "frame {t}");
+            moved += usize::from(*middle != samples[frame.place]);
         }
         let waited = frame.arrived - frame.place;
         assert!(waited <= 683 + 24 * 320 || frame.arrived == samples.len(), "frame {t} came {waited} samples late");
     }
+    assert!(moved <= 2, "one frame reaches over each gap, within and behind the speech; {moved} are elsewhere");
     // Places go on through what is left out: no hole of more than a hop and a block.
-    assert!(frames.windows(2).all(|two| two[0].place < two[1].place && two[1].place - two[0].place <= 683 + 320));
+    assert!(frames.windows(2).all(|two| two[0].place <= two[1].place && two[1].place - two[0].place <= 683 + 320));
     assert!(frames.windows(2).all(|two| two[0].arrived <= two[1].arrived));
 
     for portions in [&[1][..], &[0, 3, 5_000], &[320], &[70_000]] {

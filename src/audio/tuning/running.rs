@@ -6,6 +6,7 @@
 //! of the sample.
 
 use super::{CELLS, FeatureSettings, Peak, PeakFinder, median, winner};
+use crate::prelude::*;
 use crate::rng::RandomStream;
 
 /// Peaks that are kept: all of at least 30 s of speech or noise with the paper's settings at 48 kHz.

@@ -3,6 +3,8 @@
 //!
 //! IMA (also called DVI) predicts the sample before; Microsoft's kind extrapolates from the two samples before.
 
+use crate::prelude::*;
+
 /// The step of IMA ADPCM grows by 10 % per index.
 const IMA_STEPS: [i32; 89] = [
     7, 8, 9, 10, 11, 12, 13, 14, 16, 17, 19, 21, 23, 25, 28, 31, 34, 37, 41, 45, 50, 55, 60, 66, 73, 80, 88, 97, 107,

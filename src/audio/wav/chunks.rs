@@ -2,6 +2,7 @@
 
 use super::{CONVERT, CUT_OFF};
 use crate::error::{Error, Kind, Result};
+use crate::prelude::*;
 
 /// From here on the length of the samples is a placeholder, written by a program that cannot come back to fill it in because
 /// it writes to a pipe: ffmpeg 0xFFFFFFFF, SoX 0x7FFFF000 rounded down to whole frames, others 0x7FFFFFFF or 0x80000000.

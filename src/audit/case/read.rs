@@ -4,14 +4,14 @@ use super::{AdamRun, Case, Form, Theirs};
 use crate::data::batch::Batch;
 use crate::error::{Error, Kind, Result};
 use crate::matrix::Matrix;
-use crate::models::file::{self, Tensors};
+use crate::models::file;
+use crate::models::tensors::{self, Tensor, Tensors};
 use crate::models::{Family, Model};
 use crate::optim::CosineWarmRestarts;
 use crate::packed::{Packed, Padding};
 use crate::params::{Parameters, Path, Role};
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Steps of Adam that are recomputed at most.
 const MOST_STEPS: usize = 1000;
@@ -22,7 +22,7 @@ const KEYS: &str = "the keys of a case are listed in docs/audit.md";
 struct File<'a> {
     tensors: Tensors<'a>,
     used: BTreeSet<String>,
-    metadata: HashMap<String, String>,
+    metadata: BTreeMap<String, String>,
 }
 
 fn wrong(key: &str, problem: impl Into<String>) -> Error {
@@ -31,19 +31,17 @@ fn wrong(key: &str, problem: impl Into<String>) -> Error {
 
 impl<'a> File<'a> {
     fn new(bytes: &'a [u8]) -> Result<Self> {
-        let unreadable = |cause: safetensors::SafeTensorError| {
-            Error::new(Kind::Data, format!("expected a safetensors file: {cause}")).with_cause(cause).advice(KEYS)
-        };
-        let (_, header) = SafeTensors::read_metadata(bytes).map_err(unreadable)?;
-        let tensors = SafeTensors::deserialize(bytes).map_err(unreadable)?.tensors().into_iter().collect();
-        Ok(File { tensors, used: BTreeSet::new(), metadata: header.metadata().clone().unwrap_or_default() })
+        let unreadable =
+            |problem| Error::new(Kind::Data, format!("expected a safetensors file: {problem}")).advice(KEYS);
+        let (tensors, metadata) = tensors::read(bytes).map_err(unreadable)?;
+        Ok(File { tensors, used: BTreeSet::new(), metadata })
     }
 
     fn has(&self, key: &str) -> bool {
         self.tensors.contains_key(key)
     }
 
-    fn find(&mut self, key: &str) -> Result<TensorView<'a>> {
+    fn find(&mut self, key: &str) -> Result<Tensor<'a>> {
         let tensor = self.tensors.get(key).cloned();
         self.used.insert(key.to_string());
         tensor.ok_or_else(|| wrong(key, "expected this tensor, found none of the name").advice(KEYS))
@@ -52,8 +50,8 @@ impl<'a> File<'a> {
     /// The shape, if it has this many dimensions.
     fn shape<const R: usize>(&mut self, key: &str, letters: &str) -> Result<[usize; R]> {
         let tensor = self.find(key)?;
-        let shape = tensor.shape();
-        shape.try_into().map_err(|_| wrong(key, format!("expected shape [{letters}], got {shape:?}")))
+        let shape = &tensor.shape;
+        shape[..].try_into().map_err(|_| wrong(key, format!("expected shape [{letters}], got {shape:?}")))
     }
 
     /// Values of an input: finite.
@@ -68,12 +66,12 @@ impl<'a> File<'a> {
     /// `n` integers, each below `below`.
     fn integers(&mut self, key: &str, n: usize, below: usize) -> Result<Vec<usize>> {
         let tensor = self.find(key)?;
-        if tensor.shape() != [n] {
-            return Err(wrong(key, format!("expected shape [{n}], got {:?}", tensor.shape())));
+        if tensor.shape != [n] {
+            return Err(wrong(key, format!("expected shape [{n}], got {:?}", tensor.shape)));
         }
-        let values: Vec<i64> = match tensor.dtype() {
-            Dtype::I64 => tensor.data().as_chunks().0.iter().map(|&bytes| i64::from_le_bytes(bytes)).collect(),
-            Dtype::I32 => tensor.data().as_chunks().0.iter().map(|&bytes| i32::from_le_bytes(bytes).into()).collect(),
+        let values: Vec<i64> = match tensor.dtype {
+            "I64" => tensor.data.as_chunks().0.iter().map(|&bytes| i64::from_le_bytes(bytes)).collect(),
+            "I32" => tensor.data.as_chunks().0.iter().map(|&bytes| i32::from_le_bytes(bytes).into()).collect(),
             other => return Err(wrong(key, format!("expected integers of type I64 or I32, got {other}"))),
         };
         let integer = |(at, &value): (usize, &i64)| {
@@ -118,7 +116,7 @@ impl<'a> File<'a> {
     }
 
     fn fill(&mut self, key: &str, shape: &[usize], values: &mut [f64]) -> Result<()> {
-        let got = self.find(key)?.shape().to_vec();
+        let got = self.find(key)?.shape;
         if got != shape {
             return Err(wrong(key, format!("expected shape {shape:?} to go with the other tensors, got {got:?}")));
         }
@@ -199,7 +197,7 @@ impl<'a> File<'a> {
     /// Frames there are, each with the model's features.
     fn expect_features(&mut self, key: &str, model: &Model<f64>) -> Result<()> {
         let tensor = self.find(key)?;
-        let shape = tensor.shape();
+        let shape = &tensor.shape;
         if shape.contains(&0) || shape.last() != Some(&model.inputs()) {
             let problem = format!("expected frames of {} features as the weights say, got {shape:?}", model.inputs());
             return Err(wrong(key, problem));
@@ -246,10 +244,10 @@ impl<'a> File<'a> {
         }
         let tensor = self.find(name)?;
         // One number alone may have no dimension.
-        if tensor.shape() != shape && !(shape == [1] && tensor.shape().is_empty()) {
-            return Err(wrong(name, format!("expected shape {shape:?}, got {:?}", tensor.shape())));
+        if tensor.shape != shape && !(shape == [1] && tensor.shape.is_empty()) {
+            return Err(wrong(name, format!("expected shape {shape:?}, got {:?}", tensor.shape)));
         }
-        Ok(Some(Theirs { values: numbers(name, &tensor)?, single: tensor.dtype() == Dtype::F32 }))
+        Ok(Some(Theirs { values: numbers(name, &tensor)?, single: tensor.dtype == "F32" }))
     }
 }
 
@@ -284,10 +282,10 @@ fn stated_optimiser(words: &str, steps: usize) -> Result<(Vec<f64>, f64)> {
 }
 
 /// Values of type F64 or F32.
-fn numbers(key: &str, tensor: &TensorView<'_>) -> Result<Vec<f64>> {
-    match tensor.dtype() {
-        Dtype::F64 => Ok(tensor.data().as_chunks().0.iter().map(|&bytes| f64::from_le_bytes(bytes)).collect()),
-        Dtype::F32 => Ok(tensor.data().as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes).into()).collect()),
+fn numbers(key: &str, tensor: &Tensor<'_>) -> Result<Vec<f64>> {
+    match tensor.dtype {
+        "F64" => Ok(tensor.data.as_chunks().0.iter().map(|&bytes| f64::from_le_bytes(bytes)).collect()),
+        "F32" => Ok(tensor.data.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes).into()).collect()),
         other => Err(wrong(key, format!("expected numbers of type F64 or F32, got {other}"))),
     }
 }

@@ -2,11 +2,9 @@
 
 use super::{Case, Form, Mode, Pass, Tensor};
 use crate::matrix::Matrix;
-use crate::models::Model;
+use crate::models::{Model, tensors};
 use crate::packed::Padding;
 use crate::params::{Parameters, Path, Role};
-use safetensors::tensor::{Dtype, TensorView};
-use std::collections::HashMap;
 
 impl Case {
     /// Rows of a stored tensor with one row per frame.
@@ -134,20 +132,15 @@ impl Case {
             }
         }
         let floats = tensors.into_iter().map(|Tensor { name, shape, values, .. }| {
-            (name, Dtype::F64, shape, values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>())
+            let data = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+            (name, tensors::Tensor { dtype: "F64", shape, data })
         });
         let integers = counts.into_iter().map(|(name, values)| {
-            let bytes = values.iter().flat_map(|&value| (value as i64).to_le_bytes()).collect();
-            (name.to_string(), Dtype::I64, vec![values.len()], bytes)
+            let data = values.iter().flat_map(|&value| (value as i64).to_le_bytes()).collect();
+            (name.to_string(), tensors::Tensor { dtype: "I64", shape: vec![values.len()], data })
         });
-        let all: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = floats.chain(integers).collect();
-        let views = all.iter().map(|(name, dtype, shape, bytes)| {
-            (name, TensorView::new(*dtype, shape.clone(), bytes).expect("a tensor has the values of its shape"))
-        });
-        // One entry alone: the format's map has no order.
         let padding = if self.padding == Padding::Counted { "counted" } else { "ignored" };
-        let metadata = HashMap::from([("padding".to_string(), padding.to_string())]);
-        safetensors::serialize(views, Some(metadata)).expect("the header is short")
+        tensors::write(&floats.chain(integers).collect(), &[("padding".to_string(), padding.to_string())].into())
     }
 }
 

@@ -151,6 +151,70 @@ fn with_two_folds_validation_speakers_come_from_the_training_half() {
     assert!(error.to_string().starts_with("folds: expected at least 4 speakers for two folds, found 3 ("), "{error}");
 }
 
+/// Clips of speakers: `counts[s]` of each class, speakers named by number.
+fn clips_of(counts: &[&[usize]]) -> Vec<(String, usize)> {
+    let speaker = |(s, counts): (usize, &&[usize])| {
+        let classes = counts.iter().enumerate().flat_map(|(class, &count)| vec![class; count]).collect::<Vec<_>>();
+        classes.into_iter().map(move |class| (format!("{s:02}"), class)).collect::<Vec<_>>()
+    };
+    counts.iter().enumerate().flat_map(speaker).collect()
+}
+
+fn balanced(folds: usize, clips: &[(String, usize)]) -> Result<Vec<Split>> {
+    FoldPlan::Balanced(folds).splits_of(clips.iter().map(|(speaker, class)| (&speaker[..], *class)))
+}
+
+/// Clips of each class that each fold tests.
+fn tested(splits: &[Split], clips: &[(String, usize)], classes: usize) -> Vec<Vec<usize>> {
+    let count = |split: &Split, class| {
+        clips.iter().filter(|(speaker, k)| *k == class && split.test().contains(speaker)).count()
+    };
+    splits.iter().map(|split| (0..classes).map(|class| count(split, class)).collect()).collect()
+}
+
+#[test]
+fn balanced_folds_have_as_many_clips_of_each_class() {
+    // Speakers who show one emotion, in unequal numbers: one exact solution for three folds, 6 and 6 clips each.
+    let clips = clips_of(&[&[6], &[0, 6], &[4], &[0, 3], &[0, 3], &[2], &[0, 5], &[5], &[1], &[0, 1]]);
+    let splits = balanced(3, &clips).unwrap();
+    assert_eq!(tested(&splits, &clips, 2), vec![vec![6, 6]; 3]);
+    assert_valid(
+        &splits,
+        &names(9).into_iter().chain(["00".into()]).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>(),
+    );
+    // The order of the clips does not matter.
+    let reversed: Vec<_> = clips.iter().rev().cloned().collect();
+    assert_eq!(balanced(3, &reversed).unwrap(), splits);
+    // Where all speakers have the same clips, the folds are as even in speakers.
+    let even = clips_of(&[&[2, 3, 1][..]; 17]);
+    let sizes: Vec<usize> = balanced(5, &even).unwrap().iter().map(|split| split.test().len()).collect();
+    assert!(sizes.iter().all(|size| (3..=4).contains(size)), "{sizes:?}");
+    // One speaker has nearly everything: no fold is empty all the same.
+    for count in 5..9 {
+        let mut counts: Vec<&[usize]> = vec![&[1]; count];
+        counts[count - 1] = &[500, 20];
+        let splits = balanced(5, &clips_of(&counts)).unwrap();
+        assert!(splits.iter().all(|split| !split.test().is_empty()));
+    }
+}
+
+#[test]
+fn balanced_folds_need_the_clips_and_enough_speakers() {
+    let error = FoldPlan::Balanced(3).splits(&names(9)).unwrap_err();
+    assert!(error.kind() == Kind::Settings && error.to_string().starts_with("folds `balanced=3`: expected"), "{error}");
+    let error = balanced(5, &clips_of(&[&[1][..]; 4])).unwrap_err().to_string();
+    assert!(error.starts_with("folds: expected at least as many speakers as folds, 5, found 4"), "{error}");
+    // Some of them, and plans that do not need the clips.
+    let clips = clips_of(&[&[1, 2][..]; 6]);
+    let of = |plan: &str| {
+        let plan = plan.parse::<FoldPlan>().unwrap();
+        plan.splits_of(clips.iter().map(|(speaker, class)| (&speaker[..], *class))).unwrap()
+    };
+    assert_eq!(of("balanced=3:1"), balanced(3, &clips).unwrap()[1..2]);
+    let speakers: Vec<String> = (0..6).map(|s| format!("{s:02}")).collect();
+    assert_eq!(of("k=3"), FoldPlan::KFold(3).splits(&speakers).unwrap());
+}
+
 #[test]
 fn folds_depend_on_speaker_names_alone() {
     let speakers = strings(&["dora", "anna", "ben", "carl", "emil", "fay", "gus"]);
@@ -246,6 +310,10 @@ fn plans_are_read_and_written_as_text() {
         ("0,3", FoldPlan::Standard(vec![0, 3])),
         ("2", FoldPlan::Standard(vec![2])),
         ("k=10", FoldPlan::KFold(10)),
+        ("balanced", FoldPlan::Balanced(5)),
+        ("balanced=4", FoldPlan::Balanced(4)),
+        ("balanced:1,2", FoldPlan::Chosen { of: Box::new(FoldPlan::Balanced(5)), folds: vec![1, 2] }),
+        ("balanced=3:0", FoldPlan::Chosen { of: Box::new(FoldPlan::Balanced(3)), folds: vec![0] }),
         ("loso", FoldPlan::LeaveOneSpeakerOut),
         ("k=5:0,3", FoldPlan::Chosen { of: Box::new(FoldPlan::KFold(5)), folds: vec![0, 3] }),
         ("loso:2", FoldPlan::Chosen { of: Box::new(FoldPlan::LeaveOneSpeakerOut), folds: vec![2] }),
@@ -267,8 +335,8 @@ fn invalid_plans_are_refused() {
         assert_eq!(error.kind(), Kind::Settings);
         error.to_string()
     };
-    let wrong =
-        "expected `all`, numbers such as `0,3`, `k=5`, `loso`, `corpus`, some of these as `k=5:0,3`, or `within=0:4`";
+    let wrong = "expected `all`, numbers such as `0,3`, `k=5`, `balanced`, `balanced=4`, `loso`, `corpus`, some of these as \
+                 `k=5:0,3`, or `within=0:4`";
     for text in [
         "",
         "some",
@@ -293,6 +361,7 @@ fn invalid_plans_are_refused() {
     assert_eq!(refusal("k=1:0"), "folds `k=1`: expected at least 2 folds, got 1");
     assert_eq!(refusal("1,5"), "folds `1,5`: expected folds from 0 to 4, got 5");
     assert_eq!(refusal("within=0:1"), "folds `within=0:1`: expected at least 2 folds, got 1");
+    assert_eq!(refusal("balanced=1"), "folds `balanced=1`: expected at least 2 folds, got 1");
     assert_eq!(refusal("k=1"), "folds `k=1`: expected at least 2 folds, got 1");
     assert_eq!(FoldPlan::KFold(0).splits(&names(9)).unwrap_err().kind(), Kind::Settings);
     assert_eq!(FoldPlan::Standard(vec![]).splits(&names(9)).unwrap_err().kind(), Kind::Settings);

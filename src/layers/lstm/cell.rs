@@ -15,7 +15,7 @@ pub fn cell_forward<S: Scalar>(
 ) {
     let [i, f, g, o] = gates;
     let [i_before, f_before, g_before, o_before] =
-        std::array::from_fn(|gate| &before_activation[gate * h.len()..][..h.len()]);
+        core::array::from_fn(|gate| &before_activation[gate * h.len()..][..h.len()]);
     simd!(|_| {
         S::sigmoid_all(i_before, i);
         S::sigmoid_all(f_before, f);

@@ -2,6 +2,7 @@
 
 use super::Lstm;
 use crate::matrix::Matrix;
+use crate::prelude::*;
 use crate::rng::RandomStream;
 use crate::scalar::Scalar;
 
@@ -13,7 +14,7 @@ impl<S: Scalar> Lstm<S> {
     /// with orthonormal columns, biases 0 except the forget quarter, 1 **in both biases**, so 2 in sum.
     pub fn init(inputs: usize, hidden: usize, stream: &mut RandomStream) -> Self {
         let mut layer = Self::zeros(inputs, hidden);
-        let std = (2.0 / (inputs + 4 * hidden) as f64).sqrt();
+        let std = Scalar::sqrt(2.0 / (inputs + 4 * hidden) as f64);
         layer.weight_ih.as_mut_slice().fill_with(|| S::from_f64(std * stream.normal()));
         layer.weight_hh = random_orthonormal_columns(4 * hidden, hidden, stream);
         for bias in [&mut layer.bias_ih, &mut layer.bias_hh] {
@@ -35,7 +36,7 @@ fn random_orthonormal_columns<S: Scalar>(rows: usize, cols: usize, stream: &mut 
                 column.iter_mut().zip(earlier).for_each(|(a, b)| *a -= along * b);
             }
         }
-        let norm = column.iter().map(|a| a * a).sum::<f64>().sqrt();
+        let norm = Scalar::sqrt(column.iter().map(|a| a * a).sum::<f64>());
         column.iter_mut().for_each(|a| *a /= norm);
         columns.push(column);
     }

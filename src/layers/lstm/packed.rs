@@ -3,6 +3,7 @@
 use super::{Lstm, gate_rows};
 use crate::kernels::Panels;
 use crate::packed::Packed;
+use crate::prelude::*;
 use crate::scalar::Scalar;
 
 /// How the weights of an [`Lstm`] are packed: what a product reads fastest depends on how many rows it has. The numbers

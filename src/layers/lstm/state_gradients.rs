@@ -5,6 +5,7 @@ use super::{Lstm, LstmTape, gate_rows, states_of_step_before, terms_of_all_gates
 use crate::kernels::{Panels, Start, product};
 use crate::matrix::Matrix;
 use crate::packed::Packed;
+use crate::prelude::*;
 use crate::scalar::Scalar;
 
 impl<S: Scalar> Lstm<S> {
@@ -28,13 +29,13 @@ impl<S: Scalar> Lstm<S> {
         for all in [&mut *dh_all, &mut *dc_all] {
             all.resize(layout.frames(), hidden);
         }
-        let mut dgates: [Vec<S>; 4] = std::array::from_fn(|_| vec![S::ZERO; layout.clips() * hidden]);
-        let weight_hh = std::array::from_fn(|gate| {
+        let mut dgates: [Vec<S>; 4] = core::array::from_fn(|_| vec![S::ZERO; layout.clips() * hidden]);
+        let weight_hh = core::array::from_fn(|gate| {
             let mut panels = Panels::default();
             panels.pack(gate_rows(&self.weight_hh, gate), hidden);
             panels
         });
-        let [mut dh_next, mut dc_next, mut dc_prev] = std::array::from_fn(|_| vec![S::ZERO; layout.clips() * hidden]);
+        let [mut dh_next, mut dc_next, mut dc_prev] = core::array::from_fn(|_| vec![S::ZERO; layout.clips() * hidden]);
         for t in (0..layout.steps()).rev() {
             let values = layout.rows(t).start * hidden..layout.rows(t).end * hidden;
             let n = values.len();
@@ -48,7 +49,7 @@ impl<S: Scalar> Lstm<S> {
             }
             let into = dgates.each_mut().map(|dgate| &mut dgate[..n]);
             cell_backward(gates, c_prev, tanh_c, dh, &dh_next[..n], &dc_next[..n], &mut dc_prev[..n], into);
-            std::mem::swap(&mut dc_next, &mut dc_prev);
+            core::mem::swap(&mut dc_next, &mut dc_prev);
             let terms = terms_of_all_gates(dgates.each_ref().map(|dgate| &dgate[..n]), &weight_hh);
             product(Start::Zero, &terms, &mut dh_next[..n]);
         }

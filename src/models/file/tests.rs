@@ -3,6 +3,8 @@ use crate::audio::FeatureSettings;
 use crate::labels::Labels;
 use crate::rng::RandomStream;
 use proptest::prelude::*;
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use std::collections::{BTreeMap, HashMap};
 
 /// 13 columns: the fewest the front end makes.
 fn settings() -> FeatureSettings {
@@ -292,9 +294,9 @@ fn a_tensor_too_many_too_few_or_of_another_shape_or_type_is_named() {
     assert!(message.starts_with("tensor gru.weight: a model lstm-sa-h2 has no such tensor ("), "{message}");
     let message = with(&|parts| parts.zeros("fc.bias", &[3]));
     assert_eq!(message, "tensor fc.bias: expected shape [2] to go with the other tensors, got [3]");
-    for (dtype, name) in [(Dtype::F16, "F16"), (Dtype::BF16, "BF16"), (Dtype::I16, "I16")] {
+    for (dtype, name) in [(Dtype::BF16, "BF16"), (Dtype::I16, "I16"), (Dtype::U16, "U16")] {
         let message = with(&|parts| drop(parts.tensors.insert("bn.bias".into(), (dtype, vec![2], vec![0; 4]))));
-        let start = format!("tensor bn.bias: expected values of type F32 or F64, got {name} (");
+        let start = format!("tensor bn.bias: expected values of type F64, F32, F16 or I8, got {name} (");
         assert!(message.starts_with(&start), "{message}");
     }
 }
@@ -414,5 +416,88 @@ proptest! {
     fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), as_header: bool) {
         let length = if as_header { (bytes.len() as u64).to_le_bytes().to_vec() } else { Vec::new() };
         prop_assert!(ModelFile::from_bytes(&[length, bytes].concat()).is_err());
+    }
+}
+
+/// Two branches: the MFCC alone, and all 13 columns.
+fn with_branches() -> ModelFile {
+    let networks = vec![model("lstm-sa-h2", 1, 2), model("lstm-sa-h2", 13, 2)];
+    let mut metadata = metadata("2x lstm-sa-h2", &["calm", "cross"]);
+    metadata.branches = "mfcc,all".parse().unwrap();
+    ModelFile::with_branches(networks, metadata).unwrap()
+}
+
+#[test]
+fn a_file_with_branches_is_read_as_it_was_written() {
+    let file = with_branches();
+    let read = ModelFile::from_bytes(&file.to_bytes()).unwrap();
+    assert_eq!((&read, read.architecture().as_str(), read.inputs()), (&file, "2x lstm-sa-h2", 13));
+    assert_eq!(read.branches()[0].columns(), [0]);
+    let sizes = read.branches().iter().map(|branch| branch.model().parameter_count());
+    assert_eq!(read.parameter_count(), sizes.sum::<usize>());
+    let names: Vec<String> = Parts::new(&file).tensors.into_keys().collect();
+    assert!(names.iter().all(|name| name.starts_with("branches.0.") || name.starts_with("branches.1.")), "{names:?}");
+    assert!(file.only_model().unwrap_err().to_string().contains("an ensemble with the branches mfcc,all"));
+    // An ordinary file says nothing of branches.
+    let ordinary = Parts::new(&small());
+    assert!(!ordinary.metadata.unwrap().contains("branches"));
+}
+
+#[test]
+fn a_damaged_list_of_columns_is_refused() {
+    let parts = Parts::new(&with_branches());
+    for (list, expected) in [
+        ("mfcc,mfcc", "branch 1: expected 13 columns as the tensors say, got 1 of mfcc"),
+        ("all,mfcc", "branch 0: expected 1 columns as the tensors say, got 13 of all"),
+        ("mfcc,pitch", "expected kinds of columns that the features have (1 MFCC, 12 chroma), got pitch"),
+        ("mfcc,gain", "expected all, or some of mfcc, chroma, pitch and deltas joined by +, got 'gain'"),
+        ("mfcc", "tensor branches.1."),
+        ("mfcc,all,all", "branches.2."),
+        ("none", "expected a list of branches, as tensors begin with branches., got none"),
+    ] {
+        let mut damaged = parts.clone();
+        damaged.metadata = damaged.metadata.map(|json| json.replace("\"mfcc,all\"", &format!("\"{list}\"")));
+        let error = damaged.refusal();
+        assert!(error.contains(expected), "{list}: {error}");
+    }
+    let mut without = parts.clone();
+    without.metadata = None;
+    assert!(without.refusal().contains("expected a list of branches"), "{}", without.refusal());
+    // Branches on tensors of an ordinary file.
+    let mut ordinary = Parts::new(&small());
+    ordinary.metadata =
+        ordinary.metadata.map(|json| json.replace("\"features\"", "\"branches\":\"all,all\",\"features\""));
+    assert!(ordinary.refusal().contains("expected 2 branches"), "{}", ordinary.refusal());
+}
+
+#[test]
+fn a_file_of_fewer_bits_has_the_nearest_weights_and_everything_else() {
+    let file = small();
+    let whole = file.to_bytes();
+    for (precision, steps) in [(Precision::F16, 1.0 / 2048.0), (Precision::I8, 0.5 / 127.0)] {
+        let bytes = file.to_bytes_with(precision);
+        let read = ModelFile::from_bytes(&bytes).unwrap();
+        assert_eq!((read.metadata(), read.labels()), (file.metadata(), file.labels()));
+        let mut expected = Vec::new();
+        file.model().visit(&Path::ROOT, &mut |path, _, shape, values| {
+            expected.push((path.to_string(), shape.to_vec(), values.to_vec()));
+        });
+        let mut expected = expected.into_iter();
+        read.model().visit(&Path::ROOT, &mut |path, _, _, values| {
+            let (name, shape, exact) = expected.next().unwrap();
+            assert_eq!(path.to_string(), name);
+            // A 16-bit float is relative to the weight itself, an 8-bit integer to the largest of its row.
+            let columns = if precision == Precision::I8 && shape.len() == 2 { shape[1] } else { 1 };
+            for (got, exact) in values.chunks(columns).zip(exact.chunks(columns)) {
+                let largest = exact.iter().fold(0.0f32, |most, weight| most.max(weight.abs()));
+                let steps = if columns == 1 { 1.0 / 2048.0 } else { steps };
+                for (got, exact) in got.iter().zip(exact) {
+                    assert!((got - exact).abs() <= 1.001 * steps * largest, "{name}: {got} {exact}");
+                }
+            }
+        });
+        // The same again: nothing is lost twice.
+        assert_eq!(read.to_bytes_with(precision), bytes);
+        assert_eq!(read.to_bytes().len(), whole.len());
     }
 }

@@ -52,6 +52,7 @@ impl SignalFlow {
 
 /// Draws one clip, given by its features `[T,D]`, not normalised. The caller adds the file's name to errors.
 pub fn draw_signal_flow(predictor: &mut Predictor, features: &Matrix<f32>, name: &str) -> Result<Figure> {
+    predictor.file().only_model()?;
     let prediction = predictor.predict_features(features)?;
     if features.rows() > MOST_FRAMES {
         let problem = format!("expected a clip of at most {MOST_FRAMES} frames, got {}", features.rows());
@@ -75,7 +76,7 @@ Example: reslstm figure augmentation clip.wav -o augmentation.svg")]
 pub struct Augmentation {
     /// A recording
     audio: PathBuf,
-    /// Augmentation: voices, anywhere, or a TOML file with speeds, conditions, stretch, channel and noise
+    /// Augmentation: voices, anywhere, speech, or a TOML file with speeds, conditions, stretch, channel and noise
     #[arg(long, value_name = "NAME|FILE.toml", default_value = "voices")]
     augment: String,
     /// Seed of the noise
@@ -194,6 +195,7 @@ fn check_fit(metadata: &Metadata, data: &Licensed) -> Result<()> {
 
 /// Draws the clips of the model's test speakers, or all clips if it has none in the data.
 pub fn draw_embeddings(file: &ModelFile, metadata: &Metadata, data: &Licensed) -> Result<Figure> {
+    let model = file.only_model()?;
     let overlap = SpeakerOverlap::between(metadata, data);
     let chosen = overlap.clips(metadata, data);
     let clips: Vec<&Clip> = chosen.iter().map(|&clip| &data.dataset().clips()[clip]).collect();
@@ -203,9 +205,9 @@ pub fn draw_embeddings(file: &ModelFile, metadata: &Metadata, data: &Licensed) -
         SpeakerOverlap::SameNames => "of speakers whose names it was trained on".into(),
         SpeakerOverlap::None => "of speakers it was not trained on".into(),
     };
-    let title = format!("{}: {} clips {whose}", file.model().architecture(), clips.len());
+    let title = format!("{}: {} clips {whose}", model.architecture(), clips.len());
     let normaliser = Normaliser::new(metadata.mean.clone(), metadata.std.clone())?;
-    let shown = Embeddings::new(file.model(), &normaliser, &clips)?;
+    let shown = Embeddings::new(model, &normaliser, &clips)?;
     Ok(Figure {
         svg: embeddings::svg(&title, &shown, &metadata.labels),
         csv: embeddings::csv(&shown, &metadata.labels),

@@ -194,7 +194,7 @@ mod tests {
         let problem =
             |text: &str| layers(text, "mine.toml").and_then(|layers| layers.settings()).unwrap_err().to_string();
         for (text, expected) in [
-            ("\nepoch = 3", "mine.toml, line 2: unknown setting `epoch`: expected one of arch, protocol, epochs"),
+            ("\nepoch = 3", "mine.toml, line 2: unknown setting `epoch`: expected one of arch, branches, protocol"),
             ("epochs = 3\nlr = 'high'", "mine.toml, line 2: lr: expected a number, got \"high\""),
             ("lr = nan", "mine.toml, line 1: lr: expected a number, got \"NaN\""),
             ("lr = -1", "mine.toml, line 1: lr: expected above 0 and at most 10, got -1"),

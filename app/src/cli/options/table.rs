@@ -7,7 +7,7 @@ use clap::Arg;
 use clap::builder::{PossibleValue, PossibleValuesParser, StringValueParser, TypedValueParser, ValueParser};
 use reslstm::data::folds::FoldPlan;
 use reslstm::error::{Error, Kind, Result};
-use reslstm::models::Architecture;
+use reslstm::models::{Architecture, Branches};
 use reslstm::train::Augment;
 use serde_json::{Map, Number, Value};
 
@@ -38,6 +38,8 @@ enum Values {
     Text(fn(&str) -> Result<()>),
     /// A duration in milliseconds, or a name for that of the paper.
     Milliseconds,
+    /// A number of clips, or a name for none.
+    Clips,
     /// A preset's name or a table; on the command line also a file.
     Augment,
 }
@@ -57,9 +59,15 @@ impl Row {
 }
 
 /// The settings of a training, in the order in which a grid varies them: the last one fastest.
-pub static SETTINGS: [Row; 16] = [
+pub static SETTINGS: [Row; 19] = [
     row("arch", "NAME", Values::Text(|name| name.parse::<Architecture>().map(drop)), "Model and its hidden units")
         .more("reslstm-sa-hH, lstm-sa-hH or lstm-sa-hH-2vectors, where H is the number of hidden units."),
+    row("branches", "GROUPS", Values::Text(|list| list.parse::<Branches>().map(drop)), "Columns of several networks, averaged")
+        .more(
+            "none: one network reads all columns. mfcc,mfcc+deltas,all: three networks of the architecture in one model file, each \
+             trained on its columns; their probabilities are averaged. This is an ensemble: its size is the sum of theirs. Kinds of \
+             columns: mfcc, chroma, pitch, deltas, as far as the feature set has them.",
+        ),
     row(
         "protocol",
         "NAME",
@@ -127,12 +135,21 @@ pub static SETTINGS: [Row; 16] = [
         ]),
         "How rare classes count in the loss",
     ),
-    row("augment", "NAME|TABLE|FILE", Values::Augment, "Random augmentation: none, voices, anywhere, or a table")
+    row("label-smoothing", "E", Values::Real, "Label smoothing of the loss")
+        .more("Share of each training label that is spread over all classes, as PyTorch's label_smoothing: the target of the right class is 1 - E + E/K, that of the others E/K."),
+    row("enrolment", "K", Values::Clips, "Train to use a speaker's own clips: clips that count as much as the training")
         .more(
-            "voices has speeds, stretch and noise; anywhere has these, a telephone, a small loudspeaker and white noise. A table is \
-             written '{ speeds = [0.9, 1, 1.1], noise = 0.5 }' or in a TOML file; its fields are speeds, conditions, stretch, \
-             channel, gain (quieter by up to so many dB) and noise. A table changes only the fields it lists; a name replaces the \
-             whole augmentation.",
+            "none: features are normalised by the statistics of the training. 4: by statistics between these and those of k random clips \
+             of the speaker, with the weight k/(k+4); in training k is drawn from 0, 1, 2, 4, 8, 16 and all, so the model works without \
+             clips too. enrol and predict --enrol use such a model.",
+        ),
+    row("augment", "NAME|TABLE|FILE", Values::Augment, "Random augmentation: a name or a table")
+        .more(
+            "The names are none, voices, anywhere and speech: voices has speeds, stretch and noise; anywhere has these, a telephone, a small loudspeaker and white noise; speech has \
+             speeds, noise, five sample rates, two rooms, babble, white noise, a telephone and three codecs. A table is written \
+             '{ speeds = [0.9, 1, 1.1], noise = 0.5 }' or in a TOML file; its fields are speeds, conditions, shares (how often \
+             speeds and conditions are drawn), stretch, channel, gain (quieter by up to so many dB) and noise. A table changes only \
+             the fields it lists; a name replaces the whole augmentation.",
         )
         .decides_features(),
     row("seed", "S", Values::Whole, "Seed of all random numbers"),
@@ -144,12 +161,13 @@ pub static PLAN: [Row; 2] = [
         "folds",
         "FOLDS",
         Values::Text(|folds| folds.parse::<FoldPlan>().map(drop)),
-        "Folds: all, 0,3, k=N, loso, corpus, k=N:0,3, within=F:K",
+        "Folds: all, 0,3, k=N, balanced, loso, corpus, k=N:0,3, within=F:K",
     )
     .more(
-        "all: the five standard folds (with 3 or 4 speakers, leave one out); 0,3: some of them; k=N: N other folds; loso: leave \
-         one speaker out; corpus: leave one DATA out (cv A B); k=N:0,3, loso:2 and corpus:0: some of these; within=F:K: the speakers \
-         that fold F does not test, in K folds.",
+        "all: the five standard folds (with 3 or 4 speakers, leave one out); 0,3: some of them; k=N: N other folds; balanced or \
+         balanced=N: five or N folds of about as many clips, and as many of each class; loso: leave one speaker out; corpus: leave \
+         one DATA out (cv A B); k=N:0,3, balanced:1, loso:2 and corpus:0: some of these; within=F:K: the speakers that fold F does \
+         not test, in K folds.",
     ),
     row("runs", "N", Values::Whole, "Runs over all folds, each with its own seed"),
 ];
@@ -189,7 +207,9 @@ impl Row {
     fn parse(&self, text: &str) -> Result<Value> {
         let value = match self.values {
             Values::Whole => text.parse().ok().map(|number: u64| number.into()),
-            Values::Real | Values::Milliseconds => text.parse().ok().and_then(Number::from_f64).map(Value::Number),
+            Values::Real | Values::Milliseconds | Values::Clips => {
+                text.parse().ok().and_then(Number::from_f64).map(Value::Number)
+            }
             Values::Augment => Some(augment_argument(text)?),
             Values::Names(_) | Values::Text(_) => None,
         };
@@ -214,6 +234,10 @@ impl Row {
             (Values::Milliseconds, value) => value
                 .as_f64()
                 .map_or_else(|| wrong(&format!("{PAPER_FRAMES} or a number of milliseconds")), |ms| Ok(ms.into())),
+            (Values::Clips, Value::String(name)) if name == NONE => Ok(Value::Null),
+            (Values::Clips, value) => {
+                value.as_f64().map_or_else(|| wrong(&format!("{NONE} or a number of clips")), |clips| Ok(clips.into()))
+            }
             (Values::Augment, Value::String(name)) => named_augment(name),
             (Values::Augment, Value::Object(_)) => match serde_json::from_value::<Augment>(value.clone()) {
                 Ok(_) => Ok(value),
@@ -228,13 +252,16 @@ impl Row {
         match value {
             Value::String(text) => text.clone(),
             Value::Null if matches!(self.values, Values::Milliseconds) => PAPER_FRAMES.into(),
-            Value::Null => NO_AUGMENT.into(),
+            Value::Null => NONE.into(),
             Value::Object(_) => {
                 let augment: Augment = serde_json::from_value(value.clone()).expect("a checked table");
                 match Augment::PRESETS.into_iter().find(|name| Augment::preset(name).as_ref() == Some(&augment)) {
                     Some(name) => name.into(),
                     None => {
-                        toml::Value::try_from(all_fields(&augment)).expect("numbers and names are TOML").to_string()
+                        let mut fields = all_fields(&augment);
+                        // TOML has no null.
+                        fields.retain(|_, value| !value.is_null());
+                        toml::Value::try_from(fields).expect("numbers and names are TOML").to_string()
                     }
                 }
             }
@@ -267,12 +294,13 @@ fn listed(names: &[(&str, &str)]) -> String {
 /// The name of the paper's window and hop.
 const PAPER_FRAMES: &str = "paper";
 
-/// The name that switches augmentation off.
-const NO_AUGMENT: &str = "none";
+/// The name that switches augmentation or enrolment off.
+const NONE: &str = "none";
 
 pub fn all_fields(augment: &Augment) -> Map<String, Value> {
     let Ok(Value::Object(mut fields)) = serde_json::to_value(augment) else { unreachable!("a struct is an object") };
     fields.entry("conditions").or_insert_with(|| Value::Array(Vec::new()));
+    fields.entry("shares").or_insert(Value::Null);
     for strength in ["channel", "gain"] {
         fields.entry(strength).or_insert_with(|| 0.0.into());
     }
@@ -281,11 +309,11 @@ pub fn all_fields(augment: &Augment) -> Map<String, Value> {
 
 /// The table of a preset; null for none.
 fn named_augment(name: &str) -> Result<Value> {
-    if name == NO_AUGMENT {
+    if name == NONE {
         return Ok(Value::Null);
     }
     Augment::preset(name).map(|preset| Value::Object(all_fields(&preset))).ok_or_else(|| {
-        let names = [NO_AUGMENT].into_iter().chain(Augment::PRESETS);
+        let names = [NONE].into_iter().chain(Augment::PRESETS);
         Error::new(Kind::Settings, format!("expected {}, or a table, got '{name}'", either(names))).advice(
             "for example { speeds = [0.9, 1.0, 1.1], noise = 0.5 }; a file can be named on the command line only",
         )
@@ -294,11 +322,11 @@ fn named_augment(name: &str) -> Result<Value> {
 
 /// A name, an inline table or a file, as a name or a table.
 fn augment_argument(text: &str) -> Result<Value> {
-    if text == NO_AUGMENT || Augment::PRESETS.contains(&text) {
+    if text == NONE || Augment::PRESETS.contains(&text) {
         return Ok(text.into());
     }
     let advice = || {
-        let names = [NO_AUGMENT].into_iter().chain(Augment::PRESETS);
+        let names = [NONE].into_iter().chain(Augment::PRESETS);
         format!("name {}, or a TOML file with a line such as: speeds = [0.9, 1.0, 1.1]", either(names))
     };
     let wrong = |problem: String| Error::new(Kind::Settings, problem).at(text).advice(advice());
@@ -354,7 +382,8 @@ mod tests {
             (settings.inputs, settings.weights) = (Inputs::All, Weights::Last);
             (settings.validation, settings.augment) = (Validation::Train, Augment::preset("voices"));
             (settings.window_ms, settings.hop_ms) = (Some(64.0), Some(32.0));
-            settings.balance = Balance::Weights;
+            (settings.balance, settings.label_smoothing) = (Balance::Weights, 0.1);
+            (settings.branches, settings.enrolment) = ("mfcc".parse().unwrap(), Some(4.0));
         });
         let Value::Object(fields) = json!(settings) else { unreachable!() };
         let mut names: Vec<&str> = SETTINGS.iter().map(|row| row.name).collect();
@@ -388,8 +417,9 @@ mod tests {
             ("arch", json!("gru-h4"), "expected an architecture like reslstm-sa-h64, got 'gru-h4'"),
             ("arch", json!(4), "expected text, got 4"),
             ("window-ms", json!("long"), "expected paper or a number of milliseconds, got \"long\""),
+            ("enrolment", json!("all"), "expected none or a number of clips, got \"all\""),
             ("hop-ms", json!(true), "expected paper or a number of milliseconds, got true"),
-            ("augment", json!("loud"), "expected none, voices or anywhere, or a table, got 'loud'"),
+            ("augment", json!("loud"), "expected none, voices, anywhere or speech, or a table, got 'loud'"),
             ("augment", json!({ "pitch": 2 }), "unknown field `pitch`"),
             ("augment", json!(0.5), "expected a name or a table, got 0.5"),
         ] {
@@ -408,8 +438,11 @@ mod tests {
             ("lr", json!(0.0008), "0.0008"),
             ("lr", json!(1.0), "1"),
             ("arch", json!("lstm-sa-h4"), "lstm-sa-h4"),
+            ("branches", json!("mfcc, all"), "mfcc, all"),
             ("window-ms", json!("paper"), "paper"),
             ("hop-ms", json!(10), "10"),
+            ("enrolment", json!("none"), "none"),
+            ("enrolment", json!(2.5), "2.5"),
             ("augment", json!("none"), "none"),
             ("augment", json!("anywhere"), "anywhere"),
             (

@@ -160,7 +160,7 @@ impl Paper {
     /// Trains, with one bar over everything whose steps are multiply-adds of a frame, so that time left is honest.
     fn cross_validate(&self, data: &Licensed, plans: &[(Plan, PathBuf)], folds: usize, threads: usize) -> Result<()> {
         let epoch = |settings: &CheckedSettings| settings.arch.multiply_adds(data.dataset().width()) as u64;
-        let all = |plan: &Plan| (plan.runs * folds * plan.settings.epochs) as u64 * epoch(&plan.settings);
+        let all = |plan: &Plan| (plan.runs * folds * plan.settings.total_epochs()) as u64 * epoch(&plan.settings);
         let bar = progress::share_bar(plans.iter().map(|(plan, _)| all(plan)).sum(), "paper");
         let writing = Mutex::new(());
         let observe = |settings: &CheckedSettings, event: Event<'_>| {

@@ -190,5 +190,5 @@ fn progress_of(done: usize, jobs: usize) -> String {
 }
 
 fn epochs(job: &Training) -> u64 {
-    job.work.settings.epochs as u64
+    job.work.settings.total_epochs() as u64
 }

@@ -1,0 +1,28 @@
+//! `quantise`.
+
+use crate::test_dir::{CLIP, TestDir};
+use serde_json::Value;
+
+#[test]
+fn a_quantised_model_is_smaller_and_every_command_reads_it() {
+    let dir = TestDir::new("quantise");
+    let predict = |model: &str| -> Value { dir.does_json(&format!("predict --json --no-gate {CLIP}{model}")) };
+    let exact = predict("");
+    let weights = 62_520.0; // learned and running values of the bundled model, see `info`
+    for (kind, bytes, bound) in [("f16", 2.0 * weights + 12_000.0, 0.01), ("int8", 1.15 * weights + 12_000.0, 0.1)] {
+        let said = dir.does(&format!("quantise --to {kind} -o {kind}.safetensors"));
+        assert_eq!(said, "");
+        let size = dir.read(&format!("{kind}.safetensors")).len();
+        assert!((size as f64) < bytes, "{kind}: {size} bytes");
+        let rounded = predict(&format!(" --model {kind}.safetensors"));
+        assert_eq!(rounded["label"], exact["label"]);
+        for (label, p) in exact["probabilities"].as_object().unwrap() {
+            let difference = (p.as_f64().unwrap() - rounded["probabilities"][label].as_f64().unwrap()).abs();
+            assert!(difference < bound, "{kind}: {label} differs by {difference}");
+        }
+        let info = dir.does_json(&format!("info --json {kind}.safetensors"));
+        assert_eq!(info["metadata"], dir.does_json("info --json")["metadata"]);
+    }
+    dir.refuses_saying("quantise --to f16 -o f16.safetensors", &["f16.safetensors", "exists already"]);
+    dir.is_wrong_call("quantise --to int4 -o x.safetensors", &["int4", "f16, int8"]);
+}

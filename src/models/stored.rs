@@ -1,0 +1,197 @@
+//! Numbers as a model file has them: 32, 16 or 8 bits each.
+//!
+//! | type | a number is | bytes |
+//! |---|---|---|
+//! | `F32` | itself | 4 |
+//! | `F16` | the nearest of IEEE 754's binary16: 11 significant bits, relative error 4.9e-4 at most | 2 |
+//! | `I8` | `scale[row] · q`, `q` from −127 to 127, `scale[row] = max |row| / 127` | 1, and 4 per row |
+//!
+//! A file for training may have `F64` too; it is read into 32 bits at once ([`super::file`]).
+//!
+//! A tensor `NAME` of type `I8` has its scales in a tensor `NAME.scale` of type `F32`, `[rows]`.
+
+use alloc::borrow::Cow;
+
+use super::tensors::{Tensor, Tensors};
+use crate::error::{Error, Kind, Result};
+use crate::prelude::*;
+
+/// What the name of a tensor of scales ends with.
+pub(crate) const SCALE: &str = ".scale";
+
+/// How weights are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precision {
+    /// 16-bit floats.
+    F16,
+    /// 8-bit integers with a scale per row; tensors of one dimension as 16-bit floats.
+    I8,
+}
+
+/// The `f32` nearest to an IEEE 754 binary16; exact.
+#[inline(always)]
+pub(crate) fn f16_to_f32(bits: u16) -> f32 {
+    // The exponent's bias is 15 there and 127 here: as an f32, the shifted bits are 2¹¹² too small, subnormal numbers too.
+    let magnitude = f32::from_bits(u32::from(bits & 0x7fff) << 13) * f32::from_bits(0x7780_0000);
+    let magnitude =
+        if bits & 0x7c00 == 0x7c00 { f32::from_bits(u32::from(bits & 0x3ff) << 13 | 0x7f80_0000) } else { magnitude };
+    if bits & 0x8000 == 0 { magnitude } else { -magnitude }
+}
+
+/// The nearest IEEE 754 binary16, of two equally near ones the even one; infinite from 65,520 on.
+pub(crate) fn f32_to_f16(x: f32) -> u16 {
+    let sign = (x.to_bits() >> 16) as u16 & 0x8000;
+    let magnitude = x.to_bits() & 0x7fff_ffff;
+    let bits = match magnitude {
+        0x7f80_0001.. => 0x7e00,
+        0x477f_f000.. => 0x7c00,
+        // From 2⁻¹⁴ on: the 13 last bits are rounded away, the exponent's bias is 112 less.
+        0x3880_0000.. => (magnitude + 0xfff + (magnitude >> 13 & 1) - 0x3800_0000) >> 13,
+        // Below: a multiple of 2⁻²⁴, which is the last bit of numbers from 0.5 on.
+        _ => (f32::from_bits(magnitude) + 0.5).to_bits() - 0x3f00_0000,
+    };
+    sign | bits as u16
+}
+
+/// A matrix in the bytes of a model file.
+#[derive(Clone, Debug)]
+pub(crate) struct StoredMatrix<'a> {
+    columns: usize,
+    numbers: Numbers<'a>,
+}
+
+#[derive(Clone, Debug)]
+enum Numbers<'a> {
+    F32(Cow<'a, [u8]>),
+    F16(Cow<'a, [u8]>),
+    /// With the scale of every row.
+    I8(Cow<'a, [u8]>, Vec<f32>),
+}
+
+impl<'a> StoredMatrix<'a> {
+    /// The matrix, or the row, in tensor `name` of a file.
+    ///
+    /// # Errors
+    /// [`Kind::Model`] if there is none, or its numbers are of another type.
+    pub fn new(tensors: &Tensors<'a>, name: &str) -> Result<Self> {
+        let wrong = |problem: String| Error::new(Kind::Model, problem).at(format!("tensor {name}"));
+        let tensor = tensors.get(name).ok_or_else(|| wrong("expected this tensor, found none of the name".into()))?;
+        let columns = tensor.shape.last().copied().unwrap_or(1);
+        let data = tensor.data.clone();
+        let numbers = match tensor.dtype {
+            "F32" => Numbers::F32(data),
+            "F16" => Numbers::F16(data),
+            "I8" => {
+                let name = format!("{name}{SCALE}");
+                let rows = data.len() / columns.max(1);
+                let scales = tensors.get(&name).filter(|scales| scales.dtype == "F32" && scales.shape == [rows]);
+                let scales = scales.ok_or_else(|| wrong(format!("expected its scales, F32 [{rows}], as {name}")))?;
+                Numbers::I8(data, f32s(&scales.data).collect())
+            }
+            other => {
+                let problem = format!("expected values of type F64, F32, F16 or I8, got {other}");
+                return Err(wrong(problem).advice("convert the model before saving it: model.float()"));
+            }
+        };
+        Ok(StoredMatrix { columns, numbers })
+    }
+
+    /// All numbers, row after row.
+    pub fn numbers(&self) -> Vec<f32> {
+        match &self.numbers {
+            Numbers::F32(bytes) => f32s(bytes).collect(),
+            Numbers::F16(bytes) => {
+                bytes.as_chunks().0.iter().map(|&bytes| f16_to_f32(u16::from_le_bytes(bytes))).collect()
+            }
+            Numbers::I8(bytes, scales) => {
+                let rows = bytes.chunks_exact(self.columns.max(1)).zip(scales);
+                rows.flat_map(|(row, scale)| row.iter().map(move |&q| scale * f32::from(q as i8))).collect()
+            }
+        }
+    }
+}
+
+fn f32s(bytes: &[u8]) -> impl Iterator<Item = f32> {
+    bytes.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes))
+}
+
+/// Tensor `name` in fewer bits, with its scales where it has any.
+pub(crate) fn quantise<'a>(
+    name: &str,
+    shape: &[usize],
+    values: &[f32],
+    precision: Precision,
+) -> Vec<(String, Tensor<'a>)> {
+    let rows_of_bytes = match (precision, shape) {
+        (Precision::I8, &[rows, columns]) if columns > 0 => Some((rows, columns)),
+        _ => None,
+    };
+    let Some((rows, columns)) = rows_of_bytes else {
+        let data = values.iter().flat_map(|&value| f32_to_f16(value).to_le_bytes()).collect();
+        return vec![(name.into(), Tensor { dtype: "F16", shape: shape.to_vec(), data })];
+    };
+    let scale = |row: &[f32]| row.iter().fold(0.0f32, |most, value| most.max(value.abs())) / 127.0;
+    let scales: Vec<f32> = values.chunks_exact(columns).map(scale).collect();
+    let quantised = values.chunks_exact(columns).zip(&scales).flat_map(|(row, &scale)| {
+        // A row of zeros has the scale 0.
+        let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
+        row.iter().map(move |value| (value * inverse).round().clamp(-127.0, 127.0) as i8 as u8)
+    });
+    vec![
+        (name.into(), Tensor { dtype: "I8", shape: shape.to_vec(), data: quantised.collect() }),
+        (format!("{name}{SCALE}"), Tensor::of_f32(&[rows], &scales)),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_half_is_read_and_written_back() {
+        for bits in 0..=u16::MAX {
+            let x = f16_to_f32(bits);
+            match x.is_nan() {
+                true => assert_eq!(f32_to_f16(x) & 0x7e00, 0x7e00, "{bits:#06x}"),
+                false => assert_eq!(f32_to_f16(x), bits, "{bits:#06x} is {x}"),
+            }
+        }
+        // 1, 2⁻¹⁴, 2⁻²⁴, 65,504 and −∞, as IEEE 754 has them.
+        for (bits, x) in [
+            (0x3c00, 1.0),
+            (0x0400, 6.103_515_6e-5),
+            (1, 5.960_464_5e-8),
+            (0x7bff, 65_504.0),
+            (0xfc00, f32::NEG_INFINITY),
+        ] {
+            assert_eq!(f16_to_f32(bits), x);
+        }
+    }
+
+    #[test]
+    fn a_number_becomes_the_nearest_half_and_of_two_the_even_one() {
+        let halves: Vec<f32> = (0..0x7c00).map(f16_to_f32).collect();
+        for pair in halves.windows(2) {
+            let middle = ((f64::from(pair[0]) + f64::from(pair[1])) / 2.0) as f32; // exact in f32
+            let [below, above] = [f32_to_f16(pair[0]), f32_to_f16(pair[1])];
+            assert_eq!(f32_to_f16(middle), if below % 2 == 0 { below } else { above }, "{middle}");
+            assert_eq!(f32_to_f16(middle.next_down()), below, "below {middle}");
+            assert_eq!(f32_to_f16(-middle.next_up()), above | 0x8000, "above {middle}");
+        }
+        assert_eq!([65_519.99, 65_520.0, f32::INFINITY].map(f32_to_f16), [0x7bff, 0x7c00, 0x7c00]);
+    }
+
+    #[test]
+    fn missing_scales_and_other_types_are_refused() {
+        let tensor = |dtype| Tensor { dtype, shape: vec![2, 3], data: vec![0; 6].into() };
+        let refused = |tensors: Tensors| StoredMatrix::new(&tensors, "w").unwrap_err().to_string();
+        assert_eq!(refused(Tensors::new()), "tensor w: expected this tensor, found none of the name");
+        let message = refused([("w".to_string(), tensor("I8"))].into());
+        assert_eq!(message, "tensor w: expected its scales, F32 [2], as w.scale");
+        let message = refused([("w".to_string(), tensor("U8"))].into());
+        assert_eq!(
+            message,
+            "tensor w: expected values of type F64, F32, F16 or I8, got U8 (convert the model before saving it: model.float())"
+        );
+    }
+}
