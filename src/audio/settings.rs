@@ -14,8 +14,8 @@ const LOWEST_HIGH_HZ: u32 = 500;
 const HIGHEST_HIGH_HZ: u32 = 500_000;
 /// The longest transform, in samples.
 const LONGEST: usize = 65_536;
-/// The most transforms over a sample. With it, and with [`MOST_BANDS`], the features of a clip are at most 131 numbers per sample
-/// (of 1,024 MFCC, 1,024 deltas, 48 chroma and 2 pitch, every 16 samples), and its spectrum takes 64 transforms of each sample's worth.
+/// The most transforms that a sample is in. With [`MOST_BANDS`], the features of a clip are at most 131 numbers per sample: 1,024
+/// MFCC, 1,024 deltas, 48 chroma and 2 pitch every 16 samples.
 const MOST_OVERLAP: usize = 128;
 
 /// The settings of the front end. A model file contains those of its training, so that prediction computes the same features.
