@@ -7,8 +7,8 @@
 //! | `H`    | half the length of the filter, in samples of the old rate                                     |
 //! | `c`    | cutoff, in cycles per sample of the old rate                                                  |
 //!
-//! Below 0.9 of half the lower of the two rates, tones keep their level within 0.01 dB; from 1.05 of it on they are at least 70 dB
-//! down. From any rate to 16 kHz, that is 7.2 kHz; what is folded back lies above 7.6 kHz. Output sample 0 has the time of input
+//! Below 0.95 of half the lower of the two rates, tones keep their level within 0.01 dB; from 1.05 of it on they are at least 70 dB
+//! down. From any rate to 16 kHz, that is 7.6 kHz, and what is folded back lies above. Output sample 0 has the time of input
 //! sample 0, so the sound is not delayed, only known `H` samples later: 2 ms from 48 to 16 kHz.
 
 use core::f64::consts::PI;
@@ -19,7 +19,7 @@ use crate::kernels::{dot, simd};
 use crate::prelude::*;
 
 /// Where the filter begins to fall, and where it has fallen, in units of half the lower rate.
-const PASS: f64 = 0.9;
+const PASS: f64 = 0.95;
 const STOP: f64 = 1.05;
 /// Attenuation that Kaiser's formulas are for, dB.
 const ATTENUATION: f64 = 80.0;
@@ -266,7 +266,7 @@ mod tests {
     fn by_definition(from: u32, to: u32, x: &[f32], count: usize) -> Vec<f64> {
         let (from, to) = (f64::from(from), f64::from(to));
         let lower = (to / from).min(1.0);
-        let (cutoff, beta) = ((0.9 + 1.05) / 4.0 * lower, 0.1102 * (80.0 - 8.7));
+        let (cutoff, beta) = ((0.95 + 1.05) / 4.0 * lower, 0.1102 * (80.0 - 8.7));
         let half = ((80.0 - 7.95) / (14.36 * 0.075 * lower) / 2.0).ceil();
         let h = |u: f64| {
             let sinc = if u == 0.0 { 2.0 * cutoff } else { (TAU * cutoff * u).sin() / (PI * u) };

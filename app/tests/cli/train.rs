@@ -151,7 +151,7 @@ fn without_a_recipe_it_trains_by_anywhere_and_says_so_first() {
     // Settings of a flag that do not go with those of the recipe.
     dir.is_wrong_call(
         "train ../speech -o x.safetensors --weights best",
-        &["recipe anywhere, line 17: validation: expected apart", "validation apart, or weights average or last"],
+        &["recipe anywhere, line 18: validation: expected apart", "validation apart, or weights average or last"],
     );
     dir.is_wrong_call(
         "train ../speech -o x.safetensors --epochs 3",
