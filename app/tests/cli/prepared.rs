@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use reslstm::audio::{FeatureSettings, FrontEnd, LiveFrontEnd, Recording};
 use reslstm::matrix::Matrix;
 use reslstm::models::ModelFile;
-use reslstm_cli::corpus::resample::to_feature_rate;
+use reslstm_cli::corpus::resample::{to_feature_rate, to_rate};
 use reslstm_cli::corpus::{find_audio, npy, sound};
 use std::path::PathBuf;
 
