@@ -24,7 +24,7 @@ Example: reslstm cv ravdess -o results --recipe anywhere --runs 3
          reslstm cv ravdess EMOVO -o across --folds corpus"
 )]
 pub struct Cv {
-    /// Folder of a known corpus such as RAVDESS, or a table .csv with the columns path,label,speaker
+    /// Folder of a known corpus such as RAVDESS, or a .csv table: path,label,speaker
     ///
     /// Several are pooled: with the labels that all of them have, and speakers named CORPUS/NAME. --folds corpus then leaves out one
     /// at a time.

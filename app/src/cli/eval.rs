@@ -34,7 +34,7 @@ use std::path::PathBuf;
 pub struct Eval {
     /// Model file
     model: PathBuf,
-    /// Folder of a known corpus such as RAVDESS, or a table .csv with the columns path,label,speaker
+    /// Folder of a known corpus such as RAVDESS, or a .csv table: path,label,speaker
     data: PathBuf,
     #[command(flatten)]
     reading: DataOptions,

@@ -47,7 +47,7 @@ Example: reslstm nested ravdess -o nested --candidates candidates.toml --recipe 
          reslstm nested ravdess -o nested --candidates candidates.toml --recipe voices --resume --runs 10"
 )]
 pub struct NestedCommand {
-    /// Folder of a known corpus such as RAVDESS, or a table .csv with the columns path,label,speaker
+    /// Folder of a known corpus such as RAVDESS, or a .csv table: path,label,speaker
     data: PathBuf,
     #[command(flatten)]
     reading: DataOptions,

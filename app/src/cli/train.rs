@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 Example: reslstm train ravdess -o emotions.safetensors --recipe anywhere --folds 2"
 )]
 pub struct Train {
-    /// Folder of a known corpus such as RAVDESS, or a table .csv with the columns path,label,speaker
+    /// Folder of a known corpus such as RAVDESS, or a .csv table: path,label,speaker
     ///
     /// Several are pooled: with the labels that all of them have, and speakers named CORPUS/NAME.
     #[arg(required = true)]

@@ -39,7 +39,7 @@ SPACE.toml: lr = { type = \"float\", low = 1e-4, high = 1e-2, log = true }
 Example: reslstm tune ravdess --study study.journal --trials 50 --recipe paper --space code"
 )]
 pub struct Tune {
-    /// Folder of a known corpus such as RAVDESS, or a table .csv with the columns path,label,speaker
+    /// Folder of a known corpus such as RAVDESS, or a .csv table: path,label,speaker
     data: PathBuf,
     #[command(flatten)]
     reading: DataOptions,

@@ -154,7 +154,7 @@ fn augmented_clips(recording: &Recording, augment: &Augment, seed: u64) -> Resul
 Example: reslstm figure pca ravdess --model cv-h64/models/run0-fold0.safetensors -o pca.svg"
 )]
 pub struct Pca {
-    /// Folder of a known corpus such as RAVDESS, or a table .csv with the columns path,label,speaker
+    /// Folder of a known corpus such as RAVDESS, or a .csv table: path,label,speaker
     data: PathBuf,
     #[command(flatten)]
     reading: DataOptions,

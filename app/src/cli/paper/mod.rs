@@ -41,7 +41,7 @@ Example: all of Table I, 1,150 trainings; and its tables and figures again, with
   reslstm paper --tables -o paper"
 )]
 pub struct Paper {
-    /// Folder of a known corpus such as RAVDESS, or a table .csv with the columns path,label,speaker
+    /// Folder of a known corpus such as RAVDESS, or a .csv table: path,label,speaker
     #[arg(required_unless_present = "tables")]
     data: Option<PathBuf>,
     #[command(flatten)]

@@ -72,7 +72,7 @@ struct Plan {
     /// The grid
     #[arg(value_name = "GRID.toml")]
     grid: PathBuf,
-    /// Folder of a known corpus such as RAVDESS, or a table .csv with the columns path,label,speaker
+    /// Folder of a known corpus such as RAVDESS, or a .csv table: path,label,speaker
     data: PathBuf,
     #[command(flatten)]
     reading: DataOptions,
