@@ -155,7 +155,7 @@ fn without_a_recipe_it_trains_by_anywhere_and_says_so_first() {
     );
     dir.is_wrong_call(
         "train ../speech -o x.safetensors --epochs 3",
-        &["recipe anywhere, line 16: weights: expected a cycle"],
+        &["recipe anywhere, line 17: weights: expected a cycle"],
     );
     // The paper's protocol has the paper's settings.
     let ran = dir.run("train ../speech -o p.safetensors --protocol published --arch lstm-sa-h4 --epochs 1");
