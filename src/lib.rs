@@ -43,13 +43,13 @@
 //!
 //! | feature | adds | crates |
 //! |---|---|---|
-//! | `std` | [`Recording::read_wav`](audio::Recording::read_wav), from any `std::io::Read` | |
+//! | `std` | the processor's vector instructions, a fast Fourier transform, reading from `std::io::Read`, writing WAV | rustfft, hound |
 //! | `fft-simd` | the Fourier transform on vector instructions; features without it differ in their last bits | |
 //! | `train` | [`train`], [`optim`] | |
 //! | `audit` | [`audit`] | |
 //! | `threads` | `audit::in_parallel`, on all cores | rayon |
 //!
-//! All are on by default.
+//! All are on by default. Without any, the engine is `no_std` and needs an allocator: it predicts, from files and live.
 //!
 //! # Recognise an emotion
 //!

@@ -1,4 +1,4 @@
-//! The complex Fourier transform behind spectrogram and pitch: `rustfft` with the feature `std`, [`MixedRadix`] without.
+//! The complex Fourier transform behind spectrogram and pitch: `rustfft` with the feature `std`, `MixedRadix` without.
 //!
 //! | symbol | shape | meaning            |
 //! |--------|-------|--------------------|

@@ -5,7 +5,7 @@
 //! PyTorch state dict and are 32-bit floats. [`Metadata`] is one JSON text in the header, under the key `reslstm`, its
 //! keys sorted: the format's own map has no order, and the same model must give the same bytes.
 //!
-//! A file with [branches](super::branches) has several models: the names of branch 0 begin with `branches.0.`, and so on.
+//! A file with [branches] has several models: the names of branch 0 begin with `branches.0.`, and so on.
 //!
 //! A state dict saved from PyTorch loads as well: it has no metadata, may hold 64-bit floats, and counts batches in
 //! `*.num_batches_tracked`, which nothing here needs. Wrappers put a prefix before every name (`_orig_mod.` by

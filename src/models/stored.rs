@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `F32` | itself | 4 |
 //! | `F16` | the nearest of IEEE 754's binary16: 11 significant bits, relative error 4.9e-4 at most | 2 |
-//! | `I8` | `scale[row] · q`, `q` from −127 to 127, `scale[row] = max |row| / 127` | 1, and 4 per row |
+//! | `I8` | the scale of its row, which is the largest number of the row over 127, times `q`, from −127 to 127 | 1, and 4 per row |
 //!
 //! A file for training may have `F64` too; it is read into 32 bits at once ([`super::file`]).
 //!
