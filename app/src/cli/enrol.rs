@@ -38,7 +38,7 @@ impl Enrol {
         if self.json {
             print_line(serde_json::to_string(&profile)?)?;
         } else {
-            eprintln!("{}: {} clips, {} frames", self.output.display(), profile.clips, profile.frames);
+            message!("{}: {} clips, {} frames", self.output.display(), profile.clips, profile.frames);
         }
         Ok(Done::Everything)
     }
@@ -77,6 +77,6 @@ pub fn profile(file: &ModelFile, path: &Path) -> Result<Profile> {
 
 fn print_warning(profile: &Profile) {
     if let Some(warning) = &profile.warning {
-        eprintln!("warning: enrolment: {warning}; labels may be wrong, so enrol several emotions");
+        message!("warning: enrolment: {warning}; labels may be wrong, so enrol several emotions");
     }
 }

@@ -18,6 +18,7 @@ fn every_subcommand_helps_with_an_example() {
         "info",
         "export",
         "quantise",
+        "enrol",
         "import",
         "explain",
         "figure",

@@ -9,6 +9,7 @@ mod branches;
 mod browser;
 mod corpus;
 mod cv;
+mod enrolment;
 mod eval;
 mod explain;
 mod features;
