@@ -26,7 +26,8 @@ const ENGINE: Floors = &[
 ];
 
 const APPLICATION: Floors = &[
-    &["files", "hash", "calendar", "label_map", "terminal", "csv_field", "synth"],
+    &["files", "hash", "calendar", "terminal", "csv_field", "synth"],
+    &["label_map"],
     &["corpus", "tune", "sweep", "onnx"],
     &["experiment"],
     &["report"],

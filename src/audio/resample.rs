@@ -267,7 +267,7 @@ mod tests {
         let (from, to) = (f64::from(from), f64::from(to));
         let lower = (to / from).min(1.0);
         let (cutoff, beta) = ((0.95 + 1.05) / 4.0 * lower, 0.1102 * (80.0 - 8.7));
-        let half = ((80.0 - 7.95) / (14.36 * 0.075 * lower) / 2.0).ceil();
+        let half = ((80.0 - 7.95) / (14.36 * 0.05 * lower) / 2.0).ceil();
         let h = |u: f64| {
             let sinc = if u == 0.0 { 2.0 * cutoff } else { (TAU * cutoff * u).sin() / (PI * u) };
             let kaiser = bessel_i0(beta * (1.0 - (u / half).powi(2)).sqrt()) / bessel_i0(beta);
