@@ -137,7 +137,7 @@ pub static SETTINGS: [Row; 19] = [
     ),
     row("label-smoothing", "E", Values::Real, "Label smoothing of the loss")
         .more("Share of each training label that is spread over all classes, as PyTorch's label_smoothing: the target of the right class is 1 - E + E/K, that of the others E/K."),
-    row("enrolment", "K", Values::Clips, "Clips of a speaker that count as much as the training")
+    row("enrolment", "K", Values::Clips, "Clips of a speaker that weigh half")
         .more(
             "none: features are normalised by the statistics of the training. 4: by statistics between these and those of k random clips \
              of the speaker, with the weight k/(k+4); in training k is drawn from 0, 1, 2, 4, 8, 16 and all, so the model works without \
