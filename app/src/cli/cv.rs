@@ -45,7 +45,7 @@ pub struct Cv {
     /// svm: a linear support vector machine on mean and standard deviation of every feature column over a clip's frames, its C chosen
     /// among the speakers that a fold does not test. A second row has every speaker's clips normalised by all clips of that speaker,
     /// which is transductive. Written to DIR/baseline.json; for work that is finished, add --resume.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", hide_possible_values = true)]
     baseline: Option<BaselineName>,
     #[command(flatten)]
     options: TrainingOptions<CV>,
