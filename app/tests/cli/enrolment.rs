@@ -15,7 +15,10 @@ fn a_model_trained_with_enrolment_uses_recordings_of_a_speaker() {
     let file = "cv/models/run0-fold0.safetensors";
     let profile = dir.does_json(&format!("enrol ../speech/Actor_02 -o profile.json --model {file} --json"));
     assert_eq!(dir.json("profile.json"), profile);
-    assert!(profile["clips"].as_u64().unwrap() > 10 && profile["statistics"]["mean"].as_array().unwrap().len() == 46, "{profile}");
+    assert!(
+        profile["clips"].as_u64().unwrap() > 10 && profile["statistics"]["mean"].as_array().unwrap().len() == 46,
+        "{profile}"
+    );
     let predict = |more: &str| dir.does_json(&format!("predict {CLIP} --model {file} --no-gate --json{more}"));
     let with = predict(" --enrol profile.json");
     assert_eq!(with["probabilities"], predict(" --enrol ../speech/Actor_02")["probabilities"]);
