@@ -100,7 +100,7 @@ pub struct Predict {
     /// Adapt to the speaker while listening, with --live
     ///
     /// Statistics of the speech so far take the place of a profile: three seconds of it count as one clip.
-    #[arg(long, requires = "live", conflicts_with = "enrol")]
+    #[arg(long, conflicts_with_all = ["inputs", "enrol"])]
     adapt: bool,
     #[command(flatten)]
     gate: Gate,

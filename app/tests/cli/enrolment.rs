@@ -30,5 +30,5 @@ fn a_model_trained_with_enrolment_uses_recordings_of_a_speaker() {
     // Another model has no such statistics, or of other features.
     dir.refuses_saying(&format!("predict {CLIP} --model {} --enrol profile.json", model()), &["--enrolment"]);
     dir.refuses_saying(&format!("enrol ../speech/Actor_02 -o no.json --model {}", model()), &["--enrolment"]);
-    dir.is_wrong_call(&format!("predict {CLIP} --model {file} --adapt"), &["--live"]);
+    dir.is_wrong_call(&format!("predict {CLIP} --model {file} --adapt"), &["--adapt", "cannot be used with"]);
 }

@@ -161,7 +161,7 @@ pub static PLAN: [Row; 2] = [
         "folds",
         "FOLDS",
         Values::Text(|folds| folds.parse::<FoldPlan>().map(drop)),
-        "Folds: all, 0,3, k=N, balanced, loso, corpus, within=F:K",
+        "Folds: all, 0,3, k=N, balanced, loso, corpus",
     )
     .more(
         "all: the five standard folds (with 3 or 4 speakers, leave one out); 0,3: some of them; k=N: N other folds; balanced or \
