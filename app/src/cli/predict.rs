@@ -92,15 +92,15 @@ pub struct Predict {
     /// the nearest. With --live, a label holds until the next one.
     #[arg(long, value_name = "FORMAT", value_enum, requires = "over_time", conflicts_with_all = ["json", "csv"])]
     timeline: Option<Timeline>,
-    /// Use the statistics of the speaker: recordings of the speaker, or a profile that enrol wrote
+    /// Recordings of the speaker, or a profile that enrol wrote
     ///
     /// All recordings must be of this speaker. The model must be trained with --enrolment.
-    #[arg(long, value_name = "AUDIO|DIR|PROFILE.json")]
+    #[arg(long, value_name = "DIR|PROFILE")]
     enrol: Option<PathBuf>,
     /// Adapt to the speaker while listening, with --live
     ///
     /// Statistics of the speech so far take the place of a profile: three seconds of it count as one clip.
-    #[arg(long, conflicts_with_all = ["inputs", "enrol"])]
+    #[arg(long, conflicts_with_all = ["inputs", "enrol"], hide_short_help = true)]
     adapt: bool,
     #[command(flatten)]
     gate: Gate,
