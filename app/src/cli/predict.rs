@@ -70,10 +70,10 @@ pub struct Predict {
     /// Side of recordings with two channels: their mean, one of them, or each on lines of its own
     #[arg(long, value_name = "SIDE", value_enum, default_value_t)]
     side: Sides,
-    /// Predict while sound arrives on stdin: a WAV file, or raw little-endian samples
+    /// Predict while sound arrives on stdin: WAV, or raw samples
     ///
     /// Prints one line per frame as soon as the frame is complete. A WAV file is recognised by its header, which says rate, format and
-    /// channels. Raw samples are 16-bit integers of one channel unless --format and --channels say otherwise; a note says so if they
+    /// channels. Raw samples are little-endian, 16-bit integers of one channel unless --format and --channels say otherwise; a note says so if they
     /// sound like something else.
     #[arg(long, group = "over_time")]
     live: bool,
