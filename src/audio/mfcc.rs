@@ -20,7 +20,8 @@ const RANGE_DB: f32 = 80.0;
 /// The loudest value before the first frame, dB.
 pub(super) const BEFORE_FIRST_FRAME: f32 = f32::NEG_INFINITY;
 
-/// Power to decibels, in place; below `least` it counts as `least`. `loudest` is the loudest value of earlier frames, dB, and is updated: for a whole clip it is
+/// Power to decibels, in place; below `least` it counts as `least`. `loudest` is the loudest value of earlier frames, dB, and is
+/// updated: for a whole clip it is
 /// [`BEFORE_FIRST_FRAME`] before.
 ///
 /// # Formula

@@ -65,6 +65,21 @@ pub struct Resampler {
     output: Vec<f32>,
 }
 
+/// All `samples` of a recording at another rate: what a [`Resampler`] makes of them.
+///
+/// # Panics
+/// If a rate is 0.
+pub fn resample(samples: &[f32], from: u32, to: u32) -> Vec<f32> {
+    let (mut resampler, mut output) = (Resampler::new(from, to), Vec::new());
+    let mut keep = |samples: &[f32]| {
+        output.extend_from_slice(samples);
+        Ok(())
+    };
+    let done = resampler.push(samples, &mut keep).and_then(|()| resampler.finish(&mut keep));
+    done.expect("keeping samples never fails");
+    output
+}
+
 impl Resampler {
     /// A resampler between two rates, in Hz, before the first sample. Between equal rates, samples are handed on as they are.
     ///

@@ -88,18 +88,17 @@ impl Subject for CrossEntropySubject {
     }
 }
 
+/// Class weights in a number type.
+fn in_type<S: Scalar>(weights: &[f64]) -> Vec<S> {
+    weights.iter().map(|&weight| S::from_f64(weight)).collect()
+}
+
 /// [`softmax_cross_entropy`] with a weight per class, of `[N,K]` scores: the output is the loss, `[1,1]`.
 pub struct WeightedCrossEntropySubject {
     /// The right class of each row.
     pub labels: Vec<usize>,
     /// The weight of each class, `[K]`.
     pub weights: Vec<f64>,
-}
-
-impl WeightedCrossEntropySubject {
-    fn weights<S: Scalar>(&self) -> Vec<S> {
-        self.weights.iter().map(|&weight| S::from_f64(weight)).collect()
-    }
 }
 
 impl Subject for WeightedCrossEntropySubject {
@@ -113,12 +112,17 @@ impl Subject for WeightedCrossEntropySubject {
     }
     fn forward<S: Scalar>(&self, _: &NoParameters, x: &Matrix<S>) -> Matrix<S> {
         let mut p = Matrix::default();
-        Matrix::from_rows(&[[softmax_cross_entropy::forward_weighted(x, &self.labels, &self.weights(), &mut p)]])
+        Matrix::from_rows(&[[softmax_cross_entropy::forward_weighted(
+            x,
+            &self.labels,
+            &in_type(&self.weights),
+            &mut p,
+        )]])
     }
     fn backward<S: Scalar>(&self, _: &NoParameters, x: &Matrix<S>, dy: &Matrix<S>, _: &mut NoParameters) -> Matrix<S> {
         let (mut p, mut dz) = (Matrix::default(), Matrix::default());
         softmax_cross_entropy::softmax(x, &mut p);
-        softmax_cross_entropy::backward_weighted(&p, &self.labels, &self.weights(), &mut dz);
+        softmax_cross_entropy::backward_weighted(&p, &self.labels, &in_type(&self.weights), &mut dz);
         dz.as_mut_slice().iter_mut().for_each(|dz| *dz = *dz * dy[(0, 0)]);
         dz
     }
@@ -134,12 +138,6 @@ pub struct SmoothedCrossEntropySubject {
     pub smoothing: f64,
 }
 
-impl SmoothedCrossEntropySubject {
-    fn weights<S: Scalar>(&self) -> Vec<S> {
-        self.weights.iter().map(|&weight| S::from_f64(weight)).collect()
-    }
-}
-
 impl Subject for SmoothedCrossEntropySubject {
     type Layer<S: Scalar> = NoParameters;
 
@@ -150,14 +148,14 @@ impl Subject for SmoothedCrossEntropySubject {
         [self.labels.len(), self.weights.len()]
     }
     fn forward<S: Scalar>(&self, _: &NoParameters, x: &Matrix<S>) -> Matrix<S> {
-        let (weights, mut p) = (self.weights(), Matrix::default());
+        let (weights, mut p) = (in_type(&self.weights), Matrix::default());
         let loss = softmax_cross_entropy::forward_smoothed(x, &self.labels, &weights, self.smoothing, &mut p);
         Matrix::from_rows(&[[loss]])
     }
     fn backward<S: Scalar>(&self, _: &NoParameters, x: &Matrix<S>, dy: &Matrix<S>, _: &mut NoParameters) -> Matrix<S> {
         let (mut p, mut dz) = (Matrix::default(), Matrix::default());
         softmax_cross_entropy::softmax(x, &mut p);
-        softmax_cross_entropy::backward_smoothed(&p, &self.labels, &self.weights(), self.smoothing, &mut dz);
+        softmax_cross_entropy::backward_smoothed(&p, &self.labels, &in_type(&self.weights), self.smoothing, &mut dz);
         dz.as_mut_slice().iter_mut().for_each(|dz| *dz = *dz * dy[(0, 0)]);
         dz
     }

@@ -12,7 +12,7 @@
 //! `torch.compile`, `module.` by `DataParallel`); it is removed, and [`ModelFile::prefix`] has it.
 
 use super::branches::{self, Branch};
-use super::stored::{self, Precision, SCALE, StoredMatrix};
+use super::stored::{self, Precision, SCALE};
 use super::tensors::{self, Tensor, Tensors};
 use super::{Architecture, Family, Metadata, Model};
 use crate::error::{Error, Kind, Result};
@@ -335,21 +335,7 @@ fn expect_shape(tensors: &Tensors, name: &str, expected: &[usize]) -> Result<()>
 /// Copies a tensor of the file into the model's, of this shape.
 fn fill(tensors: &Tensors, name: &str, shape: &[usize], values: &mut [f32]) -> Result<()> {
     expect_shape(tensors, name, shape)?;
-    let tensor = find(tensors, name)?;
-    // The format has checked that there are as many bytes as the shape asks for.
-    match tensor.dtype {
-        "F32" => {
-            for (value, &bytes) in values.iter_mut().zip(tensor.data.as_chunks().0) {
-                *value = f32::from_le_bytes(bytes);
-            }
-        }
-        "F64" => {
-            for (value, &bytes) in values.iter_mut().zip(tensor.data.as_chunks().0) {
-                *value = f64::from_le_bytes(bytes) as f32;
-            }
-        }
-        _ => values.copy_from_slice(&StoredMatrix::new(tensors, name)?.numbers()),
-    }
+    values.copy_from_slice(&stored::numbers(tensors, name)?);
     Ok(())
 }
 

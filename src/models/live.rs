@@ -10,8 +10,8 @@ use crate::labels::Labels;
 use crate::normalise::{ColumnSums, Normaliser};
 use crate::prelude::*;
 
-/// [`LiveFrontEnd`], normalisation and [`StreamingModel`](super::StreamingModel) in sequence. The documentation of the first and the last says how
-/// live features and probabilities differ from those of a whole clip, and so from [`Predictor`](super::Predictor). Memory does
+/// [`LiveFrontEnd`], normalisation and [`StreamingModel`](super::StreamingModel) in sequence. The documentation of the first and the
+/// last says how live features and probabilities differ from those of a whole clip, and so from [`Predictor`](super::Predictor). Memory does
 /// not grow with the recording.
 ///
 /// ```

@@ -1,16 +1,13 @@
-//! Numbers as a model file has them: 32, 16 or 8 bits each.
+//! Numbers as a model file has them: 64, 32, 16 or 8 bits each.
 //!
 //! | type | a number is | bytes |
 //! |---|---|---|
+//! | `F64` | rounded to 32 bits when it is read; not written | 8 |
 //! | `F32` | itself | 4 |
 //! | `F16` | the nearest of IEEE 754's binary16: 11 significant bits, relative error 4.9e-4 at most | 2 |
 //! | `I8` | the scale of its row, which is the largest number of the row over 127, times `q`, from −127 to 127 | 1, and 4 per row |
 //!
-//! A file for training may have `F64` too; it is read into 32 bits at once ([`super::file`]).
-//!
 //! A tensor `NAME` of type `I8` has its scales in a tensor `NAME.scale` of type `F32`, `[rows]`.
-
-use alloc::borrow::Cow;
 
 use super::tensors::{Tensor, Tensors};
 use crate::error::{Error, Kind, Result};
@@ -53,66 +50,35 @@ pub(crate) fn f32_to_f16(x: f32) -> u16 {
     sign | bits as u16
 }
 
-/// A matrix in the bytes of a model file.
-#[derive(Clone, Debug)]
-pub(crate) struct StoredMatrix<'a> {
-    columns: usize,
-    numbers: Numbers<'a>,
-}
-
-#[derive(Clone, Debug)]
-enum Numbers<'a> {
-    F32(Cow<'a, [u8]>),
-    F16(Cow<'a, [u8]>),
-    /// With the scale of every row.
-    I8(Cow<'a, [u8]>, Vec<f32>),
-}
-
-impl<'a> StoredMatrix<'a> {
-    /// The matrix, or the row, in tensor `name` of a file.
-    ///
-    /// # Errors
-    /// [`Kind::Model`] if there is none, or its numbers are of another type.
-    pub fn new(tensors: &Tensors<'a>, name: &str) -> Result<Self> {
-        let wrong = |problem: String| Error::new(Kind::Model, problem).at(format!("tensor {name}"));
-        let tensor = tensors.get(name).ok_or_else(|| wrong("expected this tensor, found none of the name".into()))?;
-        let columns = tensor.shape.last().copied().unwrap_or(1);
-        let data = tensor.data.clone();
-        let numbers = match tensor.dtype {
-            "F32" => Numbers::F32(data),
-            "F16" => Numbers::F16(data),
-            "I8" => {
-                let name = format!("{name}{SCALE}");
-                let rows = data.len() / columns.max(1);
-                let scales = tensors.get(&name).filter(|scales| scales.dtype == "F32" && scales.shape == [rows]);
-                let scales = scales.ok_or_else(|| wrong(format!("expected its scales, F32 [{rows}], as {name}")))?;
-                Numbers::I8(data, f32s(&scales.data).collect())
-            }
-            other => {
-                let problem = format!("expected values of type F64, F32, F16 or I8, got {other}");
-                return Err(wrong(problem).advice("convert the model before saving it: model.float()"));
-            }
-        };
-        Ok(StoredMatrix { columns, numbers })
-    }
-
-    /// All numbers, row after row.
-    pub fn numbers(&self) -> Vec<f32> {
-        match &self.numbers {
-            Numbers::F32(bytes) => f32s(bytes).collect(),
-            Numbers::F16(bytes) => {
-                bytes.as_chunks().0.iter().map(|&bytes| f16_to_f32(u16::from_le_bytes(bytes))).collect()
-            }
-            Numbers::I8(bytes, scales) => {
-                let rows = bytes.chunks_exact(self.columns.max(1)).zip(scales);
-                rows.flat_map(|(row, scale)| row.iter().map(move |&q| scale * f32::from(q as i8))).collect()
-            }
+/// The numbers of tensor `name` of a file, row after row.
+///
+/// # Errors
+/// [`Kind::Model`] if there is none, or its numbers are of another type.
+pub(crate) fn numbers(tensors: &Tensors, name: &str) -> Result<Vec<f32>> {
+    let wrong = |problem: String| Error::new(Kind::Model, problem).at(format!("tensor {name}"));
+    let found = tensors.get(name).ok_or_else(|| wrong("expected this tensor, found none of the name".into()));
+    let Tensor { dtype, shape, data } = found?;
+    Ok(match *dtype {
+        "F64" => floats(data, |bytes| f64::from_le_bytes(bytes) as f32),
+        "F32" => floats(data, f32::from_le_bytes),
+        "F16" => floats(data, |bytes| f16_to_f32(u16::from_le_bytes(bytes))),
+        "I8" => {
+            let columns = shape.last().map_or(1, |&columns| columns.max(1));
+            let (name, rows) = (format!("{name}{SCALE}"), data.len() / columns);
+            let scales = tensors.get(&name).filter(|scales| scales.dtype == "F32" && scales.shape == [rows]);
+            let scales = scales.ok_or_else(|| wrong(format!("expected its scales, F32 [{rows}], as {name}")))?;
+            let rows = data.chunks_exact(columns).zip(floats(&scales.data, f32::from_le_bytes));
+            rows.flat_map(|(row, scale)| row.iter().map(move |&q| scale * f32::from(q as i8))).collect()
         }
-    }
+        other => {
+            let problem = format!("expected values of type F64, F32, F16 or I8, got {other}");
+            return Err(wrong(problem).advice("convert the model before saving it: model.float()"));
+        }
+    })
 }
 
-fn f32s(bytes: &[u8]) -> impl Iterator<Item = f32> {
-    bytes.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes))
+fn floats<const N: usize>(bytes: &[u8], number: fn([u8; N]) -> f32) -> Vec<f32> {
+    bytes.as_chunks().0.iter().map(|&bytes| number(bytes)).collect()
 }
 
 /// Tensor `name` in fewer bits, with its scales where it has any.
@@ -184,7 +150,7 @@ mod tests {
     #[test]
     fn missing_scales_and_other_types_are_refused() {
         let tensor = |dtype| Tensor { dtype, shape: vec![2, 3], data: vec![0; 6].into() };
-        let refused = |tensors: Tensors| StoredMatrix::new(&tensors, "w").unwrap_err().to_string();
+        let refused = |tensors: Tensors| numbers(&tensors, "w").unwrap_err().to_string();
         assert_eq!(refused(Tensors::new()), "tensor w: expected this tensor, found none of the name");
         let message = refused([("w".to_string(), tensor("I8"))].into());
         assert_eq!(message, "tensor w: expected its scales, F32 [2], as w.scale");

@@ -1,6 +1,6 @@
 //! `cv DATA -o DIR`
 
-use super::options::{Begun, CV, DataOptions, ExactLabels, TrainingOptions};
+use super::options::{Begun, CV, DataOptions, ExactLabels, TrainingOptions, thread_pool};
 use super::source::{Found, Licensed};
 use super::{Done, Outcome, interrupt, print_line, progress, table};
 use crate::experiment::Plan;
@@ -9,7 +9,7 @@ use crate::experiment::cross_validate::{Event, Execution, begun_plan, check_fold
 use crate::experiment::results::Summary;
 use crate::files;
 use clap::{Args, ValueEnum};
-use reslstm::error::{Error, Kind, Result};
+use reslstm::error::Result;
 use reslstm::train::CheckedSettings;
 use std::path::{Path, PathBuf};
 
@@ -95,8 +95,7 @@ impl Cv {
     /// The baseline on the plan's folds, written beside the results.
     fn linear_svm(&self, data: &Licensed, plan: &Plan, threads: usize) -> Result<Vec<Baseline>> {
         let splits = plan.folds.splits_of(data.dataset().speakers_and_labels())?;
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-        let pool = pool.map_err(|error| Error::new(Kind::Io, error.to_string()).at("threads"))?;
+        let pool = thread_pool(threads)?;
         let baselines = pool.install(|| baseline::linear_svm(data.dataset(), &splits))?.to_vec();
         files::write_json(&self.output.join("baseline.json"), &baselines)?;
         Ok(baselines)

@@ -53,6 +53,15 @@ impl ThreadOption {
     }
 }
 
+/// A pool of so many threads.
+///
+/// # Errors
+/// [`Kind::Io`] if the system has no more threads.
+pub fn thread_pool(threads: usize) -> Result<rayon::ThreadPool> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    pool.map_err(|error| Error::new(Kind::Io, error.to_string()).at("threads"))
+}
+
 /// Where features are kept.
 #[derive(Args, Clone, Debug, Default)]
 pub struct CacheOption {

@@ -73,8 +73,8 @@ pub struct Predict {
     /// Predict while sound arrives on stdin: WAV, or raw samples
     ///
     /// Prints one line per frame as soon as the frame is complete. A WAV file is recognised by its header, which says rate, format and
-    /// channels. Raw samples are little-endian, 16-bit integers of one channel unless --format and --channels say otherwise; a note says so if they
-    /// sound like something else.
+    /// channels. Raw samples are little-endian, 16-bit integers of one channel unless --format and --channels say otherwise; a note
+    /// says so if they sound like something else.
     #[arg(long, group = "over_time")]
     live: bool,
     /// Sample rate of raw samples, with --live [default: the model's]

@@ -1,7 +1,7 @@
 //! `robustness CV_DIR DATA`
 
 use super::eval::require_metadata;
-use super::options::{CacheOption, DataOptions, ThreadOption};
+use super::options::{CacheOption, DataOptions, ThreadOption, thread_pool};
 use super::source::{Found, Licensed};
 use super::{Done, Outcome, interrupt, print_line, progress};
 use crate::experiment::Results;
@@ -64,8 +64,7 @@ impl RobustnessCommand {
         let results = Results::read(&self.folder)?;
         let models = models(&results, &self.folder)?;
         let threads = self.threads.count();
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-        let pool = pool.map_err(|error| Error::new(Kind::Io, error.to_string()).at("threads"))?;
+        let pool = thread_pool(threads)?;
         let groups = self.groups(models, results.plan.map, threads)?;
         let robustness = pool.install(|| self.score(&groups))?;
         if let Some(output) = &self.output {

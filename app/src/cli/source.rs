@@ -1,7 +1,7 @@
 //! `DATA`: a corpus loaded for training or evaluation, with its licence.
 
 use super::notes::Notes;
-use super::options::FramesMs;
+use super::options::{FramesMs, thread_pool};
 use super::{interrupt, progress};
 use crate::corpus::resample::to_feature_rate;
 use crate::corpus::{self, Cache, ClipSource, Corpus, Entry, Loaded, Rates, Reading, Work};
@@ -9,7 +9,7 @@ use reslstm::audio::{FeatureSettings, Recording};
 use reslstm::data::condition::Condition;
 use reslstm::data::folds::{FoldPlan, Split};
 use reslstm::data::{ConditionedClips, Dataset};
-use reslstm::error::{Error, Kind, Result};
+use reslstm::error::{Error, Result};
 use reslstm::labels::Labels;
 use reslstm::train::{CheckedSettings, Inputs, Settings, TrainingData, Validation};
 use std::collections::{BTreeSet, HashMap};
@@ -129,11 +129,11 @@ impl Found {
     }
 
     /// Gives settings for training on these clips their frames: the paper's 4096 and 2048 samples at its 48 kHz, and as long in time
-    /// at other rates, which a note says. Feature sets that have their own sample rate keep their frames. Settings that have frames in milliseconds keep them; the others of work that goes on get
-    /// those it was `begun` with.
+    /// at other rates, which a note says. Feature sets that have their own sample rate keep their frames. Settings that
+    /// have frames in milliseconds keep them; the others of work that goes on get those it was `begun` with.
     ///
     /// # Errors
-    /// [`Kind::Settings`] if a frame is too short or too long at the sample rate of the clips.
+    /// [`Kind::Settings`](reslstm::error::Kind::Settings) if a frame is too short or too long at the sample rate of the clips.
     pub fn settle_frames<'a>(
         &self,
         all: impl IntoIterator<Item = &'a mut CheckedSettings>,
@@ -266,8 +266,7 @@ impl Found {
             note: &|path, note| notes.add(path, note),
             stop: interrupt::stop_flag(),
         };
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-        let pool = pool.map_err(|error| Error::new(Kind::Io, error.to_string()).at("threads"))?;
+        let pool = thread_pool(threads)?;
         let loaded = pool.install(|| {
             let mut loaded = corpus::load_dataset(&self.corpus, &work)?;
             let conditioned = |&condition: &Condition| {

@@ -4,7 +4,7 @@ use crate::experiment::baseline::Baseline;
 use crate::experiment::results::{CorpusSpread, EnrolmentSpread, ModelSummary, Summary, VariantSpread};
 use crate::report::score_notes;
 use crate::report::table::{Cell, Column, Table};
-use reslstm::train::metrics::Confusion;
+use reslstm::train::metrics::{Confusion, Spread};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
@@ -48,44 +48,21 @@ pub fn scores(summary: &Summary) -> String {
             ],
             differing.iter().map(value).collect::<Vec<_>>().join(", ").into(),
         );
+        // Rows below a model's, which have no settings of their own: its name, protocol, size, UAR, and the other two scores.
+        let mut push_below = |name: String, protocol: Cell, parameters: Cell, uar: &Spread, others: [Cell; 2]| {
+            let scores = [uar.values.len().into(), uar.into(), Cell::Score(uar.max)];
+            push([name.into(), protocol, parameters].into_iter().chain(scores).chain(others).collect(), Cell::Empty);
+        };
+        let none = || [Cell::Empty, Cell::Empty];
         for VariantSpread { name, parameters, uar } in &model.variants {
-            let row = vec![
-                format!("  {name}").into(),
-                Cell::Empty,
-                (*parameters).into(),
-                uar.values.len().into(),
-                uar.into(),
-                Cell::Score(uar.max),
-                Cell::Empty,
-                Cell::Empty,
-            ];
-            push(row, Cell::Empty);
+            push_below(format!("  {name}"), Cell::Empty, (*parameters).into(), uar, none());
         }
         for EnrolmentSpread { clips, uar } in &model.enrolment {
-            let row = vec![
-                format!("  enrolment, {clips} clips").into(),
-                "transductive".into(),
-                Cell::Empty,
-                uar.values.len().into(),
-                uar.into(),
-                Cell::Score(uar.max),
-                Cell::Empty,
-                Cell::Empty,
-            ];
-            push(row, Cell::Empty);
+            push_below(format!("  enrolment, {clips} clips"), "transductive".into(), Cell::Empty, uar, none());
         }
         for CorpusSpread { name, clips: _, uar, war, macro_f1 } in &model.corpora {
-            let row = vec![
-                format!("  on {name}").into(),
-                Cell::Empty,
-                Cell::Empty,
-                uar.values.len().into(),
-                uar.into(),
-                Cell::Score(uar.max),
-                Cell::Score(war.mean),
-                Cell::Score(macro_f1.mean),
-            ];
-            push(row, Cell::Empty);
+            let others = [war, macro_f1].map(|score| Cell::Score(score.mean));
+            push_below(format!("  on {name}"), Cell::Empty, Cell::Empty, uar, others);
         }
     }
     let ensembles = if summary.models.iter().any(|model| model.ensemble.is_some()) { ENSEMBLE } else { "" };

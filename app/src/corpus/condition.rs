@@ -8,7 +8,7 @@ mod room;
 
 use super::resample::{at_speed, to_rate};
 use crate::hash::Hash;
-use reslstm::audio::{Recording, Resampler};
+use reslstm::audio::{Recording, resample};
 use reslstm::data::condition::Condition;
 use reslstm::error::Result;
 use reslstm::rng::RandomStream;
@@ -58,7 +58,7 @@ pub fn apply_condition(condition: Condition, recording: Recording) -> Result<Rec
             let factor = 10f64.powf(level / 20.0) as f32;
             samples.iter_mut().for_each(|x| *x *= factor);
         }
-        Condition::Rate { hz } => samples = through_rate(samples, sample_rate, hz, |_| {})?,
+        Condition::Rate { hz } => samples = through_rate(samples, sample_rate, hz, |_| {}),
         Condition::Room { rt60 } => room::reverberate(&mut samples, sample_rate, rt60),
         Condition::Babble { snr } => {
             let babble = babble::babble(&samples, sample_rate)?;
@@ -67,38 +67,26 @@ pub fn apply_condition(condition: Condition, recording: Recording) -> Result<Rec
         }
         Condition::MuLaw => {
             let code = |samples: &mut [f32]| samples.iter_mut().for_each(|x| *x = codec::mu_law(*x));
-            samples = through_rate(samples, sample_rate, codec::SAMPLE_RATE, code)?;
+            samples = through_rate(samples, sample_rate, codec::SAMPLE_RATE, code);
         }
         Condition::GsmLike => {
-            samples = through_rate(samples, sample_rate, codec::SAMPLE_RATE, codec::gsm_like)?;
+            samples = through_rate(samples, sample_rate, codec::SAMPLE_RATE, codec::gsm_like);
         }
         Condition::Mp3 => return mp3::encode_and_decode(Recording { sample_rate, samples }),
     }
     Ok(Recording { sample_rate, samples })
 }
 
-/// The samples at another rate, changed there, and back.
-fn through_rate(samples: Vec<f32>, sample_rate: u32, rate: u32, change: impl FnOnce(&mut [f32])) -> Result<Vec<f32>> {
+/// The samples at another rate, changed there, and back, by the engine's resampler: its filter is as steep as those of recorders and
+/// converters, while that of [`to_rate`] falls off far below half the lower rate.
+fn through_rate(samples: Vec<f32>, sample_rate: u32, rate: u32, change: impl FnOnce(&mut [f32])) -> Vec<f32> {
     let length = samples.len();
-    let mut there = resampled(&samples, sample_rate, rate)?;
+    let mut there = resample(&samples, sample_rate, rate);
     change(&mut there);
-    let mut samples = resampled(&there, rate, sample_rate)?;
+    let mut samples = resample(&there, rate, sample_rate);
     // Resampling rounds the length up, there and back.
     samples.truncate(length);
-    Ok(samples)
-}
-
-/// Samples at another rate, by the engine's resampler: its filter is as steep as those of recorders and converters, while that of
-/// [`to_rate`] falls off far below half the lower rate.
-fn resampled(samples: &[f32], from: u32, to: u32) -> Result<Vec<f32>> {
-    let (mut resampler, mut output) = (Resampler::new(from, to), Vec::new());
-    let mut keep = |samples: &[f32]| {
-        output.extend_from_slice(samples);
-        Ok(())
-    };
-    resampler.push(samples, &mut keep)?;
-    resampler.finish(&mut keep)?;
-    Ok(output)
+    samples
 }
 
 /// Adds white noise, `snr` dB below the recording's mean power.

@@ -54,7 +54,8 @@ impl FoldRecord {
         let wrong = |problem: String| Err(Error::new(Kind::Data, problem).at(format!("fold {fold}")));
         let kept = ("the kept weights", &self.predictions, &self.confusion);
         let variants = self.variants.iter().map(|it| (it.name.as_str(), &it.predictions, &it.confusion));
-        for (name, predictions, confusion) in [kept].into_iter().chain(variants) {
+        let enrolled = self.enrolment.iter().map(|it| ("enrolment", &it.predictions, &it.confusion));
+        for (name, predictions, confusion) in [kept].into_iter().chain(variants).chain(enrolled) {
             let counted = (predictions.len(), confusion.rows().len(), confusion.total());
             if counted != (clips, classes, clips as u64) || predictions.iter().any(|&class| class >= classes) {
                 return wrong(format!("{name}: expected {clips} predictions of {classes} classes, and their counts"));

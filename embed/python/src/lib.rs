@@ -6,7 +6,7 @@ use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use reslstm::audio::{FrontEnd, Recording, Resampler, check_sample_rate, check_samples};
+use reslstm::audio::{FrontEnd, Recording, Resampler, check_sample_rate, check_samples, resample};
 use reslstm::audit::flow::{Connection, gradient_flow};
 use reslstm::audit::{cast, recast};
 use reslstm::data::{Clip, Dataset};
@@ -56,14 +56,7 @@ fn matrix(array: &PyReadonlyArray2<'_, f32>) -> PyResult<Matrix<f32>> {
 fn resampled(samples: &[f32], from: u32, to: u32) -> reslstm::error::Result<Vec<f32>> {
     check_sample_rate(from)?;
     check_samples(0, samples)?;
-    let (mut resampler, mut out) = (Resampler::new(from, to), Vec::new());
-    let mut keep = |samples: &[f32]| {
-        out.extend_from_slice(samples);
-        Ok(())
-    };
-    resampler.push(samples, &mut keep)?;
-    resampler.finish(&mut keep)?;
-    Ok(out)
+    Ok(resample(samples, from, to))
 }
 
 /// A trained model.
