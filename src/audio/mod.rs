@@ -32,7 +32,7 @@
 //! | step                          | file             | what it does                                                        |
 //! |-------------------------------|------------------|---------------------------------------------------------------------|
 //! | one sample rate               | `resample.rs`    | a windowed sinc brings the samples to the model's rate; the caller runs it |
-//! | only speech                   | `preparation.rs` | leaves out what has less than 0.1 s of voice in the 0.6 s around it; without a voice, nothing |
+//! | only speech                   | `preparation.rs` | leaves out what has less than 0.1 s of voice in the 2 s around it  ; without a voice, nothing |
 //! | one level                     | `preparation.rs` | brings the mean power of the voice to −20 dB of full scale          |
 //!
 //! The gain is added to the mel bands: it moves the first MFCC alone. All else does not depend on the level, as the floor of the bands

@@ -31,6 +31,7 @@
 
 use core::f64::consts::PI;
 use core::fmt;
+use core::ops::Range;
 
 mod levels;
 
@@ -246,6 +247,25 @@ impl SpeechDetector {
             self.keep();
             self.take_differences();
         }
+    }
+
+    /// The part of a sound from its first voice to its last, in samples; `None` without a voice.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn voice(samples: &[f32], sample_rate: u32) -> Result<Option<Range<usize>>> {
+        let mut detector = Self::new(sample_rate)?;
+        let hop = detector.hop();
+        let mut voice: Option<Range<usize>> = None;
+        for portion in samples.chunks(hop) {
+            detector.push(portion);
+            let frames = detector.frames();
+            for frame in (frames.saturating_sub(Self::LATEST_CHANGE)..frames).filter(|&n| detector.is_voice(n)) {
+                let (start, end) = (frame * hop, ((frame + 1) * hop).min(samples.len()));
+                voice = Some(voice.map_or(start..end, |voice| voice.start.min(start)..voice.end.max(end)));
+            }
+        }
+        Ok(voice)
     }
 
     /// Level and speech of the sound so far, as a whole.

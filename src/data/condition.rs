@@ -50,11 +50,13 @@ pub enum Condition {
     GsmLike,
     /// MP3 at 32 kbit/s.
     Mp3,
+    /// Without the silence before and after the voice, but for 0.1 s. As recorded where nobody speaks.
+    Trimmed,
 }
 
 impl Condition {
     /// The conditions that `reslstm robustness` reports. New ones come last.
-    pub const REPORTED: [Condition; 31] = [
+    pub const REPORTED: [Condition; 32] = [
         Condition::AsRecorded,
         Condition::Noise { snr: 20.0 },
         Condition::Noise { snr: 10.0 },
@@ -86,6 +88,7 @@ impl Condition {
         Condition::Babble { snr: 20.0 },
         Condition::Babble { snr: 10.0 },
         Condition::Babble { snr: 0.0 },
+        Condition::Trimmed,
     ];
 }
 
@@ -105,6 +108,7 @@ impl fmt::Display for Condition {
             Condition::MuLaw => f.write_str("µ-law"),
             Condition::GsmLike => f.write_str("GSM-like"),
             Condition::Mp3 => f.write_str("MP3, 32 kbit/s"),
+            Condition::Trimmed => f.write_str("trimmed"),
         }
     }
 }

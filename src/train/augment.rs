@@ -126,10 +126,11 @@ impl Augment {
             | Condition::Clipped
             | Condition::MuLaw
             | Condition::GsmLike
-            | Condition::Mp3 => true,
+            | Condition::Mp3
+            | Condition::Trimmed => true,
         };
         if let Some(condition) = self.conditions.iter().find(|condition| !possible(condition)) {
-            let expected = "telephone, small-speaker, clipped, mu-law, gsm-like, mp3, noise or babble with an snr of -100 to 100 dB, \
+            let expected = "telephone, small-speaker, clipped, mu-law, gsm-like, mp3, trimmed, noise or babble with an snr of -100 to 100 dB, \
                             rate with hz of 2,000 to 192,000, or room with an rt60 of 0.1 to 2 s (speeds and gain have the others)";
             return wrong("conditions", expected, condition);
         }

@@ -1,5 +1,8 @@
 //! `eval MODEL DATA`
 
+mod enrolled;
+
+use self::enrolled::{Enrolled, EnrolledClips};
 use super::options::{CacheOption, DataOptions, ExactLabels, all_cores};
 use super::source::{Found, Licensed};
 use super::{Done, Outcome, clip, interrupt, print_line, progress, table};
@@ -12,7 +15,7 @@ use reslstm::data::batch::Example;
 use reslstm::error::{Error, Kind, Result};
 use reslstm::labels::Labels;
 use reslstm::models::branches::mean_probabilities;
-use reslstm::models::{LivePredictor, Metadata, ModelFile};
+use reslstm::models::{LivePredictor, Metadata, ModelFile, enrolment};
 use reslstm::normalise::Normaliser;
 use reslstm::train::calibration::Reliability;
 use reslstm::train::task::{self, Scratch, in_batching_order};
@@ -30,7 +33,8 @@ use std::path::PathBuf;
 /// resampled to the model's sample rate.
 #[derive(Debug, Args)]
 #[command(after_help = "Example: reslstm eval cv-h64/models/run0-fold2.safetensors ravdess
-         reslstm eval model.safetensors EMOVO")]
+         reslstm eval model.safetensors EMOVO
+         reslstm eval model.safetensors EMOVO --enrol 8    # and 8 clips of each speaker")]
 pub struct Eval {
     /// Model file
     model: PathBuf,
@@ -49,6 +53,13 @@ pub struct Eval {
     /// and the tuning of the chroma features are estimated from the sound so far.
     #[arg(long)]
     live: bool,
+    /// Give the model K clips of each speaker, without their labels
+    ///
+    /// K, or K:random, are other clips of the speaker than the scored one, at random; K:neutral are clips labelled neutral;
+    /// K:one-emotion are clips of one label, drawn for every scored clip. The scores are transductive: not those of unknown speakers.
+    /// The model must be trained with --enrolment.
+    #[arg(long, value_name = "K[:CHOICE]", conflicts_with = "live")]
+    enrol: Option<EnrolledClips>,
     #[command(flatten)]
     cache: CacheOption,
 }
@@ -72,9 +83,9 @@ impl Eval {
             return Err(Error::new(Kind::Data, problem).at(self.data.display()).into());
         }
 
-        let scores = match self.live {
-            true => scores_live(&file, &data, &clips)?,
-            false => scores_of_clips(&file, metadata, &settings, &data, &clips)?,
+        let (scores, enrolled) = match self.live {
+            true => (scores_live(&file, &data, &clips)?, None),
+            false => scores_of_clips(&file, metadata, &settings, &data, &clips, self.enrol)?,
         };
         let truth =
             |&clip: &usize| shared.model_class[data.dataset().clips()[clip].label].expect("others are left out");
@@ -89,9 +100,12 @@ impl Eval {
             print_line(json!({ "model": self.model, "data": self.data, "live": self.live, "clips": clips.len(),
                                "speakers": speakers, "scores": scores, "score_note": metadata.score_note,
                                "confusion": confusion, "labels": labels, "calibration_error": calibration_error,
-                               "no_speech": no_speech, "shared": among_shared, "renamed": shared.renamed, "left_out": left_out,
+                               "no_speech": no_speech, "enrolment": enrolled, "shared": among_shared, "renamed": shared.renamed, "left_out": left_out,
                                "sample_rate": metadata.sample_rate }))?;
         } else {
+            if let Some(enrolled) = enrolled {
+                print_line(enrolled)?;
+            }
             let (clips, some, all) = (clips.len(), shared.shared.len(), every.len());
             if some == all {
                 print_line(format_args!("{among_all} on {clips} clips\n"))?;
@@ -264,22 +278,28 @@ impl fmt::Display for Score {
     }
 }
 
-/// Logits `[N,K]` of whole clips, batched as in training.
+/// Logits `[N,K]` of whole clips, batched as in training; with clips of their speakers if they are to be enrolled.
 fn scores_of_clips(
     file: &ModelFile,
     metadata: &Metadata,
     settings: &CheckedSettings,
     data: &Licensed,
     clips: &[usize],
-) -> Result<Vec<Vec<f64>>> {
+    wanted: Option<EnrolledClips>,
+) -> Result<(Vec<Vec<f64>>, Option<Enrolled>)> {
     let normaliser = Normaliser::new(metadata.mean.clone(), metadata.std.clone())?;
     let example = |clip: &Clip| Ok(Example { frames: normaliser.apply(&clip.features)?, label: clip.label });
-    let examples = data.dataset().clips().iter().map(example).collect::<Result<Vec<_>>>()?;
+    let mut examples = data.dataset().clips().iter().map(example).collect::<Result<Vec<_>>>()?;
+    let enrol = |wanted| {
+        enrolled::enrol(&mut examples, clips, data.dataset(), &normaliser, enrolment::kappa(metadata)?, wanted)
+    };
+    let enrolled = wanted.map(enrol).transpose()?;
     let scores = task::branch_scores(file.branches(), settings, &examples, clips, &mut Scratch::default());
-    Ok(match &scores[..] {
+    let scores = match &scores[..] {
         [one] => one.iter_rows().map(|row| row.iter().map(|&score| score.into()).collect()).collect(),
         several => mean_probabilities(several).iter_rows().map(logarithms).collect(),
-    })
+    };
+    Ok((scores, enrolled))
 }
 
 /// Logits `[N,K]` of the last prediction of each recording, read as a stream: the logarithms of its probabilities.

@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 
 /// Test the models of a cross-validation in noise, over a telephone and more.
 ///
-/// Each model is scored on the test speakers of its own fold, in 31 conditions.
+/// Each model is scored on the test speakers of its own fold, in 32 conditions.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Each model of CV_DIR/models predicts the test speakers of its own fold. Calibration error: distance \

@@ -1,5 +1,5 @@
 //! Recording conditions applied to samples: telephone, small loudspeaker, noise, babble, rooms, codecs, another sample rate or speed,
-//! quieter. The result depends on the recording and the [`Condition`] alone: the same bits every time.
+//! quieter, trimmed. The result depends on the recording and the [`Condition`] alone: the same bits every time.
 
 mod babble;
 mod codec;
@@ -8,7 +8,7 @@ mod room;
 
 use super::resample::{at_speed, to_rate};
 use crate::hash::Hash;
-use reslstm::audio::{Recording, resample};
+use reslstm::audio::{Recording, SpeechDetector, resample};
 use reslstm::data::condition::Condition;
 use reslstm::error::Result;
 use reslstm::rng::RandomStream;
@@ -22,6 +22,9 @@ const TELEPHONE_RATE: u32 = 8_000;
 const SMALL_SPEAKER_HZ: (f64, f64) = (500.0, 8_000.0);
 /// Clipping level as a share of the largest sample: recorded 12 dB too loud.
 const CLIPPED_AT: f32 = 0.25;
+
+/// Silence that trimming leaves on either side of the voice, seconds.
+const TRIM_SECONDS: f64 = 0.1;
 
 /// The recording in a condition, at its own sample rate.
 ///
@@ -73,6 +76,7 @@ pub fn apply_condition(condition: Condition, recording: Recording) -> Result<Rec
             samples = through_rate(samples, sample_rate, codec::SAMPLE_RATE, codec::gsm_like);
         }
         Condition::Mp3 => return mp3::encode_and_decode(Recording { sample_rate, samples }),
+        Condition::Trimmed => samples = trim(samples, sample_rate)?,
     }
     Ok(Recording { sample_rate, samples })
 }
@@ -87,6 +91,19 @@ fn through_rate(samples: Vec<f32>, sample_rate: u32, rate: u32, change: impl FnO
     // Resampling rounds the length up, there and back.
     samples.truncate(length);
     samples
+}
+
+/// The samples from [`TRIM_SECONDS`] before the first voice to as much after the last; all of them where there is none.
+///
+/// # Errors
+/// As [`SpeechDetector::voice`].
+fn trim(mut samples: Vec<f32>, sample_rate: u32) -> Result<Vec<f32>> {
+    if let Some(voice) = SpeechDetector::voice(&samples, sample_rate)? {
+        let margin = (TRIM_SECONDS * f64::from(sample_rate)).round() as usize;
+        samples.truncate(voice.end + margin);
+        samples.drain(..voice.start.saturating_sub(margin));
+    }
+    Ok(samples)
 }
 
 /// Adds white noise, `snr` dB below the recording's mean power.
@@ -273,13 +290,31 @@ mod tests {
     }
 
     #[test]
-    fn all_but_speed_keep_the_length() {
+    fn all_but_speed_and_trimmed_keep_the_length() {
         for length in [1, 999, 48_001] {
             let recording = Recording { sample_rate: RATE, samples: tone(440.0).samples.repeat(2)[..length].to_vec() };
-            for condition in Condition::REPORTED.into_iter().filter(|it| !matches!(it, Condition::Speed(_))) {
+            for condition in
+                Condition::REPORTED.into_iter().filter(|it| !matches!(it, Condition::Speed(_) | Condition::Trimmed))
+            {
                 assert_eq!(apply_condition(condition, recording.clone()).unwrap().samples.len(), length, "{condition}");
             }
         }
+    }
+
+    #[test]
+    fn trimming_leaves_a_tenth_of_a_second_around_the_voice() {
+        let voice = crate::synth::synthesise(1, &"03-01-03-01-02-01-04".parse().unwrap()).samples;
+        let trim =
+            |samples| apply_condition(Condition::Trimmed, Recording { sample_rate: RATE, samples }).unwrap().samples;
+        for (before, after) in [(0, 24_000), (48_000, 0), (60_000, 90_000)] {
+            let trimmed = trim([&vec![0.0; before][..], &voice, &vec![0.0; after]].concat());
+            assert!(trimmed.len() > 48_000 && trimmed.len() < voice.len(), "{} {}", trimmed.len(), voice.len());
+            // Frames of the detector are 20 ms, 960 samples, apart.
+            let found = SpeechDetector::voice(&trimmed, RATE).unwrap().unwrap();
+            let after = trimmed.len() - found.end;
+            assert!(found.start.abs_diff(4_800) <= 960 && after.abs_diff(4_800) <= 960, "{found:?}, {after}");
+        }
+        assert_eq!(apply_condition(Condition::Trimmed, tone(9_000.0)).unwrap(), tone(9_000.0), "no voice");
     }
 
     #[test]

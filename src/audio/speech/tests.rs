@@ -227,3 +227,16 @@ fn what_is_shorter_than_a_frame_has_no_speech() {
     let error = Sound::measure(&[0.0], 999).unwrap_err();
     assert!(error.to_string().contains("got 999"), "{error}");
 }
+
+#[test]
+fn the_voice_of_a_sound_is_from_the_first_to_the_last() {
+    for rate in [8_000, 16_000, 48_000] {
+        let silence = vec![0.0; rate as usize];
+        let sound = [&silence[..], &syllables(1.0, rate), &silence, &syllables(0.8, rate), &silence].concat();
+        let voice = SpeechDetector::voice(&sound, rate).unwrap().unwrap();
+        let seconds = |samples: usize| samples as f64 / f64::from(rate);
+        assert!((0.9..1.2).contains(&seconds(voice.start)), "{rate} Hz: {}", seconds(voice.start));
+        assert!((3.5..4.0).contains(&seconds(voice.end)), "{rate} Hz: {}", seconds(voice.end));
+        assert_eq!(SpeechDetector::voice(&silence, rate).unwrap(), None);
+    }
+}
