@@ -7,7 +7,9 @@ use super::{Done, Outcome, interrupt, print_line, progress};
 use crate::experiment::Results;
 use crate::experiment::folder::model_path;
 use crate::experiment::results::{RunResult, program};
-use crate::experiment::robustness::{ConditionResult, FoldModel, FoldScores, Robustness, mean_temperature};
+use crate::experiment::robustness::{
+    ConditionResult, ConditionScores, FoldModel, FoldScores, PooledTemperature, Robustness, mean_temperature,
+};
 use crate::files::{self, Existing};
 use crate::label_map::LabelMap;
 use crate::report::table::{Cell, Column, Table};
@@ -28,7 +30,8 @@ use std::path::{Path, PathBuf};
 #[command(
     after_help = "Each model of CV_DIR/models predicts the test speakers of its own fold. Calibration error: distance \
                   between the probability of the predicted class and the share of right predictions, mean over 15 bins. \
-                  Before: without the temperature that training fitted. No speech: share of the \
+                  Before: without the temperature that training fitted. \
+                  Pooled: with the temperature that fits the other folds' test speakers, as recorded and in the trained conditions. No speech: share of the \
                   clips that predict gives no label; the scores count them. Kept: UAR as a share of that as recorded. \
                   Trained: yes if the models were trained with clips in this condition.
 
@@ -108,7 +111,7 @@ impl RobustnessCommand {
         let all: Vec<&FoldModel> = groups.iter().flat_map(|(_, models)| models).collect();
         let bar = progress::bar((all.len() * Condition::REPORTED.len()) as u64, "predicting", "models");
         let (first, _) = groups.first().expect("there are models");
-        let mut conditions: Vec<ConditionResult> = Vec::new();
+        let mut by_condition = Vec::new();
         for condition in Condition::REPORTED {
             let (mut scores, mut first_dataset): (Vec<FoldScores<'_>>, Option<Dataset>) = (Vec::new(), None);
             for (data, models) in groups {
@@ -126,13 +129,19 @@ impl RobustnessCommand {
                 first_dataset.get_or_insert(dataset);
             }
             let dataset = first_dataset.expect("there are models");
-            conditions.push(ConditionResult::new(condition, &scores, &dataset, conditions.first()));
+            by_condition.push(ConditionScores::new(condition, scores, &dataset));
         }
         bar.finish_and_clear();
+        let pooled_temperature = PooledTemperature::fit(&by_condition, first.dataset().clips());
+        let mut conditions: Vec<ConditionResult> = Vec::new();
+        for scores in &by_condition {
+            let (dataset, temperature) = (first.dataset(), pooled_temperature.as_ref());
+            conditions.push(ConditionResult::new(scores, dataset, temperature, conditions.first()));
+        }
         let name = self.folder.file_name().unwrap_or(self.folder.as_os_str()).to_string_lossy().into_owned();
         let (labels, temperature) = (first.dataset().labels().names().to_vec(), mean_temperature(&all));
         let score_note = all[0].metadata().score_note.clone();
-        Ok(Robustness { name, program: program(), labels, score_note, temperature, conditions })
+        Ok(Robustness { name, program: program(), labels, score_note, temperature, pooled_temperature, conditions })
     }
 }
 
@@ -153,7 +162,7 @@ fn models(results: &Results, folder: &Path) -> Result<Vec<(PathBuf, ModelFile)>>
 
 /// One row per condition.
 fn table(robustness: &Robustness) -> String {
-    let Robustness { conditions, temperature, score_note, .. } = robustness;
+    let Robustness { conditions, temperature, pooled_temperature, score_note, .. } = robustness;
     let mut columns = vec![
         Column::left("condition", 9),
         Column::right("UAR mean ± std", 15).gap(2),
@@ -163,6 +172,7 @@ fn table(robustness: &Robustness) -> String {
         Column::right("calibration error", 17).gap(2),
     ];
     columns.extend(temperature.map(|_| Column::left("before", 6).gap(2)));
+    columns.extend(pooled_temperature.as_ref().map(|_| Column::left("pooled", 6).gap(2)));
     columns.push(Column::right("no speech", 9).gap(2));
     let mut table = Table::new(columns);
     for result in conditions {
@@ -176,10 +186,18 @@ fn table(robustness: &Robustness) -> String {
         ];
         let before = result.uncalibrated.as_ref().map(Reliability::ece);
         row.extend(temperature.map(|_| before.map_or(Cell::Empty, Cell::Score)));
+        row.extend(result.pooled.as_ref().map(|pooled| Cell::Score(pooled.ece())));
         row.push(result.no_speech.map_or(Cell::Empty, |it| Cell::Score(it.share())));
         table.push(row);
     }
-    let temperature = temperature.map_or(String::new(), |mean| format!("\nmean temperature {mean:.3}\n"));
+    let temperature = match (temperature, pooled_temperature) {
+        (Some(mean), _) => format!("\nmean temperature {mean:.3}\n"),
+        (None, Some(PooledTemperature { all, conditions, .. })) => format!(
+            "\npooled temperature {all:.3}, of {} conditions: train --all --temperature {all:.3}\n",
+            conditions.len()
+        ),
+        (None, None) => String::new(),
+    };
     let note = if score_note.is_empty() { String::new() } else { format!("\n{score_note}\n") };
     table.text() + &temperature + &note
 }

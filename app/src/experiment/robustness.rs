@@ -3,6 +3,7 @@
 
 use super::results::{NoSpeech, Scores};
 use super::statistics::{Interval, bootstrap};
+use rayon::prelude::*;
 use reslstm::data::batch::Example;
 use reslstm::data::condition::Condition;
 use reslstm::data::{Clip, Dataset};
@@ -11,12 +12,12 @@ use reslstm::matrix::{Matrix, argmax};
 use reslstm::models::branches::mean_probabilities;
 use reslstm::models::{Metadata, ModelFile};
 use reslstm::normalise::Normaliser;
-use reslstm::train::calibration::Reliability;
+use reslstm::train::calibration::{Reliability, fit_mean_temperature, fit_temperature};
 use reslstm::train::metrics::{Confusion, Spread};
 use reslstm::train::settings::CheckedSettings;
 use reslstm::train::task::{Scratch, branch_scores, in_batching_order};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The model of one fold of a cross-validation, with its test clips.
 #[derive(Clone, Debug)]
@@ -67,6 +68,11 @@ impl FoldModel {
         self.file.metadata().expect("the model of a fold has metadata")
     }
 
+    /// Number of its fold.
+    fn fold(&self) -> usize {
+        self.metadata().fold.expect("the model of a fold says which")
+    }
+
     /// The temperature that its scores are divided by; 1 without calibration.
     pub fn temperature(&self) -> f64 {
         self.metadata().temperature.unwrap_or(1.0)
@@ -106,6 +112,9 @@ pub struct Robustness {
     pub score_note: String,
     /// Mean temperature of the models; `None` if no model is calibrated.
     pub temperature: Option<f64>,
+    /// A temperature for the model that is trained on all speakers; `None` if the models are calibrated, or if none fits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pooled_temperature: Option<PooledTemperature>,
     /// As recorded first.
     pub conditions: Vec<ConditionResult>,
 }
@@ -136,21 +145,94 @@ pub struct ConditionResult {
     pub reliability: Reliability,
     /// The same without the temperature; `None` if no model is calibrated.
     pub uncalibrated: Option<Reliability>,
+    /// The same with the pooled temperature of the other folds; `None` if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pooled: Option<Reliability>,
+}
+
+/// The scores of all models in one condition.
+#[derive(Debug)]
+pub struct ConditionScores<'a> {
+    /// The condition.
+    pub condition: Condition,
+    /// Those of every model, for its test clips.
+    pub folds: Vec<FoldScores<'a>>,
+    /// Test clips that `predict` would give no label.
+    pub no_speech: Option<NoSpeech>,
+}
+
+impl<'a> ConditionScores<'a> {
+    /// Of all models; `dataset` is in this condition.
+    pub fn new(condition: Condition, folds: Vec<FoldScores<'a>>, dataset: &Dataset) -> Self {
+        let no_speech = NoSpeech::count(dataset, folds.iter().flat_map(|fold| fold.model.test.iter().copied()));
+        ConditionScores { condition, folds, no_speech }
+    }
+
+    /// Whether every model was trained with clips in this condition.
+    fn is_trained(&self) -> bool {
+        self.folds.iter().all(|fold| fold.model.is_trained_with(self.condition))
+    }
+}
+
+/// One temperature for models without validation speakers: fitted on what each model says of its own test speakers, as recorded and
+/// in the conditions of its training. It is for the model trained on all speakers, which has none left for a fit. The models
+/// themselves are judged with the temperature of the other folds, whose test speakers are other people.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PooledTemperature {
+    /// Fitted on all folds, for `train --all --temperature`.
+    pub all: f64,
+    /// By number of a fold: fitted on the other folds.
+    pub without_fold: BTreeMap<usize, f64>,
+    /// The conditions of the fit.
+    pub conditions: Vec<String>,
+}
+
+impl PooledTemperature {
+    /// Fits the temperatures; `None` if the models are calibrated already, or if there is one fold only, or no temperature fits.
+    pub fn fit(all: &[ConditionScores<'_>], clips: &[Clip]) -> Option<Self> {
+        let fitted: Vec<_> = all.iter().filter(|it| it.condition == Condition::AsRecorded || it.is_trained()).collect();
+        let scores: Vec<&FoldScores<'_>> = fitted.iter().flat_map(|it| &it.folds).collect();
+        if scores.iter().any(|fold| fold.model.metadata().temperature.is_some()) {
+            return None;
+        }
+        let folds: BTreeSet<usize> = scores.iter().map(|fold| fold.model.fold()).collect();
+        let without = |left_out: &usize| {
+            let others = scores.iter().filter(|fold| fold.model.fold() != *left_out).copied();
+            Some((*left_out, temperature_of(others.collect(), clips)?))
+        };
+        let without_fold = folds.par_iter().map(without).collect::<Option<_>>()?;
+        let conditions = fitted.iter().map(|it| it.condition.to_string()).collect();
+        Some(PooledTemperature { all: temperature_of(scores, clips)?, without_fold, conditions })
+    }
+}
+
+/// The temperature that fits scores best; `None` if there are none, or none fits.
+fn temperature_of(folds: Vec<&FoldScores<'_>>, clips: &[Clip]) -> Option<f64> {
+    let labels: Vec<usize> = folds.iter().flat_map(|fold| &fold.model.test).map(|&clip| clips[clip].label).collect();
+    let branches = folds.first()?.scores.len();
+    let of_branch = |branch: usize| {
+        let rows = folds.iter().flat_map(|fold| fold.scores[branch].as_slice()).copied().collect();
+        Matrix::from_vec(labels.len(), folds[0].scores[branch].cols(), rows)
+    };
+    match branches {
+        1 => fit_temperature(&of_branch(0), &labels),
+        several => fit_mean_temperature(&(0..several).map(of_branch).collect::<Vec<_>>(), &labels),
+    }
 }
 
 impl ConditionResult {
-    /// Pools the scores of all folds for the clips of `dataset`, which is in this condition; `recorded` is the result as recorded,
-    /// `None` if this is it.
+    /// Pools the scores of all folds, whose clips are those of `dataset`; `recorded` is the result as recorded, `None` if this is it.
     ///
     /// # Panics
     /// If there are no scores.
     pub fn new(
-        condition: Condition,
-        scores: &[FoldScores<'_>],
+        scores: &ConditionScores<'_>,
         dataset: &Dataset,
+        temperature: Option<&PooledTemperature>,
         recorded: Option<&ConditionResult>,
     ) -> Self {
         let (clips, labels) = (dataset.clips(), dataset.labels().names());
+        let (trained, ConditionScores { condition, folds: scores, no_speech }) = (scores.is_trained(), scores);
         let new = || Confusion::new(labels.len());
         let (mut runs, mut speakers, mut all) = (BTreeMap::new(), BTreeMap::new(), new());
         for fold in scores {
@@ -160,7 +242,7 @@ impl ConditionResult {
                 all.count(clip.label, predicted);
             }
         }
-        let reliability = |factor: fn(&FoldModel) -> f64| {
+        let reliability = |factor: &dyn Fn(&FoldModel) -> f64| {
             let all = scores.iter().flat_map(|fold| fold.predictions(clips, factor(fold.model)));
             Reliability::from_predictions(
                 all.map(|(clip, predicted, confidence)| (f64::from(confidence), predicted == clip.label)),
@@ -170,15 +252,16 @@ impl ConditionResult {
         let uar = Spread::new(runs.values().map(Confusion::uar).collect());
         ConditionResult {
             condition: condition.to_string(),
-            trained: Some(scores.iter().all(|fold| fold.model.is_trained_with(condition))),
+            trained: Some(trained),
             kept: Some(uar.mean / recorded.map_or(uar.mean, |recorded| recorded.uar.mean)),
             uar,
             interval: bootstrap(&speakers.into_values().collect::<Vec<_>>()),
             recall: Scores::new(&all, labels).recall,
             confusion: all,
-            no_speech: NoSpeech::count(dataset, scores.iter().flat_map(|fold| fold.model.test.iter().copied())),
-            reliability: reliability(|_| 1.0),
-            uncalibrated: calibrated.then(|| reliability(FoldModel::temperature)),
+            no_speech: *no_speech,
+            reliability: reliability(&|_| 1.0),
+            uncalibrated: calibrated.then(|| reliability(&FoldModel::temperature)),
+            pooled: temperature.map(|temperature| reliability(&|model| 1.0 / temperature.without_fold[&model.fold()])),
         }
     }
 }

@@ -11,9 +11,9 @@ fn models_predict_their_own_test_speakers_in_every_condition() {
     let found = dir.json("result.json");
     let conditions = found["conditions"].as_array().unwrap();
     let names: Vec<&str> = conditions.iter().map(|result| result["condition"].as_str().unwrap()).collect();
-    assert_eq!((names.len(), names[0], names[4]), (31, "as recorded", "telephone"));
+    assert_eq!((names.len(), names[0], names[4]), (32, "as recorded", "telephone"));
     assert_eq!(names[11..15], ["level -10 dB", "level -20 dB", "level -30 dB", "level -40 dB"]);
-    let last = ["room, RT60 1 s", "babble, SNR 20 dB", "babble, SNR 10 dB", "babble, SNR 0 dB"];
+    let last = ["room, RT60 1 s", "babble, SNR 20 dB", "babble, SNR 10 dB", "babble, SNR 0 dB", "trimmed"];
     assert_eq!(names[27..], last);
     assert!(conditions.iter().all(|result| result["no_speech"]["clips"].is_u64()));
     // The share of the clean score that is kept; these models were trained with clips as recorded alone.
@@ -60,4 +60,34 @@ fn models_predict_their_own_test_speakers_in_every_condition() {
     std::fs::remove_file(dir.path("cv/runs/run1.json")).unwrap();
     dir.does("synth other --speakers 6 --statements 1 --repetitions 1 --seed 5");
     dir.refuses_saying("robustness cv other", &["run0-fold0.safetensors: expected the data the model was trained on"]);
+}
+
+#[test]
+fn without_validation_speakers_the_test_speakers_of_the_other_folds_give_a_temperature() {
+    let dir = TestDir::new("robustness-pooled");
+    let settings = "--weights average --t0 1 --validation train --augment folder.toml";
+    dir.write("folder.toml", "conditions = ['telephone', 'mu-law']");
+    for (name, more) in [("one", ""), ("two", " --branches mfcc,all")] {
+        dir.does(&format!("cv ../speech -o {name} --folds k=3 {SMALL} {settings}{more}"));
+        let table = dir.does(&format!("robustness {name} ../speech -o {name}.json --cache cache"));
+        let found = dir.json(&format!("{name}.json"));
+        let pooled = &found["pooled_temperature"];
+        assert_eq!(pooled["conditions"], serde_json::json!(["as recorded", "telephone", "µ-law"]));
+        let all = pooled["all"].as_f64().unwrap();
+        let without = pooled["without_fold"].as_object().unwrap();
+        let of_folds: Vec<f64> = without.values().map(|it| it.as_f64().unwrap()).collect();
+        assert_eq!(without.keys().collect::<Vec<_>>(), ["0", "1", "2"]);
+        // Every clip is in two of three: the fit on all lies between them.
+        assert!(of_folds.iter().any(|&it| it < all) && of_folds.iter().any(|&it| it > all), "{all} {of_folds:?}");
+        assert!(table.contains(&format!("train --all --temperature {all:.3}")), "{table}");
+        for result in found["conditions"].as_array().unwrap() {
+            let bins = result["pooled"]["bins"].as_array().unwrap();
+            assert_eq!(bins.iter().map(|bin| bin["count"].as_u64().unwrap()).sum::<u64>(), 90);
+            assert_ne!(result["pooled"], result["reliability"]);
+        }
+        assert_eq!(
+            (&found["temperature"], found["conditions"][0].get("uncalibrated")),
+            (&Value::Null, Some(&Value::Null))
+        );
+    }
 }
