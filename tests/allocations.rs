@@ -3,10 +3,10 @@
 
 #![allow(unsafe_code)] // an allocator that counts is an unsafe trait
 
-use reslstm::audio::FeatureSettings;
+use reslstm::audio::{FeatureSettings, LiveFrontEnd};
 use reslstm::data::batch::{Batch, Example};
 use reslstm::matrix::Matrix;
-use reslstm::models::{LivePredictor, Metadata, Model, ModelFile, StreamingModel, Tape};
+use reslstm::models::{LivePredictor, Metadata, Model, ModelFile, Precision, StreamingModel, Tape};
 use reslstm::optim::Adam;
 use reslstm::packed::Padding;
 use reslstm::params::Parameters;
@@ -19,6 +19,8 @@ thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
     /// Bytes allocated and not freed.
     static HEAP: Cell<usize> = const { Cell::new(0) };
+    /// The most of them at any time.
+    static MOST: Cell<usize> = const { Cell::new(0) };
 }
 
 struct Counting;
@@ -28,6 +30,7 @@ unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.set(ALLOCATIONS.get() + 1);
         HEAP.set(HEAP.get().wrapping_add(layout.size()));
+        MOST.set(MOST.get().max(HEAP.get()));
         // SAFETY: the caller's contract is the system allocator's.
         unsafe { System.alloc(layout) }
     }
@@ -80,6 +83,38 @@ fn a_stream_allocates_nothing_after_its_construction() {
         stream.reset();
         stream.push(&[0.5; 7]);
         assert_eq!(ALLOCATIONS.get() - before, 0, "{arch}");
+    }
+}
+
+/// The most bytes that `work` needs at any time and leaves allocated, besides those before.
+fn heap_of<T>(work: impl FnOnce() -> T) -> [usize; 2] {
+    let before = HEAP.get();
+    MOST.set(before);
+    let _made = work();
+    [MOST.get() - before, HEAP.get() - before]
+}
+
+#[test]
+fn weights_in_static_bytes_are_not_copied() {
+    const RATE: u32 = 16_000;
+    let settings = FeatureSettings::default();
+    let columns = settings.width();
+    let labels = vec!["calm".to_string(), "cross".to_string()].try_into().unwrap();
+    let mut metadata = Metadata::new("reslstm-sa-h128".into(), labels, RATE, settings.clone());
+    (metadata.mean, metadata.std) = (vec![0.0; columns], vec![1.0; columns]);
+    let model =
+        Model::init(metadata.architecture.parse().unwrap(), columns, 2, &mut rng::RandomStream::new(2, "init", 0));
+    let file = ModelFile::new(model, Some(metadata)).unwrap();
+    let front_end = heap_of(|| LiveFrontEnd::new(settings, RATE));
+    let copied = heap_of(|| LivePredictor::new(&file));
+    // 105,000 weights, 420 kB.
+    assert!(copied[1] - front_end[1] > 420_000);
+    for bytes in [file.to_bytes(), file.to_bytes_with(Precision::F16), file.to_bytes_with(Precision::I8)] {
+        let bytes: &'static [u8] = bytes.leak();
+        let in_place = heap_of(|| LivePredictor::from_static(bytes).map_err(|error| panic!("{error}")));
+        eprintln!("in place: {in_place:?}, front end {front_end:?}, copied {copied:?}");
+        assert!(in_place[1] - front_end[1] < 60_000, "in place: {in_place:?}, front end {front_end:?}");
+        assert!(in_place[0] - front_end[0] < 60_000, "in place: {in_place:?}, front end {front_end:?}");
     }
 }
 

@@ -22,7 +22,7 @@ typedef enum reslstm_status {
   RESLSTM_STATUS_NULL = 1,
   // An array has not one place per class.
   RESLSTM_STATUS_SIZE = 2,
-  // The model file is damaged, or of another kind.
+  // The model file is damaged, or of another kind; or the model or the profile does not allow what was asked for.
   RESLSTM_STATUS_MODEL = 3,
   // The sound cannot be decoded, is empty, or has samples that are not finite.
   RESLSTM_STATUS_AUDIO = 4,
@@ -72,6 +72,16 @@ enum reslstm_status reslstm_model_load(const uint8_t *bytes,
 // # Safety
 // `model` is NULL or comes from reslstm_model_load, and is not used any more.
 void reslstm_model_free(struct reslstm_model *model);
+
+// Enrols a speaker: from now on, predictions and new streams are of the speaker whose profile these bytes are, a file that
+// `reslstm enrol` wrote. With a `length` of 0, they are of any speaker again. The status is RESLSTM_STATUS_MODEL for a model that
+// was not trained with enrolment, and for a profile of other features.
+//
+// # Safety
+// `model` is NULL or comes from reslstm_model_load; `profile` is NULL or has `length` bytes.
+enum reslstm_status reslstm_model_enrol(const struct reslstm_model *model,
+                                        const uint8_t *profile,
+                                        size_t length);
 
 // Number of classes; 0 for NULL.
 //

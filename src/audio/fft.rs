@@ -6,9 +6,7 @@
 //! | `x`    | `[N]` | values             |
 //! | `X`    | `[N]` | their transform    |
 
-#[cfg(feature = "std")]
 use alloc::sync::Arc;
-#[cfg(any(test, not(feature = "std")))]
 use core::f64::consts::TAU;
 pub(super) use num_complex::Complex;
 
@@ -23,14 +21,13 @@ pub(super) enum Direction {
     Inverse,
 }
 
-#[cfg(any(test, not(feature = "std")))]
-impl Direction {
-    fn sign(self) -> f64 {
-        match self {
-            Direction::Forward => -1.0,
-            Direction::Inverse => 1.0,
-        }
-    }
+/// `W^k = e^(−2πi·k/N)` for k = 0 … N/2 − 1: half a circle, the other half is `−W^k`. One table for all that needs it.
+pub(super) type Roots = Arc<[Complex<f32>]>;
+
+/// The roots of a length `n`, which is even.
+pub(super) fn roots(n: usize) -> Roots {
+    let angle = |k: usize| -TAU * k as f64 / n as f64;
+    (0..n / 2).map(|k| Complex::new(angle(k).cos() as f32, angle(k).sin() as f32)).collect()
 }
 
 /// The transform in use.
@@ -47,7 +44,9 @@ pub(super) struct Fft {
 
 #[cfg(feature = "std")]
 impl Fft {
-    pub(super) fn new(n: usize, direction: Direction) -> Self {
+    /// A transform of half the length that `roots` are of.
+    pub(super) fn new(roots: &Roots, direction: Direction) -> Self {
+        let n = roots.len();
         let mut planner = rustfft::FftPlanner::new();
         let plan = match direction {
             Direction::Forward => planner.plan_fft_forward(n),
@@ -72,32 +71,31 @@ impl Fft {
 /// ```
 /// as `W^p` is the root of the shorter transforms. They are made in the same way, down to length 1, which is its own transform.
 /// `X[k]`, `X[k + m]`, … need the same `Y_r[k]` and replace them: a transform of length `p`, the butterfly.
+///
+/// In place: all values go where their transform of length 1 belongs, then the lengths grow.
 #[cfg(any(test, not(feature = "std")))]
 #[derive(Clone)]
 pub(super) struct MixedRadix {
     direction: Direction,
     /// `p` of every step, the first step of the derivation first.
     factors: Vec<usize>,
-    /// W^k for k = 0 … N − 1
-    roots: Vec<Complex<f32>>,
-    /// A copy of the values, `[N]`.
-    x: Vec<Complex<f32>>,
+    /// Of the length `2N`.
+    roots: Roots,
+    /// Which values have gone where they belong, `[N]`.
+    moved: Vec<bool>,
     /// A butterfly, `[largest p]`.
     column: Vec<Complex<f32>>,
 }
 
 #[cfg(any(test, not(feature = "std")))]
 impl MixedRadix {
-    pub(super) fn new(n: usize, direction: Direction) -> Self {
-        let factors = factors(n);
-        let root = |k: usize| {
-            let angle = direction.sign() * TAU * k as f64 / n as f64;
-            Complex::new(angle.cos() as f32, angle.sin() as f32)
-        };
+    /// A transform of half the length that `roots` are of.
+    pub(super) fn new(roots: &Roots, direction: Direction) -> Self {
+        let factors = factors(roots.len());
         MixedRadix {
             direction,
-            roots: (0..n).map(root).collect(),
-            x: vec![Complex::default(); n],
+            roots: roots.clone(),
+            moved: vec![false; roots.len()],
             column: vec![Complex::default(); factors.iter().copied().max().unwrap_or(1)],
             factors,
         }
@@ -105,10 +103,92 @@ impl MixedRadix {
 
     /// Replaces `values` `[N]` by their transform.
     pub(super) fn process(&mut self, values: &mut [Complex<f32>]) {
-        let MixedRadix { direction, factors, roots, x, column } = self;
-        x.copy_from_slice(values);
-        transform(*direction, factors, roots, x, values, column);
+        self.reorder(values);
+        let mut m = 1;
+        for step in (0..self.factors.len()).rev() {
+            let p = self.factors[step];
+            for k in 0..m {
+                self.butterflies(values, p, m, k);
+            }
+            m *= p;
+        }
     }
+
+    /// Moves every value to where its transform of length 1 belongs, along the cycles of that permutation.
+    fn reorder(&mut self, values: &mut [Complex<f32>]) {
+        let MixedRadix { factors, moved, .. } = self;
+        moved.fill(false);
+        for first in 0..values.len() {
+            let (mut place, mut value) = (first, values[first]);
+            while !moved[place] {
+                moved[place] = true;
+                place = place_of(place, factors);
+                core::mem::swap(&mut value, &mut values[place]);
+            }
+        }
+    }
+
+    /// W^j of the length `N`, in the direction of the transform.
+    #[inline(always)]
+    fn root(&self, j: usize) -> Complex<f32> {
+        let n = self.roots.len();
+        let root = if 2 * j < n { self.roots[2 * j] } else { -self.roots[2 * j - n] };
+        match self.direction {
+            Direction::Forward => root,
+            Direction::Inverse => root.conj(),
+        }
+    }
+
+    /// Makes `X[k]`, `X[k + m]`, … of all transforms of length `p·m` of `Y_r[k]`.
+    fn butterflies(&mut self, values: &mut [Complex<f32>], p: usize, m: usize, k: usize) {
+        let stride = values.len() / (p * m);
+        match p {
+            2 => {
+                let w = self.root(k * stride);
+                for y in values.chunks_exact_mut(2 * m) {
+                    let (a, b) = (y[k], y[k + m] * w);
+                    (y[k], y[k + m]) = (a + b, a - b);
+                }
+            }
+            4 => {
+                let [w1, w2, w3] = [1, 2, 3].map(|r| self.root(r * k * stride));
+                for y in values.chunks_exact_mut(4 * m) {
+                    let (a, b, c, d) = (y[k], y[k + m] * w1, y[k + 2 * m] * w2, y[k + 3 * m] * w3);
+                    let (ac, ac_minus, bd, bd_minus) = (a + c, a - c, b + d, b - d);
+                    let turned = match self.direction {
+                        Direction::Forward => Complex::new(bd_minus.im, -bd_minus.re), // times −i
+                        Direction::Inverse => Complex::new(-bd_minus.im, bd_minus.re), // times i
+                    };
+                    y[k] = ac + bd;
+                    y[k + m] = ac_minus + turned;
+                    y[k + 2 * m] = ac - bd;
+                    y[k + 3 * m] = ac_minus - turned;
+                }
+            }
+            _ => {
+                for y in values.chunks_exact_mut(p * m) {
+                    for r in 0..p {
+                        self.column[r] = y[k + r * m] * self.root(r * k * stride);
+                    }
+                    for q in 0..p {
+                        let root = |r: usize| self.root(r * q % p * (self.roots.len() / p));
+                        let terms = self.column[..p].iter().enumerate().map(|(r, &value)| value * root(r));
+                        y[k + q * m] = terms.fold(Complex::default(), |sum, term| sum + term);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Where value `j` goes: first its remainder by the first factor counts, then that of the quotient by the second, and so on.
+#[cfg(any(test, not(feature = "std")))]
+fn place_of(mut j: usize, factors: &[usize]) -> usize {
+    factors.iter().fold(0, |place, &p| {
+        let remainder = j % p;
+        j /= p;
+        place * p + remainder
+    })
 }
 
 /// The factors of `n`, as many fours as there are first: their butterfly needs no multiplication.
@@ -134,51 +214,6 @@ fn factors(mut n: usize) -> Vec<usize> {
     factors
 }
 
-/// The transform of every `N/y.len()`-th value of `x` into `y`.
-#[cfg(any(test, not(feature = "std")))]
-fn transform(
-    direction: Direction,
-    factors: &[usize],
-    roots: &[Complex<f32>],
-    x: &[Complex<f32>],
-    y: &mut [Complex<f32>],
-    column: &mut [Complex<f32>],
-) {
-    let Some((&p, rest)) = factors.split_first() else {
-        y[0] = x[0];
-        return;
-    };
-    let (stride, m) = (roots.len() / y.len(), y.len() / p);
-    for (r, part) in y.chunks_exact_mut(m).enumerate() {
-        transform(direction, rest, roots, &x[r * stride..], part, column);
-    }
-    let (sign, column) = (direction.sign() as f32, &mut column[..p]);
-    for k in 0..m {
-        for (r, value) in column.iter_mut().enumerate() {
-            *value = y[k + r * m] * roots[r * k * stride];
-        }
-        match *column {
-            [a, b] => (y[k], y[k + m]) = (a + b, a - b),
-            [a, b, c, d] => {
-                let (ac, ac_minus, bd, bd_minus) = (a + c, a - c, b + d, b - d);
-                // times i or −i
-                let turned = Complex::new(-sign * bd_minus.im, sign * bd_minus.re);
-                y[k] = ac + bd;
-                y[k + m] = ac_minus + turned;
-                y[k + 2 * m] = ac - bd;
-                y[k + 3 * m] = ac_minus - turned;
-            }
-            _ => {
-                for q in 0..p {
-                    let root = |r: usize| roots[r * q % p * (roots.len() / p)];
-                    let terms = column.iter().enumerate().map(|(r, &value)| value * root(r));
-                    y[k + q * m] = terms.fold(Complex::default(), |sum, term| sum + term);
-                }
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -188,7 +223,8 @@ mod tests {
     fn by_definition(x: &[Complex<f32>], direction: Direction) -> Vec<Complex<f64>> {
         let n = x.len();
         let term = |j: usize, k: usize| {
-            let root = Complex::from_polar(1.0, direction.sign() * TAU * (j * k % n) as f64 / n as f64);
+            let sign = if direction == Direction::Forward { -1.0 } else { 1.0 };
+            let root = Complex::from_polar(1.0, sign * TAU * (j * k % n) as f64 / n as f64);
             Complex::new(f64::from(x[j].re), f64::from(x[j].im)) * root
         };
         (0..n).map(|k| (0..n).map(|j| term(j, k)).sum()).collect()
@@ -205,9 +241,8 @@ mod tests {
                 let expected = by_definition(&x, direction);
                 let largest = expected.iter().fold(0.0f64, |most, z| most.max(z.norm()));
                 let (mut planned, mut own) = (x.clone(), x.clone());
-                Fft::new(n, direction).process(&mut planned);
-                let mut transform = MixedRadix::new(n, direction);
-                transform.x.fill(Complex::new(f32::NAN, f32::NAN));
+                Fft::new(&roots(2 * n), direction).process(&mut planned);
+                let mut transform = MixedRadix::new(&roots(2 * n), direction);
                 transform.column.fill(Complex::new(f32::NAN, f32::NAN));
                 transform.process(&mut own);
                 for (name, got) in [("rustfft", &planned), ("mixed radix", &own)] {

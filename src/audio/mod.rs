@@ -87,7 +87,7 @@ pub use wav::{
 };
 
 use crate::prelude::*;
-use chroma::ChromaBank;
+use chroma::ChromaFilters;
 use delta::Slopes;
 use frames::Frames;
 use mel::MelBank;
@@ -121,7 +121,7 @@ pub struct FrontEnd {
     /// None if the settings have a tuning.
     tuning_estimator: Option<TuningEstimator>,
     /// None if the settings have no chroma.
-    chroma_bank: Option<ChromaBank>,
+    chroma_filters: Option<ChromaFilters>,
     /// None if the settings have no pitch.
     pitch_estimator: Option<PitchEstimator>,
     slopes: Slopes,
@@ -147,14 +147,15 @@ impl FrontEnd {
         check_sample_rate(sample_rate)?;
         check_high_hz(&settings, sample_rate)?;
         let estimates_tuning = settings.tuning.is_none();
+        let roots = fft::roots(settings.n_fft);
         Ok(FrontEnd {
-            stft: Stft::new(&settings),
+            stft: Stft::new(&settings, &roots),
             mel_bank: MelBank::new(&settings, sample_rate),
             cosine_transform: CosineTransform::new(&settings),
             tuning_estimator: estimates_tuning.then(|| TuningEstimator::new(&settings, sample_rate)),
-            chroma_bank: (settings.chroma > 0).then(|| ChromaBank::new(&settings, sample_rate)),
+            chroma_filters: (settings.chroma > 0).then(|| ChromaFilters::new(&settings, sample_rate)),
             slopes: Slopes::new(settings.deltas),
-            pitch_estimator: (settings.pitch > 0).then(|| PitchEstimator::new(&settings, sample_rate)),
+            pitch_estimator: (settings.pitch > 0).then(|| PitchEstimator::new(&settings, sample_rate, &roots)),
             preparation: settings.prepare.then(|| Preparation::new(sample_rate)).transpose()?,
             gain: 0.0,
             power: Matrix::default(),
@@ -411,9 +412,9 @@ impl FrontEnd {
         let mut features = Matrix::zeros(self.power.rows(), self.settings.width());
         self.find_mel_bands();
         self.cosine_transform.apply(&self.mel, &mut features);
-        if let Some(bank) = &mut self.chroma_bank {
-            bank.tune(tuning);
-            bank.apply(&self.power, &mut features, self.settings.mfcc);
+        if let Some(filters) = &mut self.chroma_filters {
+            filters.tune(tuning);
+            filters.apply(&self.power, &mut features, self.settings.mfcc);
         }
         if let Some(estimator) = &mut self.pitch_estimator {
             estimator.apply(&self.power, &mut features, self.settings.mfcc + self.settings.chroma);

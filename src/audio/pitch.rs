@@ -12,10 +12,10 @@
 //! Boersma then takes the best path through the peaks of all frames. Here frames are independent: the same for a whole clip
 //! and live.
 
-use core::f64::consts::{PI, TAU};
+use core::f64::consts::PI;
 
 use super::FeatureSettings;
-use super::fft::{Complex, Direction, Fft};
+use super::fft::{Complex, Direction, Fft, Roots};
 use crate::matrix::Matrix;
 use crate::prelude::*;
 
@@ -49,8 +49,8 @@ pub(super) struct PitchEstimator {
     window_correction: Vec<f32>,
     /// Complex inverse transform of `N/2` points.
     half: Fft,
-    /// i·e^(2πi·k/N) for k = 0 … N/2 − 1
-    twiddles: Vec<Complex<f32>>,
+    /// Of the length `N`.
+    roots: Roots,
     /// `[N/2]`
     folded: Vec<Complex<f32>>,
     /// ρ of the current frame, `[longest + 2]`
@@ -58,21 +58,21 @@ pub(super) struct PitchEstimator {
 }
 
 impl PitchEstimator {
-    pub(super) fn new(settings: &FeatureSettings, sample_rate: u32) -> Self {
+    /// `roots` are those of the length `N`.
+    pub(super) fn new(settings: &FeatureSettings, sample_rate: u32, roots: &Roots) -> Self {
         let (n, window, sample_rate) = (settings.n_fft, settings.window(), f64::from(sample_rate));
         let shortest = (sample_rate / HIGHEST_HZ).ceil() as usize;
         let longest = ((sample_rate / LOWEST_HZ).floor() as usize).min(window / LEAST_PERIODS);
-        let angle = |k: usize| TAU * k as f64 / n as f64;
         PitchEstimator {
             sample_rate,
             lags: shortest..=longest,
             first_bin: (FIRST_CYCLES * n).div_ceil(window),
             // A peak needs a neighbour on either side.
             window_correction: window_correction(window, n, longest + 2),
-            twiddles: (0..n / 2).map(|k| Complex::new(-angle(k).sin() as f32, angle(k).cos() as f32)).collect(),
+            roots: roots.clone(),
             folded: vec![Complex::default(); n / 2],
             correlation: vec![0.0; longest + 2],
-            half: Fft::new(n / 2, Direction::Inverse),
+            half: Fft::new(roots, Direction::Inverse),
         }
     }
 
@@ -110,8 +110,21 @@ impl PitchEstimator {
             let around = [self.correlation[lag - 1], self.correlation[lag], self.correlation[lag + 1]];
             Peak::between(lag, around)
         });
-        let strength = |peak: &Peak| peak.height - OCTAVE_COST * peak.lag.log2() as f32;
-        peaks.max_by(|a, b| strength(a).total_cmp(&strength(b)))
+        let octaves = |lag: f64| lag.log2() as f32;
+        // Less than any peak pays. Most peaks are too low even so, which spares their logarithms.
+        let least_cost = OCTAVE_COST * (octaves(*self.lags.start() as f64 - 1.0) - 0.01);
+        let mut strongest: Option<(f32, Peak)> = None;
+        for peak in peaks {
+            if strongest.as_ref().is_some_and(|(most, _)| peak.height - least_cost < *most) {
+                continue;
+            }
+            let strength = peak.height - OCTAVE_COST * octaves(peak.lag);
+            // Of several equal ones the last.
+            if strongest.as_ref().is_none_or(|(most, _)| strength >= *most) {
+                strongest = Some((strength, peak));
+            }
+        }
+        strongest.map(|(_, peak)| peak)
     }
 
     /// Normalised autocorrelation of the frame with power `[B]`, into `self.correlation`; false in silence.
@@ -138,7 +151,8 @@ impl PitchEstimator {
         let m = self.folded.len();
         let first = self.first_bin;
         let without_mean = |k: usize| if k < first { 0.0 } else { power[k] };
-        for (k, (z, w)) in self.folded.iter_mut().zip(&self.twiddles).enumerate() {
+        for (k, (z, root)) in self.folded.iter_mut().zip(&self.roots[..]).enumerate() {
+            let w = Complex::new(root.im, root.re); // i·e^(2πi·k/N)
             let (p, mirrored) = (without_mean(k), without_mean(m - k));
             *z = w * (p - mirrored) + (p + mirrored);
         }
@@ -191,9 +205,15 @@ impl Peak {
 mod tests {
     use super::super::stft::{self, Stft};
     use super::*;
+    use crate::audio::fft::roots;
     use crate::rng::RandomStream;
+    use core::f64::consts::TAU;
 
     const PAPER: usize = 4096;
+
+    fn estimator_for(settings: &FeatureSettings, rate: u32) -> PitchEstimator {
+        PitchEstimator::new(settings, rate, &roots(settings.n_fft))
+    }
 
     fn settings(n_fft: usize) -> FeatureSettings {
         FeatureSettings { n_fft, hop: n_fft / 2, pitch: COLUMNS, ..FeatureSettings::default() }
@@ -206,7 +226,7 @@ mod tests {
 
     /// An estimator whose scratch held something else before.
     fn estimator(n_fft: usize, rate: u32) -> PitchEstimator {
-        let mut estimator = PitchEstimator::new(&settings(n_fft), rate);
+        let mut estimator = estimator_for(&settings(n_fft), rate);
         estimator.folded.fill(Complex::new(f32::NAN, f32::NAN));
         estimator.correlation.fill(f32::NAN);
         estimator
@@ -250,7 +270,7 @@ mod tests {
 
     #[test]
     fn lags_are_the_periods_of_60_to_600_hz_that_fit_the_window_three_times() {
-        let lags = |n_fft, rate| PitchEstimator::new(&settings(n_fft), rate).lags;
+        let lags = |n_fft, rate| estimator_for(&settings(n_fft), rate).lags;
         assert_eq!(lags(4096, 48_000), 80..=800);
         assert_eq!(lags(4096, 44_100), 74..=735);
         assert_eq!(lags(4096, 16_000), 27..=266);
@@ -284,7 +304,7 @@ mod tests {
                 let sound = tone(hz, rate, 4 * settings.n_fft, |h| 1.0 / (h * h) as f64);
                 let sound: Vec<f32> = sound.into_iter().map(|x| x + 0.2).collect();
                 let power = stft::power(&settings, &sound);
-                let [voicing, pitch] = PitchEstimator::new(&settings, rate).voicing_and_pitch(power.row(3));
+                let [voicing, pitch] = estimator_for(&settings, rate).voicing_and_pitch(power.row(3));
                 let f0 = MIDDLE_HZ * f64::from(pitch / voicing).exp2();
                 assert!((f0 / hz - 1.0).abs() < 2e-3 && voicing > 0.98, "{hz} Hz at {rate} Hz: {f0}, {voicing}");
             }
@@ -319,7 +339,7 @@ mod tests {
             let falling = |h: usize| 1.0 / h as f64;
             for sound in [tone(80.0, rate, n, falling), tone(147.3, rate, n, falling), noise(n)] {
                 let mut power = vec![f32::NAN; n / 2 + 1];
-                Stft::new(&settings(n)).frame_power(&sound, n / 2, &mut power);
+                Stft::new(&settings(n), &roots(n)).frame_power(&sound, n / 2, &mut power);
                 let mut estimator = estimator(n, rate);
                 assert!(estimator.correlate(&power));
                 let slow = correlation_by_definition(&sound, estimator.correlation.len());

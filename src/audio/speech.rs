@@ -94,6 +94,13 @@ const LEAST_FRAMES: usize = 5;
 
 /// Samples that are taken together.
 const PORTION: usize = 1_024;
+/// Samples whose squares are added up in `f32`, so few that no precision is lost.
+const SQUARES: u64 = 256;
+/// Numbers of a frame that are added up over many lags. Without `std`, an `f64` may be computed in software.
+#[cfg(feature = "std")]
+type Precise = f64;
+#[cfg(not(feature = "std"))]
+type Precise = f32;
 /// Vectors of lags that are computed together: what the registers hold.
 const GROUP: usize = 4;
 
@@ -140,9 +147,11 @@ impl fmt::Display for Sound {
 /// the construction.
 #[derive(Clone)]
 pub struct SpeechDetector {
-    /// Number of samples, and the sum of the squares of every sixteenth: sample `n` is in sum `n mod 16`.
+    /// Number of samples.
     samples: u64,
-    energy: [f64; LANES],
+    /// The sum of the squares of all whole [`SQUARES`], and those of the current one: sample `n` is in sum `n mod 16`.
+    energy: f64,
+    squares: Lanes<f32>,
     /// The low-pass, `[2·HALF_LOW_PASS·M]`, and the samples from which the next kept one will be computed.
     low_pass: Vec<f32>,
     window: Vec<f32>,
@@ -217,7 +226,8 @@ impl SpeechDetector {
         let products = all_lags.next_multiple_of(GROUP * LANES);
         Ok(SpeechDetector {
             samples: 0,
-            energy: [0.0; LANES],
+            energy: 0.0,
+            squares: Lanes::ZERO,
             window: Vec::with_capacity(low_pass.len() + PORTION),
             low_pass,
             keep_every,
@@ -271,7 +281,7 @@ impl SpeechDetector {
     /// Level and speech of the sound so far, as a whole.
     pub fn sound(&self) -> Sound {
         Sound {
-            level: decibels(self.energy.iter().sum::<f64>() / self.samples.max(1) as f64),
+            level: decibels((self.energy + sum(&self.squares)) / self.samples.max(1) as f64),
             speech: self.voice_frames as f64 / self.count.max(1) as f64,
             has_speech: has_speech(self.voice_frames, self.count),
         }
@@ -308,7 +318,7 @@ impl SpeechDetector {
 
     /// Begins a new sound.
     pub fn reset(&mut self) {
-        (self.samples, self.energy) = (0, [0.0; LANES]);
+        (self.samples, self.energy, self.squares) = (0, 0.0, Lanes::ZERO);
         (self.count, self.run, self.unchanged) = (0, 0, 0);
         self.window.clear();
         self.kept.clear();
@@ -319,23 +329,32 @@ impl SpeechDetector {
         self.voice_frames = 0;
     }
 
-    /// Adds the squares of `samples` to `energy`, sixteen at a time wherever they begin.
-    fn add_squares(&mut self, samples: &[f32]) {
-        let lane = (self.samples % LANES as u64) as usize;
-        let (begun, rest) = samples.split_at(((LANES - lane) % LANES).min(samples.len()));
-        begun.iter().zip(&mut self.energy[lane..]).for_each(|(&x, sum)| *sum += square(x));
-        let (whole, last) = rest.as_chunks::<LANES>();
-        let mut energy = self.energy;
-        simd!(|_| {
-            for samples in whole {
-                for lane in 0..LANES {
-                    energy[lane] += square(samples[lane]);
+    /// Adds the squares of `samples`, sixteen at a time wherever they begin.
+    fn add_squares(&mut self, mut samples: &[f32]) {
+        while !samples.is_empty() {
+            let place = (self.samples % SQUARES) as usize;
+            let (now, later) = samples.split_at((SQUARES as usize - place).min(samples.len()));
+            let lane = place % LANES;
+            let (begun, rest) = now.split_at(((LANES - lane) % LANES).min(now.len()));
+            let (whole, last) = rest.as_chunks::<LANES>();
+            let mut squares = self.squares.0;
+            begun.iter().zip(&mut squares[lane..]).for_each(|(x, sum)| *sum += x * x);
+            simd!(|_| {
+                for samples in whole {
+                    for lane in 0..LANES {
+                        squares[lane] += samples[lane] * samples[lane];
+                    }
                 }
+            });
+            last.iter().zip(&mut squares).for_each(|(x, sum)| *sum += x * x);
+            self.squares = Lanes(squares);
+            self.samples += now.len() as u64;
+            if self.samples.is_multiple_of(SQUARES) {
+                self.energy += sum(&self.squares);
+                self.squares = Lanes::ZERO;
             }
-        });
-        self.energy = energy;
-        last.iter().zip(&mut self.energy).for_each(|(&x, sum)| *sum += square(x));
-        self.samples += samples.len() as u64;
+            samples = later;
+        }
     }
 
     /// Low-pass and decimation: `window` to `kept`.
@@ -429,6 +448,7 @@ impl SpeechDetector {
     /// nsdf(τ)  = 2·r(τ) / (E(0) + E(τ))                          1 at the period of a periodic sound
     /// shape(τ) = r(τ) / min(E(0), E(τ))                          the same for a sound that begins or ends within the frame
     /// ```
+    #[allow(clippy::unnecessary_cast, reason = "a number that is precise has 32 bits or 64")]
     fn correlate(&mut self, t: usize) {
         let (x, window, Frame { period, shape, .. }) =
             (&self.frame, self.lags.window, &mut self.frames[t % (SPAN + 1)]);
@@ -446,13 +466,14 @@ impl SpeechDetector {
                 }
             }
         });
-        let energy = f64::from(self.products[0]);
+        let square = |x: f32| Precise::from(x) * Precise::from(x);
+        let energy = Precise::from(self.products[0]);
         let mut energy_at_lag = energy;
         // From here on, `products` holds the normalised square difference.
         for (tau, (nsdf, shape)) in self.products.iter_mut().zip(shape).enumerate() {
-            let product = f64::from(*nsdf);
+            let product = Precise::from(*nsdf);
             *nsdf = (2.0 * product / (energy + energy_at_lag)) as f32;
-            *shape = (product / energy.min(energy_at_lag).max(f64::MIN_POSITIVE)).clamp(-1.0, 1.0) as f32;
+            *shape = (product / energy.min(energy_at_lag).max(Precise::MIN_POSITIVE)).clamp(-1.0, 1.0) as f32;
             energy_at_lag = (energy_at_lag - square(x[tau]) + square(x[tau + window])).max(0.0);
         }
         *period = period_of(&self.products, self.lags.shortest_period, self.lags.longest_period);
@@ -517,9 +538,9 @@ fn change(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(a, b)| (a - b).abs()).sum::<f32>() / a.len() as f32
 }
 
-#[inline(always)]
-fn square(x: f32) -> f64 {
-    f64::from(x) * f64::from(x)
+/// Sum of all lanes.
+fn sum(lanes: &Lanes<f32>) -> f64 {
+    lanes.0.iter().copied().map(f64::from).sum()
 }
 
 /// Decibels of a mean square; −∞ of 0.

@@ -12,10 +12,10 @@
 //! Frames are *centred* (`librosa.stft`, `center=True`, `pad_mode="constant"`): frame `t` has sample `t·hop` in its
 //! middle, and before the first and after the last sample there is silence.
 
-use core::f64::consts::{PI, TAU};
+use core::f64::consts::PI;
 
 use super::FeatureSettings;
-use super::fft::{Complex, Direction, Fft};
+use super::fft::{Complex, Direction, Fft, Roots};
 use crate::kernels::simd;
 use crate::prelude::*;
 
@@ -26,24 +26,24 @@ pub(super) struct Stft {
     window: Vec<f32>,
     /// Complex transform of `N/2` points.
     half: Fft,
-    /// W^k = e^(−2πi·k/N) for k = 0 … N/2 − 1
-    twiddles: Vec<Complex<f32>>,
-    /// A frame that reaches beyond the clip, with silence around, `[N]`.
+    /// Of the length `N`.
+    roots: Roots,
+    /// A frame that reaches beyond the clip, with silence around, `[N]`; empty before the first.
     padded: Vec<f32>,
     /// `[N/2]`
     folded: Vec<Complex<f32>>,
 }
 
 impl Stft {
-    pub(super) fn new(settings: &FeatureSettings) -> Self {
+    /// `roots` are those of the length `N`.
+    pub(super) fn new(settings: &FeatureSettings, roots: &Roots) -> Self {
         let n = settings.n_fft;
-        let angle = |k: usize| -TAU * k as f64 / n as f64;
         Stft {
             window: padded_hann(settings.window(), n),
-            twiddles: (0..n / 2).map(|k| Complex::new(angle(k).cos() as f32, angle(k).sin() as f32)).collect(),
-            padded: vec![0.0; n],
+            roots: roots.clone(),
+            padded: Vec::new(),
             folded: vec![Complex::default(); n / 2],
-            half: Fft::new(n / 2, Direction::Forward),
+            half: Fft::new(roots, Direction::Forward),
         }
     }
 
@@ -69,7 +69,8 @@ impl Stft {
         let frame = if inside.len() == n {
             inside
         } else {
-            self.padded.fill(0.0);
+            self.padded.clear();
+            self.padded.resize(n, 0.0);
             self.padded[first..last].copy_from_slice(inside);
             &self.padded
         };
@@ -98,7 +99,7 @@ impl Stft {
         simd!(|_| {
             // z[m − k], the partner of z[k]
             let mirrored = z[1..].iter().rev();
-            for (((p, a), b), w) in power[1..].iter_mut().zip(&z[1..]).zip(mirrored).zip(&self.twiddles[1..]) {
+            for (((p, a), b), w) in power[1..].iter_mut().zip(&z[1..]).zip(mirrored).zip(&self.roots[1..]) {
                 let twice_even = Complex::new(a.re + b.re, a.im - b.im);
                 let twice_odd = Complex::new(a.im + b.im, b.re - a.re);
                 *p = 0.25 * (twice_even + w * twice_odd).norm_sqr();
@@ -124,9 +125,9 @@ fn hann(n: usize) -> Vec<f32> {
 /// Power `[T,B]` of all frames of `samples` `[n]`, `T = 1 + n / hop`.
 #[cfg(test)]
 pub(super) fn power(settings: &FeatureSettings, samples: &[f32]) -> crate::matrix::Matrix<f32> {
-    let mut stft = Stft::new(settings);
+    let mut stft = Stft::new(settings, &super::fft::roots(settings.n_fft));
     // What was in the scratch and in the output before must not matter.
-    stft.padded.fill(f32::NAN);
+    stft.padded.resize(settings.n_fft, f32::NAN);
     stft.folded.fill(Complex::new(f32::NAN, f32::NAN));
     let mut power = crate::matrix::Matrix::zeros(settings.frames(samples.len()), settings.bins());
     power.fill(f32::NAN);
@@ -141,6 +142,7 @@ mod tests {
     use super::*;
     use crate::matrix::Matrix;
     use crate::rng::RandomStream;
+    use core::f64::consts::TAU;
 
     /// The formula term by term, O(n²) and in f64.
     fn power_by_definition(samples: &[f32], n: usize, length: usize, hop: usize) -> Vec<Vec<f64>> {

@@ -1,4 +1,4 @@
-//! One plain product for everything outside a training step (the cosine transform), by `matrixmultiply`.
+//! One plain product for everything outside a training step (the cosine transform), by `matrixmultiply` with the feature `std`.
 //!
 //! It packs both sides anew on every call, which allocates; [`product`](super::product()) does not, and keeps its right-hand
 //! side packed from one frame to the next.
@@ -15,16 +15,34 @@ use crate::matrix::Matrix;
 ///
 /// # Panics
 /// If the shapes do not fit.
-#[allow(unsafe_code)]
 pub fn dense_product(a: &Matrix<f32>, b: &Matrix<f32>, out: &mut Matrix<f32>, first: usize) {
     let (rows, depth, columns, width) = (a.rows(), a.cols(), b.rows(), out.cols());
     assert_eq!(b.cols(), depth, "both sides of a product are equally deep");
     assert_eq!(out.rows(), rows, "the result has one row per row of A");
     assert!(first <= width && columns <= width - first, "columns {first} + {columns} of a result with {width}");
+    multiply(a, b, out, first);
+}
+
+/// Dot products: `matrixmultiply` packs what it multiplies, which costs a microcontroller more memory and time than it saves.
+#[cfg(not(feature = "std"))]
+fn multiply(a: &Matrix<f32>, b: &Matrix<f32>, out: &mut Matrix<f32>, first: usize) {
+    super::simd!(|level| {
+        for r in 0..a.rows() {
+            for c in 0..b.rows() {
+                out[(r, first + c)] = super::dot(level, a.row(r), b.row(c));
+            }
+        }
+    });
+}
+
+#[cfg(feature = "std")]
+#[allow(unsafe_code)]
+fn multiply(a: &Matrix<f32>, b: &Matrix<f32>, out: &mut Matrix<f32>, first: usize) {
+    let (rows, depth, columns, width) = (a.rows(), a.cols(), b.rows(), out.cols());
     let stride = |length: usize| isize::try_from(length).expect("a matrix in memory is shorter than that");
     // SAFETY: every place sgemm reads or writes is inside a matrix that we hold. With r < rows, c < columns, k < depth it
     // reads a[r·depth + k] and b[c·depth + k], inside `[rows, depth]` and `[columns, depth]`, and writes
-    // out[r·width + first + c] with first + c < width, inside `[rows, width]`: the asserts above. `out` is borrowed alone,
+    // out[r·width + first + c] with first + c < width, inside `[rows, width]`: the asserts of the caller. `out` is borrowed alone,
     // so nothing overlaps, and β = 0 lets it be written without being read. Without rows `wrapping_add` may leave the
     // matrix, but then nothing is accessed.
     unsafe {

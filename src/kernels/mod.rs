@@ -10,6 +10,7 @@
 //! | [`outer`]     | `out += Aᵀ·B`, the gradient of a weight                                          |
 //! | [`vector`]    | dot products, scaled sums, column sums                                           |
 //! | [`units`]     | equations that hold unit by unit, a vector of units at a time                    |
+//! | [`stored`]    | matrices in the bytes of a model file, times a vector                             |
 //! | [`dense`]     | `A·Bᵀ` outside a training step, by `matrixmultiply`                              |
 //!
 //! Two promises hold everywhere. **One order**: every element of a result adds its terms in one fixed order, for any
@@ -29,6 +30,7 @@ pub mod level;
 pub mod outer;
 pub mod panels;
 pub mod product;
+pub mod stored;
 mod tile;
 pub mod units;
 pub mod vector;
@@ -41,6 +43,7 @@ pub use level::{Level, simd};
 pub use outer::add_outer;
 pub use panels::Panels;
 pub use product::{Start, Term, product, product_from};
+pub use stored::{StoredMatrix, StoredNumbers};
 pub use tile::Side;
 pub use units::map_units;
 pub use vector::{add_column_sums, add_scaled, dot};

@@ -11,7 +11,7 @@
 
 use super::attention::Attention;
 use super::lstm::{Lstm, PackedLstm, Packing, cell_forward};
-use crate::kernels::{Start, Term, dot, product, simd};
+use crate::kernels::{Start, StoredMatrix, Term, dot, product, simd};
 use crate::matrix::Matrix;
 use crate::prelude::*;
 use crate::scalar::Scalar;
@@ -19,7 +19,7 @@ use crate::scalar::Scalar;
 /// An LSTM in the middle of a clip: its weights and its states.
 #[derive(Clone, Debug)]
 pub struct RunningLstm<S> {
-    packed: PackedLstm<S>,
+    weights: Weights<S>,
     /// i, f, g, o of the last frame, before and after their activation, `[4H]` each.
     before_activation: Vec<S>,
     gates: Vec<S>,
@@ -30,12 +30,30 @@ pub struct RunningLstm<S> {
     tanh_c: Vec<S>,
 }
 
+/// The weights of an LSTM.
+#[derive(Clone, Debug)]
+enum Weights<S> {
+    /// A copy, in the order in which a product reads it.
+    Packed(Box<PackedLstm<S>>),
+    /// Where they are: `[4H,D]`, `[4H,H]`, and the sum of both biases `[4H]`.
+    Stored { ih: StoredMatrix, hh: StoredMatrix, bias: Vec<S> },
+}
+
 impl<S: Scalar> RunningLstm<S> {
     /// Before the first frame: `h` and `c` are zero. The weights are packed here, once for all frames.
     pub fn new(layer: &Lstm<S>) -> Self {
-        let hidden = layer.hidden();
+        Self::with_weights(layer.hidden(), Weights::Packed(Box::new(PackedLstm::new(layer, Packing::OneClip))))
+    }
+
+    /// [`new`](Self::new) with weights that are left where they are: `ih` `[4H,D]`, `hh` `[4H,H]`, and the sum of both biases
+    /// `[4H]`.
+    pub fn in_place(ih: StoredMatrix, hh: StoredMatrix, bias: Vec<S>) -> Self {
+        Self::with_weights(bias.len() / 4, Weights::Stored { ih, hh, bias })
+    }
+
+    fn with_weights(hidden: usize, weights: Weights<S>) -> Self {
         RunningLstm {
-            packed: PackedLstm::new(layer, Packing::OneClip),
+            weights,
             before_activation: vec![S::ZERO; 4 * hidden],
             gates: vec![S::ZERO; 4 * hidden],
             c: vec![S::ZERO; hidden],
@@ -51,14 +69,24 @@ impl<S: Scalar> RunningLstm<S> {
         self.h.fill(S::ZERO);
     }
 
-    /// Hidden state `[H]` of the next frame `x` `[D]`: to the bit that of [`Lstm::forward`], whose formula this is.
+    /// Hidden state `[H]` of the next frame `x` `[D]`: to the bit that of [`Lstm::forward`], whose formula this is. Weights
+    /// [in place](Self::in_place) are added up in another order.
     ///
     /// # Panics
     /// If `x` has not `D` values.
     pub fn push(&mut self, x: &[S]) -> &[S] {
-        let PackedLstm { stacked_ih, stacked_hh, bias, .. } = &self.packed;
-        let terms = [Term { a: x, b: stacked_ih }, Term { a: &self.h, b: stacked_hh }];
-        product(Start::Row(bias), &terms, &mut self.before_activation);
+        match &self.weights {
+            Weights::Packed(packed) => {
+                let PackedLstm { stacked_ih, stacked_hh, bias, .. } = &**packed;
+                let terms = [Term { a: x, b: stacked_ih }, Term { a: &self.h, b: stacked_hh }];
+                product(Start::Row(bias), &terms, &mut self.before_activation);
+            }
+            Weights::Stored { ih, hh, bias } => {
+                self.before_activation.copy_from_slice(bias);
+                ih.add_product(x, &mut self.before_activation);
+                hh.add_product(&self.h, &mut self.before_activation);
+            }
+        }
         core::mem::swap(&mut self.c, &mut self.c_prev);
         let (if_gates, go_gates) = self.gates.split_at_mut(2 * self.h.len());
         let ((i, f), (g, o)) = (if_gates.split_at_mut(self.h.len()), go_gates.split_at_mut(self.h.len()));

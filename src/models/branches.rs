@@ -257,14 +257,10 @@ pub(super) struct StreamingBranches {
 }
 
 impl StreamingBranches {
-    /// Before the first frame.
-    pub(super) fn new(branches: &[Branch]) -> Self {
-        let widest = branches.iter().map(|branch| branch.columns.len()).max().unwrap_or(0);
-        StreamingBranches {
-            mean: vec![0.0; branches.first().map_or(0, |branch| branch.model.classes())],
-            branches: branches.iter().map(|it| (it.columns.clone(), StreamingModel::new(&it.model))).collect(),
-            frame: Vec::with_capacity(widest),
-        }
+    /// Networks before the first frame, each with the columns that it reads.
+    pub(super) fn new(classes: usize, branches: Vec<(Vec<usize>, StreamingModel<f32>)>) -> Self {
+        let widest = branches.iter().map(|(columns, _)| columns.len()).max().unwrap_or(0);
+        StreamingBranches { mean: vec![0.0; classes], frame: Vec::with_capacity(widest), branches }
     }
 
     /// Probabilities `[K]` of the clip so far, after its next `frame` `[D]`. Allocates nothing.

@@ -38,6 +38,15 @@ pub struct Profile {
 }
 
 impl Profile {
+    /// The profile in the bytes of a file, JSON as `reslstm enrol` writes it.
+    ///
+    /// # Errors
+    /// [`Kind::Data`] if it is none.
+    pub fn from_json(bytes: &[u8]) -> Result<Self> {
+        let unreadable = |error: serde_json::Error| Error::caused_by(Kind::Data, error).at("profile");
+        serde_json::from_slice(bytes).map_err(unreadable)
+    }
+
     /// Checks that a model can use this profile, and gives its κ.
     fn check(&self, metadata: &Metadata) -> Result<f64> {
         let kappa = kappa(metadata)?;

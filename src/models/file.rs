@@ -64,13 +64,13 @@ impl ModelFile {
             model.visit(&Path::ROOT, &mut |path, _, shape, values| {
                 if checked.is_ok() {
                     let place = place_of(metadata.as_ref(), number) + &path.to_string();
-                    checked = check_values(&place, shape, values);
+                    checked = check_values(&place, shape, 0, values);
                 }
             });
         }
         checked?;
         let columns = match &metadata {
-            Some(metadata) => metadata.check(&networks)?,
+            Some(metadata) => metadata.check(&networks.iter().map(Model::shape).collect::<Vec<Shape>>())?,
             None => vec![(0..networks[0].inputs()).collect()],
         };
         let branches: Vec<Branch> =
@@ -172,31 +172,48 @@ impl ModelFile {
     /// [`Kind::Model`] if this is no safetensors file or cut off; a tensor is missing, unknown, of another shape or type; and
     /// those of [`new`](Self::new). Memory is taken in proportion to the bytes given, whatever their header claims.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        let (mut named, texts) = tensors::read(bytes).map_err(|problem| unreadable(bytes, &problem))?;
-        named.retain(|name, _| !name.ends_with(BATCH_COUNT));
-        let metadata = || texts.get(METADATA_KEY).map(|json| Metadata::from_json(json)).transpose();
-        if !named.keys().any(|name| name.starts_with(BRANCHES)) {
-            let prefix = find_prefix(&named)?;
-            let model = read_model(&without_prefix(named, &prefix))?;
-            return Ok(ModelFile { prefix, ..ModelFile::new(model, metadata()?)? });
-        }
-        let metadata = metadata()?.filter(|metadata| !metadata.branches.is_none()).ok_or_else(|| {
-            let problem = format!("expected a list of branches, as tensors begin with {BRANCHES}, got none");
-            Error::new(Kind::Model, problem).at("metadata").advice(DAMAGED)
-        })?;
-        let mut networks = Vec::new();
-        for number in 0..metadata.branches.count() {
-            let prefix = place_of(Some(&metadata), number);
-            let (own, others) = named.into_iter().partition(|(name, _)| name.starts_with(&prefix));
-            networks.push(read_model(&without_prefix(own, &prefix)).map_err(|error| error.at(prefix))?);
-            named = others;
-        }
-        if let Some(name) = named.keys().next() {
-            let problem = format!("a model with the branches {} has no such tensor", metadata.branches);
-            return Err(Error::new(Kind::Model, problem).at(format!("tensor {name}")).advice(DAMAGED));
-        }
-        ModelFile::with_branches(networks, metadata)
+        let Contents { networks, metadata, prefix } = read_networks(bytes, read_model)?;
+        Ok(ModelFile { prefix, ..ModelFile::of_networks(networks, metadata)? })
     }
+}
+
+/// What is in the bytes of a file.
+pub(super) struct Contents<N> {
+    pub networks: Vec<N>,
+    pub metadata: Option<Metadata>,
+    /// What stood before all names.
+    pub prefix: String,
+}
+
+/// Reads a file whose networks `read_network` makes of their tensors, all of them, each by its published name.
+pub(super) fn read_networks<'a, N>(
+    bytes: &'a [u8],
+    read_network: impl Fn(&Tensors<'a>) -> Result<N>,
+) -> Result<Contents<N>> {
+    let (mut named, texts) = tensors::read(bytes).map_err(|problem| unreadable(bytes, &problem))?;
+    named.retain(|name, _| !name.ends_with(BATCH_COUNT));
+    let metadata = || texts.get(METADATA_KEY).map(|json| Metadata::from_json(json)).transpose();
+    if !named.keys().any(|name| name.starts_with(BRANCHES)) {
+        let prefix = find_prefix(&named)?;
+        let networks = vec![read_network(&without_prefix(named, &prefix))?];
+        return Ok(Contents { networks, metadata: metadata()?, prefix });
+    }
+    let metadata = metadata()?.filter(|metadata| !metadata.branches.is_none()).ok_or_else(|| {
+        let problem = format!("expected a list of branches, as tensors begin with {BRANCHES}, got none");
+        Error::new(Kind::Model, problem).at("metadata").advice(DAMAGED)
+    })?;
+    let mut networks = Vec::new();
+    for number in 0..metadata.branches.count() {
+        let prefix = place_of(Some(&metadata), number);
+        let (own, others) = named.into_iter().partition(|(name, _)| name.starts_with(&prefix));
+        networks.push(read_network(&without_prefix(own, &prefix)).map_err(|error| error.at(prefix))?);
+        named = others;
+    }
+    if let Some(name) = named.keys().next() {
+        let problem = format!("a model with the branches {} has no such tensor", metadata.branches);
+        return Err(Error::new(Kind::Model, problem).at(format!("tensor {name}")).advice(DAMAGED));
+    }
+    Ok(Contents { networks, metadata: Some(metadata), prefix: String::new() })
 }
 
 /// What stands before the names of all tensors of branches.
@@ -230,11 +247,15 @@ fn read_model(tensors: &Tensors) -> Result<Model<f32>> {
         }
     });
     filled?;
-    if let Some(name) = unread.keys().next() {
-        let problem = format!("a model {architecture} has no such tensor");
-        return Err(Error::new(Kind::Model, problem).at(format!("tensor {name}")).advice(OTHER_ARCHITECTURE));
+    match unread.keys().next() {
+        Some(name) => Err(unknown_tensor(name, architecture)),
+        None => Ok(model),
     }
-    Ok(model)
+}
+
+pub(super) fn unknown_tensor(name: &str, architecture: Architecture) -> Error {
+    let problem = format!("a model {architecture} has no such tensor");
+    Error::new(Kind::Model, problem).at(format!("tensor {name}")).advice(OTHER_ARCHITECTURE)
 }
 
 /// The error for bytes that are not a model file.
@@ -277,9 +298,12 @@ fn find_prefix(tensors: &Tensors) -> Result<String> {
     }
 }
 
-/// Architecture, inputs `D` and classes `K` from the tensors that name every size. Their shapes are checked against each
+/// Architecture, inputs `D` and classes `K` of a network.
+pub(super) type Shape = (Architecture, usize, usize);
+
+/// The shape of a network from the tensors that name every size. Their shapes are checked against each
 /// other: all other tensors of the model are smaller, so that it takes no more memory than the file.
-pub(crate) fn infer(tensors: &Tensors) -> Result<(Architecture, usize, usize)> {
+pub(crate) fn infer(tensors: &Tensors) -> Result<Shape> {
     let (family, top_lstm) = match tensors.contains_key("lstm1.weight_ih_l0") {
         true => (Family::ResLstmSa, "lstm2"),
         false => (Family::LstmSa, "lstm"),
@@ -323,7 +347,7 @@ fn matrix_shape(tensors: &Tensors, name: &str) -> Result<[usize; 2]> {
     })
 }
 
-fn expect_shape(tensors: &Tensors, name: &str, expected: &[usize]) -> Result<()> {
+pub(super) fn expect_shape(tensors: &Tensors, name: &str, expected: &[usize]) -> Result<()> {
     let got = &find(tensors, name)?.shape;
     if got == expected {
         return Ok(());
@@ -333,22 +357,24 @@ fn expect_shape(tensors: &Tensors, name: &str, expected: &[usize]) -> Result<()>
 }
 
 /// Copies a tensor of the file into the model's, of this shape.
-fn fill(tensors: &Tensors, name: &str, shape: &[usize], values: &mut [f32]) -> Result<()> {
+pub(super) fn fill(tensors: &Tensors, name: &str, shape: &[usize], values: &mut [f32]) -> Result<()> {
     expect_shape(tensors, name, shape)?;
     values.copy_from_slice(&stored::numbers(tensors, name)?);
     Ok(())
 }
 
-fn check_values(name: &str, shape: &[usize], values: &[f32]) -> Result<()> {
+/// Checks `values` of a tensor of this shape, after the `first` ones.
+pub(super) fn check_values(name: &str, shape: &[usize], first: usize, values: &[f32]) -> Result<()> {
     let variance = name.ends_with("running_var");
     let fits = |value: f32| value.is_finite() && !(variance && value < 0.0);
-    let Some(at) = values.iter().position(|&value| !fits(value)) else { return Ok(()) };
+    let Some(bad) = values.iter().position(|&value| !fits(value)) else { return Ok(()) };
+    let at = first + bad;
     let expected = if variance { "variances that are finite and not negative" } else { "finite values" };
     let place = match shape {
         [_, columns] => format!("row {}, column {}", at / columns, at % columns),
         _ => format!("place {at}"),
     };
-    Err(Error::new(Kind::Model, format!("expected {expected}, got {} in {place}", values[at]))
+    Err(Error::new(Kind::Model, format!("expected {expected}, got {} in {place}", values[bad]))
         .at(format!("tensor {name}"))
         .advice("the training that gave these weights diverged, or the file is damaged"))
 }

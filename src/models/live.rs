@@ -2,15 +2,17 @@
 
 use super::branches::StreamingBranches;
 use super::enrolment::{Profile, kappa};
+use super::file::{Contents, Shape, read_networks};
+use super::in_place::StoredNetwork;
 use super::predictor::takes_features_only;
-use super::{ModelFile, Prediction};
+use super::{Metadata, ModelFile, Prediction, StreamingModel};
 use crate::audio::{FeatureSettings, LiveFrontEnd, SpeechDetector};
 use crate::error::{Error, Kind, Result};
 use crate::labels::Labels;
 use crate::normalise::{ColumnSums, Normaliser};
 use crate::prelude::*;
 
-/// [`LiveFrontEnd`], normalisation and [`StreamingModel`](super::StreamingModel) in sequence. The documentation of the first and the
+/// [`LiveFrontEnd`], normalisation and [`StreamingModel`] in sequence. The documentation of the first and the
 /// last says how live features and probabilities differ from those of a whole clip, and so from [`Predictor`](super::Predictor). Memory does
 /// not grow with the recording.
 ///
@@ -37,6 +39,7 @@ use crate::prelude::*;
 /// ```
 #[derive(Clone)]
 pub struct LivePredictor {
+    metadata: Metadata,
     front_end: LiveFrontEnd,
     reader: Reader,
 }
@@ -44,7 +47,6 @@ pub struct LivePredictor {
 /// The steps after the front end.
 #[derive(Clone)]
 struct Reader {
-    labels: Labels,
     normaliser: Normaliser,
     /// None unless the statistics adapt to the speaker.
     adaptation: Option<Adaptation>,
@@ -100,30 +102,47 @@ impl LivePredictor {
     /// [`Kind::Model`] if the file does not say how features are normalised, or its sample rate is outside 1,000 to
     /// 1,000,000 Hz.
     pub fn new(file: &ModelFile) -> Result<Self> {
+        let metadata = file.metadata().ok_or_else(takes_features_only)?.clone();
+        let branches = file.branches().iter().map(|it| (it.columns().to_vec(), StreamingModel::new(it.model())));
+        Self::of(metadata, branches.collect())
+    }
+
+    /// The model in the bytes of a file that live as long as the program, such as flash memory: the matrices of its LSTMs, nearly all
+    /// of its weights, are not copied, and 16-bit floats and 8-bit integers stay what they are. Predictions differ from those of
+    /// [`new`](Self::new) by the rounding of sums in another order.
+    ///
+    /// # Errors
+    /// [`Kind::Model`], as [`ModelFile::from_bytes`] and [`new`](Self::new), and if the matrices have 64-bit floats.
+    pub fn from_static(bytes: &'static [u8]) -> Result<Self> {
+        let Contents { networks, metadata, .. } = read_networks(bytes, StoredNetwork::read)?;
+        let metadata = metadata.ok_or_else(takes_features_only)?;
+        let columns = metadata.check(&networks.iter().map(|network| network.shape).collect::<Vec<Shape>>())?;
+        Self::of(metadata, columns.into_iter().zip(networks.into_iter().map(StreamingModel::from)).collect())
+    }
+
+    fn of(metadata: Metadata, branches: Vec<(Vec<usize>, StreamingModel<f32>)>) -> Result<Self> {
         let wrong = |error| Error::caused_by(Kind::Model, error).at("metadata");
-        let metadata = file.metadata().ok_or_else(takes_features_only)?;
         let normaliser = metadata.normaliser().map_err(wrong)?.ok_or_else(takes_features_only)?;
         let front_end = LiveFrontEnd::new(metadata.features.clone(), metadata.sample_rate).map_err(wrong)?;
         let reader = Reader {
-            labels: file.labels().clone(),
             normaliser,
             adaptation: None,
-            model: StreamingBranches::new(file.branches()),
+            model: StreamingBranches::new(metadata.labels.count(), branches),
             detector: SpeechDetector::new(metadata.sample_rate).map_err(wrong)?,
             rate: metadata.sample_rate,
             samples: 0,
             latest: None,
             frame: vec![0.0; metadata.features.width()],
         };
-        Ok(LivePredictor { front_end, reader })
+        Ok(LivePredictor { metadata, front_end, reader })
     }
 
     /// Predicts the speaker of `profile`, in all recordings. Statistics that adapt begin with it no longer.
     ///
     /// # Errors
     /// [`Kind::Model`] if the model was not trained with enrolment; [`Kind::Features`] if the profile is of other features.
-    pub fn with_profile(mut self, file: &ModelFile, profile: &Profile) -> Result<Self> {
-        self.reader.normaliser = profile.normaliser(file.metadata().ok_or_else(takes_features_only)?)?;
+    pub fn with_profile(mut self, profile: &Profile) -> Result<Self> {
+        self.reader.normaliser = profile.normaliser(&self.metadata)?;
         self.reader.adaptation = None;
         Ok(self)
     }
@@ -134,8 +153,8 @@ impl LivePredictor {
     ///
     /// # Errors
     /// [`Kind::Model`] if the model was not trained with enrolment.
-    pub fn adapting(mut self, file: &ModelFile) -> Result<Self> {
-        let metadata = file.metadata().ok_or_else(takes_features_only)?;
+    pub fn adapting(mut self) -> Result<Self> {
+        let metadata = &self.metadata;
         let training = metadata.normaliser()?.ok_or_else(takes_features_only)?;
         let frames_per_clip = SECONDS_PER_CLIP * f64::from(metadata.sample_rate) / metadata.features.hop as f64;
         let sums = ColumnSums::new(training.width());
@@ -145,7 +164,7 @@ impl LivePredictor {
 
     /// Class names, `[K]`.
     pub fn labels(&self) -> &Labels {
-        &self.reader.labels
+        &self.metadata.labels
     }
 
     /// The settings of its features.
@@ -167,7 +186,7 @@ impl LivePredictor {
     /// that the scores overflow.
     pub fn push(&mut self, samples: &[f32]) -> Result<Vec<Moment>> {
         self.front_end.push(samples)?;
-        self.reader.read(&self.front_end, samples)
+        self.reader.read(&self.metadata.labels, &self.front_end, samples)
     }
 
     /// One prediction for each frame that reaches beyond the end of the recording; none if there were no samples. The next
@@ -177,7 +196,7 @@ impl LivePredictor {
     /// [`Kind::Model`], as [`push`](Self::push).
     pub fn finish(&mut self) -> Result<Vec<Moment>> {
         self.front_end.finish();
-        let last = self.reader.read(&self.front_end, &[]);
+        let last = self.reader.read(&self.metadata.labels, &self.front_end, &[]);
         self.reader.model.reset();
         self.reader.detector.reset();
         self.reader.begin_adaptation();
@@ -189,7 +208,7 @@ impl LivePredictor {
 impl Reader {
     /// One moment per frame of the front end's latest call, for which `samples` were the next of the recording. In a pause that is
     /// left out, the prediction stays.
-    fn read(&mut self, front_end: &LiveFrontEnd, mut samples: &[f32]) -> Result<Vec<Moment>> {
+    fn read(&mut self, labels: &Labels, front_end: &LiveFrontEnd, mut samples: &[f32]) -> Result<Vec<Moment>> {
         let hop = front_end.settings().hop as f64;
         let seconds_per_frame = hop / f64::from(self.rate);
         let mut rows = front_end.features().iter_rows();
@@ -208,7 +227,7 @@ impl Reader {
                     self.normaliser = adaptation.add(features);
                 }
                 self.normaliser.apply_to_frame(features, &mut self.frame);
-                self.latest = Some(Prediction::new(&self.labels, self.model.push(&self.frame))?);
+                self.latest = Some(Prediction::new(labels, self.model.push(&self.frame))?);
             }
             if let Some(latest) = &self.latest {
                 let prediction = latest.clone().with_sound(sound);

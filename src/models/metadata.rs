@@ -5,7 +5,8 @@ use alloc::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::branches::architecture_name;
-use super::{Architecture, Branches, Model};
+use super::file::Shape;
+use super::{Architecture, Branches};
 use crate::audio::FeatureSettings;
 use crate::error::{Error, Kind, Result};
 use crate::labels::Labels;
@@ -163,34 +164,34 @@ impl Metadata {
     }
 
     /// Checks that this is a description of `networks`; the columns that each of them reads.
-    pub(super) fn check(&self, networks: &[Model<f32>]) -> Result<Vec<Vec<usize>>> {
+    pub(super) fn check(&self, networks: &[Shape]) -> Result<Vec<Vec<usize>>> {
         let wrong = |problem: String| Err(Error::new(Kind::Model, problem).at("metadata"));
         if networks.len() != self.branches.count() {
             let (networks, count) = (networks.len(), self.branches.count());
             return wrong(format!("expected {count} branches, {}, got {networks}", self.branches));
         }
-        let model = &networks[0];
-        let architecture = architecture_name(&networks.iter().map(Model::architecture).collect::<Vec<Architecture>>());
+        let (_, width, _) = networks[0];
+        let architecture = architecture_name(&networks.iter().map(|shape| shape.0).collect::<Vec<Architecture>>());
         if self.architecture != architecture {
             return wrong(format!(
                 "expected architecture {architecture} as the tensors say, got {}",
                 self.architecture
             ));
         }
-        if let Some(model) = networks.iter().find(|model| self.labels.len() != model.classes()) {
-            return wrong(format!("expected {} labels, one per class, got {}", model.classes(), self.labels.len()));
+        if let Some((_, _, classes)) = networks.iter().find(|(_, _, classes)| self.labels.len() != *classes) {
+            return wrong(format!("expected {classes} labels, one per class, got {}", self.labels.len()));
         }
         let damaged = |error| Error::caused_by(Kind::Model, error).at("metadata").advice("the file is damaged");
         self.features.validate().map_err(damaged)?;
-        let inputs = if self.branches.is_none() { model.inputs() } else { self.features.width() };
+        let inputs = if self.branches.is_none() { width } else { self.features.width() };
         if self.features.width() != inputs {
             let width = self.features.width();
             return wrong(format!("expected features of {inputs} columns as the tensors say, got {width}"));
         }
         let columns = self.branches.columns(&self.features, inputs).map_err(damaged)?;
-        for (number, (columns, model)) in columns.iter().zip(networks).enumerate() {
-            if columns.len() != model.inputs() {
-                let (inputs, group) = (model.inputs(), &self.branches.groups()[number]);
+        for (number, (columns, &(_, inputs, _))) in columns.iter().zip(networks).enumerate() {
+            if columns.len() != inputs {
+                let group = &self.branches.groups()[number];
                 return wrong(format!(
                     "branch {number}: expected {inputs} columns as the tensors say, got {} of {group}",
                     columns.len()

@@ -4,6 +4,7 @@ pub mod architecture;
 pub mod branches;
 pub mod enrolment;
 pub mod file;
+mod in_place;
 pub mod live;
 mod long_clip;
 pub mod lstm_sa;
@@ -75,6 +76,11 @@ impl<S: Scalar> Model<S> {
         };
         let [hidden, vectors] = self.top().attention.vector.shape();
         Architecture::of_shape(family, hidden, vectors)
+    }
+
+    /// Architecture, `D` and `K`.
+    fn shape(&self) -> file::Shape {
+        (self.architecture(), self.inputs(), self.classes())
     }
 
     /// The part that both families have.

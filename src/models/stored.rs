@@ -11,7 +11,10 @@
 
 use super::tensors::{Tensor, Tensors};
 use crate::error::{Error, Kind, Result};
+use crate::kernels::stored::f16_to_f32;
+use crate::kernels::{StoredMatrix, StoredNumbers};
 use crate::prelude::*;
+use alloc::borrow::Cow;
 
 /// What the name of a tensor of scales ends with.
 pub(crate) const SCALE: &str = ".scale";
@@ -23,16 +26,6 @@ pub enum Precision {
     F16,
     /// 8-bit integers with a scale per row; tensors of one dimension as 16-bit floats.
     I8,
-}
-
-/// The `f32` nearest to an IEEE 754 binary16; exact.
-#[inline(always)]
-pub(crate) fn f16_to_f32(bits: u16) -> f32 {
-    // The exponent's bias is 15 there and 127 here: as an f32, the shifted bits are 2¹¹² too small, subnormal numbers too.
-    let magnitude = f32::from_bits(u32::from(bits & 0x7fff) << 13) * f32::from_bits(0x7780_0000);
-    let magnitude =
-        if bits & 0x7c00 == 0x7c00 { f32::from_bits(u32::from(bits & 0x3ff) << 13 | 0x7f80_0000) } else { magnitude };
-    if bits & 0x8000 == 0 { magnitude } else { -magnitude }
 }
 
 /// The nearest IEEE 754 binary16, of two equally near ones the even one; infinite from 65,520 on.
@@ -55,26 +48,63 @@ pub(crate) fn f32_to_f16(x: f32) -> u16 {
 /// # Errors
 /// [`Kind::Model`] if there is none, or its numbers are of another type.
 pub(crate) fn numbers(tensors: &Tensors, name: &str) -> Result<Vec<f32>> {
-    let wrong = |problem: String| Error::new(Kind::Model, problem).at(format!("tensor {name}"));
-    let found = tensors.get(name).ok_or_else(|| wrong("expected this tensor, found none of the name".into()));
-    let Tensor { dtype, shape, data } = found?;
+    let Tensor { dtype, shape, data } = find(tensors, name)?;
     Ok(match *dtype {
         "F64" => floats(data, |bytes| f64::from_le_bytes(bytes) as f32),
         "F32" => floats(data, f32::from_le_bytes),
         "F16" => floats(data, |bytes| f16_to_f32(u16::from_le_bytes(bytes))),
         "I8" => {
             let columns = shape.last().map_or(1, |&columns| columns.max(1));
-            let (name, rows) = (format!("{name}{SCALE}"), data.len() / columns);
-            let scales = tensors.get(&name).filter(|scales| scales.dtype == "F32" && scales.shape == [rows]);
-            let scales = scales.ok_or_else(|| wrong(format!("expected its scales, F32 [{rows}], as {name}")))?;
+            let scales = scales(tensors, name, data.len() / columns)?;
             let rows = data.chunks_exact(columns).zip(floats(&scales.data, f32::from_le_bytes));
             rows.flat_map(|(row, scale)| row.iter().map(move |&q| scale * f32::from(q as i8))).collect()
         }
-        other => {
-            let problem = format!("expected values of type F64, F32, F16 or I8, got {other}");
-            return Err(wrong(problem).advice("convert the model before saving it: model.float()"));
-        }
+        other => return Err(wrong_type(name, "F64, F32, F16 or I8", other)),
     })
+}
+
+/// The matrix that is tensor `name` of a file, where it is.
+///
+/// # Errors
+/// As [`numbers`], and if its numbers have 64 bits.
+pub(crate) fn matrix(tensors: &Tensors<'static>, name: &str) -> Result<StoredMatrix> {
+    let tensor = find(tensors, name)?;
+    let columns = tensor.shape.last().map_or(1, |&columns| columns.max(1));
+    let numbers = match tensor.dtype {
+        "F32" => StoredNumbers::F32(in_place(tensor)),
+        "F16" => StoredNumbers::F16(in_place(tensor)),
+        "I8" => StoredNumbers::I8(in_place(tensor), in_place(scales(tensors, name, tensor.data.len() / columns)?)),
+        other => return Err(wrong_type(name, "F32, F16 or I8", other)),
+    };
+    Ok(StoredMatrix::new(columns, numbers))
+}
+
+/// The numbers of a tensor, of `N` bytes each.
+fn in_place<const N: usize>(tensor: &Tensor<'static>) -> &'static [[u8; N]] {
+    match tensor.data {
+        Cow::Borrowed(data) => data.as_chunks().0,
+        Cow::Owned(_) => unreachable!("what is read is borrowed"),
+    }
+}
+
+fn find<'t, 'a>(tensors: &'t Tensors<'a>, name: &str) -> Result<&'t Tensor<'a>> {
+    tensors.get(name).ok_or_else(|| wrong(name, "expected this tensor, found none of the name".into()))
+}
+
+/// The scales of tensor `name`, one per row.
+fn scales<'t, 'a>(tensors: &'t Tensors<'a>, name: &str, rows: usize) -> Result<&'t Tensor<'a>> {
+    let place = format!("{name}{SCALE}");
+    let found = tensors.get(&place).filter(|scales| scales.dtype == "F32" && scales.shape == [rows]);
+    found.ok_or_else(|| wrong(name, format!("expected its scales, F32 [{rows}], as {place}")))
+}
+
+fn wrong(name: &str, problem: String) -> Error {
+    Error::new(Kind::Model, problem).at(format!("tensor {name}"))
+}
+
+fn wrong_type(name: &str, expected: &str, got: &str) -> Error {
+    wrong(name, format!("expected values of type {expected}, got {got}"))
+        .advice("convert the model before saving it: model.float()")
 }
 
 fn floats<const N: usize>(bytes: &[u8], number: fn([u8; N]) -> f32) -> Vec<f32> {

@@ -8,8 +8,9 @@
 //! frames (twelve hours at 48 kHz) it nearly vanishes in the rounding of `f32` sums. [`StreamingModel::reset`] begins a new clip.
 
 use super::Model;
+use super::in_place::StoredNetwork;
 use crate::layers::softmax_cross_entropy::softmax;
-use crate::layers::{BatchNorm, PackedLinear, RunningAttention, RunningLstm};
+use crate::layers::{Attention, BatchNorm, Linear, PackedLinear, RunningAttention, RunningLstm};
 use crate::matrix::Matrix;
 use crate::prelude::*;
 use crate::scalar::Scalar;
@@ -76,6 +77,11 @@ impl<S: Scalar> RunningNorm<S> {
 }
 
 impl<S: Scalar> Residual<S> {
+    fn new(lstm1: RunningLstm<S>, bn: &BatchNorm<S>) -> Self {
+        let inputs = bn.weight.len();
+        Residual { lstm1, bn: RunningNorm::new(bn), sum: vec![S::ZERO; inputs], enriched: vec![S::ZERO; inputs] }
+    }
+
     /// Input of LSTM2, `[D]`.
     fn push(&mut self, x: &[S]) -> &[S] {
         for ((sum, &x), &h) in self.sum.iter_mut().zip(x).zip(self.lstm1.push(x)) {
@@ -91,15 +97,7 @@ impl<S: Scalar> RunningLstms<S> {
     pub(super) fn new(model: &Model<S>) -> Self {
         let residual = match model {
             Model::LstmSa(_) => None,
-            Model::ResLstmSa(model) => {
-                let inputs = model.lstm1.inputs();
-                Some(Residual {
-                    lstm1: RunningLstm::new(&model.lstm1),
-                    bn: RunningNorm::new(&model.bn_residual),
-                    sum: vec![S::ZERO; inputs],
-                    enriched: vec![S::ZERO; inputs],
-                })
-            }
+            Model::ResLstmSa(model) => Some(Residual::new(RunningLstm::new(&model.lstm1), &model.bn_residual)),
         };
         RunningLstms { residual, lstm: RunningLstm::new(&model.top().lstm) }
     }
@@ -126,13 +124,17 @@ impl<S: Scalar> StreamingModel<S> {
     /// The state before the first frame. The weights are copied: later changes of `model` have no effect.
     pub fn new(model: &Model<S>) -> Self {
         let top = model.top();
-        let (hidden, classes) = (top.lstm.hidden(), top.fc.bias.len());
+        Self::of_layers(RunningLstms::new(model), &top.attention, &top.bn, &top.fc)
+    }
+
+    fn of_layers(lstms: RunningLstms<S>, attention: &Attention<S>, bn: &BatchNorm<S>, fc: &Linear<S>) -> Self {
+        let (hidden, classes) = (bn.weight.len(), fc.bias.len());
         StreamingModel {
-            lstms: RunningLstms::new(model),
-            attention: RunningAttention::new(&top.attention),
-            bn: RunningNorm::new(&top.bn),
+            lstms,
+            attention: RunningAttention::new(attention),
+            bn: RunningNorm::new(bn),
             normalised: Matrix::zeros(1, hidden),
-            fc: PackedLinear::new(&top.fc),
+            fc: PackedLinear::new(fc),
             logits: Matrix::zeros(1, classes),
             probabilities: Matrix::zeros(1, classes),
         }
@@ -154,6 +156,14 @@ impl<S: Scalar> StreamingModel<S> {
     pub fn reset(&mut self) {
         self.lstms.reset();
         self.attention.reset();
+    }
+}
+
+impl From<StoredNetwork> for StreamingModel<f32> {
+    fn from(network: StoredNetwork) -> Self {
+        let StoredNetwork { residual, lstm, attention, bn, fc, .. } = network;
+        let lstms = RunningLstms { residual: residual.map(|(lstm1, bn)| Residual::new(lstm1, &bn)), lstm };
+        Self::of_layers(lstms, &attention, &bn, &fc)
     }
 }
 

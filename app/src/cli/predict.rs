@@ -190,10 +190,10 @@ impl Predict {
             let file = model_file(self.model.as_deref())?;
             let mut predictor = LivePredictor::new(&file)?;
             if let Some(path) = &self.enrol {
-                predictor = predictor.with_profile(&file, &enrol::profile(&file, path)?)?;
+                predictor = predictor.with_profile(&enrol::profile(&file, path)?)?;
             }
             if self.adapt {
-                predictor = predictor.adapting(&file)?;
+                predictor = predictor.adapting()?;
             }
             return live::run(predictor, stream, output);
         }

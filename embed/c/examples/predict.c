@@ -1,4 +1,5 @@
-/* Predicts the emotion of a WAV file: predict MODEL.safetensors CLIP.wav */
+/* Predicts the emotion of a WAV file, of an enrolled speaker if a profile is given:
+ * predict MODEL.safetensors CLIP.wav [PROFILE.json] */
 #include "reslstm.h"
 
 #include <stdio.h>
@@ -30,21 +31,24 @@ static unsigned char *read_file(const char *path, size_t *length) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 3) {
-        fprintf(stderr, "usage: predict MODEL.safetensors CLIP.wav\n");
+    if (argc != 3 && argc != 4) {
+        fprintf(stderr, "usage: predict MODEL.safetensors CLIP.wav [PROFILE.json]\n");
         return 2;
     }
-    size_t model_length = 0, wav_length = 0;
+    size_t model_length = 0, wav_length = 0, profile_length = 0;
     unsigned char *model_bytes = read_file(argv[1], &model_length);
     unsigned char *wav = read_file(argv[2], &wav_length);
+    unsigned char *profile = argc == 4 ? read_file(argv[3], &profile_length) : NULL;
     reslstm_model *model = NULL;
     float *probabilities = NULL;
     int failed = 1;
 
-    if (!model_bytes || !wav) {
-        fprintf(stderr, "error: cannot read %s\n", model_bytes ? argv[2] : argv[1]);
+    if (!model_bytes || !wav || (argc == 4 && !profile)) {
+        fprintf(stderr, "error: cannot read %s\n", !model_bytes ? argv[1] : !wav ? argv[2] : argv[3]);
     } else if (reslstm_model_load(model_bytes, model_length, &model) != RESLSTM_STATUS_OK) {
         fprintf(stderr, "error: %s: %s\n", argv[1], reslstm_last_error());
+    } else if (argc == 4 && reslstm_model_enrol(model, profile, profile_length) != RESLSTM_STATUS_OK) {
+        fprintf(stderr, "error: %s: %s\n", argv[3], reslstm_last_error());
     } else {
         size_t classes = reslstm_model_classes(model);
         reslstm_sound sound;
@@ -63,6 +67,7 @@ int main(int argc, char **argv) {
     }
     free(probabilities);
     reslstm_model_free(model);
+    free(profile);
     free(wav);
     free(model_bytes);
     return failed;

@@ -14,7 +14,7 @@ use std::sync::{Mutex, PoisonError};
 
 use engine::audio::{Recording, Resampler, Sound};
 use engine::error::{Error, Kind};
-use engine::models::{LivePredictor, ModelFile, Moment, Prediction, Predictor};
+use engine::models::{LivePredictor, ModelFile, Moment, Prediction, Predictor, Profile};
 
 /// What came of a call.
 #[repr(C)]
@@ -26,7 +26,7 @@ pub enum reslstm_status {
     Null = 1,
     /// An array has not one place per class.
     Size = 2,
-    /// The model file is damaged, or of another kind.
+    /// The model file is damaged, or of another kind; or the model or the profile does not allow what was asked for.
     Model = 3,
     /// The sound cannot be decoded, is empty, or has samples that are not finite.
     Audio = 4,
@@ -55,7 +55,13 @@ pub struct reslstm_model {
     file: ModelFile,
     labels: Vec<CString>,
     sample_rate: u32,
-    predictor: Mutex<Predictor>,
+    state: Mutex<State>,
+}
+
+struct State {
+    predictor: Predictor,
+    /// Of the enrolled speaker.
+    profile: Option<Profile>,
 }
 
 /// A recording that is still going on.
@@ -79,7 +85,7 @@ type Outcome<T = ()> = Result<T, Failure>;
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let status = match error.kind() {
-            Kind::Model => Status::Model,
+            Kind::Model | Kind::Data | Kind::Features => Status::Model,
             Kind::Audio => Status::Audio,
             _ => Status::Internal,
         };
@@ -201,7 +207,8 @@ pub unsafe extern "C" fn reslstm_model_load(
         let labels = file.labels().iter().map(|label| c_string(label)).collect();
         let predictor = Predictor::new(file.clone())?;
         let sample_rate = predictor.sample_rate()?;
-        let model = reslstm_model { file, labels, sample_rate, predictor: Mutex::new(predictor) };
+        let state = Mutex::new(State { predictor, profile: None });
+        let model = reslstm_model { file, labels, sample_rate, state };
         *place = Box::into_raw(Box::new(model));
         Ok(())
     })
@@ -217,6 +224,29 @@ pub unsafe extern "C" fn reslstm_model_free(model: *mut reslstm_model) {
         // SAFETY: made by `Box::into_raw`, and given up by the caller.
         drop(unsafe { Box::from_raw(model) });
     }
+}
+
+/// Enrols a speaker: from now on, predictions and new streams are of the speaker whose profile these bytes are, a file that
+/// `reslstm enrol` wrote. With a `length` of 0, they are of any speaker again. The status is RESLSTM_STATUS_MODEL for a model that
+/// was not trained with enrolment, and for a profile of other features.
+///
+/// # Safety
+/// `model` is NULL or comes from reslstm_model_load; `profile` is NULL or has `length` bytes.
+#[no_mangle]
+pub unsafe extern "C" fn reslstm_model_enrol(
+    model: *const reslstm_model,
+    profile: *const u8,
+    length: usize,
+) -> reslstm_status {
+    status(|| {
+        // SAFETY: the caller's promises.
+        let (model, bytes) = unsafe { (reference("model", model)?, slice("profile", profile, length)?) };
+        let profile = (length > 0).then(|| Profile::from_json(bytes)).transpose()?;
+        let mut state = model.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.predictor.set_profile(profile.as_ref())?;
+        state.profile = profile;
+        Ok(())
+    })
 }
 
 /// Number of classes; 0 for NULL.
@@ -313,7 +343,10 @@ pub unsafe extern "C" fn reslstm_stream_new(
         // SAFETY: the caller's promises.
         let (place, model) = unsafe { (place("stream", stream)?, reference("model", model)?) };
         *place = std::ptr::null_mut();
-        let live = LivePredictor::new(&model.file)?;
+        let mut live = LivePredictor::new(&model.file)?;
+        if let Some(profile) = &model.state.lock().unwrap_or_else(PoisonError::into_inner).profile {
+            live = live.with_profile(profile)?;
+        }
         let resampler = model.resampler(sample_rate)?;
         let state = Mutex::new(Stream { resampler, live, latest: None, has_ended: false });
         *place = Box::into_raw(Box::new(reslstm_stream { classes: model.labels.len(), state }));
@@ -421,8 +454,8 @@ impl reslstm_model {
     fn predict(&self, samples: &[f32], sample_rate: u32) -> Outcome<Prediction> {
         let mut resampler = self.resampler(sample_rate)?;
         engine::audio::check_samples(0, samples)?;
-        let mut predictor = self.predictor.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(predictor.predict_blocks(|sink| {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(state.predictor.predict_blocks(|sink| {
             resampler.push(samples, sink)?;
             resampler.finish(sink)
         })?)

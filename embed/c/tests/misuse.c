@@ -41,6 +41,12 @@ int main(int argc, char **argv) {
     if (reslstm_model_label(model, classes) || reslstm_model_label(NULL, 0)) failures++;
     if (reslstm_model_classes(NULL) || reslstm_model_sample_rate(NULL) || reslstm_stream_classes(NULL)) failures++;
 
+    expect(reslstm_model_enrol(NULL, NULL, 0), NULL, "model: expected");
+    expect(reslstm_model_enrol(model, NULL, 5), NULL, "profile: expected");
+    expect(reslstm_model_enrol(model, NULL, 0), OK, "");
+    expect(reslstm_model_enrol(model, (const unsigned char *)"{}", 2), MODEL, "profile: ");
+    expect(reslstm_model_enrol(model, bytes, length), MODEL, "profile: ");
+
     float probabilities[64] = {0};
     reslstm_sound sound;
     expect(reslstm_predict(NULL, samples, 32000, 16000, probabilities, classes, &sound), NULL, "model: expected");

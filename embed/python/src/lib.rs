@@ -14,7 +14,7 @@ use reslstm::error::{Error, Kind};
 use reslstm::labels::Labels;
 use reslstm::matrix::Matrix;
 use reslstm::models::trace::Trace;
-use reslstm::models::{LivePredictor, ModelFile, Moment, Prediction, Predictor};
+use reslstm::models::{LivePredictor, ModelFile, Moment, Prediction, Predictor, Profile};
 use reslstm::train::{Identity, Inputs, Settings, Task, Training, TrainingData, model_file};
 
 /// Trained on all speakers of RAVDESS; CC BY-NC-SA 4.0.
@@ -64,6 +64,8 @@ fn resampled(samples: &[f32], from: u32, to: u32) -> reslstm::error::Result<Vec<
 struct Model {
     file: ModelFile,
     predictor: Predictor,
+    /// Of the enrolled speaker.
+    profile: Option<Profile>,
 }
 
 #[pymethods]
@@ -73,6 +75,14 @@ impl Model {
     #[pyo3(signature = (data=None))]
     fn new(data: Option<&[u8]>) -> PyResult<Self> {
         Self::of(ModelFile::from_bytes(data.unwrap_or(BUNDLED)).map_err(raised)?)
+    }
+
+    /// Predicts the speaker of a profile, given the bytes of its file, from now on; without them, any speaker.
+    fn enrol(&mut self, profile: Option<&[u8]>) -> PyResult<()> {
+        let profile = profile.map(Profile::from_json).transpose().map_err(raised)?;
+        self.predictor.set_profile(profile.as_ref()).map_err(raised)?;
+        self.profile = profile;
+        Ok(())
     }
 
     /// The bytes of its file.
@@ -165,7 +175,10 @@ impl Model {
     /// A stream of samples at `rate` Hz.
     fn stream(&self, rate: u32) -> PyResult<Stream> {
         check_sample_rate(rate).map_err(raised)?;
-        let live = LivePredictor::new(&self.file).map_err(raised)?;
+        let mut live = LivePredictor::new(&self.file).map_err(raised)?;
+        if let Some(profile) = &self.profile {
+            live = live.with_profile(profile).map_err(raised)?;
+        }
         Ok(Stream { resampler: Resampler::new(rate, live.sample_rate()), live, has_ended: false })
     }
 }
@@ -173,7 +186,7 @@ impl Model {
 impl Model {
     fn of(file: ModelFile) -> PyResult<Self> {
         let predictor = Predictor::new(file.clone()).map_err(raised)?;
-        Ok(Model { file, predictor })
+        Ok(Model { file, predictor, profile: None })
     }
 }
 

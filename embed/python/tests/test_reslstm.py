@@ -48,6 +48,52 @@ def test_predictions_are_those_of_the_command(model, tmp_path):
         assert got.level == pytest.approx(expected["level"], abs=0.06)
 
 
+@pytest.fixture(scope="module")
+def enrolled(tmp_path_factory):
+    """A model with branches that was trained with enrolment, the profile of a speaker, and one of its clips."""
+    dir = tmp_path_factory.mktemp("enrolled")
+
+    def run(*words):
+        return subprocess.run([COMMAND, *words], check=True, capture_output=True, cwd=dir).stdout
+
+    run("synth", "speech", "--speakers", "6", "--statements", "1", "--repetitions", "1")
+    settings = ["--arch", "lstm-sa-h4", "--branches", "mfcc,chroma", "--enrolment", "4", "--epochs", "2", "--weights", "last"]
+    run("train", "speech", *settings, "--all", "-o", "model.safetensors")
+    clips = sorted((dir / "speech" / "Actor_03").glob("*.wav"))
+    run("enrol", *clips[:5], "--model", "model.safetensors", "-o", "profile.json")
+    return dir, clips[6], run
+
+
+@pytest.mark.skipif(not COMMAND, reason="RESLSTM is not set")
+def test_profiles_and_branches_are_those_of_the_command(enrolled):
+    dir, clip, run = enrolled
+    with wave.open(str(clip)) as file:
+        rate, samples = file.getframerate(), np.frombuffer(file.readframes(file.getnframes()), np.int16)
+    base = ["predict", "--no-gate", "--json", "--model", "model.safetensors"]
+    model = reslstm.load(dir / "model.safetensors", profile=dir / "profile.json")
+    assert model.metadata["branches"] == "mfcc,chroma"
+
+    def worst(got, line):
+        return max(abs(got.probabilities[k] - p) for k, p in json.loads(line)["probabilities"].items())
+
+    with_profile = run(*base, "--enrol", "profile.json", clip)
+    assert worst(model.predict(samples, rate), with_profile) < 1e-6
+    stream = model.stream(rate)
+    last = (stream.push(samples) + stream.finish())[-1].prediction
+    with open(clip, "rb") as file:
+        live = subprocess.run(
+            [COMMAND, *base, "--enrol", "profile.json", "--live"], check=True, capture_output=True, cwd=dir, stdin=file
+        )
+    assert worst(last, live.stdout.splitlines()[-1]) < 1e-6
+    model.enrol(None)
+    assert worst(model.predict(samples, rate), run(*base, clip)) < 1e-6
+    assert worst(model.predict(samples, rate), with_profile) > 1e-4
+    with pytest.raises(ValueError, match="profile.json: .*a model trained with enrolment"):
+        reslstm.load(profile=dir / "profile.json")
+    with pytest.raises(ValueError, match="model.safetensors: profile: "):
+        model.enrol(dir / "model.safetensors")
+
+
 def test_features_are_those_of_librosa():
     golden = load_file(GOLDEN / "features.safetensors")
     compared = 0

@@ -109,6 +109,14 @@ class Model:
         with open(path, "wb") as file:
             file.write(bytes(self._engine.to_bytes()))
 
+    def enrol(self, profile: Optional[Union[str, os.PathLike]]) -> None:
+        """Predicts the speaker of a profile, a file that ``reslstm enrol`` wrote, from now on; with ``None``, any speaker.
+
+        Only models that were trained with enrolment take one.
+        """
+        data = None if profile is None else _read(profile)
+        _naming(profile, lambda: self._engine.enrol(data))
+
     def predict(self, samples: Any, rate: int) -> Prediction:
         """Predicts the emotion of one channel of samples at ``rate`` Hz: floats from -1 to 1, or integers."""
         return _prediction(self._engine.predict(_samples(samples), rate), self.labels)
@@ -144,16 +152,31 @@ def _prediction(parts: Any, labels: list[str]) -> Prediction:
     return Prediction(label, dict(zip(labels, probabilities)), level, speech, has_speech)
 
 
-def load(path: Optional[Union[str, os.PathLike]] = None) -> Model:
-    """Reads a model file (.safetensors). Without a path: the bundled model, trained on RAVDESS (CC BY-NC-SA 4.0)."""
-    if path is None:
-        return Model(_engine.Model())
+def load(
+    path: Optional[Union[str, os.PathLike]] = None, profile: Optional[Union[str, os.PathLike]] = None
+) -> Model:
+    """Reads a model file (.safetensors). Without a path: the bundled model, trained on RAVDESS (CC BY-NC-SA 4.0).
+
+    ``profile`` enrols a speaker, see :meth:`Model.enrol`.
+    """
+    data = None if path is None else _read(path)
+    model = Model(_naming(path, lambda: _engine.Model(data)))
+    if profile is not None:
+        model.enrol(profile)
+    return model
+
+
+def _read(path: Union[str, os.PathLike]) -> bytes:
     with open(path, "rb") as file:
-        data = file.read()
+        return file.read()
+
+
+def _naming(path: Optional[Union[str, os.PathLike]], work: Callable[[], Any]) -> Any:
+    """The result of ``work``, whose errors are of the file at ``path``."""
     try:
-        return Model(_engine.Model(data))
+        return work()
     except ValueError as error:
-        raise ValueError(f"{os.fspath(path)}: {error}") from None
+        raise error if path is None else ValueError(f"{os.fspath(path)}: {error}") from None
 
 
 def features(samples: Any, rate: int, inputs: str = "paper") -> np.ndarray:
