@@ -19,7 +19,7 @@ use reslstm::audio::FeatureSettings;
 use reslstm::data::Dataset;
 use reslstm::data::condition::Condition;
 use reslstm::error::{Error, Kind, Result};
-use reslstm::models::ModelFile;
+use reslstm::models::{ModelFile, Precision};
 use reslstm::train::calibration::Reliability;
 use std::path::{Path, PathBuf};
 
@@ -36,7 +36,8 @@ use std::path::{Path, PathBuf};
                   Trained: yes if the models were trained with clips in this condition.
 
 Example: reslstm robustness cv-h64 ravdess -o robustness.json
-         reslstm figure robustness robustness.json -o robustness.svg"
+         reslstm figure robustness robustness.json -o robustness.svg
+         reslstm robustness cv-h64 ravdess --quantised"
 )]
 pub struct RobustnessCommand {
     /// A folder made by cv
@@ -46,6 +47,9 @@ pub struct RobustnessCommand {
     data: PathBuf,
     #[command(flatten)]
     reading: DataOptions,
+    /// Test weights of 16-bit floats and 8-bit integers instead of conditions
+    #[arg(long)]
+    quantised: bool,
     /// Write all numbers to a file, for figure robustness and figure reliability
     #[arg(short, long, value_name = "RESULT.json")]
     output: Option<PathBuf>,
@@ -109,10 +113,14 @@ impl RobustnessCommand {
 
     fn score(&self, groups: &[(Licensed, Vec<FoldModel>)]) -> Result<Robustness> {
         let all: Vec<&FoldModel> = groups.iter().flat_map(|(_, models)| models).collect();
-        let bar = progress::bar((all.len() * Condition::REPORTED.len()) as u64, "predicting", "models");
+        let rounds: Vec<(Condition, Option<Precision>)> = match self.quantised {
+            true => [None, Some(Precision::F16), Some(Precision::I8)].map(|it| (Condition::AsRecorded, it)).into(),
+            false => Condition::REPORTED.map(|condition| (condition, None)).into(),
+        };
+        let bar = progress::bar((all.len() * rounds.len()) as u64, "predicting", "models");
         let (first, _) = groups.first().expect("there are models");
         let mut by_condition = Vec::new();
-        for condition in Condition::REPORTED {
+        for (condition, precision) in rounds {
             let (mut scores, mut first_dataset): (Vec<FoldScores<'_>>, Option<Dataset>) = (Vec::new(), None);
             for (data, models) in groups {
                 let dataset = data.in_condition(condition)?;
@@ -120,7 +128,7 @@ impl RobustnessCommand {
                     if interrupt::stopped() {
                         return Err(Error::new(Kind::Interrupted, "stopped before every condition was scored"));
                     }
-                    let scores = FoldModel::score(model, dataset.clips());
+                    let scores = FoldModel::score(model, precision, dataset.clips());
                     bar.inc(1);
                     scores
                 };
@@ -129,10 +137,16 @@ impl RobustnessCommand {
                 first_dataset.get_or_insert(dataset);
             }
             let dataset = first_dataset.expect("there are models");
-            by_condition.push(ConditionScores::new(condition, scores, &dataset));
+            let name = match precision {
+                None => condition.to_string(),
+                Some(Precision::F16) => "f16 weights".into(),
+                Some(Precision::I8) => "int8 weights".into(),
+            };
+            by_condition.push(ConditionScores::new(name, condition, scores, &dataset));
         }
         bar.finish_and_clear();
-        let pooled_temperature = PooledTemperature::fit(&by_condition, first.dataset().clips());
+        let fit = || PooledTemperature::fit(&by_condition, first.dataset().clips());
+        let pooled_temperature = if self.quantised { None } else { fit() };
         let mut conditions: Vec<ConditionResult> = Vec::new();
         for scores in &by_condition {
             let (dataset, temperature) = (first.dataset(), pooled_temperature.as_ref());

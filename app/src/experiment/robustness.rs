@@ -10,7 +10,7 @@ use reslstm::data::{Clip, Dataset};
 use reslstm::error::{Error, Kind, Result};
 use reslstm::matrix::{Matrix, argmax};
 use reslstm::models::branches::mean_probabilities;
-use reslstm::models::{Metadata, ModelFile};
+use reslstm::models::{Metadata, ModelFile, Precision};
 use reslstm::normalise::Normaliser;
 use reslstm::train::calibration::{Reliability, fit_mean_temperature, fit_temperature};
 use reslstm::train::metrics::{Confusion, Spread};
@@ -84,16 +84,21 @@ impl FoldModel {
         augment.map_or(condition == Condition::AsRecorded, |augment| augment.draws(condition))
     }
 
-    /// Scores its test clips, of all `clips`, which may be in another condition.
+    /// Scores its test clips, of all `clips`, which may be in another condition, by weights of fewer bits if a `precision` is given.
     ///
     /// # Errors
     /// [`Kind::Features`] if they do not have the model's number of columns.
-    pub fn score(&self, clips: &[Clip]) -> Result<FoldScores<'_>> {
+    pub fn score(&self, precision: Option<Precision>, clips: &[Clip]) -> Result<FoldScores<'_>> {
         // The label is not used here.
         let example = |&clip: &usize| Ok(Example { frames: self.normaliser.apply(&clips[clip].features)?, label: 0 });
         let examples = self.test.iter().map(example).collect::<Result<Vec<_>>>()?;
         let all: Vec<usize> = (0..examples.len()).collect();
-        let scores = branch_scores(self.file.branches(), &self.settings, &examples, &all, &mut Scratch::default());
+        let score =
+            |file: &ModelFile| branch_scores(file.branches(), &self.settings, &examples, &all, &mut Scratch::default());
+        let scores = match precision {
+            None => score(&self.file),
+            Some(precision) => score(&ModelFile::from_bytes(&self.file.to_bytes_with(precision))?),
+        };
         Ok(FoldScores { model: self, scores })
     }
 }
@@ -122,7 +127,7 @@ pub struct Robustness {
 /// The result in one condition.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ConditionResult {
-    /// Name of the condition.
+    /// Name of the condition, or of the weights' type.
     pub condition: String,
     /// Whether every model was trained with clips in this condition. `None` in older files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -153,6 +158,8 @@ pub struct ConditionResult {
 /// The scores of all models in one condition.
 #[derive(Debug)]
 pub struct ConditionScores<'a> {
+    /// Name of the row.
+    pub name: String,
     /// The condition.
     pub condition: Condition,
     /// Those of every model, for its test clips.
@@ -163,9 +170,9 @@ pub struct ConditionScores<'a> {
 
 impl<'a> ConditionScores<'a> {
     /// Of all models; `dataset` is in this condition.
-    pub fn new(condition: Condition, folds: Vec<FoldScores<'a>>, dataset: &Dataset) -> Self {
+    pub fn new(name: String, condition: Condition, folds: Vec<FoldScores<'a>>, dataset: &Dataset) -> Self {
         let no_speech = NoSpeech::count(dataset, folds.iter().flat_map(|fold| fold.model.test.iter().copied()));
-        ConditionScores { condition, folds, no_speech }
+        ConditionScores { name, condition, folds, no_speech }
     }
 
     /// Whether every model was trained with clips in this condition.
@@ -201,7 +208,7 @@ impl PooledTemperature {
             Some((*left_out, temperature_of(others.collect(), clips)?))
         };
         let without_fold = folds.par_iter().map(without).collect::<Option<_>>()?;
-        let conditions = fitted.iter().map(|it| it.condition.to_string()).collect();
+        let conditions = fitted.iter().map(|it| it.name.clone()).collect();
         Some(PooledTemperature { all: temperature_of(scores, clips)?, without_fold, conditions })
     }
 }
@@ -232,7 +239,8 @@ impl ConditionResult {
         recorded: Option<&ConditionResult>,
     ) -> Self {
         let (clips, labels) = (dataset.clips(), dataset.labels().names());
-        let (trained, ConditionScores { condition, folds: scores, no_speech }) = (scores.is_trained(), scores);
+        let trained = scores.is_trained();
+        let ConditionScores { name, folds: scores, no_speech, .. } = scores;
         let new = || Confusion::new(labels.len());
         let (mut runs, mut speakers, mut all) = (BTreeMap::new(), BTreeMap::new(), new());
         for fold in scores {
@@ -251,7 +259,7 @@ impl ConditionResult {
         let calibrated = scores.iter().any(|fold| fold.model.metadata().temperature.is_some());
         let uar = Spread::new(runs.values().map(Confusion::uar).collect());
         ConditionResult {
-            condition: condition.to_string(),
+            condition: name.clone(),
             trained: Some(trained),
             kept: Some(uar.mean / recorded.map_or(uar.mean, |recorded| recorded.uar.mean)),
             uar,

@@ -178,6 +178,7 @@ mod tests {
             reliability: Reliability::from_predictions([(0.7, true), (0.7, false), (0.9, true)]),
             uncalibrated: temperature
                 .map(|_| Reliability::from_predictions([(0.95, true), (0.95, false), (0.99, true)])),
+            pooled: None,
         };
         let conditions = vec![result("as recorded", 0.7), result("telephone", 0.4)];
         Robustness {
@@ -186,6 +187,7 @@ mod tests {
             program: "p".into(),
             labels: vec!["a".into(), "b".into()],
             temperature,
+            pooled_temperature: None,
             conditions,
         }
     }

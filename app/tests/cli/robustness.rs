@@ -91,3 +91,36 @@ fn without_validation_speakers_the_test_speakers_of_the_other_folds_give_a_tempe
         );
     }
 }
+
+#[test]
+fn weights_of_fewer_bits_are_scored_as_files_of_quantise_on_the_same_folds() {
+    let dir = TestDir::new("robustness-quantised");
+    dir.does(&format!("cv ../speech -o cv --folds k=3 {SMALL}"));
+    let scores = |folder: &str| -> Value {
+        serde_json::from_str(&dir.does(&format!("robustness {folder} ../speech --quantised --json"))).unwrap()
+    };
+    let rows = scores("cv")["conditions"].clone();
+    let names = [0, 1, 2].map(|row| rows[row]["condition"].as_str().unwrap());
+    assert_eq!(names, ["as recorded", "f16 weights", "int8 weights"]);
+    assert_eq!(rows[0]["uar"], dir.json("cv/summary.json")["models"][0]["uar"]);
+    for (row, to) in [(1, "f16"), (2, "int8")] {
+        copy(&dir.path("cv"), &dir.path(to));
+        for model in dir.list("cv/models") {
+            std::fs::remove_file(dir.path(&format!("{to}/models/{model}"))).unwrap();
+            dir.does(&format!("quantise cv/models/{model} --to {to} -o {to}/models/{model}"));
+        }
+        let of_files = scores(to)["conditions"].clone();
+        assert_ne!(of_files[0]["reliability"], rows[0]["reliability"], "{to}: other probabilities");
+        assert_eq!(of_files[0]["reliability"], rows[row]["reliability"]);
+        assert_eq!(of_files[0]["confusion"], rows[row]["confusion"]);
+    }
+}
+
+/// Copies a folder.
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir(to).unwrap();
+    for entry in from.read_dir().unwrap() {
+        let (path, to) = (entry.as_ref().unwrap().path(), to.join(entry.unwrap().file_name()));
+        if path.is_dir() { copy(&path, &to) } else { std::fs::copy(path, to).map(drop).unwrap() }
+    }
+}
