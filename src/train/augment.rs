@@ -79,8 +79,8 @@ impl Augment {
 
     /// A preset by name. `voices`: five speeds from 0.84 to 1.19, stretch 0.2, noise 0.5. `anywhere`: the same, plus telephone,
     /// small loudspeaker, and white noise at 20 and 10 dB. `speech`: the speeds and noise of `voices`, without stretch, and how people
-    /// record: five sample rates, two rooms, babble and white noise at 20 and 10 dB, telephone and three codecs; 2 of 5 clips at another
-    /// speed, 2 of 5 in a condition.
+    /// record: telephone and three codecs, five sample rates, two rooms, babble and white noise at 20 and 10 dB, trimmed; 3 of 5 clips
+    /// at another speed, 1 of 5 in a condition. Chosen in `data/results/voices`.
     pub fn preset(name: &str) -> Option<Self> {
         let voices =
             Augment { speeds: vec![0.84, 0.92, 1.0, 1.09, 1.19], stretch: 0.2, noise: 0.5, ..Augment::default() };
@@ -89,8 +89,8 @@ impl Augment {
             let rates = [8_000, 11_025, 16_000, 22_050, 32_000].map(|hz| Condition::Rate { hz });
             let rooms = [0.3, 0.6].map(|rt60| Condition::Room { rt60 });
             let babble = [20.0, 10.0].map(|snr| Condition::Babble { snr });
-            let codecs = [Condition::Telephone, Condition::MuLaw, Condition::GsmLike, Condition::Mp3];
-            [&rates[..], &rooms, &babble, &[quiet, loud], &codecs].concat()
+            let codecs = [Condition::MuLaw, Condition::GsmLike, Condition::Mp3, Condition::Telephone];
+            [&codecs[..], &rates, &rooms, &babble, &[quiet, loud, Condition::Trimmed]].concat()
         };
         match name {
             "voices" => Some(voices),
@@ -98,7 +98,7 @@ impl Augment {
                 Some(Augment { conditions: vec![Condition::Telephone, Condition::SmallSpeaker, quiet, loud], ..voices })
             }
             "speech" => {
-                let shares = Some(Shares { speeds: 0.4, conditions: 0.4 });
+                let shares = Some(Shares { speeds: 0.6, conditions: 0.2 });
                 Some(Augment { conditions: recorded(), shares, stretch: 0.0, ..voices })
             }
             _ => None,

@@ -57,7 +57,7 @@ pub struct NestedCommand {
     /// Candidates to choose from
     #[arg(long, value_name = "FILE.toml")]
     candidates: PathBuf,
-    /// Named settings: paper, voices, anywhere, table1, or a TOML file [default: paper]
+    /// Named settings: paper, voices, anywhere, speech, table1, or a TOML file [default: paper]
     ///
     /// The candidates change them. `reslstm recipes` shows them; a file has the same form. With --resume the default is what a
     /// candidate was started with.

@@ -163,7 +163,7 @@ impl<const COMMAND: usize> Args for TrainingOptions<COMMAND> {
                     .value_name("NAME|FILE.toml")
                     .help("A recipe by name, or a TOML file")
                     .long_help(
-                        "Named settings, which --config and flags change: paper, voices, anywhere, table1 (reslstm recipes shows \
+                        "Named settings, which --config and flags change: paper, voices, anywhere, speech, table1 (reslstm recipes shows \
                          them), or a TOML file of the same form. With --resume the default is what the work was started with; under \
                          the published protocol, and for data without recordings, it is paper; under the table1 protocol, table1.",
                     )

@@ -64,7 +64,7 @@ fn recipes_are_listed_printed_and_used_as_files() {
     }
     let json: serde_json::Value = serde_json::from_str(&dir.does("recipes --json")).unwrap();
     let names: Vec<&str> = json.as_array().unwrap().iter().map(|recipe| recipe["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["paper", "voices", "anywhere", "table1"]);
+    assert_eq!(names, ["paper", "voices", "anywhere", "speech", "table1"]);
     assert_eq!(json[1]["settings"]["weight-decay"], 0.0008);
     dir.write(
         "mine.toml",

@@ -70,7 +70,7 @@ fn train_is_one_training_and_cv_is_of_folds() {
         ("--lr nan", "expected a number, got \"nan\""),
         (
             "--recipe best",
-            "--recipe: expected paper, voices, anywhere or table1, or a TOML file, got 'best' (reslstm recipes lists them)",
+            "--recipe: expected paper, voices, anywhere, speech or table1, or a TOML file, got 'best' (reslstm recipes lists them)",
         ),
         ("--folds 7", "expected folds from 0 to 4, got 7"),
         ("--batch 1", "error: --batch: expected 2 to 65,536"),

@@ -8,10 +8,11 @@ use serde_json::Value;
 use std::path::Path;
 
 /// The recipes of the program, each with the text of its file.
-pub const BUILT_IN: [(&str, &str); 4] = [
+pub const BUILT_IN: [(&str, &str); 5] = [
     (PAPER, include_str!("../../../data/recipes/paper.toml")),
     ("voices", include_str!("../../../data/recipes/voices.toml")),
     (ANYWHERE, include_str!("../../../data/recipes/anywhere.toml")),
+    ("speech", include_str!("../../../data/recipes/speech.toml")),
     (TABLE1, include_str!("../../../data/recipes/table1.toml")),
 ];
 
@@ -118,6 +119,7 @@ mod tests {
             assert_eq!(settings("voices"), recorded(plan), "{plan}");
         }
         assert_eq!(settings("anywhere"), recorded("anywhere"));
+        assert_eq!(settings("speech"), recorded("../voices/final"));
         let apart = settings("voices").clone();
         let apart = Settings::clone(&apart).with(|it| it.validation = reslstm::train::Validation::Apart);
         assert_eq!(apart.check().unwrap(), recorded("validation-apart"));
@@ -147,7 +149,7 @@ mod tests {
         let error = Recipe::read("nowhere").unwrap_err().to_string();
         assert_eq!(
             error,
-            "--recipe: expected paper, voices, anywhere or table1, or a TOML file, got 'nowhere' (reslstm recipes lists them)"
+            "--recipe: expected paper, voices, anywhere, speech or table1, or a TOML file, got 'nowhere' (reslstm recipes lists them)"
         );
     }
 

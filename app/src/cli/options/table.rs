@@ -146,7 +146,7 @@ pub static SETTINGS: [Row; 19] = [
     row("augment", "NAME|TABLE|FILE", Values::Augment, "Random augmentation: a name or a table")
         .more(
             "The names are none, voices, anywhere and speech: voices has speeds, stretch and noise; anywhere has these, a telephone, a small loudspeaker and white noise; speech has \
-             speeds, noise, five sample rates, two rooms, babble, white noise, a telephone and three codecs. A table is written \
+             speeds, noise, a telephone and three codecs, five sample rates, two rooms, babble, white noise and trimmed clips. A table is written \
              '{ speeds = [0.9, 1, 1.1], noise = 0.5 }' or in a TOML file; its fields are speeds, conditions, shares (how often \
              speeds and conditions are drawn), stretch, channel, gain (quieter by up to so many dB) and noise. A table changes only \
              the fields it lists; a name replaces the whole augmentation.",

@@ -79,7 +79,7 @@ struct Plan {
     /// Folder of the plan, its jobs and their results
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
-    /// Named settings: paper, voices, anywhere, table1, or a TOML file
+    /// Named settings: paper, voices, anywhere, speech, table1, or a TOML file
     #[arg(long, value_name = "NAME|FILE.toml", default_value = PAPER)]
     recipe: String,
     /// Replace the folder's plan; jobs in both keep their results
