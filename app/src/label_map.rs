@@ -34,10 +34,14 @@ impl LabelMap {
     pub fn read(path: &Path) -> Result<Self> {
         let wrong = |problem: String| Error::new(Kind::Settings, problem).at(path.display());
         let text = files::read_text(path).map_err(|error| wrong(error.to_string()))?;
-        Self::parse(&text).map_err(|error| error.at(path.display()))
+        Self::from_toml(&text).map_err(|error| error.at(path.display()))
     }
 
-    fn parse(text: &str) -> Result<Self> {
+    /// Reads the text of a file.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read), without the file.
+    pub fn from_toml(text: &str) -> Result<Self> {
         let wrong = |problem: String, advice: &str| Err(Error::new(Kind::Settings, problem).advice(advice));
         let example = "for example: [labels] fearful = \"fear\" on two lines, and above them drop = [\"boredom\"]";
         let map: LabelMap = match toml::from_str(text) {
@@ -84,7 +88,7 @@ mod tests {
 
     #[test]
     fn labels_are_renamed_at_once_or_dropped() {
-        let map = LabelMap::parse("drop = ['boredom']\n[labels]\na = 'b'\nb = 'c'\ndrop = 'stay'\n").unwrap();
+        let map = LabelMap::from_toml("drop = ['boredom']\n[labels]\na = 'b'\nb = 'c'\ndrop = 'stay'\n").unwrap();
         let apply = ["a", "b", "c", "boredom", "drop"].map(|label| map.apply(label));
         assert_eq!(apply, [Some("b"), Some("c"), Some("c"), None, Some("stay")]);
         assert_eq!(map.names().into_iter().collect::<Vec<_>>(), ["a", "b", "boredom", "drop"]);
@@ -101,7 +105,7 @@ mod tests {
             ("drop = ['a']\n[labels]\na = 'b'", "expected `a` in labels or in drop, found it in both"),
             ("drop = 'a'", "expected a sequence"),
         ] {
-            let error = LabelMap::parse(text).unwrap_err().to_string();
+            let error = LabelMap::from_toml(text).unwrap_err().to_string();
             assert!(error.contains(expected), "{text}: {error}");
         }
         let error = LabelMap::read(Path::new("nowhere.toml")).unwrap_err();

@@ -36,3 +36,5 @@ pub mod synth;
 pub mod tune;
 
 pub use cli::run;
+#[doc(hidden)]
+pub use cli::settings_text;

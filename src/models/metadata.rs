@@ -86,6 +86,9 @@ pub struct Metadata {
     /// Fingerprint of the training data.
     #[serde(default)]
     pub data_fingerprint: String,
+    /// Hash of the content of the files of the training data; empty in models of earlier versions.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub data_content: String,
     /// Version of the program that wrote the file.
     #[serde(default)]
     pub program_version: String,
@@ -124,6 +127,7 @@ impl Metadata {
             enrolment: None,
             settings: serde_json::Value::Null,
             data_fingerprint: String::new(),
+            data_content: String::new(),
             program_version: env!("CARGO_PKG_VERSION").into(),
             licence: String::new(),
         }

@@ -22,8 +22,10 @@ pub struct TrainingData<'a> {
     pub sample_rate: u32,
     /// How the features were made.
     pub features: &'a FeatureSettings,
-    /// Fingerprint of the data; may be empty.
+    /// Fingerprint of the data, of their features; may be empty.
     pub fingerprint: &'a str,
+    /// Hash of the content of their files; may be empty.
+    pub content: &'a str,
     /// The licence of the data, which a model trained on it carries along; may be empty.
     pub licence: &'a str,
 }
@@ -47,7 +49,7 @@ impl<'a> Trainer<'a> {
         features: &'a FeatureSettings,
         settings: &'a CheckedSettings,
     ) -> Self {
-        let data = TrainingData { dataset, sample_rate, features, fingerprint: "", licence: "" };
+        let data = TrainingData { dataset, sample_rate, features, fingerprint: "", content: "", licence: "" };
         Trainer { data, settings, split: None, observer: Box::new(|_, _| {}) }
     }
 
@@ -112,6 +114,7 @@ pub fn model_file(
     metadata.epochs = settings.epochs;
     metadata.settings = serde_json::to_value(settings).expect("plain values become JSON");
     metadata.data_fingerprint = data.fingerprint.to_string();
+    metadata.data_content = data.content.to_string();
     metadata.licence = data.licence.to_string();
     metadata.temperature = outcome.temperature;
     metadata.enrolment = settings.enrolment;

@@ -130,6 +130,11 @@ impl Eval {
             message!("note: a model of the {protocol} protocol: normalised by all speakers, scored {batches}");
         }
         let overlap = SpeakerOverlap::between(metadata, data);
+        if matches!(overlap, SpeakerOverlap::Fold(_) | SpeakerOverlap::All)
+            && let Some(note) = data.content_note(metadata)
+        {
+            message!("{note}");
+        }
         match overlap {
             SpeakerOverlap::Fold(fold) => {
                 message!("the model was trained on this corpus: scoring the test speakers (fold {fold}) alone");

@@ -38,6 +38,7 @@ mod recipes;
 mod report;
 mod robustness;
 mod rows;
+pub mod settings_text;
 mod source;
 mod sweep;
 mod synth;

@@ -11,6 +11,7 @@ use reslstm::data::folds::{FoldPlan, Split};
 use reslstm::data::{ConditionedClips, Dataset};
 use reslstm::error::{Error, Result};
 use reslstm::labels::Labels;
+use reslstm::models::Metadata;
 use reslstm::train::{CheckedSettings, Inputs, Settings, TrainingData, Validation};
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -48,6 +49,23 @@ impl Licensed {
         &self.loaded.fingerprint
     }
 
+    /// What is to be said of a model of data with this fingerprint: whether their files are those that it was trained on.
+    pub fn content_note(&self, metadata: &Metadata) -> Option<String> {
+        match metadata.data_content.as_str() {
+            "" => {
+                Some("note: the model does not say the content of its files: only their features were compared".into())
+            }
+            content if content == self.loaded.content => None,
+            content => {
+                let now = &self.loaded.content;
+                Some(format!(
+                    "warning: the features are those that the model was trained on, but the files are others: their content was \
+                     {content}, now {now}; reslstm cache --clear removes features of the files before"
+                ))
+            }
+        }
+    }
+
     /// Of the recordings after resampling, in Hz.
     pub fn sample_rate(&self) -> u32 {
         self.loaded.sample_rate
@@ -70,6 +88,7 @@ impl Licensed {
             sample_rate: self.loaded.sample_rate,
             features: &self.features,
             fingerprint: &self.loaded.fingerprint,
+            content: &self.loaded.content,
             licence: self.corpus.licence(),
         }
     }

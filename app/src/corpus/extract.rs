@@ -11,12 +11,14 @@ use super::folders::{Corpus, Entry};
 use super::resample::to_feature_rate;
 use super::segment::Segment;
 use super::{Cache, all_faults, sound};
+use crate::files;
 use crate::hash::Hash;
 use reslstm::audio::{FeatureSettings, FrontEnd, Recording, Sound};
 use reslstm::data::condition::Condition;
 use reslstm::data::{Clip, Dataset};
 use reslstm::error::{Error, Kind, Result};
 use reslstm::matrix::Matrix;
+use xxhash_rust::xxh3::Xxh3;
 
 /// Features of one clip.
 #[derive(Clone, Debug, PartialEq)]
@@ -106,6 +108,8 @@ pub struct Loaded {
     pub sample_rate: u32,
     /// 16 hexadecimal digits that depend on every label, name, speaker and bit of a feature.
     pub fingerprint: String,
+    /// 16 hexadecimal digits that depend on every byte of every file, whatever the feature cache says of it.
+    pub content: String,
 }
 
 /// Computes the features of `clips` and passes each, with its index, to `finish`. Returns the results in the order of `clips`; for a
@@ -156,7 +160,7 @@ pub fn extract<T: Send>(
 pub fn load_dataset(corpus: &Corpus, work: &Work) -> Result<Loaded> {
     let (dataset, sample_rate) = read_clips(corpus, work)?;
     let fingerprint = fingerprint(corpus, dataset.clips());
-    Ok(Loaded { dataset, sample_rate, fingerprint })
+    Ok(Loaded { dataset, sample_rate, fingerprint, content: content(corpus)? })
 }
 
 /// The clips of a corpus, in `work.condition`.
@@ -251,6 +255,21 @@ impl<'a> Worker<'a> {
         };
         Ok(&mut self.front_ends[at])
     }
+}
+
+/// Hash of the files of a corpus in the order of its clips, each once where segments of it follow each other.
+fn content(corpus: &Corpus) -> Result<String> {
+    let mut files: Vec<&Path> = corpus.entries().iter().map(|entry| entry.path.as_path()).collect();
+    files.dedup();
+    let hash_of = |path: &&Path| {
+        let mut hash = Xxh3::new();
+        let copied = files::open(path).and_then(|mut file| std::io::copy(&mut file, &mut hash));
+        copied.map(|_| hash.digest()).map_err(|error| Error::io(path.display(), error))
+    };
+    let hashes = files.par_iter().map(hash_of).collect::<Result<Vec<u64>>>()?;
+    let mut hash = Hash::new();
+    hashes.iter().for_each(|file| _ = hash.bytes(&file.to_le_bytes()));
+    Ok(format!("{:016x}", hash.finish64()))
 }
 
 /// Hash of a corpus. Clips are hashed in parallel, then their hashes in order.

@@ -1,10 +1,9 @@
-//! The clips of a corpus that a [manifest](super::manifest) lists, and the manifest of a corpus.
+//! The clips of a corpus that a [manifest] lists, and the manifest of a corpus.
 
-use super::folders::{Corpus, CorpusKind, NamedClip};
-use super::manifest::{Manifest, ManifestRow, Required};
+use super::folders::{Corpus, CorpusKind, Entry, NamedClip};
+use super::manifest::{self, Manifest, ManifestRow, Required};
 use super::reading::{Columns, Reading};
 use super::{all_faults, segment::Segment};
-use crate::csv_field;
 use crate::files;
 use reslstm::error::{Error, Result};
 use std::collections::BTreeMap;
@@ -97,18 +96,13 @@ pub(super) fn open(path: &Path, reading: &Reading) -> Result<Corpus> {
 pub fn write(corpus: &Corpus, path: &Path) -> String {
     let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
     let folder = absolute(path).parent().map(Path::to_path_buf).unwrap_or_default();
-    let columns = if corpus.entries().iter().any(|entry| entry.segment.is_some()) { 5 } else { 3 };
-    let mut table = csv::Writer::from_writer(Vec::new());
-    let written = "writing to memory";
-    table.write_record(&Columns::ALL[..columns]).expect(written);
-    for entry in corpus.entries() {
+    let row = |entry: &Entry| {
         let clip = absolute(&entry.path);
-        let clip = clip.strip_prefix(&folder).unwrap_or(&clip).to_string_lossy().into_owned();
-        let [start, end] = entry.segment.map_or_else(Default::default, |segment| segment.columns());
-        let row = [clip, corpus.labels().name(entry.label).into(), entry.speaker.clone(), start, end];
-        table.write_record(row[..columns].iter().map(|text| csv_field::field(text).into_owned())).expect(written);
-    }
-    String::from_utf8(table.into_inner().expect(written)).expect("made of text")
+        let path = clip.strip_prefix(&folder).unwrap_or(&clip).to_string_lossy().into_owned();
+        let (label, speaker) = (corpus.labels().name(entry.label).into(), entry.speaker.clone());
+        ManifestRow { path, label, speaker, segment: entry.segment, line: 0 }
+    };
+    manifest::table(&corpus.entries().iter().map(row).collect::<Vec<_>>())
 }
 
 #[cfg(test)]

@@ -283,6 +283,20 @@ fn row(record: &StringRecord, places: Places, required: Required, line: u64) -> 
     Ok(ManifestRow { path: path.into(), label: label.into(), speaker: speaker.into(), segment, line })
 }
 
+/// Rows as a table, with columns `start` and `end` if there are segments. Their lines are those of the table.
+pub fn table(rows: &[ManifestRow]) -> String {
+    let columns = if rows.iter().any(|row| row.segment.is_some()) { 5 } else { 3 };
+    let mut table = csv::Writer::from_writer(Vec::new());
+    let written = "writing to memory";
+    table.write_record(&Columns::ALL[..columns]).expect(written);
+    for ManifestRow { path, label, speaker, segment, .. } in rows {
+        let [start, end] = segment.map_or_else(Default::default, |segment| segment.columns());
+        let row = [path, label, speaker, &start, &end];
+        table.write_record(row[..columns].iter().map(|text| csv_field::field(text).into_owned())).expect(written);
+    }
+    String::from_utf8(table.into_inner().expect(written)).expect("made of text")
+}
+
 /// Refuses a clip that occurs twice: it could train and test a model.
 fn check_clips(rows: &[ManifestRow]) -> Result<()> {
     let mut lines = HashMap::new();

@@ -13,7 +13,7 @@ mod wav;
 
 use super::segment::Segment;
 use crate::files;
-use reslstm::audio::{Recording, check_samples, mean_of_channels};
+use reslstm::audio::{Recording, check_sample_rate, check_samples, mean_of_channels};
 use reslstm::error::{Error, Kind, Result};
 use std::io::{Cursor, Read};
 use std::path::Path;
@@ -180,7 +180,8 @@ impl<'a> SoundReader<'a> {
                 (Source::Wav(reader), rate, channels)
             }
             Reader::Symphonia(kind) => {
-                let movie = if beginning[4..].starts_with(b"ftyp") { mp4::movie(&mut file) } else { None };
+                let is_movie = beginning.get(4..).is_some_and(|rest| rest.starts_with(b"ftyp"));
+                let movie = if is_movie { mp4::movie(&mut file) } else { None };
                 file.rewind().map_err(failed)?;
                 let mut reader = PacketReader::open(file, kind, movie)?;
                 reader.next(&mut first)?;
@@ -188,6 +189,7 @@ impl<'a> SoundReader<'a> {
                 (Source::Packets(reader), rate, channels)
             }
         };
+        check_sample_rate(sample_rate)?;
         side.check(channels)?;
         let first = (!first.is_empty()).then_some(first);
         Ok(SoundReader {

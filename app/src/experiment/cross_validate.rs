@@ -135,9 +135,12 @@ fn check_content(out: &Path, plan: &Plan, resume: bool) -> Result<()> {
 /// # Errors
 /// [`Kind::Data`] if its `plan.json` cannot be understood; [`Kind::Io`] if it cannot be read.
 pub fn begun_plan(folder: &Path) -> Result<Option<Plan>> {
+    Ok(begun(folder)?.map(|begun| begun.plan))
+}
+
+fn begun(folder: &Path) -> Result<Option<Begun>> {
     let path = plan_path(folder);
-    let begun = path.exists().then(|| read_json::<Begun>(&path)).transpose()?;
-    Ok(begun.map(|begun| begun.plan))
+    path.exists().then(|| read_json(&path)).transpose()
 }
 
 /// Refuses a folder that is in use.
@@ -211,11 +214,28 @@ impl<'a> Folder<'a> {
         let splits = plan.folds.splits_of(source.dataset.speakers_and_labels())?;
         let lock = FolderLock::acquire(root)?;
         check_content(root, plan, execution.resume)?;
-        let data = source.fingerprint;
+        let TrainingData { fingerprint: data, content, .. } = *source;
         refuse_difference(root, |begun| first_difference("data", &begun["data"], &json!(data)))?;
-        if begun_plan(root)?.is_none_or(|begun| begun.runs < plan.runs) {
+        refuse_difference(root, |begun| {
+            let known = begun.get("content")?;
+            first_difference("content of the files", known, &json!(content))
+        })?;
+        let begun = begun(root)?;
+        // A folder of an earlier version stays one: what its runs were trained on is not known.
+        let content = match &begun {
+            None => Some(content.to_string()),
+            Some(begun) => begun.content.clone(),
+        };
+        if content.is_none() {
+            message!(
+                "note: {}: begun by an earlier version, which did not keep the content of files: only features are compared",
+                root.display()
+            );
+        }
+        if begun.is_none_or(|begun| begun.plan.runs < plan.runs) {
             let sample_rate = Some(source.sample_rate).filter(|&rate| rate != 48_000);
-            write_json(&plan_path(root), &Begun { plan: plan.clone(), data: data.into(), sample_rate })?;
+            let begun = Begun { plan: plan.clone(), data: data.into(), content, sample_rate };
+            write_json(&plan_path(root), &begun)?;
         }
         // After the plan: a folder without one would not be gone on with.
         write_clips(root, source.dataset)?;

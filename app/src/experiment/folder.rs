@@ -38,8 +38,11 @@ pub fn model_path(folder: &Path, run: usize, fold: usize) -> PathBuf {
 pub(super) struct Begun {
     /// The settings, runs and folds that were requested.
     pub plan: Plan,
-    /// Fingerprint of the data.
+    /// Fingerprint of the data, of their features.
     pub data: String,
+    /// Hash of the content of their files. `None` in folders of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<String>,
     /// Sample rate of the clips, to which those of others were resampled, Hz; none for the paper's 48,000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sample_rate: Option<u32>,
@@ -254,8 +257,14 @@ mod tests {
             map: Default::default(),
         };
         let (dataset, features) = (dataset(), FeatureSettings::default());
-        let source =
-            TrainingData { dataset: &dataset, sample_rate: 8000, features: &features, fingerprint: "f", licence: "" };
+        let source = TrainingData {
+            dataset: &dataset,
+            sample_rate: 8000,
+            features: &features,
+            fingerprint: "f",
+            content: "c",
+            licence: "",
+        };
         let stop = AtomicBool::new(false);
         let execution = Execution { threads: 1, resume: true, stop: &stop, observe: &|_, _| {} };
         cross_validate(&source, &[(plan.clone(), folder.to_path_buf())], &execution).unwrap();

@@ -181,8 +181,8 @@ pub fn join(parts: &[PathBuf], out: &Path) -> Result<Summary> {
     for folder in ["runs", "models"].map(|name| out.join(name)) {
         std::fs::create_dir_all(&folder).map_err(|error| Error::io(folder.display(), error))?;
     }
-    let sample_rate = read_json::<Begun>(&plan_path(&parts[0]))?.sample_rate;
-    write_json(&plan_path(out), &Begun { plan, data: runs[0].data.clone(), sample_rate })?;
+    let begun = read_json::<Begun>(&plan_path(&parts[0]))?;
+    write_json(&plan_path(out), &Begun { plan, data: runs[0].data.clone(), ..begun })?;
     write_json(&out.join(CLIPS), &all[0].clips)?;
     runs.iter().try_for_each(|run| write_json(&run_path(out, run.run), run))?;
     for models in parts.iter().map(|folder| folder.join("models")) {

@@ -115,6 +115,8 @@ fn csv_text<R: IntoIterator<Item = F>, F: Display>(
 }
 
 #[cfg(test)]
+mod any_results;
+#[cfg(test)]
 mod example;
 
 #[cfg(test)]

@@ -150,3 +150,48 @@ fn changed_recordings_are_noticed() {
     dir.does(&cv);
     dir.does(&train);
 }
+
+/// Adds a chunk that is no sound to a WAV file.
+fn add_chunk(dir: &TestDir, name: &str) {
+    let mut bytes = dir.read(name);
+    bytes.extend(b"note\x04\0\0\0same");
+    let length = (bytes.len() - 8) as u32;
+    bytes[4..8].copy_from_slice(&length.to_le_bytes());
+    dir.write(name, bytes);
+}
+
+#[test]
+fn files_with_other_content_are_noticed_where_their_features_are_the_same() {
+    let dir = TestDir::new("resume-content");
+    dir.does("synth speech --speakers 3 --statements 1 --repetitions 1");
+    let cv = format!("cv speech -o out --folds loso --resume {SMALL}");
+    dir.does(&cv);
+    let eval = "eval out/models/run0-fold0.safetensors speech";
+    assert!(!dir.run(eval).stderr.contains("content"));
+    add_chunk(&dir, "speech/Actor_01/03-01-05-01-01-01-01.wav");
+    dir.refuses_saying(&cv, &["other settings or data: content of the files was "]);
+    let ran = dir.run(eval);
+    assert!(ran.code == 0 && ran.stderr.contains("the files are others: their content was "), "{}", ran.stderr);
+
+    // Of an earlier version.
+    let mut plan = dir.json("out/plan.json");
+    plan.as_object_mut().unwrap().remove("content").expect("the content of the files");
+    dir.write("out/plan.json", plan.to_string());
+    let ran = dir.run(&cv.replace("--resume", "--resume --runs 2"));
+    assert!(ran.code == 0 && ran.stderr.contains("note: out: begun by an earlier version"), "{}", ran.stderr);
+    assert!(dir.json("out/plan.json").get("content").is_none(), "what the first run was trained on is not known");
+    let model = dir.read("out/models/run0-fold0.safetensors");
+    let length = u64::from_le_bytes(model[..8].try_into().unwrap()) as usize;
+    let mut header: serde_json::Value = serde_json::from_slice(&model[8..8 + length]).unwrap();
+    let mut metadata: serde_json::Value =
+        serde_json::from_str(header["__metadata__"]["reslstm"].as_str().unwrap()).unwrap();
+    metadata.as_object_mut().unwrap().remove("data_content").expect("the content of the files");
+    header["__metadata__"]["reslstm"] = metadata.to_string().into();
+    let header = header.to_string();
+    dir.write(
+        "old.safetensors",
+        [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &model[8 + length..]].concat(),
+    );
+    let ran = dir.run("eval old.safetensors speech");
+    assert!(ran.code == 0 && ran.stderr.contains("note: the model does not say the content"), "{}", ran.stderr);
+}

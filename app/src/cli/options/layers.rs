@@ -111,7 +111,8 @@ pub fn unknown(name: &str, others: &[&str]) -> Error {
 pub struct Written {
     /// Its keys and values.
     pub table: Map<String, Value>,
-    path: String,
+    /// Its path.
+    pub path: String,
     lines: BTreeMap<String, usize>,
 }
 

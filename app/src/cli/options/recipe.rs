@@ -51,7 +51,11 @@ impl Recipe {
         Self::new(name, Written::read(Path::new(name))?)
     }
 
-    fn new(name: &str, mut written: Written) -> Result<Self> {
+    /// The recipe that a file describes.
+    ///
+    /// # Errors
+    /// [`Kind::Settings`] if a setting in it is not one.
+    pub fn new(name: &str, mut written: Written) -> Result<Self> {
         let description = match written.table.remove("description") {
             None => String::new(),
             Some(Value::String(text)) => text,

@@ -60,10 +60,17 @@ impl Hyperparameters {
     /// [`Kind::Settings`] if it is not TOML of this form; [`Kind::Io`] if it cannot be read.
     pub fn read(path: Option<&Path>) -> Result<Self> {
         let Some(path) = path else { return Ok(toml::from_str(OURS).expect("our own file is checked by a test")) };
-        let text = files::read(path)?;
-        let wrong = |problem: String| Error::new(Kind::Settings, problem.trim_end()).at(path.display());
-        let text = std::str::from_utf8(&text).map_err(|error| wrong(error.to_string()))?;
-        toml::from_str(text).map_err(|error| wrong(error.to_string()))
+        let wrong = |problem: String| Error::new(Kind::Settings, problem).at(path.display());
+        let text = String::from_utf8(files::read(path)?).map_err(|error| wrong(error.to_string()))?;
+        Self::from_toml(&text).map_err(|error| error.at(path.display()))
+    }
+
+    /// Reads the text of a file.
+    ///
+    /// # Errors
+    /// [`Kind::Settings`] if it is not TOML of this form.
+    pub fn from_toml(text: &str) -> Result<Self> {
+        toml::from_str(text).map_err(|error| Error::new(Kind::Settings, error.to_string().trim_end()))
     }
 
     /// What a model is trained with.

@@ -15,7 +15,7 @@ use crate::files::FolderLock;
 use crate::report::decomposition::{self, DECOMPOSED};
 use crate::report::table1::{MODELS, PROTOCOLS, difference, name};
 use clap::Args;
-use hyperparameters::Hyperparameters;
+pub use hyperparameters::Hyperparameters;
 use reslstm::data::folds::FoldPlan;
 use reslstm::error::{Error, Kind, Result};
 use reslstm::models::Architecture;

@@ -35,9 +35,16 @@ impl Grid {
     /// # Errors
     /// [`Kind::Settings`], naming the file and, where there is one, the line.
     pub fn read(path: &Path, recipe: &Recipe) -> Result<Self> {
-        let mut file = Written::read(path)?;
+        Self::new(Written::read(path)?, recipe)
+    }
+
+    /// Checks a file that was read.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn new(mut file: Written, recipe: &Recipe) -> Result<Self> {
         if file.table.is_empty() {
-            let error = Error::new(Kind::Settings, "expected a grid, found no setting").at(path.display());
+            let error = Error::new(Kind::Settings, "expected a grid, found no setting").at(&file.path);
             return Err(error.advice("for example: arch = ['lstm-sa-h64', 'reslstm-sa-h64']"));
         }
         let (runs, folds) = (file.table.remove("runs"), file.table.remove("folds"));

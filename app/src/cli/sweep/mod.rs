@@ -12,7 +12,7 @@ use crate::files::{self, Existing};
 use crate::sweep::{Copies, Folder, State};
 use anyhow::Context;
 use clap::{Args, Subcommand};
-use grid::Grid;
+pub use grid::Grid;
 use reslstm::error::{Error, Kind};
 use reslstm::train::{Identity, Validation};
 use serde_json::{Value, json};

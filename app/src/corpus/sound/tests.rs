@@ -247,3 +247,23 @@ fn the_content_decides_and_not_the_name() {
     assert!(golden["lossless"].as_object().unwrap().keys().all(|name| kinds::identify(&file(name), None).is_ok()));
     assert_eq!(kinds::identify(&file("opus-voice.ogg"), None).unwrap(), Reader::Symphonia("Opus"));
 }
+
+#[test]
+fn a_rate_that_no_recording_has_is_refused() {
+    let mut aiff = file("pcm16.aiff");
+    let at = aiff.windows(4).position(|name| name == b"COMM").unwrap() + 16;
+    // A number of 80 bits: 2³² − 1.
+    aiff[at..at + 10].copy_from_slice(&[0x40, 0x1e, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
+    let error = decode(&aiff).unwrap_err();
+    let expected = "expected a sample rate of 1000 to 1000000 Hz, got 4294967295";
+    assert!(error.kind() == Kind::Audio && error.to_string().contains(expected), "{error}");
+}
+
+#[test]
+fn a_few_bytes_are_no_sound_file() {
+    for length in 0..8 {
+        for beginning in [b"\xff\xf1\xff\xf1\xff\xf1\xff\xf1", b"ID3\x04ftyp", b"fLaC\0\0\0\x22"] {
+            assert_eq!(decode(&beginning[..length]).unwrap_err().kind(), Kind::Audio, "{beginning:?}, {length}");
+        }
+    }
+}
