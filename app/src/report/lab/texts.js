@@ -35,7 +35,7 @@ const TEXTS = {
   answerTitle: "The answer",
   verdict: (label, share, isLast) => (isLast ? `The whole clip: ${label}, ${share}.` : `Up to this frame: ${label}, ${share}.`),
   detailsTitle: "All the values on the way",
-  detailsNote: "Frames run to the right, units downwards. Orange is positive, blue negative; gates run from white (0) to dark (1). A click chooses a unit for the room Walk.",
+  detailsNote: "Frames run to the right, units downwards. Orange is positive, blue negative; gates run from pale (0) to strong (1). A click chooses a unit for the room Walk.",
   features: "Features x",
   featuresNote: "normalised: what the network reads",
   lstmTitle: (l, count, units) => `${count === 1 ? "LSTM" : `LSTM ${l + 1}`}, ${units} units`,

@@ -75,10 +75,10 @@ mod tests {
 
     #[test]
     fn only_the_pass_without_a_fault_agrees_with_dual_numbers() {
-        for number in 0..FAULTS.len() {
+        for (number, fault) in FAULTS.iter().enumerate() {
             let audits: Vec<serde_json::Value> = serde_json::from_str(&audit_fault(number, 3)).unwrap();
             let worst = audits.iter().map(|it| it["error"].as_f64().unwrap()).fold(0.0, f64::max);
-            assert!(if number == 0 { worst < 1e-12 } else { worst > 1e-4 }, "{:?}: {worst}", FAULTS[number]);
+            assert!(if number == 0 { worst < 1e-12 } else { worst > 1e-4 }, "{fault:?}: {worst}");
         }
     }
 }
