@@ -1,5 +1,7 @@
 //! The page of `lab`: the engine as WebAssembly, a model, a synthetic recording. Everything else is computed in the page.
 
+mod voices;
+
 use super::page::Page;
 use crate::synth::{Speech, synthesise};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
@@ -44,6 +46,7 @@ pub fn html(file: &ModelFile) -> String {
         "seconds": metadata.features.hop as f64 / f64::from(metadata.sample_rate),
         "groups": groups.collect::<Vec<_>>(),
         "licence": metadata.licence,
+        "voices": voices::voices(),
     });
     Page {
         title: "reslstm lab",

@@ -209,6 +209,31 @@ fn a_network_learns_in_the_page() {
 }
 
 #[test]
+fn voices_are_learned_and_told_apart_from_new_speakers() {
+    let dir = page("lab-voices");
+    let question = "
+        const input = document.getElementById('train-task');
+        input.value = 'voices';
+        input.dispatchEvent(new Event('change'));
+        const before = training.network.accuracy(1);
+        for (let step = 0; step < 200; step += 1) trainStep();
+        examine();
+        const { x, frames, alpha } = training.example;
+        return { before, after: training.accuracy.at(-1), losses: training.losses, tested: data.voices.tested,
+                 example: [x.length, frames, alpha.length, data.voices.columns], length_shown: training.longest.checkVisibility() };";
+    let Some(answer) = ask(&dir, "lab.html", "room=train", question) else { return };
+    let losses = numbers(&answer["losses"]);
+    assert!((losses[0] - 2f64.ln()).abs() < 0.3 && losses[199] < 0.05, "{} {}", losses[0], losses[199]);
+    let [before, after] = ["before", "after"].map(|name| answer[name].as_f64().unwrap());
+    // Clips of two speakers that training never saw.
+    assert_eq!(answer["tested"], 16);
+    assert!(before < 0.9 && after >= 0.9, "{before} {after}");
+    let [x, frames, alpha, columns] = numbers(&answer["example"])[..] else { panic!("{answer}") };
+    assert!(x == columns * frames && alpha == frames && columns == 12.0, "{answer}");
+    assert_eq!(answer["length_shown"], false, "the length of clips is what it is");
+}
+
+#[test]
 fn exercises_accept_right_answers_and_refuse_wrong_ones() {
     let dir = page("lab-exercises");
     let question = "

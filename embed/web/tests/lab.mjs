@@ -29,6 +29,12 @@ function numbersOf(engine) {
   numbers.push(...engine.forget(2, 8, 8, 30, 1));
   const training = new engine.Training(JSON.stringify(TRAINING));
   for (let step = 0; step < 20; step += 1) numbers.push(...training.step());
+  const lengths = Uint32Array.from({ length: 12 }, (_, n) => 4 + (n % 3));
+  const frames = lengths.reduce((sum, length) => sum + length, 0);
+  const values = Int8Array.from({ length: 3 * frames }, (_, n) => ((7 * n) % 41) - 20);
+  const voices = engine.Training.of_clips(JSON.stringify(TRAINING), lengths, Uint8Array.from(lengths, (_, n) => n % 2), values, 4);
+  for (let step = 0; step < 10; step += 1) numbers.push(...voices.step());
+  numbers.push(voices.accuracy(1), ...voices.example(1, 2));
   for (let fault = 0; fault < engine.fault_count(); fault += 1) {
     numbers.push(...JSON.parse(engine.audit_fault(fault, 3)).map(({ backward }) => backward));
   }

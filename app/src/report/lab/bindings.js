@@ -439,6 +439,12 @@ let wasm_bindgen = (function(exports) {
      * A network in training.
      */
     class Training {
+        static __wrap(ptr) {
+            const obj = Object.create(Training.prototype);
+            obj.__wbg_ptr = ptr;
+            TrainingFinalization.register(obj, obj.__wbg_ptr, obj);
+            return obj;
+        }
         __destroy_into_raw() {
             const ptr = this.__wbg_ptr;
             this.__wbg_ptr = 0;
@@ -450,7 +456,7 @@ let wasm_bindgen = (function(exports) {
             wasm.__wbg_training_free(ptr, 0);
         }
         /**
-         * The share of right answers on `count` new sequences.
+         * The share of right answers on `count` new sequences, or on all clips for tests.
          * @param {number} count
          * @returns {number}
          */
@@ -459,7 +465,7 @@ let wasm_bindgen = (function(exports) {
             return ret;
         }
         /**
-         * A new sequence: number of frames, class, probability of class 1, the frames `[T,2]`, the attention `[T]`, and the gates i, f, o and
+         * A new sequence: number of frames, class, probability of class 1, the frames `[T,columns]`, the attention `[T]`, and the gates i, f, o and
          * the cell of unit `unit`, `[T]` each.
          * @param {number} number
          * @param {number} unit
@@ -485,6 +491,41 @@ let wasm_bindgen = (function(exports) {
             this.__wbg_ptr = ret[0];
             TrainingFinalization.register(this, this.__wbg_ptr, this);
             return this;
+        }
+        /**
+         * Random weights for two classes of clips: their numbers of frames, their classes, and their frames `[T,columns]` one after the
+         * other, in sixteenths; the last `tested` clips are for tests only.
+         * @param {string} settings
+         * @param {Uint32Array | number[]} lengths
+         * @param {Uint8Array | number[]} labels
+         * @param {Int8Array | number[]} sixteenths
+         * @param {number} tested
+         * @returns {Training}
+         */
+        static of_clips(settings, lengths, labels, sixteenths, tested) {
+            const val5 = +tested;
+            let ptr0, len0, ptr1, len1, ptr2, len2, ptr3, len3;
+            try {
+                ptr0 = passStringToWasm0(settings, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
+                len0 = WASM_VECTOR_LEN;
+                ptr1 = passArray32ToWasm0(lengths, wasm.__wbindgen_malloc);
+                len1 = WASM_VECTOR_LEN;
+                ptr2 = passArray8ToWasm0(labels, wasm.__wbindgen_malloc);
+                len2 = WASM_VECTOR_LEN;
+                ptr3 = passArray8ToWasm0(sixteenths, wasm.__wbindgen_malloc);
+                len3 = WASM_VECTOR_LEN;
+            } catch (e) {
+                if (ptr3) { wasm.__wbindgen_free(ptr3, len3 * 1, 1); }
+                if (ptr2) { wasm.__wbindgen_free(ptr2, len2 * 1, 1); }
+                if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 4, 4); }
+                if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 1, 1); }
+                throw e;
+            }
+            const ret = wasm.training_of_clips(ptr0, len0, ptr1, len1, ptr2, len2, ptr3, len3, val5);
+            if (ret[2]) {
+                throw takeFromExternrefTable0(ret[1]);
+            }
+            return Training.__wrap(ret[0]);
         }
         /**
          * One step on new sequences: loss, length of the gradient of all parameters before clipping, mean forget gate, and the lengths of
@@ -693,6 +734,13 @@ let wasm_bindgen = (function(exports) {
 
     function isLikeNone(x) {
         return x === undefined || x === null;
+    }
+
+    function passArray32ToWasm0(arg, malloc) {
+        const ptr = malloc(arg.length * 4, 4) >>> 0;
+        getUint32ArrayMemory0().set(arg, ptr / 4);
+        WASM_VECTOR_LEN = arg.length;
+        return ptr;
     }
 
     function passArray8ToWasm0(arg, malloc) {

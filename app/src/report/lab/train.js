@@ -1,4 +1,4 @@
-// Room 5: a network learns which of two symbols came first, from random weights.
+// Room 5: a network learns from random weights: which of two symbols came first, or which of two emotions a voice has.
 
 const training = { running: false, network: null, losses: [], gradients: [], parts: [], forget: [], accuracy: [], example: null };
 
@@ -7,10 +7,15 @@ const TRAIN_DEFAULTS = { hidden: 8, lstms: 1, residual: true, forget_bias: 2, ra
 addRoom("train", {
   build(section) {
     training.settings = { ...TRAIN_DEFAULTS };
+    training.task = "symbols";
     const set = (name) => (value) => {
       training.settings[name] = value;
       resetTraining();
     };
+    const task = choice([["symbols", TEXTS.taskSymbols], ["voices", TEXTS.taskVoices]], (value) => {
+      training.task = value;
+      resetTraining();
+    }, { id: "train-task" });
     const networks = [["1", TEXTS.oneLstm], ["2", TEXTS.twoLstms], ["2cut", TEXTS.twoLstmsCut]];
     const network = choice(networks, (value) => {
       Object.assign(training.settings, { lstms: Number(value[0]), residual: value !== "2cut" });
@@ -56,12 +61,13 @@ addRoom("train", {
     const [loss, accuracy, norm, forget, example] = training.figures.map(({ element }) => element);
     training.answer = make("p", { className: "verdict" });
     section.append(
-      panel(TEXTS.task, TEXTS.taskNote, example, legend([{ colour: "blue", text: "A" }, { colour: "vermillion", dash: true, text: "B" }, { colour: "green", text: TEXTS.attention }]), training.answer),
+      make("article", { className: "panel" }, training.title = make("h2"), training.note = make("p", { className: "note" }), example,
+        training.legend = make("div"), training.answer),
       panel(TEXTS.network, TEXTS.networkNote,
-        make("div", { className: "settings" }, control(TEXTS.layers, network), control(TEXTS.hidden, of("hidden", { min: 1, max: 32, step: 1 })),
+        make("div", { className: "settings" }, control(TEXTS.taskChoice, task), control(TEXTS.layers, network), control(TEXTS.hidden, of("hidden", { min: 1, max: 32, step: 1 })),
           control(TEXTS.rate, logRate), control(TEXTS.forgetBias, of("forget_bias", { min: -4, max: 6, step: 0.5, show: (it) => fixed(it, 1) })),
           control(TEXTS.clipping, of("clip", { min: 0, max: 2, step: 0.1, show: (it) => (it === 0 ? TEXTS.none : fixed(it, 1)) })),
-          control(TEXTS.longest, of("frames", { min: 6, max: 60, step: 1 })), control(TEXTS.fault, fault)),
+          training.longest = control(TEXTS.longest, of("frames", { min: 6, max: 60, step: 1 })), control(TEXTS.fault, fault)),
         make("p", { className: "switch" }, training.start, one, reset), training.said),
       make("article", { className: "panel wide" }, make("h2", {}, TEXTS.progress), make("div", { className: "grid" }, loss, accuracy, norm, forget),
         legend([{ colour: "ink", text: TEXTS.allGradients }, { colour: "vermillion", dash: true, text: TEXTS.lowerGradients }])),
@@ -73,9 +79,25 @@ addRoom("train", {
 function resetTraining() {
   pauseTraining();
   training.network?.free();
-  training.network = new wasm_bindgen.Training(JSON.stringify(training.settings));
+  const [settings, symbols] = [JSON.stringify(training.settings), training.task === "symbols"];
+  training.network = symbols ? new wasm_bindgen.Training(settings) : trainingOfVoices(settings);
+  training.columns = symbols ? 2 : data.voices.columns;
+  training.title.textContent = symbols ? TEXTS.task : TEXTS.voices;
+  training.note.textContent = symbols ? TEXTS.taskNote : TEXTS.voicesNote(data.voices.lengths.length - data.voices.tested, data.voices.tested);
+  training.longest.hidden = !symbols;
+  const attention = { colour: "green", text: TEXTS.attention };
+  training.legend.replaceChildren(legend(symbols
+    ? [{ colour: "blue", text: "A" }, { colour: "vermillion", dash: true, text: "B" }, attention]
+    : [{ colour: "vermillion", text: TEXTS.aboveMean }, { colour: "blue", text: TEXTS.belowMean }, attention]));
   Object.assign(training, { losses: [], gradients: [], parts: [], forget: [], accuracy: [], began: null });
   showTraining();
+}
+
+/** Training on the synthetic voices of the page. */
+function trainingOfVoices(settings) {
+  const { lengths, labels, sixteenths, tested } = data.voices;
+  const values = new Int8Array(bytesOf(sixteenths).buffer);
+  return wasm_bindgen.Training.of_clips(settings, Uint32Array.from(lengths), Uint8Array.from(labels), values, tested);
 }
 
 /** One step, and its numbers kept. */
@@ -117,18 +139,30 @@ function pauseTraining() {
 function showTraining() {
   const values = [...training.network.example(1, 0)];
   const [frames, label, p] = values;
-  training.example = { frames, x: values.slice(3, 3 + 2 * frames), alpha: values.slice(3 + 2 * frames, 3 + 3 * frames) };
-  training.answer.textContent = TEXTS.exampleAnswer(label === 1 ? "B" : "A", percent(1 - p), percent(p));
+  const end = 3 + training.columns * frames;
+  training.example = { frames, x: values.slice(3, end), alpha: values.slice(end, end + frames) };
+  const symbols = training.task === "symbols";
+  training.answer.textContent = symbols ? TEXTS.exampleAnswer(label === 1 ? "B" : "A", percent(1 - p), percent(p))
+    : TEXTS.voiceAnswer(label, percent(1 - p), percent(p));
   const steps = training.losses.length;
   training.said.textContent = steps === 0 ? TEXTS.untrained
-    : TEXTS.trained(steps, fixed(training.losses.at(-1)), percent(training.accuracy.at(-1) ?? 0));
+    : TEXTS.trained(steps, fixed(training.losses.at(-1)), percent(training.accuracy.at(-1) ?? 0), symbols ? 200 : data.voices.tested);
   training.figures.forEach((it) => it.paint());
 }
 
-/** The two numbers of every frame, and the attention as bars behind them. */
+/** The numbers of every frame, two curves or a heat map, and the attention as bars. */
 function drawExample(context, width, height) {
   const { frames, x, alpha } = training.example;
   const most = Math.max(...alpha);
+  if (training.task === "voices") {
+    heatmap(context, width, height - 45, { rows: frames, columns: training.columns, values: x });
+    context.fillStyle = colour("green");
+    alpha.forEach((share, t) => {
+      const size = (share / most) * 38;
+      context.fillRect((t / frames) * width, height - size, width / frames - 0.5, size);
+    });
+    return;
+  }
   context.fillStyle = colour("green");
   context.globalAlpha = 0.45;
   alpha.forEach((share, t) => {

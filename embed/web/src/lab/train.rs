@@ -1,4 +1,5 @@
-//! Training in the page: which of two symbols came first (`examples/toy_sequence.rs`), by one LSTM or by two.
+//! Training in the page, by one LSTM or by two: which of two symbols came first (`examples/toy_sequence.rs`), or which of two emotions
+//! a clip has.
 
 use super::faults::FAULTS;
 use crate::thrown;
@@ -17,8 +18,6 @@ use wasm_bindgen::prelude::*;
 
 /// Sequences per step.
 const BATCH: usize = 32;
-/// Numbers per frame.
-const INPUTS: usize = 2;
 
 /// How a network is built and trained.
 #[derive(Clone, Debug, Deserialize)]
@@ -54,16 +53,16 @@ struct Network<S> {
 parameters!(Network { "below" => below, "lstm" => lstm, "" => attention, "fc" => linear });
 
 impl Network<f32> {
-    fn zeros(hidden: usize) -> Self {
+    fn zeros(inputs: usize, hidden: usize) -> Self {
         Network {
-            below: Lstm::zeros(INPUTS, INPUTS),
-            lstm: Lstm::zeros(INPUTS, hidden),
+            below: Lstm::zeros(inputs, inputs),
+            lstm: Lstm::zeros(inputs, hidden),
             attention: Attention::zeros(hidden, 1),
             linear: Linear::zeros(hidden, 2),
         }
     }
 
-    fn init(Settings { hidden, forget_bias, seed, .. }: &Settings) -> Self {
+    fn init(inputs: usize, Settings { hidden, forget_bias, seed, .. }: &Settings) -> Self {
         let mut stream = RandomStream::new(u64::from(*seed), "init", 0);
         let mut lstm = |inputs: usize, hidden: usize| {
             let mut lstm = Lstm::init(inputs, hidden, &mut stream);
@@ -71,7 +70,7 @@ impl Network<f32> {
             lstm.bias_hh[hidden..2 * hidden].fill(0.0);
             lstm
         };
-        let (lstm, below) = (lstm(INPUTS, *hidden), lstm(INPUTS, INPUTS));
+        let (lstm, below) = (lstm(inputs, *hidden), lstm(inputs, inputs));
         let attention = Attention::init(*hidden, 1, &mut stream);
         Network { below, lstm, attention, linear: Linear::init(*hidden, 2, &mut stream) }
     }
@@ -92,10 +91,19 @@ struct Tape {
     dh: Matrix<f32>,
 }
 
+/// Where sequences come from.
+enum Source {
+    /// New ones for every step, of at most so many frames: which of two symbols came first?
+    Symbols { frames: usize },
+    /// Clips, the last of which are for tests only.
+    Clips { clips: Vec<Example<f32>>, tested: usize },
+}
+
 /// A network in training.
 #[wasm_bindgen]
 pub struct Training {
     settings: Settings,
+    source: Source,
     network: Network<f32>,
     adam: Adam<f32>,
     tape: Tape,
@@ -107,13 +115,30 @@ impl Training {
     /// Random weights; `settings` is JSON.
     #[wasm_bindgen(constructor)]
     pub fn new(settings: &str) -> std::result::Result<Training, JsError> {
-        Training::begin(settings).map_err(thrown)
+        Training::begin(settings, None).map_err(thrown)
+    }
+
+    /// Random weights for two classes of clips: their numbers of frames, their classes, and their frames `[T,columns]` one after the
+    /// other, in sixteenths; the last `tested` clips are for tests only.
+    pub fn of_clips(
+        settings: &str,
+        lengths: &[u32],
+        labels: &[u8],
+        sixteenths: &[i8],
+        tested: usize,
+    ) -> std::result::Result<Training, JsError> {
+        let clips = clips(lengths, labels, sixteenths).and_then(|clips| match tested {
+            0 => Err(wrong("expected clips for tests".into())),
+            _ if tested >= clips.len() => Err(wrong(format!("expected more than {tested} clips, got {}", clips.len()))),
+            _ => Ok(Source::Clips { clips, tested }),
+        });
+        clips.and_then(|source| Training::begin(settings, Some(source))).map_err(thrown)
     }
 
     /// One step on new sequences: loss, length of the gradient of all parameters before clipping, mean forget gate, and the lengths of
     /// the gradients of the lower LSTM, the upper one, the attention and the linear layer.
     pub fn step(&mut self) -> Vec<f64> {
-        let batch = draw(&self.settings, "training", self.steps, BATCH);
+        let batch = self.source.draw(self.settings.seed, "training", self.steps, BATCH);
         let (loss, p) = self.forward(&batch);
         let mut grads = self.backward(&batch, &p);
         let parts = [length(&grads.below), length(&grads.lstm), length(&grads.attention), length(&grads.linear)];
@@ -129,18 +154,18 @@ impl Training {
         [&[f64::from(loss), all, mean_f][..], &parts].concat()
     }
 
-    /// The share of right answers on `count` new sequences.
+    /// The share of right answers on `count` new sequences, or on all clips for tests.
     pub fn accuracy(&mut self, count: usize) -> f64 {
-        let batch = draw(&self.settings, "test", 0, count);
+        let batch = self.source.draw(self.settings.seed, "test", 0, count);
         let (_, p) = self.forward(&batch);
         let right = batch.labels.iter().enumerate().filter(|&(n, &label)| p[(n, label)] > 0.5).count();
-        right as f64 / count as f64
+        right as f64 / batch.labels.len() as f64
     }
 
-    /// A new sequence: number of frames, class, probability of class 1, the frames `[T,2]`, the attention `[T]`, and the gates i, f, o and
+    /// A new sequence: number of frames, class, probability of class 1, the frames `[T,columns]`, the attention `[T]`, and the gates i, f, o and
     /// the cell of unit `unit`, `[T]` each.
     pub fn example(&mut self, number: usize, unit: usize) -> Vec<f64> {
-        let batch = draw(&self.settings, "example", number, 1);
+        let batch = self.source.draw(self.settings.seed, "example", number, 1);
         let (_, p) = self.forward(&batch);
         let of_unit = |rows: &Matrix<f32>| -> Vec<f32> { rows.iter_rows().map(|row| row[unit]).collect() };
         let [i, f, _, o] = &self.tape.lstm.gates;
@@ -159,8 +184,7 @@ impl Training {
 }
 
 impl Training {
-    fn begin(settings: &str) -> Result<Self> {
-        let wrong = |problem: String| Error::new(Kind::Settings, problem).at("training");
+    fn begin(settings: &str, source: Option<Source>) -> Result<Self> {
         let settings: Settings = serde_json::from_str(settings).map_err(|error| wrong(error.to_string()))?;
         let Settings { hidden, lstms, frames, rate, clip, fault, .. } = settings;
         let numbers = rate > 0.0 && rate.is_finite() && clip >= 0.0 && clip.is_finite();
@@ -168,9 +192,10 @@ impl Training {
         if !numbers || !sizes || fault >= FAULTS.len() {
             return Err(wrong(format!("expected settings within their ranges, got {settings:?}")));
         }
-        let network = Network::init(&settings);
+        let source = source.unwrap_or(Source::Symbols { frames });
+        let network = Network::init(source.inputs(), &settings);
         let adam = Adam::new(network.parameter_count(), 0.0);
-        Ok(Training { settings, network, adam, tape: Tape::default(), steps: 0 })
+        Ok(Training { settings, source, network, adam, tape: Tape::default(), steps: 0 })
     }
 
     /// The loss and the probabilities `[N,2]`.
@@ -192,7 +217,7 @@ impl Training {
 
     fn backward(&mut self, Batch { layout, x, labels, .. }: &Batch<f32>, p: &Matrix<f32>) -> Network<f32> {
         let (network, tape) = (&self.network, &mut self.tape);
-        let mut grads = Network::zeros(self.settings.hidden);
+        let mut grads = Network::zeros(self.source.inputs(), self.settings.hidden);
         let (mut dlogits, mut dcontext, mut dread) = (Matrix::default(), Matrix::default(), Matrix::default());
         softmax_cross_entropy::backward(p, labels, &mut dlogits);
         network.linear.backward(&tape.context, &mut tape.linear, &dlogits, &mut grads.linear, &mut dcontext);
@@ -233,13 +258,62 @@ fn sequence(frames: usize, stream: &mut RandomStream) -> Example<f32> {
     Example { frames: x, label }
 }
 
-/// A batch of new sequences: no two steps have the same.
-fn draw(settings: &Settings, name: &str, index: usize, count: usize) -> Batch<f32> {
-    let mut stream = RandomStream::new(u64::from(settings.seed), name, index as u64);
-    let examples: Vec<_> = (0..count).map(|_| sequence(settings.frames, &mut stream)).collect();
-    let mut batch = Batch::default();
-    batch.fill(&examples, &(0..count).collect::<Vec<_>>(), Padding::Ignored);
-    batch
+fn wrong(problem: String) -> Error {
+    Error::new(Kind::Settings, problem).at("training")
+}
+
+/// Clips of frames in sixteenths.
+fn clips(lengths: &[u32], labels: &[u8], sixteenths: &[i8]) -> Result<Vec<Example<f32>>> {
+    let frames: usize = lengths.iter().map(|&length| length as usize).sum();
+    let fits =
+        lengths.len() == labels.len() && lengths.iter().all(|&length| length > 0) && labels.iter().all(|&it| it < 2);
+    if !fits || frames == 0 || sixteenths.is_empty() || !sixteenths.len().is_multiple_of(frames) {
+        return Err(wrong(format!(
+            "expected clips of {frames} frames in two classes, got {} numbers",
+            sixteenths.len()
+        )));
+    }
+    let columns = sixteenths.len() / frames;
+    let mut rest = sixteenths;
+    let clip = |(&length, &label): (&u32, &u8)| {
+        let (values, later) = rest.split_at(length as usize * columns);
+        rest = later;
+        let values = values.iter().map(|&value| f32::from(value) / 16.0).collect();
+        Example { frames: Matrix::from_vec(length as usize, columns, values), label: label.into() }
+    };
+    Ok(lengths.iter().zip(labels).map(clip).collect())
+}
+
+impl Source {
+    /// Numbers per frame.
+    fn inputs(&self) -> usize {
+        match self {
+            Source::Symbols { .. } => 2,
+            Source::Clips { clips, .. } => clips[0].frames.cols(),
+        }
+    }
+
+    /// The batch called `name`, number `index`: new symbols, or clips at random; for a test, all that are kept for it.
+    fn draw(&self, seed: u32, name: &str, index: usize, count: usize) -> Batch<f32> {
+        let mut stream = RandomStream::new(u64::from(seed), name, index as u64);
+        let mut batch = Batch::default();
+        match self {
+            &Source::Symbols { frames } => {
+                let examples: Vec<_> = (0..count).map(|_| sequence(frames, &mut stream)).collect();
+                batch.fill(&examples, &(0..count).collect::<Vec<_>>(), Padding::Ignored);
+            }
+            Source::Clips { clips, tested } => {
+                let first = clips.len() - tested;
+                let picks: Vec<usize> = match name {
+                    "training" => (0..count).map(|_| stream.below(first)).collect(),
+                    "test" => (first..clips.len()).collect(),
+                    _ => vec![first + index % tested],
+                };
+                batch.fill(clips, &picks, Padding::Ignored);
+            }
+        }
+        batch
+    }
 }
 
 #[cfg(test)]
@@ -248,7 +322,7 @@ mod tests {
 
     fn training(change: &str) -> Training {
         let defaults = r#"{"hidden": 8, "lstms": 1, "residual": true, "forget_bias": 2, "rate": 0.02, "clip": 0, "frames": 12, "seed": 0"#;
-        Training::begin(&format!("{defaults}{change}}}")).unwrap()
+        Training::begin(&format!("{defaults}{change}}}"), None).unwrap()
     }
 
     #[test]
@@ -268,11 +342,11 @@ mod tests {
             let json = format!(
                 r#"{{"hidden": 5, "lstms": {lstms}, "residual": true, "forget_bias": 1, "rate": 0.1, "clip": 1, "frames": 9, "seed": 3}}"#
             );
-            let mut training = Training::begin(&json).unwrap();
-            let batch = draw(&training.settings, "training", 0, BATCH);
+            let mut training = Training::begin(&json, None).unwrap();
+            let batch = training.source.draw(3, "training", 0, BATCH);
             let (_, p) = training.forward(&batch);
             let grads = training.backward(&batch, &p);
-            let mut again = Lstm::zeros(INPUTS, 5);
+            let mut again = Lstm::zeros(2, 5);
             let Tape { read, dh, .. } = &training.tape;
             plain::lstm(&training.network.lstm, &batch.layout, read, dh, &mut again, Fault::None);
             for (a, b) in grads.lstm.weight_hh.as_slice().iter().zip(again.weight_hh.as_slice()) {
@@ -285,10 +359,38 @@ mod tests {
     #[test]
     fn impossible_settings_are_refused() {
         let valid = r#"{"hidden": 8, "lstms": 1, "residual": true, "forget_bias": 2, "rate": 0.02, "clip": 0, "frames": 12, "seed": 0}"#;
-        assert!(Training::begin(valid).is_ok());
+        assert!(Training::begin(valid, None).is_ok());
         for (from, to) in [("8", "0"), ("8", "65"), (": 1", ": 3"), ("0.02", "0"), ("12", "4"), ("\"clip\"", "\"cut\"")]
         {
-            assert!(Training::begin(&valid.replacen(from, to, 1)).is_err(), "{to}");
+            assert!(Training::begin(&valid.replacen(from, to, 1), None).is_err(), "{to}");
         }
+    }
+
+    #[test]
+    fn clips_are_taken_apart_and_learned() {
+        assert!(clips(&[2, 1], &[0, 1], &[16, 32, -16, 8, 0, 1]).is_ok());
+        let all = clips(&[2, 1], &[0, 1], &[16, 32, -16, 8, 0, 1]).unwrap();
+        assert_eq!((all[0].frames.as_slice(), all[0].label), (&[1.0, 2.0, -1.0, 0.5][..], 0));
+        assert_eq!((all[1].frames.as_slice(), all[1].label), (&[0.0, 0.0625][..], 1));
+        for (lengths, labels, values) in [
+            (&[2, 1][..], &[0, 2][..], &[0; 6][..]),
+            (&[2, 0], &[0, 1], &[0; 6]),
+            (&[2, 1], &[0], &[0; 6]),
+            (&[2, 1], &[0, 1], &[0; 7]),
+        ] {
+            assert!(clips(lengths, labels, values).is_err());
+        }
+
+        // Class 1 is a column that rises, class 0 one that falls.
+        let lengths = [10; 40];
+        let labels: Vec<u8> = (0..40).map(|n| n % 2).collect();
+        let value = |n: usize, t: usize| (if n % 2 == 1 { t as i8 } else { 9 - t as i8 }) * 3 + (n % 5) as i8;
+        let values: Vec<i8> = (0..40).flat_map(|n| (0..10).map(move |t| value(n, t))).collect();
+        let settings = r#"{"hidden": 6, "lstms": 2, "residual": true, "forget_bias": 2, "rate": 0.02, "clip": 0, "frames": 12, "seed": 1}"#;
+        let source = Source::Clips { clips: clips(&lengths, &labels, &values).unwrap(), tested: 10 };
+        let mut training = Training::begin(settings, Some(source)).unwrap();
+        (0..200).for_each(|_| drop(training.step()));
+        assert_eq!(training.accuracy(1), 1.0);
+        assert_eq!(training.example(3, 0).len(), 3 + 10 + 5 * 10);
     }
 }
