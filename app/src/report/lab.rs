@@ -58,9 +58,9 @@ pub fn html(file: &ModelFile) -> String {
     .html()
 }
 
-/// A WAV file of synthetic speech at `rate` Hz, in an angry voice.
+/// A WAV file of synthetic speech at `rate` Hz, in a happy voice.
 fn example(rate: u32) -> Vec<u8> {
-    let name = RavdessName::new([3, 1, 5, 2, 1, 1, 1]).expect("a name of the corpus");
+    let name = RavdessName::new([3, 1, 3, 1, 1, 1, 3]).expect("a name of the corpus");
     let Speech { sample_rate, samples } = synthesise(1, &name);
     write_wav16(&resample(&samples, sample_rate, rate), rate)
 }
