@@ -52,10 +52,10 @@ fn compare() -> Vec<Row> {
     let layer = Lstm { weight_ih: column(&W), weight_hh: column(&U), bias_ih: B.to_vec(), bias_hh: vec![0.0; 4] };
     let (layout, above) = (Packed::new(&[3], Padding::Ignored), column(&DH));
     let (mut tape, mut grads) = (LstmTape::default(), Lstm::zeros(1, 1));
-    let (mut dx_all, mut dh_all, mut dc_all) = (Matrix::default(), Matrix::default(), Matrix::default());
+    let mut dx_all = Matrix::default();
     layer.forward(&layout, &column(&X), &mut tape);
     layer.backward(&layout, &column(&X), &mut tape, &above, &mut grads, Some(&mut dx_all));
-    layer.state_gradients(&layout, &tape, &above, &mut dh_all, &mut dc_all);
+    let all = layer.state_gradients(&layout, &tape, &above);
     let values = |matrix: &Matrix<f64>| matrix.as_slice().to_vec();
     vec![
         ("i", frames(i), values(&tape.gates[0])),
@@ -64,8 +64,8 @@ fn compare() -> Vec<Row> {
         ("o", frames(o), values(&tape.gates[3])),
         ("c", frames(c), values(&tape.c)),
         ("h", frames(h), values(&tape.h)),
-        ("dh", frames(dh), values(&dh_all)),
-        ("dc", frames(dc), values(&dc_all)),
+        ("dh", frames(dh), values(&all.h)),
+        ("dc", frames(dc), values(&all.c)),
         ("dx", dx, values(&dx_all)),
         ("dW_ih", gates(X), values(&grads.weight_ih)),
         ("dW_hh", gates([0.0, h[1], h[2]]), values(&grads.weight_hh)),

@@ -99,22 +99,52 @@ fn step_curve<A: Subject>(
 ) -> Option<StepCurve> {
     let sizes = gradient.values.iter().map(|value| value.abs()).enumerate();
     let (element, _) = sizes.max_by(|(_, a), (_, b)| a.total_cmp(b))?;
-    let direction = vec![(element, 1.0)];
-    let derivative = dual::derivatives(subject, point, tensor, std::slice::from_ref(&direction))[0];
-    if derivative == 0.0 {
+    let ElementDerivatives { dual, in_f64, in_f32 } = element_derivatives(subject, point, tensor, element, steps);
+    if dual == 0.0 {
         return None;
     }
-    let relative = |difference: f64| (difference - derivative).abs() / derivative.abs();
-    let (mut double, mut single) = (Probe::new(subject, point, tensor), Probe::new(subject, point, tensor));
-    let dy_f32: Matrix<f32> = cast(&point.dy);
+    let relative = |difference: f64| (difference - dual).abs() / dual.abs();
+    let mut probe = Probe::new(subject, point, tensor);
     Some(StepCurve {
         name: gradient.name,
         element,
-        derivative,
-        f64_errors: steps.iter().map(|&e| relative(central(subject, &mut double, &point.dy, &direction, e))).collect(),
-        f32_errors: steps.iter().map(|&e| relative(central(subject, &mut single, &dy_f32, &direction, e))).collect(),
-        extrapolated: relative(extrapolated(subject, &mut double, &point.dy, &direction)),
+        derivative: dual,
+        f64_errors: in_f64.into_iter().map(relative).collect(),
+        f32_errors: in_f32.into_iter().map(relative).collect(),
+        extrapolated: relative(extrapolated(subject, &mut probe, &point.dy, &vec![(element, 1.0)])),
     })
+}
+
+/// The derivative by one element, found by forward alone.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ElementDerivatives {
+    /// By dual numbers: exact to rounding.
+    pub dual: f64,
+    /// By plain central differences, for each step, the forward in `f64`.
+    pub in_f64: Vec<f64>,
+    /// The same, the forward in `f32`.
+    pub in_f32: Vec<f64>,
+}
+
+/// The derivative by an element of tensor number `tensor`, in the order of [`analytic`], for `steps`.
+///
+/// # Panics
+/// If there is no such element.
+pub fn element_derivatives<A: Subject>(
+    subject: &A,
+    point: &Point<A::Layer<f64>>,
+    tensor: usize,
+    element: usize,
+    steps: &[f64],
+) -> ElementDerivatives {
+    let direction = vec![(element, 1.0)];
+    let (mut double, mut single) = (Probe::new(subject, point, tensor), Probe::new(subject, point, tensor));
+    let dy_f32: Matrix<f32> = cast(&point.dy);
+    ElementDerivatives {
+        dual: dual::derivatives(subject, point, tensor, std::slice::from_ref(&direction))[0],
+        in_f64: steps.iter().map(|&e| central(subject, &mut double, &point.dy, &direction, e)).collect(),
+        in_f32: steps.iter().map(|&e| central(subject, &mut single, &dy_f32, &direction, e)).collect(),
+    }
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@
 //! known [`faults`] are planted in a [`plain`] computation of the network, to see which of them explains the difference.
 
 pub mod case;
+pub mod clip_gradients;
 pub mod dual;
 pub mod faults;
 pub mod finite_difference;

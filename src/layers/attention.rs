@@ -114,14 +114,15 @@ pub struct AttentionTape<S> {
     /// The vectors as rows, `[V,H]`.
     u: Matrix<S>,
     /// Softmax of every vector, `[F,V]`.
-    a: Matrix<S>,
+    pub a: Matrix<S>,
     /// α: mean of the softmaxes, `[F]`.
     pub alpha: Vec<S>,
     /// Largest score of each clip and vector, then the sum of exponentials; `[N,V]`.
     max: Matrix<S>,
     sum: Matrix<S>,
-    /// ∂L/∂α, `[F]`, and Σ_t a·dα of each clip and vector, `[N,V]`.
-    dalpha: Vec<S>,
+    /// ∂L/∂α, `[F]`.
+    pub dalpha: Vec<S>,
+    /// Σ_t a·dα of each clip and vector, `[N,V]`.
     expected_dalpha: Matrix<S>,
     /// ∂L/∂u as rows, `[V,H]`.
     du: Matrix<S>,

@@ -121,10 +121,9 @@
 //! //   dc_next = dc·f = 0.3684·0.9691 = 0.3570
 //! // frame 0: dh = 0 + 0.3049,  dc = 0.3049·0.7311·(1 − 0.6074²) + 0.3570 = 0.4976
 //! //   dî =         0.0943  df̂ = 0 (c₋₁ = 0)      dĝ =        0.0257  dô =              0.0364
-//! let (mut dh_all, mut dc_all) = (Matrix::default(), Matrix::default());
-//! layer.state_gradients(&layout, &tape, &dh, &mut dh_all, &mut dc_all);
-//! close(dh_all.as_slice(), &[0.3049, 1.0]);
-//! close(dc_all.as_slice(), &[0.4976, 0.3684]);
+//! let all = layer.state_gradients(&layout, &tape, &dh);
+//! close(all.h.as_slice(), &[0.3049, 1.0]);
+//! close(all.c.as_slice(), &[0.4976, 0.3684]);
 //! // Summed over the frames: dW_ih = dâ₀·1 + dâ₁·(−1),  dW_hh = dâ₁·h₀,  db = dâ₀ + dâ₁
 //! close(grads.weight_ih.as_slice(), &[0.1464, -0.0078, 0.0142, -0.0804]);
 //! close(grads.weight_hh.as_slice(), &[-0.0231, 0.0035, 0.0051, 0.0519]);
@@ -175,6 +174,7 @@ use crate::prelude::*;
 use cell::cell_backward;
 pub(super) use cell::cell_forward;
 pub use packed::{PackedLstm, Packing};
+pub use state_gradients::StateGradients;
 
 /// Frames that go through a product together where no frame waits for another: enough for its best speed, few enough to still
 /// lie in the cache.

@@ -135,5 +135,5 @@ pub mod softmax_cross_entropy;
 pub use attention::{Attention, AttentionTape};
 pub use batch_norm::{BatchNorm, BatchNormTape};
 pub use linear::{Linear, LinearTape, PackedLinear};
-pub use lstm::{Lstm, LstmTape, PackedLstm, Packing};
+pub use lstm::{Lstm, LstmTape, PackedLstm, Packing, StateGradients};
 pub use running::{RunningAttention, RunningLstm};

@@ -49,15 +49,18 @@ pub struct LstmSaTape<S> {
     /// Context vectors, `[N,H]`: the utterance embeddings of Fig. 5.
     pub context: Matrix<S>,
     bn: BatchNormTape<S>,
-    normalised: Matrix<S>,
+    /// The context vectors after batch norm, `[N,H]`.
+    pub normalised: Matrix<S>,
     /// Dropout mask, `[N,H]`, drawn by the caller before each training forward.
     pub mask: Matrix<S>,
     dropped: Matrix<S>,
     fc: LinearTape<S>,
     /// Scores, `[N,K]`.
     pub logits: Matrix<S>,
-    dcontext: Matrix<S>,
-    dnormalised: Matrix<S>,
+    /// Gradient of the context vectors, `[N,H]`.
+    pub dcontext: Matrix<S>,
+    /// Gradient of the context vectors after batch norm, `[N,H]`.
+    pub dnormalised: Matrix<S>,
     ddropped: Matrix<S>,
     /// Gradient of the hidden states from the attention, `[F,H]`.
     pub dh: Matrix<S>,

@@ -8,7 +8,7 @@ use crate::report::explain::{Explained, html};
 use clap::Args;
 use reslstm::audio::Recording;
 use reslstm::audit::cast;
-use reslstm::audit::flow::{Connection, gradient_flow};
+use reslstm::audit::clip_gradients::{ClipGradients, Connection};
 use reslstm::error::{Error, Kind, Result};
 use reslstm::models::{Metadata, ModelFile, Predictor, Trace};
 use std::path::PathBuf;
@@ -19,13 +19,13 @@ const MOST_SECONDS: f64 = 30.0;
 /// Show every step of a model on one clip, as an interactive page.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "The page shows the waveform, the features, the gates and states of every LSTM, the attention, the \
-                  probabilities after every frame, the gradient flow and the saliency of the inputs on one time axis, and \
-                  the equations of any unit with their numbers. It is one file, needs no network, and contains the \
+    after_help = "The page begins with the sound, the attention and the answer. \"All values\" adds the features, the gates and \
+                  states of every LSTM, the gradient flow and the saliency of the inputs on one time axis, and the equations \
+                  of any unit with their numbers, forward and backward. It is one file, needs no network, and contains the \
                   recording unless --no-sound is given.
 
 In the page: the pointer or the arrow keys move the frame, a click holds it and selects a unit, the \
-                  space bar plays. The address can set the start: page.html#t=40&lstm=2&unit=7&theme=dark
+                  space bar plays. The address can set the start: page.html#view=all&t=40&lstm=2&unit=7&theme=dark
 
 Example: reslstm explain clip.wav -o page.html --label angry"
 )]
@@ -80,7 +80,8 @@ impl Explain {
         let branch = &predictor.file().branches()[shown.number];
         let x = branch.select(&x);
         let trace = Trace::new(branch.model(), &x);
-        let flow = gradient_flow(&clip::in_f64(branch.model()), &cast(&x), label, Connection::Residual);
+        let model = clip::in_f64(branch.model());
+        let gradients = ClipGradients::new(&model, &cast(&x), label, Connection::Residual);
         Ok(html(&Explained {
             clip: &self.audio.file_name().unwrap_or_default().to_string_lossy(),
             recording: &recording,
@@ -91,7 +92,7 @@ impl Explain {
             prediction: &prediction,
             label,
             trace: &trace,
-            flow: &flow,
+            gradients: &gradients,
         }))
     }
 }

@@ -25,6 +25,7 @@ mod import;
 mod info;
 mod inputs;
 mod interrupt;
+mod lab;
 mod live;
 mod man;
 mod nested;
@@ -98,6 +99,7 @@ enum Command {
     Quantise(quantise::Quantise),
     Audit(audit::Audit),
     Explain(explain::Explain),
+    Lab(lab::Lab),
     Figure(figure::Figure),
     Report(report::Report),
     Bench(bench::Bench),
@@ -152,6 +154,7 @@ pub fn run() -> ExitCode {
         Command::Quantise(command) => command.run(),
         Command::Audit(command) => command.run(),
         Command::Explain(command) => command.run(),
+        Command::Lab(command) => command.run(),
         Command::Figure(command) => command.run(),
         Command::Report(command) => command.run(),
         Command::Bench(command) => command.run(),

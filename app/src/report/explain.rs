@@ -5,6 +5,7 @@ use super::page::Page;
 use crate::experiment::results::program;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use reslstm::audio::{FeatureSettings, Recording, Sound, write_wav16};
+use reslstm::audit::clip_gradients::{ClipGradients, LstmGradients};
 use reslstm::audit::flow::Flow;
 use reslstm::matrix::Matrix;
 use reslstm::models::{LstmTrace, Metadata, Prediction, Trace};
@@ -30,12 +31,12 @@ pub struct Explained<'a> {
     pub x: &'a Matrix<f32>,
     /// The prediction.
     pub prediction: &'a Prediction,
-    /// The class under which `flow` was computed.
+    /// The class under which `gradients` were computed.
     pub label: usize,
     /// All values of the forward pass.
     pub trace: &'a Trace<f32>,
     /// Gradients of the cross-entropy against `label`.
-    pub flow: &'a Flow,
+    pub gradients: &'a ClipGradients,
 }
 
 /// The page, as HTML text. Numbers are the engine's own, 32-bit floats to the bit; the page draws them and adds up the terms of
@@ -53,12 +54,14 @@ pub fn html(explained: &Explained<'_>) -> String {
 }
 
 fn data(explained: &Explained<'_>) -> Value {
-    let Explained { clip, recording, play, metadata, x, trace, flow, .. } = *explained;
+    let Explained { clip, recording, play, metadata, x, trace, gradients, .. } = *explained;
     let Recording { sample_rate, samples } = recording;
     let seconds = metadata.features.hop as f64 / f64::from(*sample_rate);
     let sound =
         play.then(|| format!("data:audio/wav;base64,{}", BASE64_STANDARD.encode(write_wav16(samples, *sample_rate))));
-    let lstms: Vec<Value> = trace.lstms.iter().zip(&flow.lstms).map(|(lstm, flow)| lstm_data(lstm, &flow.h)).collect();
+    let flow = Flow::new(gradients);
+    let lstms = trace.lstms.iter().zip(&gradients.lstms).zip(&flow.lstms);
+    let lstms: Vec<Value> = lstms.map(|((lstm, gradients), flow)| lstm_data(lstm, gradients, &flow.h)).collect();
     json!({
         "clip": clip,
         "verdict": verdict(explained),
@@ -77,12 +80,15 @@ fn data(explained: &Explained<'_>) -> Value {
         "lstms": lstms,
         "scores": matrix_data(&trace.scores),
         "attention": column_data(1, trace.attention.iter().copied()),
+        "dalpha": norms_data(&gradients.top.attention.dalpha),
+        "dscores": gradient_data(&gradients.dscores),
         "probabilities": matrix_data(&trace.probabilities),
     })
 }
 
-fn lstm_data(lstm: &LstmTrace<f32>, gradient: &[f64]) -> Value {
+fn lstm_data(lstm: &LstmTrace<f32>, LstmGradients { dh, all, .. }: &LstmGradients, gradient: &[f64]) -> Value {
     let [i, f, g, o] = lstm.tape.gates.each_ref().map(matrix_data);
+    let [di, df, dg, d_o] = all.gates.each_ref().map(gradient_data);
     let reads = match lstm.name {
         "lstm2" => "LSTM1's h + the features, normalised",
         _ => "the features",
@@ -99,11 +105,19 @@ fn lstm_data(lstm: &LstmTrace<f32>, gradient: &[f64]) -> Value {
         "recurrent": matrix_data(&lstm.recurrent),
         "bias": column_data(lstm.bias.len(), lstm.bias.iter().copied()),
         "gradient": norms_data(gradient),
+        "above": gradient_data(dh),
+        "dh": gradient_data(&all.h),
+        "dc": gradient_data(&all.c),
+        "di": di, "df": df, "dg": dg, "do": d_o,
     })
 }
 
 fn matrix_data(matrix: &Matrix<f32>) -> Value {
     column_data(matrix.cols(), matrix.as_slice().iter().copied())
+}
+
+fn gradient_data(matrix: &Matrix<f64>) -> Value {
+    column_data(matrix.cols(), matrix.as_slice().iter().map(|&gradient| gradient as f32))
 }
 
 fn norms_data(norms: &[f64]) -> Value {
@@ -118,10 +132,12 @@ fn column_data(columns: usize, values: impl IntoIterator<Item = f32>) -> Value {
 
 /// The prediction, and the loss that the gradients belong to.
 fn verdict(explained: &Explained<'_>) -> String {
-    let Explained { metadata: Metadata { architecture, labels, .. }, prediction, sound, label, flow, .. } = explained;
+    let Explained { metadata: Metadata { architecture, labels, .. }, prediction, sound, label, gradients, .. } =
+        explained;
     let silence = if sound.has_speech { "" } else { ": nobody speaks, so its label is none" };
     let (predicted, probability) = (&labels[prediction.label], prediction.probabilities[prediction.label]);
-    let loss = if flow.loss < 5e-4 { format!("{:.0e}", flow.loss) } else { format!("{:.3}", flow.loss) };
+    let loss = gradients.loss;
+    let loss = if loss < 5e-4 { format!("{loss:.0e}") } else { format!("{loss:.3}") };
     format!(
         "{architecture} predicts {predicted} ({probability:.3}); {sound}{silence}; gradients: L = −ln P({}) = {loss}",
         labels[*label]

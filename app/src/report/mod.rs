@@ -20,6 +20,7 @@
 //! | file                     | shows                                                                              |
 //! |--------------------------|------------------------------------------------------------------------------------|
 //! | [`explain`]              | every step of a model on one clip                                                  |
+//! | [`lab`]                  | the engine itself, which runs in the page                                          |
 //! | [`results_page`]         | cross-validations, and the paper's tables                                          |
 //! | [`audit_page`]           | an audit of gradients, with the figures of [`audit_figures`]                       |
 //! | [`study_page`]           | a search for hyper-parameters, with the figures of `study_figures`                 |
@@ -42,6 +43,7 @@ pub mod embeddings;
 pub mod explain;
 pub mod gradient_flow;
 pub mod groups;
+pub mod lab;
 pub mod learning_curves;
 mod marks;
 pub mod page;

@@ -4,9 +4,9 @@ use crate::terminal::printable;
 use maud::{DOCTYPE, PreEscaped, html};
 use serde_json::Value;
 
-/// The content security policy: the browser loads nothing from outside the page.
-const CLOSED: &str =
-    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; media-src data:";
+/// The content security policy: the browser loads nothing from outside the page. WebAssembly in it may run (`lab`), and scripts
+/// that it made itself (an audio worklet).
+const CLOSED: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline' 'wasm-unsafe-eval' data:; img-src data:; media-src data:";
 
 /// The parts of a page.
 #[derive(Clone, Copy, Debug)]

@@ -1,8 +1,10 @@
 //! `explain`: a page with the numbers of the engine that works in a browser.
 
-use crate::browser::{ask, assert_closed};
+use crate::browser::{ask, ask_in_window, assert_closed};
 use crate::test_dir::{CLIP, TestDir, model, tone, wav};
 use reslstm::audio::{FeatureSettings, Recording};
+use reslstm::audit::clip_gradients::{ClipGradients, Connection};
+use reslstm::audit::{cast, recast};
 use reslstm::models::{Metadata, Model, ModelFile, Predictor, Trace};
 use reslstm::rng::RandomStream;
 use serde_json::Value;
@@ -92,7 +94,7 @@ fn equations_have_the_numbers_of_the_engine_and_add_up() {
         return [...text('equations'), ...text('attention-equation'), ...[...document.querySelectorAll('#bars td:last-child')]
           .map((cell) => cell.textContent)];
     });";
-    let Some(shown) = ask(&dir, "page.html", "", question) else { return };
+    let Some(shown) = ask(&dir, "page.html", "view=all", question) else { return };
 
     let mut predictor = Predictor::from_bytes(&dir.read(model())).unwrap();
     let recording = Recording::from_wav(&dir.read(CLIP)).unwrap();
@@ -126,6 +128,81 @@ fn equations_have_the_numbers_of_the_engine_and_add_up() {
             let got: f64 = equations[7 + k].as_str().unwrap().parse().unwrap();
             assert!((got - f64::from(probability)).abs() <= 0.51e-3, "class {k}: {got} {probability}");
         }
+    }
+}
+
+#[test]
+fn the_way_back_has_the_numbers_of_the_engine() {
+    let dir = TestDir::new("explain-backward");
+    dir.does(&format!("explain {CLIP} -o page.html --model {} --label angry", model()));
+    let question = "return [[0, 0, 0], [0, 7, 31], [1, 20, 3]].map(([lstm, t, unit]) => {
+        show({ lstm, t, unit });
+        const of = (id) => [...document.querySelectorAll(`#${id} .equation`)].map((equation) => equation.innerText);
+        return [...of('equations'), ...of('attention-equation')];
+    });";
+    let Some(shown) = ask(&dir, "page.html", "view=all&way=backward", question) else { return };
+
+    let mut predictor = Predictor::from_bytes(&dir.read(model())).unwrap();
+    let features = predictor.features(&Recording::from_wav(&dir.read(CLIP)).unwrap().samples).unwrap();
+    let x = cast(predictor.normalised(&features).unwrap());
+    let label = predictor.labels().iter().position(|label| label == "angry").unwrap();
+    let network = predictor.model();
+    let mut precise = Model::zeros(network.architecture(), network.inputs(), network.classes());
+    recast(network, &mut precise);
+    let all = ClipGradients::new(&precise, &x, label, Connection::Residual);
+    for (equations, (l, t, unit)) in shown.as_array().unwrap().iter().zip([(0, 0, 0), (0, 7, 31), (1, 20, 3)]) {
+        let lstm = &all.lstms[l];
+        let [i, f, g, o] = lstm.tape.gates.each_ref().map(|gate| gate[(t, unit)]);
+        let (dh, dc, tanh_c) = (lstm.all.h[(t, unit)], lstm.all.c[(t, unit)], lstm.tape.tanh_c[(t, unit)]);
+        let c_prev = if t == 0 { 0.0 } else { lstm.tape.c[(t - 1, unit)] };
+        let [di, df, dg, d_o] = lstm.all.gates.each_ref().map(|gate| gate[(t, unit)]);
+        let expected = [dh, dc, dh * tanh_c, dc * c_prev, dc * g, dc * i, di, df, dg, d_o, dc * f];
+        assert_eq!(equations.as_array().unwrap().len(), expected.len() + 1, "{equations}");
+        assert!((d_o - dh * tanh_c * o * (1.0 - o)).abs() < 1e-15);
+        for (n, expected) in expected.into_iter().enumerate() {
+            let got = *numbers(equations[n].as_str().unwrap()).last().unwrap();
+            assert!(
+                (got - expected).abs() <= 0.06 * expected.abs().max(1e-4),
+                "line {n}, unit {unit}: {got} {expected}"
+            );
+        }
+        // Two arms add up to dh: five digits each, or two where the number is small.
+        let [above, next, sum] = numbers(equations[0].as_str().unwrap())[..] else { panic!("{equations}") };
+        assert!((above - lstm.dh[(t, unit)]).abs() <= 0.06 * above.abs().max(1e-4), "{equations}");
+        assert!((above + next - sum).abs() <= 0.1 * above.abs().max(sum.abs()).max(1e-4), "{equations}");
+        let de = *numbers(equations[11].as_str().unwrap()).last().unwrap();
+        assert!((de - all.dscores[(t, 0)]).abs() <= 0.06 * de.abs().max(1e-5), "{equations}");
+    }
+}
+
+#[test]
+fn a_page_begins_with_the_story_and_never_scrolls_sideways() {
+    let dir = TestDir::new("explain-story");
+    dir.does(&format!("explain {CLIP} -o page.html --model {}", model()));
+    let question = "
+        const shown = () => [...document.querySelectorAll('.plot')].filter((plot) => plot.clientHeight > 20).length;
+        const fits = () => document.documentElement.scrollWidth <= innerWidth;
+        // No text ends outside of its box or of the window.
+        const cut = () => [...document.querySelectorAll('header *, figcaption *, #unit *, .names span')].filter((element) =>
+          element.checkVisibility({ visibilityProperty: true }) && element.childElementCount === 0 && element.textContent &&
+          (element.scrollWidth > element.clientWidth + 1 && getComputedStyle(element).overflowX === 'hidden' ||
+           element.getBoundingClientRect().right > innerWidth + 1)).map((element) => element.outerHTML);
+        const story = { shown: shown(), fits: fits(), cut: cut(), answer: document.getElementById('answer').textContent, t: now.t };
+        document.getElementById('view-all').click();
+        const all = { shown: shown(), fits: fits(), cut: cut() };
+        document.getElementById('backward').click();
+        return { story, all, back: { shown: shown(), fits: fits(), cut: cut() }, last: frames - 1 };";
+    for window in [[1024, 768], [1920, 1080], [390, 844]] {
+        let Some(page) = ask_in_window(&dir, "page.html", "", window, question) else { return };
+        for (view, panels) in [("story", 3), ("all", 18), ("back", 18)] {
+            let view = &page[view];
+            assert_eq!(view["shown"], panels, "{window:?}: {page}");
+            assert_eq!(view["fits"], true, "{window:?} scrolls sideways: {page}");
+            assert_eq!(view["cut"], serde_json::json!([]), "{window:?}");
+        }
+        let answer = page["story"]["answer"].as_str().unwrap();
+        assert!(answer.starts_with("The whole clip: ") && answer.ends_with(" %"), "{answer}");
+        assert_eq!(page["story"]["t"], page["last"]);
     }
 }
 

@@ -21,6 +21,7 @@ fn every_subcommand_helps_with_an_example() {
         "enrol",
         "import",
         "explain",
+        "lab",
         "figure",
         "report",
         "recipes",

@@ -16,6 +16,7 @@ mod features;
 mod figure;
 mod help;
 mod info;
+mod lab;
 mod long;
 mod man;
 mod nested;

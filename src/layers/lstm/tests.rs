@@ -66,19 +66,22 @@ fn a_backward_between_forwards_leaves_the_packed_weights_alone() {
 fn state_gradients_explain_the_gates_gradients() {
     let subject = LstmSubject { layout: Packed::new(&[5, 3, 1], Padding::Ignored), inputs: 3, hidden: 4 };
     let crate::audit::Point { layer, x, dy } = crate::audit::random_point(&subject, 1);
-    let (mut tape, mut grads, mut dh, mut dc) =
-        (LstmTape::default(), Lstm::zeros(3, 4), Matrix::default(), Matrix::default());
+    let (mut tape, mut grads) = (LstmTape::default(), Lstm::zeros(3, 4));
     layer.forward(&subject.layout, &x, &mut tape);
     layer.backward(&subject.layout, &x, &mut tape, &dy, &mut grads, None);
-    layer.state_gradients(&subject.layout, &tape, &dy, &mut dh, &mut dc);
-    assert_eq!((dh.shape(), dc.shape()), ([9, 4], [9, 4]));
-    // h = o⊙tanh(c) and c = … + i⊙g give the gates their gradients, which the audit has proved.
+    let all = layer.state_gradients(&subject.layout, &tape, &dy);
+    assert_eq!((all.h.shape(), all.c.shape()), ([9, 4], [9, 4]));
+    // Those of the gates are backward's, which the audit has proved.
+    for (got, expected) in all.gates.iter().zip(&tape.dgates) {
+        assert_eq!(got.as_slice(), expected.as_slice());
+    }
+    // h = o⊙tanh(c) and c = … + i⊙g give the gates their gradients.
     let [i, _, g, o] = tape.gates.each_ref().map(Matrix::as_slice);
-    for u in 0..dh.as_slice().len() {
+    for u in 0..all.h.as_slice().len() {
         let tanh_c = tape.tanh_c.as_slice()[u];
-        let d_o = dh.as_slice()[u] * tanh_c * o[u] * (1.0 - o[u]);
+        let d_o = all.h.as_slice()[u] * tanh_c * o[u] * (1.0 - o[u]);
         approx::assert_abs_diff_eq!(tape.dgates[3].as_slice()[u], d_o, epsilon = 1e-15);
-        let dg = dc.as_slice()[u] * i[u] * (1.0 - g[u] * g[u]);
+        let dg = all.c.as_slice()[u] * i[u] * (1.0 - g[u] * g[u]);
         approx::assert_abs_diff_eq!(tape.dgates[2].as_slice()[u], dg, epsilon = 1e-15);
     }
 }

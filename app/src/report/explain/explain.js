@@ -14,18 +14,19 @@ const x = matrix(data.x);
 const saliency = matrix(data.saliency);
 const attention = matrix(data.attention);
 const scores = matrix(data.scores);
+const [dalpha, dscores] = [matrix(data.dalpha), matrix(data.dscores)];
 const probabilities = matrix(data.probabilities);
 const GATES = ["i", "f", "g", "o"];
 const lstms = data.lstms.map((lstm) => {
   const read = { name: lstm.name.toUpperCase(), units: lstm.units, reads: lstm.reads };
-  for (const name of [...GATES, "c", "tanh_c", "h", "input", "recurrent", "bias", "gradient"]) {
+  for (const name of [...GATES, "c", "tanh_c", "h", "input", "recurrent", "bias", "gradient", "above", "dh", "dc", "di", "df", "dg", "do"]) {
     read[name] = matrix(lstm[name]);
   }
   return read;
 });
 
 /** The selected frame, LSTM and unit. */
-const now = { t: 0, lstm: lstms.length - 1, unit: 0, held: false };
+const now = { t: 0, lstm: lstms.length - 1, unit: 0, held: false, view: "story", way: "forward" };
 
 // ---------------------------------------------------------------- colours
 
@@ -74,11 +75,15 @@ function short(number) {
 
 // ---------------------------------------------------------------- panels
 
+/** The panels that tell the story: what is heard, what counts, what is concluded. */
+const STORY = ["sound", "α", "P"];
+
 /** A figure in `section`: its caption, the names of some rows, and an empty plot that follows the pointer. */
 function panel(section, { title, note, label, names = [], grow = 1, key = "", lstm = null }) {
   const figure = document.createElement("figure");
   figure.style.flexGrow = grow;
-  figure.innerHTML = `<figcaption><b>${title}</b><span>${note}</span><div class="key">${key}</div></figcaption>
+  figure.classList.toggle("story", STORY.includes(title));
+  figure.innerHTML = `<figcaption title="${note}"><b>${title}</b><span>${note}</span><div class="key">${key}</div></figcaption>
     <div class="drawing"><div class="names">${names.map(([at, text, style = ""]) =>
       `<span class="${style}" style="top:${100 * at}%">${text}</span>`).join("")}</div>
     <div class="plot" role="img" aria-label="${label}"></div></div>`;
@@ -260,22 +265,62 @@ function gateEquation(gate, g) {
   );
 }
 
-function equations() {
-  const lstm = lstms[now.lstm];
-  const of = (name, t = now.t) => (t < 0 ? 0 : lstm[name].at(t, now.unit));
+const product = (a, b) => `${fixed(a)}·${b < 0 ? `(${fixed(b)})` : fixed(b)}`;
+
+function forwardEquations(of) {
   const [kept, added] = [of("f") * of("c", now.t - 1), of("i") * of("g")];
-  const product = (a, b) => `${fixed(a)}·${b < 0 ? `(${fixed(b)})` : fixed(b)}`;
-  byId("reads").innerHTML = `<i>x</i> is ${lstm.reads}`;
-  byId("equations").innerHTML = GATES.map(gateEquation).join("") +
+  return GATES.map(gateEquation).join("") +
     equation("<i>c</i> = <i>f</i>·<i>c</i><sub>t−1</sub> + <i>i</i>·<i>g</i>", "cell",
       `= ${product(of("f"), of("c", now.t - 1))} + ${product(of("i"), of("g"))}`,
       `= ${sum([["", kept], ["", added]])} ${result(of("c"))}`) +
     equation("<i>h</i> = <i>o</i>·tanh(<i>c</i>)", "hidden state", `= ${product(of("o"), of("tanh_c"))} ${result(of("h"))}`);
+}
+
+/** The same lines undone, last line first, in the notation of lesson 5: dx is ∂L/∂x, a hat is before the activation. */
+function backwardEquations(of) {
+  const number = (value) => fixed(value, 5);
+  const times = (value, ...factors) => `${number(value)}·${factors.map((it) => (typeof it === "string" ? it : it < 0 ? `(${fixed(it)})` : fixed(it))).join("·")}`;
+  const line = (formula, note, steps, value) => equation(formula, note, `= ${steps} = <b>${number(value)}</b>`);
+  const both = (a, b) => `${number(a)} ${b < 0 ? "−" : "+"} ${number(Math.abs(b))}`;
+  const [dh, dc, above] = [of("dh"), of("dc"), of("above")];
+  const [own, next] = [dh * of("o") * (1 - of("tanh_c") ** 2), of("dc", now.t + 1) * of("f", now.t + 1)];
+  const slope = (gate) => [of(gate), `(1 − ${fixed(of(gate))})`];
+  return line("<i>dh</i> = from above + <i>W</i><sub>hh</sub><sup>T</sup>·<i>dâ</i><sub>t+1</sub>", "two arms add up", both(above, dh - above), dh) +
+    line("<i>dc</i> = <i>dh</i>·<i>o</i>·(1 − tanh²<i>c</i>) + <i>dc</i><sub>t+1</sub>·<i>f</i><sub>t+1</sub>", "two arms add up", both(own, next), dc) +
+    line("<i>do</i> = <i>dh</i>·tanh(<i>c</i>)", "", times(dh, of("tanh_c")), dh * of("tanh_c")) +
+    line("<i>df</i> = <i>dc</i>·<i>c</i><sub>t−1</sub>", "", times(dc, of("c", now.t - 1)), dc * of("c", now.t - 1)) +
+    line("<i>di</i> = <i>dc</i>·<i>g</i>", "", times(dc, of("g")), dc * of("g")) +
+    line("<i>dg</i> = <i>dc</i>·<i>i</i>", "", times(dc, of("i")), dc * of("i")) +
+    line("<i>dî</i> = <i>di</i>·<i>i</i>·(1 − <i>i</i>)", "", times(dc * of("g"), ...slope("i")), of("di")) +
+    line("<i>df̂</i> = <i>df</i>·<i>f</i>·(1 − <i>f</i>)", "", times(dc * of("c", now.t - 1), ...slope("f")), of("df")) +
+    line("<i>dĝ</i> = <i>dg</i>·(1 − <i>g</i>²)", "", times(dc * of("i"), `(1 − ${fixed(Math.abs(of("g")))}²)`), of("dg")) +
+    line("<i>dô</i> = <i>do</i>·<i>o</i>·(1 − <i>o</i>)", "", times(dh * of("tanh_c"), ...slope("o")), of("do")) +
+    line("<i>dc</i>·<i>f</i>", "to the frame before", times(dc, of("f")), dc * of("f"));
+}
+
+function equations() {
+  const lstm = lstms[now.lstm];
+  const of = (name, t = now.t) => (t < 0 || t >= frames ? 0 : lstm[name].at(t, now.unit));
+  byId("reads").innerHTML = now.way === "forward" ? `<i>x</i> is ${lstm.reads}` : `<i>dx</i> is ∂<i>L</i>/∂<i>x</i>, <i>L</i> = −ln P(${labels[data.label]})`;
+  byId("equations").innerHTML = now.way === "forward" ? forwardEquations(of) : backwardEquations(of);
+  for (const way of ["forward", "backward"]) byId(way).setAttribute("aria-pressed", now.way === way);
+  byId("attention-equation").innerHTML = now.way === "forward" ? attentionForward() : attentionBackward();
+}
+
+function attentionForward() {
   const alpha = attention.at(now.t, 0);
   const each = Array.from({ length: scores.columns }, (_, v) => fixed(scores.at(now.t, v))).join(", ");
-  byId("attention-equation").innerHTML =
-    equation(`<i>e</i> = <i>u</i><sup>T</sup><i>h</i> = ${each}`, `h of ${lstms.at(-1).name}`,
-      `<i>α</i> = softmax<sub>t</sub>(<i>e</i>) ${result(alpha)} <span class="note">${(100 * alpha).toFixed(1)} % of the clip</span>`);
+  return equation(`<i>e</i> = <i>u</i><sup>T</sup><i>h</i> = ${each}`, `h of ${lstms.at(-1).name}`,
+    `<i>α</i> = softmax<sub>t</sub>(<i>e</i>) ${result(alpha)} <span class="note">${(100 * alpha).toFixed(1)} % of the clip</span>`);
+}
+
+/** With several attention vectors, α is the mean of their softmaxes, and each has its own mean m. */
+function attentionBackward() {
+  const mean = attention.numbers.reduce((total, alpha, t) => total + alpha * dalpha.at(t, 0), 0);
+  const each = Array.from({ length: dscores.columns }, (_, v) => fixed(dscores.at(now.t, v), 6)).join(", ");
+  const steps = dscores.columns === 1 ? `${fixed(attention.at(now.t, 0))}·(${sum([["", dalpha.at(now.t, 0)], ["", -mean]])}) = ` : "";
+  return equation(`<i>dα</i> = <i>dctx</i>·<i>h</i> ${result(dalpha.at(now.t, 0))}`, "",
+    `<i>de</i> = <i>α</i>·(<i>dα</i> − <i>m</i>)`, `= ${steps}<b>${each}</b>`);
 }
 
 function bars() {
@@ -284,6 +329,7 @@ function bars() {
   byId("bars").innerHTML = labels.map((name, k) =>
     `<tr class="${k === data.label ? "label" : ""} ${k === most ? "most" : ""}"><th scope="row">${name}</th>` +
     `<td><i style="width:${(100 * row[k]).toFixed(1)}%"></i></td><td>${row[k].toFixed(3)}</td></tr>`).join("");
+  byId("answer").textContent = `${now.t === frames - 1 ? "The whole clip" : "Up to this frame"}: ${data.labels[most]}, ${(100 * row[most]).toFixed(0)} %`;
   return `${data.labels[most]} ${row[most].toFixed(2)}`;
 }
 
@@ -299,6 +345,8 @@ function show(change) {
     byId(`lstm-${n}`).classList.toggle("selected", n === now.lstm);
     byId(`lstm-${n}`).style.setProperty("--row", `${(100 * (now.unit + 0.5)) / lstm.units}%`);
   });
+  Object.assign(document.body.dataset, { view: now.view, way: now.way });
+  for (const view of ["story", "all"]) byId(`view-${view}`).setAttribute("aria-pressed", now.view === view);
   byId("time").value = now.t;
   byId("unit-number").max = lstms[now.lstm].units - 1;
   byId("unit-number").value = now.unit;
@@ -336,6 +384,8 @@ function player() {
 function listen() {
   byId("time").max = frames - 1;
   byId("time").addEventListener("input", (event) => show({ t: event.target.valueAsNumber }));
+  for (const view of ["story", "all"]) byId(`view-${view}`).addEventListener("click", () => show({ view }));
+  for (const way of ["forward", "backward"]) byId(way).addEventListener("click", () => show({ way }));
   byId("unit-lstm").innerHTML = lstms.map(({ name }, n) => `<option value="${n}">${name}</option>`).join("");
   byId("unit-lstm").addEventListener("change", (event) => show({ lstm: Number(event.target.value) }));
   byId("unit-number").addEventListener("input", (event) => {
@@ -367,4 +417,5 @@ heatMaps.forEach((draw) => draw());
 listen();
 player();
 const given = (name, otherwise) => (address.has(name) ? Number(address.get(name)) : otherwise);
-show({ t: given("t", 0), lstm: Math.min(Math.max(given("lstm", lstms.length) - 1, 0), lstms.length - 1), unit: given("unit", 0) });
+const view = ["lstm", "unit"].some((name) => address.has(name)) || address.get("view") === "all" ? "all" : "story";
+show({ view, way: address.get("way") === "backward" ? "backward" : "forward", t: given("t", view === "story" ? frames - 1 : 0), lstm: Math.min(Math.max(given("lstm", lstms.length) - 1, 0), lstms.length - 1), unit: given("unit", 0) });

@@ -1,0 +1,144 @@
+// Figures: heat maps and curves on canvases that follow the theme and the width of the page.
+
+/** The red, green and blue of a colour of the page, in the current theme. */
+function rgb(name) {
+  const probe = make("span");
+  probe.style.color = `var(--${name})`;
+  document.body.append(probe);
+  const parts = getComputedStyle(probe).color.match(/[\d.]+/g).slice(0, 3).map(Number);
+  probe.remove();
+  return parts;
+}
+
+const colour = (name) => `rgb(${rgb(name)})`;
+
+const figures = new Set();
+
+/** A canvas that `draw(context, width, height)` fills, again whenever its size or the theme changes. */
+function figure({ title, note = "", height = 90, timed = false, rowsOf = null, describe = "" }) {
+  const canvas = make("canvas", { role: "img", "aria-label": describe || title });
+  const plot = make("div", { className: timed ? "plot timed" : "plot" }, canvas);
+  plot.style.height = `${height}px`;
+  if (timed) plot.append(make("div", { className: "cursor", "aria-hidden": "true" }));
+  const caption = make("figcaption", {}, make("b", {}, title), note ? ` ${note}` : "");
+  const element = make("figure", {}, caption, plot);
+  const it = { element, plot, canvas, caption, draw: () => {}, rowsOf };
+  it.paint = () => {
+    const [width, height] = [plot.clientWidth, plot.clientHeight];
+    if (width === 0) return;
+    const scale = devicePixelRatio || 1;
+    [canvas.width, canvas.height] = [Math.round(width * scale), Math.round(height * scale)];
+    const context = canvas.getContext("2d");
+    context.scale(scale, scale);
+    context.font = "12px system-ui, sans-serif";
+    it.draw(context, width, height);
+  };
+  new ResizeObserver(it.paint).observe(plot);
+  figures.add(it);
+  if (timed) followPointer(it);
+  return it;
+}
+
+theme.listeners.push(() => figures.forEach((it) => it.paint()));
+
+/** Pointer on a figure with a time axis: the frame, and with a click the unit of a heat map. */
+function followPointer({ plot, rowsOf }) {
+  const select = (event, withUnit) => {
+    const box = plot.getBoundingClientRect();
+    const t = Math.floor(((event.clientX - box.left) / box.width) * state.view.frames);
+    const of = withUnit && rowsOf ? rowsOf() : null;
+    const unit = of ? Math.floor(((event.clientY - box.top) / box.height) * of.rows) : now.unit;
+    moveTo({ t, lstm: of?.lstm ?? now.lstm, unit });
+  };
+  plot.addEventListener("pointerdown", (event) => {
+    plot.setPointerCapture(event.pointerId);
+    select(event, true);
+  });
+  plot.addEventListener("pointermove", (event) => {
+    if (event.buttons) select(event, false);
+  });
+}
+
+/** The magnitude that all but a hundredth of the numbers are below; never 0. */
+function magnitude(values, beyond = 0.01) {
+  const sizes = Float64Array.from(values, Math.abs).sort();
+  return sizes[Math.floor((1 - beyond) * (sizes.length - 1))] || sizes.at(-1) || 1;
+}
+
+/** A matrix as colours, one row of pixels per column of the matrix, frames to the right. `kind`: "signed" or "share". */
+function heatmap(context, width, height, matrix, kind = "signed") {
+  const { rows, columns, values } = matrix;
+  const [paper, high, low] = [rgb("paper"), rgb(kind === "signed" ? "vermillion" : "ink"), rgb("blue")];
+  const size = kind === "signed" ? magnitude(values) : 1;
+  const pixels = new ImageData(rows, columns);
+  for (let t = 0; t < rows; t += 1) {
+    for (let c = 0; c < columns; c += 1) {
+      const share = clamp(values[t * columns + c] / size, -1, 1);
+      const to = share < 0 ? low : high;
+      for (let k = 0; k < 3; k += 1) {
+        pixels.data[4 * (c * rows + t) + k] = paper[k] + Math.abs(share) * (to[k] - paper[k]);
+      }
+      pixels.data[4 * (c * rows + t) + 3] = 255;
+    }
+  }
+  const small = make("canvas", { width: rows, height: columns });
+  small.getContext("2d").putImageData(pixels, 0, 0);
+  context.imageSmoothingEnabled = false;
+  context.drawImage(small, 0, 0, width, height);
+}
+
+/** Curves over frames: `{ values, colour, dash, name }` each, from `least` to `most`. */
+function curves(context, width, height, lines, { least = 0, most = null, log = false } = {}) {
+  const all = lines.flatMap(({ values }) => [...values]).filter((value) => Number.isFinite(value) && (!log || value > 0));
+  const top = most ?? (Math.max(...all) || 1);
+  const bottom = log ? Math.max(Math.min(...all), top * 1e-12) : least;
+  const place = (value) => {
+    const share = log
+      ? Math.log(Math.max(value, bottom) / bottom) / Math.log(top / bottom || 2)
+      : (value - bottom) / (top - bottom || 1);
+    return height - 2 - clamp(share, 0, 1) * (height - 4);
+  };
+  for (const { values, colour: name, dash = [], width: thick = 2 } of lines) {
+    context.beginPath();
+    context.strokeStyle = colour(name);
+    context.lineWidth = thick;
+    context.setLineDash(dash);
+    values.forEach((value, t) => {
+      const x = ((t + 0.5) / values.length) * width;
+      if (t === 0) context.moveTo(x, place(value));
+      else context.lineTo(x, place(value));
+    });
+    context.stroke();
+  }
+  context.setLineDash([]);
+  return { top, bottom };
+}
+
+/** A legend line under a figure: dash and name of every curve. */
+function legend(entries) {
+  return make("p", { className: "legend" }, ...entries.map(({ colour: name, dash, text }) => {
+    const mark = make("i", { "aria-hidden": "true" });
+    mark.style.borderTop = `3px ${dash ? "dashed" : "solid"} var(--${name})`;
+    return make("span", {}, mark, text);
+  }));
+}
+
+/** Bars of probabilities, with names and numbers. */
+function bars() {
+  const rows = LABELS.map((label) => {
+    const [bar, second, number] = [make("i"), make("i", { className: "second" }), make("td", { className: "number" })];
+    const row = make("tr", {}, make("th", { scope: "row" }, labelName(label)), make("td", { className: "bar" }, bar, second), number);
+    return { row, bar, second, number };
+  });
+  const table = make("table", { className: "bars" }, make("tbody", {}, ...rows.map(({ row }) => row)));
+  const show = (shares, others = null) => {
+    const best = shares.indexOf(Math.max(...shares));
+    rows.forEach(({ row, bar, second, number }, k) => {
+      bar.style.width = `${100 * shares[k]}%`;
+      second.style.width = others ? `${100 * others[k]}%` : "0";
+      number.textContent = others ? `${percent(others[k])} → ${percent(shares[k])}` : percent(shares[k]);
+      row.classList.toggle("best", k === best);
+    });
+  };
+  return { table, show };
+}
