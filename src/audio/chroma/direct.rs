@@ -37,8 +37,9 @@ pub(in super::super) struct DirectFilters {
 /// A bin that is a class wide or more.
 #[derive(Clone, Copy, Debug)]
 struct WideBin {
-    /// Chroma bins above the nearest C.
-    above_c: f32,
+    /// The nearest class, and the chroma bins above it: together they would lose digits.
+    nearest: u8,
+    offset: f32,
     width: f32,
     /// Octaves above the one with the largest weight.
     octaves: f32,
@@ -55,16 +56,17 @@ impl DirectFilters {
         let first_narrow = narrow.unwrap_or(settings.bins());
         let narrow = &pitches[first_narrow..settings.bins()];
         let class = |p: f64| ((p - formula.a_to_c()).round() as i64).rem_euclid(classes as i64);
+        let offset = |p: f64| ((p - formula.a_to_c()) - (p - formula.a_to_c()).round()) as f32;
         let octaves = |p: f64| (p / classes as f64 - CENTRE_OCTAVE) as f32;
         let wide = |k: usize| {
-            let above = (pitches[k] - formula.a_to_c()) / classes as f64;
-            let above_c = ((above - above.round()) * classes as f64) as f32;
-            WideBin { above_c, width: width(k).max(1.0) as f32, octaves: octaves(pitches[k]) }
+            let p = pitches[k];
+            let (nearest, offset) = (class(p) as u8, offset(p));
+            WideBin { nearest, offset, width: width(k).max(1.0) as f32, octaves: octaves(p) }
         };
         DirectFilters {
             tuning: 0.0,
             wide: (0..first_narrow).map(wide).collect(),
-            offsets: narrow.iter().map(|p| ((p - formula.a_to_c()) - (p - formula.a_to_c()).round()) as f32).collect(),
+            offsets: narrow.iter().map(|&p| offset(p)).collect(),
             nearest: narrow.iter().map(|&p| class(p) as u8).collect(),
             octaves: narrow.iter().map(|&p| octaves(p)).collect(),
             formula,
@@ -122,14 +124,16 @@ impl DirectFilters {
     }
 
     /// Adds the share of a bin that is a class wide or more.
-    fn add_wide(&self, power: f32, WideBin { above_c, width, octaves }: WideBin, chroma: &mut [f32]) {
+    fn add_wide(&self, power: f32, WideBin { nearest, offset, width, octaves }: WideBin, chroma: &mut [f32]) {
         let octave = chroma.len() as f32;
         let mut shares = [0.0; MOST_CLASSES];
         let shares = &mut shares[..chroma.len()];
         for (c, share) in shares.iter_mut().enumerate() {
-            let mut distance = above_c - self.tuning - c as f32;
-            while distance < -0.5 * octave {
+            let mut distance = f32::from(nearest) - c as f32 + (offset - self.tuning);
+            if distance < -0.5 * octave {
                 distance += octave;
+            } else if distance > 0.5 * octave {
+                distance -= octave;
             }
             *share = exp(-0.5 * (2.0 * distance / width).powi(2));
         }
