@@ -298,7 +298,14 @@ fn train(
             let loss = training.epoch(&|| 0.0).map_err(raised)?.loss;
             after_epoch(epoch, loss)?;
         }
-        let data = TrainingData { dataset: &dataset, sample_rate, features: &features, fingerprint: "", content: "", licence: "" };
+        let data = TrainingData {
+            dataset: &dataset,
+            sample_rate,
+            features: &features,
+            fingerprint: "",
+            content: "",
+            licence: "",
+        };
         model_file(&data, &settings, 0, None, &task, training.finish()).map_err(raised)
     });
     Model::of(file?)
