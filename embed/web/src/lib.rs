@@ -107,10 +107,10 @@ impl Model {
         check_sample_rate(rate)?;
         let mut live = LivePredictor::new(self.file())?;
         if let Some(profile) = &self.profile {
-            live = live.with_profile(self.file(), profile)?;
+            live = live.with_profile(profile)?;
         }
         if adapt {
-            live = live.adapting(self.file())?;
+            live = live.adapting()?;
         }
         Ok(Stream { resampler: Resampler::new(rate, live.sample_rate()), live })
     }
