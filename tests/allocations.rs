@@ -112,7 +112,6 @@ fn weights_in_static_bytes_are_not_copied() {
     for bytes in [file.to_bytes(), file.to_bytes_with(Precision::F16), file.to_bytes_with(Precision::I8)] {
         let bytes: &'static [u8] = bytes.leak();
         let in_place = heap_of(|| LivePredictor::from_static(bytes).map_err(|error| panic!("{error}")));
-        eprintln!("in place: {in_place:?}, front end {front_end:?}, copied {copied:?}");
         assert!(in_place[1] - front_end[1] < 60_000, "in place: {in_place:?}, front end {front_end:?}");
         assert!(in_place[0] - front_end[0] < 60_000, "in place: {in_place:?}, front end {front_end:?}");
     }

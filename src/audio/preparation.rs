@@ -152,10 +152,8 @@ impl Preparation {
         let energy = f64::from(simd!(|level| dot(level, block, block)));
         self.power[latest % REMEMBERED] = energy / length as f64;
         self.is_counted[latest % REMEMBERED] = false;
-        let frames = self.detector.frames();
-        for frame in frames.saturating_sub(SpeechDetector::LATEST_CHANGE)..frames {
-            let is_counted = &mut self.is_counted[frame % REMEMBERED];
-            if self.detector.is_voice(frame) && !core::mem::replace(is_counted, true) {
+        for frame in self.detector.latest_voices() {
+            if !core::mem::replace(&mut self.is_counted[frame % REMEMBERED], true) {
                 self.speech += self.power[frame % REMEMBERED];
                 self.voices += 1;
             }

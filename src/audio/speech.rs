@@ -269,8 +269,7 @@ impl SpeechDetector {
         let mut voice: Option<Range<usize>> = None;
         for portion in samples.chunks(hop) {
             detector.push(portion);
-            let frames = detector.frames();
-            for frame in (frames.saturating_sub(Self::LATEST_CHANGE)..frames).filter(|&n| detector.is_voice(n)) {
+            for frame in detector.latest_voices() {
                 let (start, end) = (frame * hop, ((frame + 1) * hop).min(samples.len()));
                 voice = Some(voice.map_or(start..end, |voice| voice.start.min(start)..voice.end.max(end)));
             }
@@ -309,6 +308,11 @@ impl SpeechDetector {
     /// [`LATEST_CHANGE`](Self::LATEST_CHANGE) before them, each time with itself included.
     pub(super) fn is_voice(&self, frame: usize) -> bool {
         self.voice[frame % RECENT]
+    }
+
+    /// The frames that are voice, of those about which the latest frame may have decided.
+    pub(super) fn latest_voices(&self) -> impl Iterator<Item = usize> {
+        (self.count.saturating_sub(Self::LATEST_CHANGE)..self.count).filter(|&frame| self.is_voice(frame))
     }
 
     /// Least number of frames that somebody speaks in.

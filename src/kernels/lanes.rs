@@ -15,6 +15,19 @@ impl<S: Scalar> Lanes<S> {
     /// Sixteen zeros.
     pub const ZERO: Self = Lanes([S::ZERO; LANES]);
 
+    /// Sum of the sixteen numbers, added up pairwise: halves, quarters, and so on.
+    #[inline(always)]
+    pub fn sum(mut self) -> S {
+        let mut half = LANES / 2;
+        while half > 0 {
+            for lane in 0..half {
+                self.0[lane] += self.0[lane + half];
+            }
+            half /= 2;
+        }
+        self.0[0]
+    }
+
     /// The first sixteen numbers of `from`.
     ///
     /// # Panics

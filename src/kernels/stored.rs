@@ -126,14 +126,7 @@ fn dot<S: Scalar, const N: usize>(level: Level, row: &[[u8; N]], number: impl Fn
     for ((&bytes, &x), sum) in row_rest.iter().zip(x_rest).zip(&mut sums.0) {
         *sum = add(convert(number(bytes)), x, *sum);
     }
-    let mut half = LANES / 2;
-    while half > 0 {
-        for lane in 0..half {
-            sums.0[lane] += sums.0[lane + half];
-        }
-        half /= 2;
-    }
-    sums.0[0]
+    sums.sum()
 }
 
 #[cfg(test)]

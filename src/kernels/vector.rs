@@ -19,14 +19,7 @@ pub fn dot<S: Scalar>(level: Level, a: &[S], b: &[S]) -> S {
     if !a_rest.is_empty() {
         add_products(level, &Lanes::load_padded(a_rest).0, &Lanes::load_padded(b_rest).0, &mut sums);
     }
-    let mut half = LANES / 2;
-    while half > 0 {
-        for lane in 0..half {
-            sums.0[lane] += sums.0[lane + half];
-        }
-        half /= 2;
-    }
-    sums.0[0]
+    sums.sum()
 }
 
 /// `sums[lane] += a[lane]·b[lane]`

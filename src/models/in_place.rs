@@ -9,7 +9,6 @@ use crate::kernels::StoredMatrix;
 use crate::layers::{Attention, BatchNorm, Linear, RunningLstm};
 use crate::params::{Parameters, Path};
 use crate::prelude::*;
-use core::cell::RefCell;
 
 /// What [`StreamingModel`](super::StreamingModel) is built from, before the first frame.
 pub(super) struct StoredNetwork {
@@ -28,7 +27,7 @@ impl StoredNetwork {
         let shape = infer(tensors)?;
         let (architecture, inputs, classes) = shape;
         let (hidden, vectors) = (architecture.hidden(), architecture.vectors());
-        let reader = Reader { tensors, unread: RefCell::new(tensors.keys().map(String::as_str).collect()) };
+        let mut reader = Reader { tensors, unread: tensors.keys().map(String::as_str).collect() };
         let has_residual = architecture.family() == Family::ResLstmSa;
         let residual = has_residual.then(|| {
             let lstm = reader.lstm("lstm1", inputs, inputs)?;
@@ -50,16 +49,16 @@ impl StoredNetwork {
 struct Reader<'t> {
     tensors: &'t Tensors<'static>,
     /// Names of tensors that were not read yet.
-    unread: RefCell<Vec<&'t str>>,
+    unread: Vec<&'t str>,
 }
 
 impl Reader<'_> {
-    fn has_read(&self, name: &str) {
-        self.unread.borrow_mut().retain(|other| *other != name && other.strip_suffix(SCALE) != Some(name));
+    fn has_read(&mut self, name: &str) {
+        self.unread.retain(|other| *other != name && other.strip_suffix(SCALE) != Some(name));
     }
 
     /// Fills a small layer.
-    fn layer<L: Parameters<f32>>(&self, name: &str, mut layer: L) -> Result<L> {
+    fn layer<L: Parameters<f32>>(&mut self, name: &str, mut layer: L) -> Result<L> {
         let mut done = Ok(());
         layer.visit_mut(&Path::ROOT.child(name), &mut |path, _, shape, values| {
             if done.is_ok() {
@@ -71,7 +70,7 @@ impl Reader<'_> {
         done.map(|()| layer)
     }
 
-    fn matrix(&self, name: &str, shape: [usize; 2]) -> Result<StoredMatrix> {
+    fn matrix(&mut self, name: &str, shape: [usize; 2]) -> Result<StoredMatrix> {
         expect_shape(self.tensors, name, &shape)?;
         self.has_read(name);
         let matrix = stored::matrix(self.tensors, name)?;
@@ -81,17 +80,17 @@ impl Reader<'_> {
         Ok(matrix)
     }
 
-    fn lstm(&self, name: &str, inputs: usize, hidden: usize) -> Result<RunningLstm<f32>> {
+    fn lstm(&mut self, name: &str, inputs: usize, hidden: usize) -> Result<RunningLstm<f32>> {
         let ih = self.matrix(&format!("{name}.weight_ih_l0"), [4 * hidden, inputs])?;
         let hh = self.matrix(&format!("{name}.weight_hh_l0"), [4 * hidden, hidden])?;
-        let bias = |which: &str| self.layer(&format!("{name}.bias_{which}_l0"), vec![0.0; 4 * hidden]);
+        let mut bias = |which: &str| self.layer(&format!("{name}.bias_{which}_l0"), vec![0.0; 4 * hidden]);
         let (mut sum, bias_hh) = (bias("ih")?, bias("hh")?);
         sum.iter_mut().zip(bias_hh).for_each(|(sum, bias)| *sum += bias);
         Ok(RunningLstm::in_place(ih, hh, sum))
     }
 
     fn finish(self, architecture: Architecture) -> Result<()> {
-        self.unread.borrow().first().map_or(Ok(()), |name| Err(unknown_tensor(name, architecture)))
+        self.unread.first().map_or(Ok(()), |name| Err(unknown_tensor(name, architecture)))
     }
 }
 

@@ -92,6 +92,19 @@ pub fn fit_mean_temperature(scores: &[Matrix<f32>], labels: &[usize]) -> Option<
     Some((-0.5 * (left + right)).exp())
 }
 
+/// The temperature of a model, given the scores `[N,K]` of each branch, of an ordinary model one: [`fit_temperature`] or
+/// [`fit_mean_temperature`].
+///
+/// # Panics
+/// If there is no branch or no clip, or the number of labels differs from the number of clips.
+pub fn fit_branches_temperature(scores: &[Matrix<f32>], labels: &[usize]) -> Option<f64> {
+    match scores {
+        [] => panic!("a model has a branch"),
+        [one] => fit_temperature(one, labels),
+        several => fit_mean_temperature(several, labels),
+    }
+}
+
 /// Probability of class `label` of a clip with these scores, times `beta`.
 fn probability(scores: &[f32], label: usize, beta: f64) -> f64 {
     let most = scores.iter().fold(f32::NEG_INFINITY, |most, &s| most.max(s));

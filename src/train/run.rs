@@ -2,7 +2,7 @@
 //! other, each like an ordinary model on its columns, with random streams of its own.
 
 use super::augment::Augment;
-use super::calibration::{fit_mean_temperature, fit_temperature};
+use super::calibration::fit_branches_temperature;
 use super::enrolment::{COUNTS, count_name};
 use super::metrics::Confusion;
 use super::settings::{Balance, CheckedSettings, Protocol, Weights};
@@ -312,10 +312,7 @@ impl<'a> Training<'a> {
             let predictions = predict_by_branches(&scores);
             validation_uar = Some(count(&predictions, &task.examples, &task.validation, task.classes).uar());
             let labels: Vec<usize> = task.validation.iter().map(|&clip| task.examples[clip].label).collect();
-            temperature = match &scores[..] {
-                [one] => fit_temperature(one, &labels),
-                several => fit_mean_temperature(several, &labels),
-            };
+            temperature = fit_branches_temperature(&scores, &labels);
         }
         let mut variants = Vec::new();
         if settings.weights == Weights::Average && settings.branches.is_none() && !task.test.is_empty() {

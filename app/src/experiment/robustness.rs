@@ -12,7 +12,7 @@ use reslstm::matrix::{Matrix, argmax};
 use reslstm::models::branches::mean_probabilities;
 use reslstm::models::{Metadata, ModelFile, Precision};
 use reslstm::normalise::Normaliser;
-use reslstm::train::calibration::{Reliability, fit_mean_temperature, fit_temperature};
+use reslstm::train::calibration::{Reliability, fit_branches_temperature};
 use reslstm::train::metrics::{Confusion, Spread};
 use reslstm::train::settings::CheckedSettings;
 use reslstm::train::task::{Scratch, branch_scores, in_batching_order};
@@ -221,10 +221,7 @@ fn temperature_of(folds: Vec<&FoldScores<'_>>, clips: &[Clip]) -> Option<f64> {
         let rows = folds.iter().flat_map(|fold| fold.scores[branch].as_slice()).copied().collect();
         Matrix::from_vec(labels.len(), folds[0].scores[branch].cols(), rows)
     };
-    match branches {
-        1 => fit_temperature(&of_branch(0), &labels),
-        several => fit_mean_temperature(&(0..several).map(of_branch).collect::<Vec<_>>(), &labels),
-    }
+    fit_branches_temperature(&(0..branches).map(of_branch).collect::<Vec<_>>(), &labels)
 }
 
 impl ConditionResult {

@@ -6,7 +6,7 @@
 mod lab;
 
 use reslstm::audio::{Recording, Resampler, check_sample_rate, check_samples, resample};
-use reslstm::error::{Error, Kind, Result};
+use reslstm::error::{Error, Result};
 use reslstm::models::{LivePredictor, ModelFile, Moment, Prediction, Predictor, Profile};
 use wasm_bindgen::prelude::*;
 
@@ -68,11 +68,7 @@ impl Model {
 
     /// Predicts the speaker of a profile, which is JSON as `reslstm enrol` writes it, or any speaker.
     pub fn set_profile(&mut self, json: Option<String>) -> std::result::Result<(), JsError> {
-        let read = |json: &String| {
-            serde_json::from_str::<Profile>(json)
-                .map_err(|error| Error::new(Kind::Features, error.to_string()).at("profile"))
-        };
-        let profile = json.as_ref().map(read).transpose().map_err(thrown)?;
+        let profile = json.map(|json| Profile::from_json(json.as_bytes())).transpose().map_err(thrown)?;
         self.predictor.set_profile(profile.as_ref()).map_err(thrown)?;
         self.profile = profile;
         Ok(())
