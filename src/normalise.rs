@@ -159,25 +159,39 @@ impl Normaliser {
         Normaliser { mean: of(&self.mean), std: of(&self.std) }
     }
 
+    /// These statistics where nothing is known about the speaker: the `level` column of features that have one becomes 0, as how far
+    /// away a microphone was says nothing about an emotion.
+    pub fn without_speaker(mut self, level: Option<usize>) -> Self {
+        if let Some(level) = level {
+            self.std[level] = f64::INFINITY;
+        }
+        self
+    }
+
     /// These statistics, of the training, moved towards those of a speaker of whom there are `clips` clips; `kappa` is the number of
-    /// clips at which both count the same.
+    /// clips at which both count the same. The `level` column, if there is one, becomes what a recording is louder than these clips.
     ///
     /// # Formula
     /// ```text
     /// mean = w·speaker + (1 − w)·training      std likewise      w = k / (k + κ),  k clips
+    /// level column:  mean = speaker,  std = training / w        so that y = w·(x − speaker) / training
     /// ```
-    /// Without clips these are the statistics of the training to the bit.
+    /// Without clips these are the statistics of the training [without a speaker](Self::without_speaker).
     ///
     /// # Panics
     /// If the widths differ, or `kappa` is not positive.
-    pub fn shrunk(&self, speaker: &Normaliser, clips: f64, kappa: f64) -> Self {
+    pub fn shrunk(&self, speaker: &Normaliser, clips: f64, kappa: f64, level: Option<usize>) -> Self {
         assert_eq!(speaker.width(), self.width(), "as many columns as the statistics");
         assert!(kappa > 0.0, "a positive number of clips");
         let w = clips / (clips + kappa);
         let between = |speaker: &[f64], training: &[f64]| {
             speaker.iter().zip(training).map(|(speaker, training)| w * speaker + (1.0 - w) * training).collect()
         };
-        Normaliser { mean: between(&speaker.mean, &self.mean), std: between(&speaker.std, &self.std) }
+        let mut shrunk = Normaliser { mean: between(&speaker.mean, &self.mean), std: between(&speaker.std, &self.std) };
+        if let Some(level) = level {
+            (shrunk.mean[level], shrunk.std[level]) = (speaker.mean[level], self.std[level] / w);
+        }
+        shrunk
     }
 
     /// Statistics of normalised columns in the units of the features that this normalises.
@@ -340,14 +354,14 @@ mod tests {
     fn statistics_are_shrunk_by_the_number_of_clips() {
         let training = Normaliser::new(vec![1.0, -3.1], vec![2.0, 0.7]).unwrap();
         let speaker = Normaliser::new(vec![5.0, 0.9], vec![4.0, 0.3]).unwrap();
-        assert_eq!(training.shrunk(&speaker, 0.0, 4.0), training, "no clip: the training's to the bit");
+        assert_eq!(training.shrunk(&speaker, 0.0, 4.0, None), training, "no clip: the training's to the bit");
         // w = 4/(4 + 12) = 1/4.
-        let shrunk = training.shrunk(&speaker, 4.0, 12.0);
+        let shrunk = training.shrunk(&speaker, 4.0, 12.0, None);
         assert_eq!((shrunk.mean()[0], shrunk.std()[0]), (2.0, 2.5));
         approx::assert_abs_diff_eq!(shrunk.mean()[1], 0.25 * 0.9 - 0.75 * 3.1, epsilon = 1e-15);
         // In normalised columns the same: shrinking and units can be exchanged.
         let normalised = Normaliser::new(vec![(5.0 - 1.0) / 2.0, (0.9 + 3.1) / 0.7], vec![2.0, 0.3 / 0.7]).unwrap();
-        let other = training.undo(&Normaliser::identity(2).shrunk(&normalised, 4.0, 12.0));
+        let other = training.undo(&Normaliser::identity(2).shrunk(&normalised, 4.0, 12.0, None));
         for (got, expected) in [other.mean(), other.std()].concat().iter().zip([shrunk.mean(), shrunk.std()].concat()) {
             approx::assert_abs_diff_eq!(*got, expected, epsilon = 1e-14);
         }

@@ -19,7 +19,7 @@
 //! every run. Nothing depends on how the samples are divided into portions.
 //!
 //! Of a prepared recording, the frames are those of the file, as the same samples are kept. When somebody begins to speak, the frames
-//! of the last 1.3 seconds come together; from then on, each comes when it is complete. Before that there are none.
+//! of the last half second come together; from then on, each comes when it is complete. Before that there are none.
 
 use super::preparation::{Block, Progress};
 use super::{FeatureSettings, Frames, FrontEnd, Preparation, RunningTuning, check_samples};
@@ -27,8 +27,8 @@ use crate::error::Result;
 use crate::matrix::Matrix;
 use crate::prelude::*;
 
-/// Frames that a short portion completes at most: those of 1.3 seconds, when a voice is noticed.
-const MOST_AT_ONCE: usize = 32;
+/// Frames that a short portion completes at most: those of half a second, when a voice is noticed.
+const MOST_AT_ONCE: usize = 16;
 
 /// A [`FrontEnd`] for a recording that is still going on. Memory and the work per frame do not grow with its length.
 ///

@@ -32,7 +32,7 @@
 //! | step                          | file             | what it does                                                        |
 //! |-------------------------------|------------------|---------------------------------------------------------------------|
 //! | one sample rate               | `resample.rs`    | a windowed sinc brings the samples to the model's rate; the caller runs it |
-//! | only speech                   | `preparation.rs` | leaves out what has less than 0.1 s of voice in the 2 s around it  ; without a voice, nothing |
+//! | only speech                   | `preparation.rs` | leaves out what has less than 0.1 s of voice in the 0.6 s around it; without a voice, nothing |
 //! | one level                     | `preparation.rs` | brings the mean power of the voice to −20 dB of full scale          |
 //!
 //! The gain is added to the mel bands: it moves the first MFCC alone. All else does not depend on the level, as the floor of the bands
@@ -177,7 +177,7 @@ impl FrontEnd {
     }
 
     /// Features of one clip, not normalised: `samples` `[n]` to `[T,width]` with `T = 1 + n / hop`, MFCC in the first columns,
-    /// then chroma from C upwards, then voicing and pitch, then deltas; one row per frame. Chroma is tuned to the clip's
+    /// then chroma from C upwards, then voicing and pitch, then level, then deltas; one row per frame. Chroma is tuned to the clip's
     /// own [`tuning`](Self::tuning). Of a prepared recording, `n` are the samples that are [kept](Self::kept).
     ///
     /// # Errors
@@ -423,6 +423,10 @@ impl FrontEnd {
         self.slopes.append(&mut features);
         if self.settings.prepare {
             self.cosine_transform.add_gain(self.gain, &mut features);
+        }
+        if let Some(column) = self.settings.level_column() {
+            let level = Preparation::level(self.gain);
+            (0..features.rows()).for_each(|t| features[(t, column)] = level);
         }
         features
     }

@@ -1,11 +1,11 @@
 //! Preparation of a recording: long silence is left out, and the level of what is left is measured, while samples arrive.
 //!
-//! The [`SpeechDetector`] says which frames of 20 ms are voice. A sample is kept if at least 0.1 s of the 2 s around it are voice,
+//! The [`SpeechDetector`] says which frames of 20 ms are voice. A sample is kept if at least 0.1 s of the 0.6 s around it are voice,
 //! so that consonants stay, and pauses between words; a single click does not count. That is one rule for the silence before, after
-//! and within speech: about 0.9 s are kept on either side of a voice, and a longer pause becomes as short as that.
+//! and within speech: about 0.2 s are kept on either side of a voice, and a longer pause becomes as short as that.
 //!
 //! Later samples decide about a sample, as far as a margin and the 0.2 s that the detector needs. So samples wait in a buffer
-//! of 1.3 seconds, and the kept ones leave it in their order: those of a file and those of a microphone are the same.
+//! of half a second, and the kept ones leave it in their order: those of a file and those of a microphone are the same.
 //!
 //! Level: the mean power of the frames that are voice, of those so far. Where there are none, that of everything.
 
@@ -14,8 +14,8 @@ use crate::error::Result;
 use crate::kernels::{dot, simd};
 use crate::prelude::*;
 
-/// How far around a sample voice is looked for, in frames of the detector: 1 s on either side.
-const MARGIN: usize = 50;
+/// How far around a sample voice is looked for, in frames of the detector: 0.3 s on either side.
+const MARGIN: usize = 15;
 /// Level that speech is brought to, dB of full scale.
 const REFERENCE_LEVEL: f64 = -20.0;
 /// Frames of which the power is remembered until they are known to be voice or not.
@@ -111,6 +111,11 @@ impl Preparation {
             _ => self.detector.sound().level,
         };
         if level.is_finite() { (REFERENCE_LEVEL - level) as f32 } else { 0.0 }
+    }
+
+    /// The level, dB of full scale, that a gain brings to the reference.
+    pub(super) fn level(gain: f32) -> f32 {
+        REFERENCE_LEVEL as f32 - gain
     }
 
     /// Takes the next samples of the recording, finite ones; hands each block about which they decide to `take`.

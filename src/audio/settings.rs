@@ -66,6 +66,11 @@ pub struct FeatureSettings {
     /// one level; see the [module](super#prepared-recordings).
     #[serde(default, skip_serializing_if = "is_false")]
     pub prepare: bool,
+    /// Whether there is a level column: the level of a prepared recording's speech, dB of full scale, the same in all its frames. It
+    /// says how loud a speaker is for whoever knows other recordings of that speaker, and nothing to others:
+    /// [`Normaliser::without_speaker`](crate::normalise::Normaliser::without_speaker).
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub level: bool,
 }
 
 fn is_zero(number: &usize) -> bool {
@@ -90,16 +95,17 @@ impl Default for FeatureSettings {
             high_hz: None,
             tuning: None,
             prepare: false,
+            level: false,
         }
     }
 }
 
 impl FeatureSettings {
     /// The settings for recordings as people make them, all at [`SPEECH_RATE`](Self::SPEECH_RATE): 34 MFCC of bands up to 7.6 kHz,
-    /// chroma in concert pitch, pitch and 12 deltas, in frames as long as the paper's, of prepared recordings.
+    /// chroma in concert pitch, pitch, level and 12 deltas, in frames as long as the paper's, of prepared recordings.
     pub fn speech() -> Self {
         let columns = FeatureSettings { pitch: 2, deltas: 12, ..FeatureSettings::default() };
-        let settings = FeatureSettings { high_hz: Some(7_600), tuning: Some(0), prepare: true, ..columns };
+        let settings = FeatureSettings { high_hz: Some(7_600), tuning: Some(0), prepare: true, level: true, ..columns };
         let frames = settings.with_frames(Self::PAPER_WINDOW_MS, Self::PAPER_HOP_MS, Self::SPEECH_RATE);
         frames.expect("valid settings")
     }
@@ -155,15 +161,26 @@ impl FeatureSettings {
         self.win_length.unwrap_or(self.n_fft)
     }
 
-    /// Number of feature columns: MFCC first, then chroma, then pitch, then deltas.
+    /// Number of feature columns: MFCC first, then chroma, then pitch, then level, then deltas.
     pub fn width(&self) -> usize {
-        self.mfcc + self.chroma + self.pitch + self.deltas
+        self.mfcc + self.chroma + self.pitch + usize::from(self.level) + self.deltas
     }
 
     /// Kinds of columns in their order with their numbers, without the kinds of which there are none.
     pub fn kinds(&self) -> impl Iterator<Item = (&'static str, usize)> {
-        let all = [("MFCC", self.mfcc), ("chroma", self.chroma), ("pitch", self.pitch), ("delta", self.deltas)];
+        let all = [
+            ("MFCC", self.mfcc),
+            ("chroma", self.chroma),
+            ("pitch", self.pitch),
+            ("level", usize::from(self.level)),
+            ("delta", self.deltas),
+        ];
         all.into_iter().filter(|&(_, count)| count > 0)
+    }
+
+    /// The level column, if there is one.
+    pub fn level_column(&self) -> Option<usize> {
+        self.level.then_some(self.mfcc + self.chroma + self.pitch)
     }
 
     /// Number of frequency bins of a frame: 0 Hz, half the sample rate, and what lies between.
@@ -191,6 +208,9 @@ impl FeatureSettings {
         in_range("deltas", self.deltas, 0, self.mfcc)?;
         in_range("high_hz", self.high_hz.unwrap_or(LOWEST_HIGH_HZ), LOWEST_HIGH_HZ, HIGHEST_HIGH_HZ)?;
         in_range("tuning", self.tuning.unwrap_or(0), -50, 50)?;
+        if self.level && !self.prepare {
+            return Err(refused("level", "expected true only with prepare, got it without".into()));
+        }
         multiple_of("n_fft", self.n_fft, 2)?;
         multiple_of("chroma", self.chroma, 12)?;
         multiple_of("pitch", self.pitch, super::pitch::COLUMNS)
@@ -253,6 +273,7 @@ mod tests {
             (FeatureSettings { deltas: 35, ..good() }, "deltas", "0 to 34"),
             (FeatureSettings { high_hz: Some(499), ..good() }, "high_hz", "500 to 500000"),
             (FeatureSettings { tuning: Some(-51), ..good() }, "tuning", "-50 to 50"),
+            (FeatureSettings { level: true, ..good() }, "level", "true only with prepare"),
         ] {
             let error = settings.validate().unwrap_err();
             assert_eq!(error.kind(), Kind::Settings);
@@ -301,7 +322,7 @@ mod tests {
         let json_speech =
             r#"{"n_fft":2048,"win_length":1365,"hop":683,"mel_bands":128,"mfcc":34,"chroma":12,"pitch":2,"deltas":12,"#
                 .to_string()
-                + r#""high_hz":7600,"tuning":0,"prepare":true}"#;
+                + r#""high_hz":7600,"tuning":0,"prepare":true,"level":true}"#;
         assert_eq!(serde_json::to_string(&speech).unwrap(), json_speech);
         assert_eq!(serde_json::from_str::<FeatureSettings>(&json_speech).unwrap(), speech);
         let unknown = json.replace('}', r#","lifter":22}"#);

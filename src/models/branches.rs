@@ -26,7 +26,8 @@ const NONE: &str = "none";
 /// The name of the group of all columns.
 const ALL: &str = "all";
 /// Kinds of columns by their names here, each with its name in [`FeatureSettings::kinds`].
-const KINDS: [(&str, &str); 4] = [("mfcc", "MFCC"), ("chroma", "chroma"), ("pitch", "pitch"), ("deltas", "delta")];
+const KINDS: [(&str, &str); 5] =
+    [("mfcc", "MFCC"), ("chroma", "chroma"), ("pitch", "pitch"), ("level", "level"), ("deltas", "delta")];
 
 /// Kinds of feature columns, joined by `+`: `mfcc+deltas`, or `all`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,11 +62,12 @@ impl ColumnGroup {
     pub fn of_features(&self, features: &FeatureSettings) -> FeatureSettings {
         let names: Vec<&str> = self.0.split('+').collect();
         let count = |name: &str, count: usize| if self.0 == ALL || names.contains(&name) { count } else { 0 };
-        let FeatureSettings { mfcc, chroma, pitch, deltas, .. } = *features;
+        let FeatureSettings { mfcc, chroma, pitch, level, deltas, .. } = *features;
         FeatureSettings {
             mfcc: count("mfcc", mfcc),
             chroma: count("chroma", chroma),
             pitch: count("pitch", pitch),
+            level: count("level", usize::from(level)) > 0,
             deltas: count("deltas", deltas),
             ..features.clone()
         }
@@ -87,7 +89,7 @@ impl FromStr for ColumnGroup {
         if text == ALL || (names.iter().all(known) && !repeated) {
             return Ok(ColumnGroup(text.into()));
         }
-        let problem = format!("expected all, or some of mfcc, chroma, pitch and deltas joined by +, got '{text}'");
+        let problem = format!("expected all, or some of mfcc, chroma, pitch, level and deltas joined by +, got '{text}'");
         Err(Error::new(Kind::Settings, problem))
     }
 }

@@ -1,7 +1,8 @@
 //! Enrolment: a model that knows the mean and standard deviation of a speaker's features, from clips without labels.
 //!
 //! A model trained with [`enrolment`](crate::models::Metadata::enrolment) normalises features by statistics between those of its
-//! training and those of the speaker: [`Normaliser::shrunk`]. Without clips it is the model without enrolment, to the bit. What is
+//! training and those of the speaker: [`Normaliser::shrunk`]. It also learns how loud the speaker is, if its features have a level
+//! column. Without clips it is the model without enrolment, to the bit. What is
 //! predicted with the help of the tested speaker's clips is *transductive*: its scores are never those of unknown speakers.
 
 use super::{Metadata, ModelFile};
@@ -75,8 +76,8 @@ impl Profile {
     /// [`Kind::Model`] if the model was not trained with enrolment; [`Kind::Features`] if the profile is of other features.
     pub fn normaliser(&self, metadata: &Metadata) -> Result<Normaliser> {
         let kappa = self.check(metadata)?;
-        let training = metadata.normaliser()?.ok_or_else(not_enrolled)?;
-        Ok(training.shrunk(&self.statistics, self.clips as f64, kappa))
+        let training = metadata.statistics()?.ok_or_else(not_enrolled)?;
+        Ok(training.shrunk(&self.statistics, self.clips as f64, kappa, metadata.features.level_column()))
     }
 }
 
@@ -111,7 +112,7 @@ impl<'a> Enroller<'a> {
     pub fn new(file: &'a ModelFile) -> Result<Self> {
         let metadata = file.metadata().ok_or_else(not_enrolled)?;
         kappa(metadata)?;
-        let training = metadata.normaliser()?.ok_or_else(not_enrolled)?;
+        let training = metadata.statistics()?.ok_or_else(not_enrolled)?;
         let (sums, labels) = (ColumnSums::new(training.width()), vec![0; metadata.labels.count()]);
         Ok(Enroller { metadata, training, sums, labels })
     }

@@ -71,6 +71,8 @@ struct Adaptation {
     kappa: f64,
     frames_per_clip: f64,
     training: Normaliser,
+    /// The level column of the features.
+    level: Option<usize>,
     /// Of the frames with speech so far, normalised by the training's statistics.
     sums: ColumnSums,
 }
@@ -80,7 +82,7 @@ impl Adaptation {
     fn add(&mut self, features: &[f32]) -> Normaliser {
         self.sums.add_normalised(&self.training, features);
         let speaker = self.training.undo(&self.sums.statistics().expect("there is a frame"));
-        self.training.shrunk(&speaker, self.sums.frames() as f64 / self.frames_per_clip, self.kappa)
+        self.training.shrunk(&speaker, self.sums.frames() as f64 / self.frames_per_clip, self.kappa, self.level)
     }
 }
 
@@ -122,7 +124,7 @@ impl LivePredictor {
 
     fn of(metadata: Metadata, branches: Vec<(Vec<usize>, StreamingModel<f32>)>) -> Result<Self> {
         let wrong = |error| Error::caused_by(Kind::Model, error).at("metadata");
-        let normaliser = metadata.normaliser().map_err(wrong)?.ok_or_else(takes_features_only)?;
+        let normaliser = metadata.require_normaliser().map_err(wrong)?;
         let front_end = LiveFrontEnd::new(metadata.features.clone(), metadata.sample_rate).map_err(wrong)?;
         let reader = Reader {
             normaliser,
@@ -155,10 +157,11 @@ impl LivePredictor {
     /// [`Kind::Model`] if the model was not trained with enrolment.
     pub fn adapting(mut self) -> Result<Self> {
         let metadata = &self.metadata;
-        let training = metadata.normaliser()?.ok_or_else(takes_features_only)?;
+        let training = metadata.statistics()?.ok_or_else(takes_features_only)?;
+        let level = metadata.features.level_column();
         let frames_per_clip = SECONDS_PER_CLIP * f64::from(metadata.sample_rate) / metadata.features.hop as f64;
         let sums = ColumnSums::new(training.width());
-        self.reader.adaptation = Some(Adaptation { kappa: kappa(metadata)?, frames_per_clip, training, sums });
+        self.reader.adaptation = Some(Adaptation { kappa: kappa(metadata)?, frames_per_clip, training, level, sums });
         Ok(self)
     }
 
@@ -242,7 +245,7 @@ impl Reader {
     fn begin_adaptation(&mut self) {
         if let Some(adaptation) = &mut self.adaptation {
             adaptation.sums = ColumnSums::new(adaptation.training.width());
-            self.normaliser = adaptation.training.clone();
+            self.normaliser = adaptation.training.clone().without_speaker(adaptation.level);
         }
     }
 

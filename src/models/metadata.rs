@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::branches::architecture_name;
 use super::file::Shape;
+use super::predictor::takes_features_only;
 use super::{Architecture, Branches};
 use crate::audio::FeatureSettings;
 use crate::error::{Error, Kind, Result};
@@ -138,12 +139,28 @@ impl Metadata {
         !self.mean.is_empty()
     }
 
-    /// The normalisation of the feature columns, `[D]`; none if the file does not say it.
+    /// Mean and standard deviation of the feature columns of the training, `[D]`; none if the file does not have them.
     ///
     /// # Errors
     /// [`Kind::Features`], as [`Normaliser::new`]. The metadata of a [`ModelFile`](super::ModelFile) were checked.
-    pub fn normaliser(&self) -> Result<Option<Normaliser>> {
+    pub fn statistics(&self) -> Result<Option<Normaliser>> {
         self.has_normalisation().then(|| Normaliser::new(self.mean.clone(), self.std.clone())).transpose()
+    }
+
+    /// The normalisation of the feature columns of an unknown speaker, `[D]`; none if the file does not say it.
+    ///
+    /// # Errors
+    /// As [`statistics`](Self::statistics).
+    pub fn normaliser(&self) -> Result<Option<Normaliser>> {
+        Ok(self.statistics()?.map(|training| training.without_speaker(self.features.level_column())))
+    }
+
+    /// The [`normaliser`](Self::normaliser) of a model that takes recordings.
+    ///
+    /// # Errors
+    /// [`Kind::Model`] if it takes normalised features only.
+    pub fn require_normaliser(&self) -> Result<Normaliser> {
+        self.normaliser()?.ok_or_else(takes_features_only)
     }
 
     /// One line of JSON, keys sorted: the same description is always the same text.
@@ -206,7 +223,7 @@ impl Metadata {
         if widths != [0, 0] && widths != [inputs, inputs] {
             return wrong(format!("expected mean and std of {inputs} columns each, or none, got {widths:?}"));
         }
-        self.normaliser().map_err(damaged)?;
+        self.statistics().map_err(damaged)?;
         if let Some(temperature) =
             self.temperature.filter(|temperature| !(temperature.is_finite() && *temperature > 0.0))
         {

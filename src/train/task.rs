@@ -33,8 +33,10 @@ pub struct Task {
     pub validation: Vec<usize>,
     /// Test clips, whose score is reported, in the order in which they are batched; empty if all speakers train.
     pub test: Vec<usize>,
-    /// Mean and standard deviation of each feature column.
-    pub normaliser: Normaliser,
+    /// Mean and standard deviation of each feature column of the training.
+    pub statistics: Normaliser,
+    /// The normalisation of unknown speakers.
+    normaliser: Normaliser,
     /// What one decibel of level adds to the first column, normalised.
     pub decibel: f32,
     /// Sums of every clip, in a training with enrolment.
@@ -91,21 +93,25 @@ impl Task {
             return Err(Error::new(Kind::Data, problem).advice("batch norm needs two: record more, or use other folds"));
         }
         let clips = dataset.clips();
-        let normaliser = Normaliser::fit(normalised_by.iter().map(|&clip| &clips[clip].features))?;
+        let statistics = Normaliser::fit(normalised_by.iter().map(|&clip| &clips[clip].features))?;
+        let features = settings.inputs.features();
+        let level = features.level_column().filter(|_| features.width() == dataset.width());
+        let normaliser = statistics.clone().without_speaker(level);
         let example =
             |clip: &crate::data::Clip| Ok(Example { frames: normaliser.apply(&clip.features)?, label: clip.label });
         let examples = clips.iter().map(example).collect::<Result<Vec<_>>>()?;
         let (inputs, classes) = (dataset.width(), dataset.labels().count());
         let conditioned = dataset.conditioned().clone();
-        let decibel = per_decibel(&settings.inputs.features(), normaliser.std()[0]);
-        settings.branches.columns(&settings.inputs.features(), inputs)?;
-        let speakers = settings.enrolment.map(|_| SpeakerSums::new(dataset, &examples, &conditioned, &normaliser));
+        let decibel = per_decibel(&features, statistics.std()[0]);
+        settings.branches.columns(&features, inputs)?;
+        let speakers = settings.enrolment.map(|_| SpeakerSums::new(dataset, &examples, &conditioned, &statistics, level));
         Ok(Task {
             examples,
             conditioned,
             train,
             validation,
             test,
+            statistics,
             normaliser,
             decibel,
             speakers,
@@ -128,6 +134,7 @@ impl Task {
             train: self.train.clone(),
             validation: self.validation.clone(),
             test: self.test.clone(),
+            statistics: self.statistics.select_columns(columns),
             normaliser: self.normaliser.select_columns(columns),
             // The level is in the first column of all.
             decibel: if columns.first() == Some(&0) { self.decibel } else { 0.0 },

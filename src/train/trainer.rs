@@ -107,8 +107,8 @@ pub fn model_file(
     let labels = data.dataset.labels().clone();
     let mut metadata = Metadata::new(settings.model_name(), labels, data.sample_rate, data.features.clone());
     metadata.branches = settings.branches.clone();
-    metadata.mean = task.normaliser.mean().to_vec();
-    metadata.std = task.normaliser.std().to_vec();
+    metadata.mean = task.statistics.mean().to_vec();
+    metadata.std = task.statistics.std().to_vec();
     metadata.protocol = settings.protocol.to_string();
     metadata.seed = settings.seed;
     metadata.epochs = settings.epochs;

@@ -15,8 +15,7 @@ use reslstm::data::batch::Example;
 use reslstm::error::{Error, Kind, Result};
 use reslstm::labels::Labels;
 use reslstm::models::branches::mean_probabilities;
-use reslstm::models::{LivePredictor, Metadata, ModelFile, enrolment};
-use reslstm::normalise::Normaliser;
+use reslstm::models::{LivePredictor, Metadata, ModelFile};
 use reslstm::train::calibration::Reliability;
 use reslstm::train::task::{self, Scratch, in_batching_order};
 use reslstm::train::{CheckedSettings, Confusion, Protocol};
@@ -292,11 +291,11 @@ fn scores_of_clips(
     clips: &[usize],
     wanted: Option<EnrolledClips>,
 ) -> Result<(Vec<Vec<f64>>, Option<Enrolled>)> {
-    let normaliser = Normaliser::new(metadata.mean.clone(), metadata.std.clone())?;
+    let normaliser = metadata.require_normaliser()?;
     let example = |clip: &Clip| Ok(Example { frames: normaliser.apply(&clip.features)?, label: clip.label });
     let mut examples = data.dataset().clips().iter().map(example).collect::<Result<Vec<_>>>()?;
     let enrol = |wanted| {
-        enrolled::enrol(&mut examples, clips, data.dataset(), &normaliser, enrolment::kappa(metadata)?, wanted)
+        enrolled::enrol(&mut examples, clips, data.dataset(), metadata, wanted)
     };
     let enrolled = wanted.map(enrol).transpose()?;
     let scores = task::branch_scores(file.branches(), settings, &examples, clips, &mut Scratch::default());

@@ -58,7 +58,7 @@ impl FoldModel {
             return Err(Error::new(Kind::Data, problem).advice("give the data that cv was given"));
         }
         let settings = CheckedSettings::of_model(metadata)?;
-        let normaliser = Normaliser::new(metadata.mean.clone(), metadata.std.clone())?;
+        let normaliser = metadata.require_normaliser()?;
         let test = in_batching_order(dataset.clips_of(&metadata.test_speakers), dataset, settings.protocol);
         Ok(FoldModel { run: metadata.run, settings, normaliser, test, file })
     }

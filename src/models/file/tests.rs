@@ -450,7 +450,7 @@ fn a_damaged_list_of_columns_is_refused() {
         ("mfcc,mfcc", "branch 1: expected 13 columns as the tensors say, got 1 of mfcc"),
         ("all,mfcc", "branch 0: expected 1 columns as the tensors say, got 13 of all"),
         ("mfcc,pitch", "expected kinds of columns that the features have (1 MFCC, 12 chroma), got pitch"),
-        ("mfcc,gain", "expected all, or some of mfcc, chroma, pitch and deltas joined by +, got 'gain'"),
+        ("mfcc,gain", "expected all, or some of mfcc, chroma, pitch, level and deltas joined by +, got 'gain'"),
         ("mfcc", "tensor branches.1."),
         ("mfcc,all,all", "branches.2."),
         ("none", "expected a list of branches, as tensors begin with branches., got none"),

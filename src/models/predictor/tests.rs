@@ -143,7 +143,7 @@ fn a_profile_moves_the_statistics_and_is_refused_by_other_models() {
 
     // w = 3/(3 + 2).
     let training = metadata.normaliser().unwrap().unwrap();
-    let expected = training.shrunk(&profile.statistics, 3.0, 2.0).apply(&clips[0]).unwrap();
+    let expected = training.shrunk(&profile.statistics, 3.0, 2.0, None).apply(&clips[0]).unwrap();
     let strict = enrolled.predict_features(&clips[0]).unwrap();
     assert_eq!(strict, plain.predict_features(&clips[0]).unwrap(), "without a profile the ordinary model");
     enrolled.set_profile(Some(&profile)).unwrap();

@@ -4,7 +4,7 @@ use reslstm::data::Dataset;
 use reslstm::data::batch::Example;
 use reslstm::data::condition::Condition;
 use reslstm::error::{Error, Kind, Result};
-use reslstm::normalise::Normaliser;
+use reslstm::models::{Metadata, enrolment};
 use reslstm::rng::RandomStream;
 use reslstm::train::enrolment::{SpeakerSums, draw_clips, normalised_by};
 use serde::Serialize;
@@ -80,16 +80,16 @@ impl fmt::Display for Enrolled {
     }
 }
 
-/// Normalises the `clips` among the `examples` of all clips, which `normaliser` has normalised, by clips of their speakers.
+/// Normalises the `clips` among the `examples` of all clips, normalised as by the model, by clips of their speakers.
 ///
 /// # Errors
+/// [`Kind::Model`] if the model was not trained with enrolment.
 /// [`Kind::Data`] if neutral clips are asked for and no clip has this label.
 pub(super) fn enrol(
     examples: &mut [Example<f32>],
     clips: &[usize],
     dataset: &Dataset,
-    normaliser: &Normaliser,
-    kappa: f64,
+    model: &Metadata,
     wanted: EnrolledClips,
 ) -> Result<Enrolled> {
     let neutral = dataset.labels().iter().position(|name| name == NEUTRAL);
@@ -98,7 +98,9 @@ pub(super) fn enrol(
         let problem = format!("expected clips labelled {NEUTRAL} to enrol, found the labels {labels}");
         return Err(Error::new(Kind::Data, problem).advice("--map FILE.toml gives the labels of DATA other names"));
     }
-    let sums = SpeakerSums::new(dataset, examples, &[], normaliser);
+    let kappa = enrolment::kappa(model)?;
+    let statistics = model.statistics()?.expect("a model with enrolment has statistics");
+    let sums = SpeakerSums::new(dataset, examples, &[], &statistics, model.features.level_column());
     let label_of = |clip: usize| dataset.clips()[clip].label;
     let mut with_fewer = 0;
     for &clip in clips {
@@ -112,7 +114,7 @@ pub(super) fn enrol(
         candidates.retain(|&candidate| label.is_none_or(|label| label_of(candidate) == label));
         let chosen = draw_clips(&candidates, clip, Some(wanted.count), &mut stream);
         with_fewer += usize::from(chosen.len() < wanted.count);
-        examples[clip] = normalised_by(&examples[clip], sums.normaliser(Condition::AsRecorded, &chosen, kappa));
+        examples[clip] = normalised_by(&examples[clip], sums.normaliser(Condition::AsRecorded, clip, &chosen, kappa));
     }
     Ok(Enrolled { clips: wanted.to_string(), transductive: true, with_fewer })
 }
@@ -121,8 +123,10 @@ pub(super) fn enrol(
 mod tests {
     use super::*;
     use reslstm::data::Clip;
+    use reslstm::audio::FeatureSettings;
     use reslstm::labels::Labels;
     use reslstm::matrix::Matrix;
+    use reslstm::normalise::Normaliser;
 
     /// Twelve clips, of two speakers in turn; three of each speaker's six are of the first label.
     fn data(first_label: &str) -> (Dataset, Vec<Example<f32>>) {
@@ -139,19 +143,25 @@ mod tests {
         (Dataset::new(labels, clips).unwrap(), examples)
     }
 
+    /// A model that changes nothing, with a κ of 4 clips.
+    fn model(dataset: &Dataset) -> Metadata {
+        let mut model = Metadata::new("m".into(), dataset.labels().clone(), 16_000, FeatureSettings::default());
+        (model.mean, model.std, model.enrolment) = (vec![0.0; 2], vec![1.0; 2], Some(4.0));
+        model
+    }
+
     fn enrolled(wanted: &str, clips: &[usize]) -> (Enrolled, Vec<Example<f32>>) {
         let (dataset, mut examples) = data(NEUTRAL);
-        let identity = Normaliser::identity(2);
-        let report = enrol(&mut examples, clips, &dataset, &identity, 4.0, wanted.parse().unwrap());
+        let report = enrol(&mut examples, clips, &dataset, &model(&dataset), wanted.parse().unwrap());
         (report.unwrap(), examples)
     }
 
     #[test]
     fn a_clip_is_normalised_by_the_chosen_clips_of_its_speaker() {
         let (dataset, before) = data(NEUTRAL);
-        let sums = SpeakerSums::new(&dataset, &before, &[], &Normaliser::identity(2));
+        let sums = SpeakerSums::new(&dataset, &before, &[], &Normaliser::identity(2), None);
         let by = |clip: usize, chosen: &[usize]| {
-            normalised_by(&before[clip], sums.normaliser(Condition::AsRecorded, chosen, 4.0)).frames
+            normalised_by(&before[clip], sums.normaliser(Condition::AsRecorded, clip, chosen, 4.0)).frames
         };
         // Clip 2 is sad, of speaker a, whose neutral clips are 0, 4 and 8 and whose sad ones are 2, 6 and 10.
         let (report, after) = enrolled("3:neutral", &[2]);
@@ -189,7 +199,7 @@ mod tests {
         }
         let (dataset, mut examples) = data("happy");
         let wanted = "4:neutral".parse().unwrap();
-        let refused = enrol(&mut examples, &[0], &dataset, &Normaliser::identity(2), 4.0, wanted).unwrap_err();
+        let refused = enrol(&mut examples, &[0], &dataset, &model(&dataset), wanted).unwrap_err();
         assert!(refused.to_string().contains("found the labels happy, sad"), "{refused}");
     }
 }

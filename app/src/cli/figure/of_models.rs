@@ -206,7 +206,7 @@ pub fn draw_embeddings(file: &ModelFile, metadata: &Metadata, data: &Licensed) -
         SpeakerOverlap::None => "of speakers it was not trained on".into(),
     };
     let title = format!("{}: {} clips {whose}", model.architecture(), clips.len());
-    let normaliser = Normaliser::new(metadata.mean.clone(), metadata.std.clone())?;
+    let normaliser = metadata.require_normaliser()?;
     let shown = Embeddings::new(model, &normaliser, &clips)?;
     Ok(Figure {
         svg: embeddings::svg(&title, &shown, &metadata.labels),

@@ -66,7 +66,7 @@ pub static SETTINGS: [Row; 19] = [
         .more(
             "none: one network reads all columns. mfcc,mfcc+deltas,all: three networks of the architecture in one model file, each \
              trained on its columns; their probabilities are averaged. This is an ensemble: its size is the sum of theirs. Kinds of \
-             columns: mfcc, chroma, pitch, deltas, as far as the feature set has them.",
+             columns: mfcc, chroma, pitch, level, deltas, as far as the feature set has them.",
         ),
     row(
         "protocol",
