@@ -38,6 +38,9 @@
 //! The gain is added to the mel bands: it moves the first MFCC alone. All else does not depend on the level, as the floor of the bands
 //! lies 80 dB below the loudest of them, and chroma and pitch are divided by the power of their frame.
 //!
+//! A column of its own has the level as recorded. Models read it of speakers whose other recordings they know:
+//! [`enrolment`](crate::models::enrolment).
+//!
 //! `speech.rs` tells the level of a sound and whether somebody speaks in it, from the samples alone.
 //!
 //! `live.rs` computes the same while the recording is still going on; `frames.rs` cuts samples, in portions of any size, into frames.

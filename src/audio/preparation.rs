@@ -113,7 +113,7 @@ impl Preparation {
         if level.is_finite() { (REFERENCE_LEVEL - level) as f32 } else { 0.0 }
     }
 
-    /// The level, dB of full scale, that a gain brings to the reference.
+    /// The level, dB of full scale, that a gain brings to the reference; that of digital silence, too, is the reference.
     pub(super) fn level(gain: f32) -> f32 {
         REFERENCE_LEVEL as f32 - gain
     }

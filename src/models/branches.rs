@@ -89,7 +89,8 @@ impl FromStr for ColumnGroup {
         if text == ALL || (names.iter().all(known) && !repeated) {
             return Ok(ColumnGroup(text.into()));
         }
-        let problem = format!("expected all, or some of mfcc, chroma, pitch, level and deltas joined by +, got '{text}'");
+        let problem =
+            format!("expected all, or some of mfcc, chroma, pitch, level and deltas joined by +, got '{text}'");
         Err(Error::new(Kind::Settings, problem))
     }
 }

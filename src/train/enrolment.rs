@@ -81,7 +81,8 @@ impl SpeakerSums {
         let normaliser = statistics.clone().without_speaker(level);
         // The same in every frame of a clip.
         let level_of = |features: &Matrix<f32>| {
-            level.map(|column| (f64::from(features[(0, column)]) - statistics.mean()[column]) / statistics.std()[column])
+            level
+                .map(|column| (f64::from(features[(0, column)]) - statistics.mean()[column]) / statistics.std()[column])
         };
         let mut numbers = BTreeMap::new();
         let (mut speaker, mut clips): (Vec<usize>, Vec<Vec<usize>>) = (Vec::new(), Vec::new());
@@ -138,7 +139,8 @@ impl SpeakerSums {
         kappa: f64,
     ) -> Option<SpeakerNormaliser> {
         let found = self.conditions.iter().find(|it| it.condition == condition);
-        let ConditionSums { sums, levels, .. } = found.unwrap_or_else(|| panic!("no features in condition {condition}"));
+        let ConditionSums { sums, levels, .. } =
+            found.unwrap_or_else(|| panic!("no features in condition {condition}"));
         let mut all = sums[*enrolled.first()?].clone();
         enrolled[1..].iter().for_each(|&clip| all.add(&sums[clip]));
         let (speaker, k) = (all.statistics()?, enrolled.len() as f64);

@@ -105,7 +105,7 @@ pub enum Inputs {
     Pitch,
     /// 34 MFCC, voicing and pitch, and 12 deltas, without chroma: 48.
     Voice,
-    /// The columns of `Pitch` for recordings as people make them: [`FeatureSettings::speech`].
+    /// The columns of `Pitch` and the level, for recordings as people make them: [`FeatureSettings::speech`]; 61.
     Speech,
 }
 
@@ -465,7 +465,7 @@ mod tests {
 
     #[test]
     fn inputs_have_the_widths_they_promise() {
-        for (name, width) in [("paper", 46), ("deltas", 46), ("all", 58), ("pitch", 60), ("voice", 48), ("speech", 60)]
+        for (name, width) in [("paper", 46), ("deltas", 46), ("all", 58), ("pitch", 60), ("voice", 48), ("speech", 61)]
         {
             let inputs: Inputs = name.parse().unwrap();
             let features = inputs.features();

@@ -104,7 +104,8 @@ impl Task {
         let conditioned = dataset.conditioned().clone();
         let decibel = per_decibel(&features, statistics.std()[0]);
         settings.branches.columns(&features, inputs)?;
-        let speakers = settings.enrolment.map(|_| SpeakerSums::new(dataset, &examples, &conditioned, &statistics, level));
+        let speakers =
+            settings.enrolment.map(|_| SpeakerSums::new(dataset, &examples, &conditioned, &statistics, level));
         Ok(Task {
             examples,
             conditioned,

@@ -294,9 +294,7 @@ fn scores_of_clips(
     let normaliser = metadata.require_normaliser()?;
     let example = |clip: &Clip| Ok(Example { frames: normaliser.apply(&clip.features)?, label: clip.label });
     let mut examples = data.dataset().clips().iter().map(example).collect::<Result<Vec<_>>>()?;
-    let enrol = |wanted| {
-        enrolled::enrol(&mut examples, clips, data.dataset(), metadata, wanted)
-    };
+    let enrol = |wanted| enrolled::enrol(&mut examples, clips, data.dataset(), metadata, wanted);
     let enrolled = wanted.map(enrol).transpose()?;
     let scores = task::branch_scores(file.branches(), settings, &examples, clips, &mut Scratch::default());
     let scores = match &scores[..] {

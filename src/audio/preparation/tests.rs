@@ -58,6 +58,18 @@ fn difference(a: &Matrix<f32>, b: &Matrix<f32>, columns: std::ops::Range<usize>)
     pairs.filter(|(column, _)| columns.contains(column)).map(|(_, (a, b))| (a - b).abs()).fold(0.0, f32::max)
 }
 
+/// Columns of the features.
+const COLUMNS: usize = 61;
+
+/// The features `[T,COLUMNS]` without their level column, and that column.
+fn without_level(features: &Matrix<f32>) -> (Matrix<f32>, Vec<f32>) {
+    let level = FeatureSettings::speech().level_column().unwrap();
+    let (others, mut rest): (Vec<usize>, _) =
+        ((0..COLUMNS).filter(|&column| column != level).collect(), Matrix::default());
+    features.select_columns(&others, &mut rest);
+    (rest, features.iter_rows().map(|row| row[level]).collect())
+}
+
 #[test]
 fn a_clip_that_is_all_speech_is_kept() {
     for seconds in [0.4, 1.7, 6.0] {
@@ -77,7 +89,7 @@ fn features_are_those_of_the_kept_samples_at_the_reference_level() {
     ] {
         let mut prepared = FrontEnd::new(settings.clone(), RATE).unwrap();
         let kept = prepared.kept(&samples).unwrap();
-        let mut expected = FrontEnd::new(FeatureSettings { prepare: false, ..settings }, RATE).unwrap();
+        let mut expected = FrontEnd::new(FeatureSettings { prepare: false, level: false, ..settings }, RATE).unwrap();
         let mut expected = expected.features(&kept).unwrap();
         let (mut count, mut rows) = (0, Vec::new());
         let read = |sink: &mut crate::audio::SampleSink| {
@@ -92,14 +104,16 @@ fn features_are_those_of_the_kept_samples_at_the_reference_level() {
             })
             .unwrap();
         assert_eq!(count, readings);
-        let rows = Matrix::from_vec(expected.rows(), expected.cols(), rows);
+        let all = Matrix::from_vec(expected.rows(), COLUMNS, rows);
+        let (rows, levels) = without_level(&all);
         let shift = rows[(0, 0)] - expected[(0, 0)];
         (0..expected.rows()).for_each(|t| expected[(t, 0)] += shift);
         assert!(difference(&rows, &expected, 0..1) < 1e-3, "one gain for all frames");
-        assert_eq!(difference(&rows, &expected, 1..60), 0.0);
+        assert_eq!(difference(&rows, &expected, 1..COLUMNS - 1), 0.0);
         // The syllables are at −20 dBFS, their voiced part a little above.
         let gain = shift / 128f32.sqrt();
         assert!((-3.5..0.0).contains(&gain), "{gain} dB");
+        assert!(levels.iter().all(|level| *level == levels[0] && (level + 20.0 + gain).abs() < 1e-3), "{levels:?}");
     }
 }
 
@@ -128,7 +142,7 @@ fn silence_around_a_clip_changes_nothing() {
     for (before, after) in [(0.5, 0.5), (2.0, 0.0), (2.0, 2.0)] {
         let (got, shape) = (padded(&digital, before, after), clip.shape());
         assert_eq!(got.shape(), shape, "{before} s, {after} s");
-        assert!(difference(&got, &clip, 0..60) < 1e-3, "{before} s, {after} s");
+        assert!(difference(&got, &clip, 0..COLUMNS) < 1e-3, "{before} s, {after} s");
     }
     // Hiss at −60 dBFS, 40 dB below the speech.
     let noisy = |seconds: f64| hiss(seconds, 1e-3);
@@ -138,7 +152,7 @@ fn silence_around_a_clip_changes_nothing() {
         let mean = |features: &Matrix<f32>, column: usize| {
             features.iter_rows().map(|row| f64::from(row[column])).sum::<f64>() / features.rows() as f64
         };
-        for column in 0..60 {
+        for column in 0..COLUMNS {
             let [got, expected] = [&got, &clip].map(|features| mean(features, column));
             let bound = if column < MFCC { 3.0 } else { 0.1 };
             assert!((got - expected).abs() < bound, "mean of column {column}: {got}, {expected}");
@@ -147,14 +161,16 @@ fn silence_around_a_clip_changes_nothing() {
 }
 
 #[test]
-fn columns_do_not_depend_on_the_level() {
+fn columns_but_that_of_the_level_do_not_depend_on_it() {
     let samples = recording(0.7, 1.1, 0.7);
-    let expected = front_end().features(&samples).unwrap();
+    let (expected, level) = without_level(&front_end().features(&samples).unwrap());
     for factor in [1e-4, 0.01, 30.0, 1e4] {
         let scaled: Vec<f32> = samples.iter().map(|x| factor * x).collect();
-        let got = front_end().features(&scaled).unwrap();
-        let most = difference(&got, &expected, 0..60);
+        let (got, scaled_level) = without_level(&front_end().features(&scaled).unwrap());
+        let most = difference(&got, &expected, 0..COLUMNS - 1);
         assert!(most < 2e-3, "times {factor}: {most}");
+        let change = scaled_level[0] - level[0];
+        assert!((change - 20.0 * factor.log10()).abs() < 1e-3, "times {factor}: {change} dB");
     }
 }
 
@@ -170,6 +186,8 @@ fn without_a_voice_all_is_used_and_live_has_no_frame() {
     }
     let silent = front_end().features(&[0.0; 20_000]).unwrap();
     assert!((silent[(3, 0)] + 100.0 * 128f32.sqrt()).abs() < 1e-2, "{}", silent[(3, 0)]);
+    let (silent, levels) = without_level(&silent);
+    assert_eq!(levels, vec![-20.0; silent.rows()]);
     assert!(silent.row(3)[1..].iter().all(|x| x.abs() < 1e-2));
 }
 

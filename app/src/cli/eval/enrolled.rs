@@ -122,8 +122,8 @@ pub(super) fn enrol(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use reslstm::data::Clip;
     use reslstm::audio::FeatureSettings;
+    use reslstm::data::Clip;
     use reslstm::labels::Labels;
     use reslstm::matrix::Matrix;
     use reslstm::normalise::Normaliser;
