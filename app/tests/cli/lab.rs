@@ -308,3 +308,33 @@ fn models_that_read_no_recordings_are_refused_and_branches_are_named() {
     let Some(answer) = ask(&dir, "small.html", "room=walk", question) else { return };
     assert_eq!(answer, serde_json::json!([["calm", "cross"], 16_000, [5], 2]));
 }
+
+#[test]
+fn the_branch_that_is_shown_can_be_chosen() {
+    let dir = TestDir::new("lab-branches");
+    dir.does("train ../speech -o m.safetensors --all --epochs 1 --recipe paper --arch lstm-sa-h4 --inputs pitch --branches mfcc,pitch+deltas");
+    let output = dir.run("lab -o lab.html --model m.safetensors");
+    assert!(output.code == 0 && output.stderr.contains("one of 2 branches at a time"), "{}", output.stderr);
+    let question = "
+        openRoom('whatif');
+        const select = byId('branch');
+        const state_now = () => [select.value, state.view.get('x').columns, [...document.querySelectorAll('[id^=silence-]')].map((it) => it.id)];
+        const first = state_now();
+        const alone = [...state.view.probabilities];
+        select.value = '1';
+        select.dispatchEvent(new Event('change'));
+        const second = state_now();
+        const other = [...state.view.probabilities];
+        for (const { name } of rooms) openRoom(name);
+        return { first, second, alone, other, together: state.answer, about: byId('about').textContent, names: [...select.options].map((it) => it.text) };";
+    let Some(answer) = ask(&dir, "lab.html", "", question) else { return };
+    assert_eq!(answer["first"], serde_json::json!(["0", 34, ["silence-MFCC"]]));
+    assert_eq!(answer["second"][1], 14, "{answer}");
+    assert_eq!(answer["names"], serde_json::json!(["1 of 2: mfcc", "2 of 2: pitch+deltas"]));
+    // Together they answer as `predict` does: the mean of both.
+    let [alone, other, together] = ["alone", "other", "together"].map(|name| numbers(&answer[name]));
+    for ((a, b), mean) in alone.iter().zip(&other).zip(together) {
+        assert!(((a + b) / 2.0 - mean).abs() < 1e-5, "{answer}");
+    }
+    assert!(answer["about"].as_str().unwrap().contains("all 2 branches together"), "{answer}");
+}

@@ -47,10 +47,48 @@ const until = (condition) => lab.evaluate(`new Promise((resolve, reject) => {
 })`);
 await lab.evaluate("byId('microphone').click()");
 await until("state.name === TEXTS.microphoneName && state.view.frames > 20");
-const first = await lab.evaluate("state.samples.length");
-await until(`state.samples.length > ${first}`);
+const first = await lab.evaluate("state.view.frames");
+await until(`state.view.frames > ${first}`);
+// Every frame is computed once, and what is shown of the clip is what the stream answered.
+const streamed = await lab.evaluate(`(() => {
+  const { live } = microphone.running;
+  showLive();
+  const all = state.view.get("running");
+  const before = live.frames();
+  const rows = live.push(new Float32Array(8 * 2048));
+  const again = new View(lab.live_clip(live, "{}"));
+  const last = again.get("running").values.slice(-rows.length);
+  const sound = live.sound().length / live.frames();
+  return { before, shown: all.rows, added: rows.length / LABELS.length, after: live.frames(), sound: sound * 1 / data.rate,
+           off: Math.max(...last.map((value, n) => Math.abs(value - rows[n]))) };
+})()`);
+assert(streamed.shown === streamed.before && streamed.after === streamed.before + streamed.added && streamed.added > 0, JSON.stringify(streamed));
+assert(streamed.off < 1e-9 && Math.abs(streamed.sound - (await lab.evaluate("data.seconds"))) < 1e-9, JSON.stringify(streamed));
+// A long recording becomes several clips.
+const seconds = await lab.evaluate(`(() => {
+  for (let n = 0; n < 400; n += 1) listenTo(new Float32Array(2048));
+  showLive();
+  return state.view.frames * data.seconds;
+})()`);
+assert(seconds > 0 && seconds < 12.2, `${seconds} s of the microphone`);
 await lab.evaluate("byId('microphone').click()");
 await until("microphone.running === null");
+
+// Signs do not depend on colour: negative values have stripes, and a value stands in words.
+const signs = await lab.evaluate(`(() => {
+  useExample();
+  openRoom("listen");
+  const canvas = make("canvas", { width: 40, height: 40 });
+  heatmap(canvas.getContext("2d"), 40, 40, { rows: 2, columns: 1, values: [-1, 1] });
+  const data = new Uint32Array(canvas.getContext("2d").getImageData(0, 0, 40, 40).data.buffer);
+  const colours = (from) => new Set(data.filter((_, n) => (n % 40 >= 20) === from)).size;
+  moveTo({ t: 4, lstm: 1, unit: 3 });
+  const words = [...document.querySelectorAll("figcaption .value")].map((it) => it.textContent);
+  document.body.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowDown", shiftKey: true, bubbles: true }));
+  return { negative: colours(false), positive: colours(true), words, value: fixed(state.view.get("1.f").at(4, 3)), unit: now.unit };
+})()`);
+assert(signs.negative === 2 && signs.positive === 1 && signs.unit === 4, JSON.stringify(signs));
+assert(signs.words.some((it) => it === `· unit 3, frame 4: ${signs.value}`), JSON.stringify(signs.words));
 
 const bytes = readFileSync(clip).toString("base64");
 await lab.evaluate(`(() => {

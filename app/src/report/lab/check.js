@@ -54,6 +54,9 @@ addRoom("check", {
       chooseWeight({});
     }
   },
+  forget() {
+    check.tensor = null;
+  },
 });
 
 /** The frames that are read: around the selected one. */
