@@ -45,7 +45,8 @@ fn forward_and_backward_are_the_librarys() {
         const values = Object.fromEntries(names.map((name) => [name, [...view.clip.values(name)]]));
         chooseWay('backward');
         moveTo({ t: 20, lstm: 1, unit: 7 });
-        return { values, label: view.label, loss: view.loss, n: numbersOf(state.view, now), weight: state.view.clip.weight_gradient(1, 70, 3) };";
+        const above = [...walk.attention.querySelectorAll('strong')].at(-1).textContent.replace('−', '-');
+        return { above, values, label: view.label, loss: view.loss, n: numbersOf(state.view, now), weight: state.view.clip.weight_gradient(1, 70, 3) };";
     let Some(answer) = ask(&dir, "lab.html", "room=walk", question) else { return };
 
     let (_, data) = html.split_once("id=\"data\">").unwrap();
@@ -97,6 +98,8 @@ fn forward_and_backward_are_the_librarys() {
     }
     assert_close("alpha", &answer["values"]["alpha"], &all.top.attention.alpha, 1e-4);
     assert!((answer["loss"].as_f64().unwrap() - all.loss).abs() < 1e-4);
+    let above: f64 = answer["above"].as_str().unwrap().parse().unwrap();
+    assert!((above - upper.dh[(20, 7)]).abs() <= 0.06 * above.abs().max(1e-4), "{above}");
     // What the drawing and the equations show.
     let shown = |name: &str| answer["n"][name].as_f64().unwrap();
     for (name, expected) in [

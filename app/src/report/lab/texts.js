@@ -71,6 +71,7 @@ const TEXTS = {
   cellBackward: "An LSTM cell with the gradients of this unit at this frame; the equations have the same numbers",
   toBefore: "dc⊙f, to t − 1",
   fromAbove: "from above",
+  fromAboveOf: (unit) => `from above, unit ${unit}`,
   twoArms: "Two arms each add up",
   insideFrame: "Inside the frame",
   toFrameBefore: "To the frame before",
