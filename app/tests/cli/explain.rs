@@ -201,7 +201,9 @@ fn the_way_back_from_the_loss_has_the_numbers_of_the_engine() {
     };
     for (page, (l, t, unit)) in shown.as_array().unwrap().iter().zip([(0, 7, 31), (1, 20, 3)]) {
         for k in 0..network.classes() {
-            let cell = |column: usize| page["cells"][4 * k + column].as_str().unwrap().replace('−', "-").parse::<f64>().unwrap();
+            let cell = |column: usize| {
+                page["cells"][4 * k + column].as_str().unwrap().replace('−', "-").parse::<f64>().unwrap()
+            };
             close(cell(0), all.top.logits[(0, k)]);
             close(cell(1), all.probabilities[(0, k)]);
             assert_eq!(cell(2), f64::from(u8::from(k == label)));
