@@ -6,13 +6,13 @@ function readAnswer({ bridge, ...clip }, matrix) {
   return { ...read(clip), bridge: bridge && read(bridge) };
 }
 
-/** Softmax and cross-entropy: a row for each class. */
+/** Softmax and cross-entropy: a row for each class, `p = softmax(z)`. */
 function lossTable(answer, names, label, fixed) {
   const rows = names.map((name, k) => {
     const numbers = [fixed(answer.z.at(0, k)), fixed(answer.p.at(0, k)), k === label ? "1" : "0", fixed(answer.dz.at(0, k), 5)];
     return `<tr class="${k === label ? "label" : ""}"><th scope="row">${name}</th>${numbers.map((text) => `<td>${text}</td>`).join("")}</tr>`;
   });
-  const head = ["", "<i>z</i>", "<i>p</i> = softmax(<i>z</i>)", "<i>y</i>", "<i>dz</i> = <i>p</i> − <i>y</i>"];
+  const head = ["", "<i>z</i>", "<i>p</i>", "<i>y</i>", "<i>dz</i> = <i>p</i> − <i>y</i>"];
   return `<table class="classes"><thead><tr>${head.map((text) => `<th scope="col">${text}</th>`).join("")}</tr></thead>` +
     `<tbody>${rows.join("")}</tbody></table>`;
 }

@@ -56,7 +56,7 @@ async function startMicrophone() {
   // A page from a disk may not load what it made as a blob.
   await context.audioWorklet.addModule(`data:text/javascript;base64,${btoa(RECORDER)}`);
   const recorder = new AudioWorkletNode(context, "recorder", { numberOfOutputs: 0 });
-  const running = { media, context, live: lab.live(context.sampleRate), frames: 0, drawn: 0 };
+  const running = { media, context, live: lab.live(context.sampleRate), frames: 0, drawn: 0, cost: 0 };
   recorder.port.onmessage = ({ data: portion }) => microphone.running === running && listenTo(portion);
   context.createMediaStreamSource(media).connect(recorder);
   microphone.running = running;
@@ -75,8 +75,10 @@ function listenTo(portion) {
   const rows = running.live.push(portion);
   if (rows.length === 0) return;
   running.frames += rows.length / LABELS.length;
-  if (room.name === "listen" && running.drawn > 0) showAnswer([...rows.slice(-LABELS.length)], true);
-  if (running.timer === undefined) running.timer = setTimeout(showLive);
+  running.shares = [...rows.slice(-LABELS.length)];
+  if (room.name === "listen" && running.drawn > 0) showAnswer(running.shares, true);
+  // Half of the time is left to the frames.
+  if (running.timer === undefined) running.timer = setTimeout(showLive, running.cost);
 }
 
 /** All values of the frames so far. */
@@ -84,11 +86,14 @@ function showLive() {
   const { running } = microphone;
   if (running === null) return;
   running.timer = undefined;
+  if (running.live.frames() === 0) return;
+  const start = performance.now();
   running.drawn = running.live.frames();
   const sound = running.live.sound();
   const source = { samples: sound, rate: data.rate, name: TEXTS.microphoneName, sound, answer: null };
   now.t = running.drawn - 1;
-  takeClip(source, lab.live_clip(running.live, settings(state.label)));
+  takeClip(source, lab.live_clip(running.live, settings(state.label ?? indexOfLargest(running.shares))));
+  running.cost = performance.now() - start;
 }
 
 function stopMicrophone() {
