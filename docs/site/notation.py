@@ -11,11 +11,11 @@ from html import escape
 NAMES = {"tanh", "ln", "max", "softmax", "ctx", "dctx", "rate", "mask", "padded", "running_mean", "running_var", "fx"}
 PLAIN = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyzαβγδεζηθικλμνξοπρστυφχψωΔΣ")
 HAT = "\u0302"
-LETTER = "[A-Za-zâîôĝα-ωΑ-Ω]" + HAT + "?"
+LETTER = "[A-Za-zâîôĝα-ωΔΩ]" + HAT + "?"
 TOKEN = re.compile(
     rf"""(?P<space>\s+)
     |(?P<number>½|\d+(?:\.\d+)?(?:e-?\d+)?)
-    |(?P<name>(?:{"|".join(sorted(NAMES, key=len, reverse=True))}|d?{LETTER})(?![A-Za-z0-9âîôĝα-ω{HAT}]|_\w*[.:]))(?P<script>_(?:[A-Za-z0-9]+'?|\{{[^}}]*\}}))?
+    |(?P<name>(?:{"|".join(sorted(NAMES, key=len, reverse=True))}|d?{LETTER})(?![A-Za-z0-9âîôĝα-ω{HAT}]|_\w*[.:]|_[a-z]+_|_[a-z]{{5}}))(?P<script>_(?:[A-Za-z0-9]+'?|\{{[^}}]*\}}))?
     |(?P<low>[₀₁₂₃₄₅₆₇₈₉₊₋]+)
     |(?P<high>[⁰¹²³⁴⁵⁶⁷⁸⁹⁻ᵀ]+)
     |(?P<possessive>'s\b)
@@ -121,7 +121,7 @@ class Parser:
                 after.append(f'<mi mathvariant="normal">{self.next().text}</mi>')
             elif token.kind == "prime":
                 self.next()
-                upper.append("<mo>′</mo>")
+                after.append('<mi mathvariant="normal">′</mi>')
             elif token.text == "^":
                 self.next()
                 upper.append(self.power())
@@ -161,7 +161,8 @@ class Parser:
             return self.scripts(f"<mrow>{identifier(token.match['name'])}</mrow>", lower)
         if token.kind == "sum":
             over = token.match["over"]
-            return f"<msub><mo>Σ</mo><mrow>{subscript(over)}</mrow></msub>" if over else "<mo>Σ</mo>"
+            sign = '<mi mathvariant="normal">Σ</mi>'
+            return f"<msub>{sign}<mrow>{subscript(over)}</mrow></msub>" if over else sign
         if token.text == "√":
             if self.peek() and self.peek().kind == "open":
                 inner, _ = self.group()
@@ -190,6 +191,10 @@ class Parser:
                     if token.text in "·/" and token.spaced:
                         break
                     under.append(self.atom())
+                # A sum whose index is below the line too is a sum of fractions.
+                sums = [n for n in range(start, len(items)) if (it := re.match(r"<msub><mi[^>]*>Σ</mi><mrow><mi>(\w)</mi>", items[n]))
+                        and f"<mi>{it[1]}</mi>" in "".join(under)]
+                start = sums[-1] + 1 if sums else start
                 over = items[start:]
                 del items[start:]
                 items.append(f"<mfrac><mrow>{bare(over)}</mrow><mrow>{bare(under)}</mrow></mfrac>")
