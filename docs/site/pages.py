@@ -212,11 +212,8 @@ class Site:
         return f"{self.repository}/{path}{anchor}" if self.repository else None
 
     def front(self):
-        text = (HERE / "index.md").read_text()
-        html = self.render(text, "index.html", lambda href: href)
-        figure = (self.root / "data/figures/signal-flow.svg")
-        html = html.replace("<!-- figure -->", f'<p><img src="data:image/svg+xml;base64,{base64.b64encode(figure.read_bytes()).decode()}" '
-                            'alt="One recording on its way through ResLSTM-SA: features, outputs of two LSTMs, attention, predicted emotion"></p>')
+        html = (HERE / "front.html").read_text()
+        html = re.sub(r'src="([^"]+)"', lambda it: f'src="{self.image("../" + it[1])}"', html)
         self.write("index.html", "reslstm", html, "front")
 
 
