@@ -23,19 +23,20 @@
 //!
 //! # Formula
 //!
-//! The cell equations of the paper's Section 3, which have no number, at [`Lstm::forward`]. One frame of one unit:
+//! The cell equations of the paper's Section 3, which have no number, at [`Lstm::forward`]. One frame of one unit, where
+//! each gate is the activation of `â = W_ih·x + W_hh·h₋₁ + b`:
 //! ```text
-//! c₋₁ ────────▶ ⊙ ─────────────▶ (+) ─────────┬─────────────▶ c    to the next frame
+//! c₋₁ ────────▶ ⊙ ─────────────▶ (+) ─────────┬─────▶ c   to the next frame
 //!               ▲                 ▲           ▼
 //!               │         i ────▶ ⊙ ◀──── g  tanh
 //!               │         ▲               ▲   ▼
-//!               f         │               │   ⊙ ─────┬──────▶ h    to the next frame
-//!               ▲         │               │   ▲      └──────▶ h    to the layer above
+//!               f         │               │   ⊙ ─┬──▶ h   to the next frame
+//!               ▲         │               │   ▲  └──▶ h   to the layer above
 //!               │         │               │   o
 //!               │         │               │   ▲
 //!               σ         σ             tanh  σ
 //!               │         │               │   │
-//! h₋₁, x ───────┴─────────┴───────────────┴───┘    each gate: â = W_ih·x + W_hh·h₋₁ + b
+//! h₋₁, x ───────┴─────────┴───────────────┴───┘
 //! ```
 //!
 //! # Derivation

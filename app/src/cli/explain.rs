@@ -92,6 +92,7 @@ impl Explain {
             prediction: &prediction,
             label,
             trace: &trace,
+            model: &model,
             gradients: &gradients,
         }))
     }

@@ -30,7 +30,10 @@ impl Lab {
         files::check_writable(&self.output, Existing::Replace)?;
         let file = model_file(self.model.as_deref())?;
         if file.branches().len() > 1 {
-            message!("note: the first of {} branches is in the page; predict averages all", file.branches().len());
+            message!(
+                "note: the page shows one of {} branches at a time, and the answer of all together",
+                file.branches().len()
+            );
         }
         // It takes recordings, or says why not.
         Predictor::new(file.clone())?.sample_rate()?;

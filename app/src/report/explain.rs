@@ -7,8 +7,9 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use reslstm::audio::{FeatureSettings, Recording, Sound, write_wav16};
 use reslstm::audit::clip_gradients::{ClipGradients, LstmGradients};
 use reslstm::audit::flow::Flow;
+use reslstm::layers::BatchNorm;
 use reslstm::matrix::Matrix;
-use reslstm::models::{LstmTrace, Metadata, Prediction, Trace};
+use reslstm::models::{LstmTrace, Metadata, Model, Prediction, ResLstmSa, Trace};
 use serde_json::{Value, json};
 
 /// Number of time slices of the drawn waveform: as many as a wide screen shows.
@@ -35,6 +36,8 @@ pub struct Explained<'a> {
     pub label: usize,
     /// All values of the forward pass.
     pub trace: &'a Trace<f32>,
+    /// The branch's network.
+    pub model: &'a Model<f64>,
     /// Gradients of the cross-entropy against `label`.
     pub gradients: &'a ClipGradients,
 }
@@ -48,7 +51,7 @@ pub fn html(explained: &Explained<'_>) -> String {
         style: include_str!("explain/explain.css"),
         body: include_str!("explain/explain.html"),
         data: &data,
-        script: include_str!("explain/explain.js"),
+        script: concat!(include_str!("explain/answer.js"), include_str!("explain/explain.js")),
     }
     .html()
 }
@@ -83,7 +86,42 @@ fn data(explained: &Explained<'_>) -> Value {
         "dalpha": norms_data(&gradients.top.attention.dalpha),
         "dscores": gradient_data(&gradients.dscores),
         "probabilities": matrix_data(&trace.probabilities),
+        "answer": answer_data(explained.model, gradients),
     })
+}
+
+/// What is above the last LSTM, and between two: values, gradients, and both batch norms.
+fn answer_data(model: &Model<f64>, gradients: &ClipGradients) -> Value {
+    let (Model::LstmSa(network) | Model::ResLstmSa(ResLstmSa { top: network, .. })) = model;
+    let bridge = match (model, &gradients.bridge) {
+        (Model::ResLstmSa(model), Some(bridge)) => json!({
+            "norm": norm_data(&model.bn_residual),
+            "sum": gradient_data(&bridge.sum),
+            "enriched": gradient_data(&bridge.enriched),
+            "dsum": gradient_data(&bridge.dsum),
+            "denriched": gradient_data(&bridge.denriched),
+        }),
+        _ => Value::Null,
+    };
+    let top = &gradients.top;
+    json!({
+        "z": gradient_data(&top.logits),
+        "p": gradient_data(&gradients.probabilities),
+        "dz": gradient_data(&gradients.dlogits),
+        "norm": norm_data(&network.bn),
+        "ctx": gradient_data(&top.context),
+        "y": gradient_data(&top.normalised),
+        "dy": gradient_data(&top.dnormalised),
+        "dctx": gradient_data(&top.dcontext),
+        "u": gradient_data(&network.attention.vector),
+        "bridge": bridge,
+    })
+}
+
+/// Running mean, `1/√(v + ε)`, γ and β as rows, `[4,C]`.
+fn norm_data(norm: &BatchNorm<f64>) -> Value {
+    let rows = [&norm.running_mean.0, &norm.running_inv_std(), &norm.weight, &norm.bias];
+    column_data(norm.weight.len(), rows.into_iter().flatten().map(|&value| value as f32))
 }
 
 fn lstm_data(lstm: &LstmTrace<f32>, LstmGradients { dh, all, .. }: &LstmGradients, gradient: &[f64]) -> Value {

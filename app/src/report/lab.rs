@@ -5,10 +5,10 @@ mod voices;
 use super::page::Page;
 use crate::synth::{Speech, synthesise};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
-use reslstm::audio::{resample, write_wav16};
+use reslstm::audio::{FeatureSettings, resample, write_wav16};
 use reslstm::labels::RavdessName;
 use reslstm::models::ModelFile;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// The page's parts, in the order in which they run.
 const SCRIPTS: [&str; 12] = [
@@ -32,11 +32,19 @@ const SCRIPTS: [&str; 12] = [
 /// If the model has no metadata: it must read recordings.
 pub fn html(file: &ModelFile) -> String {
     let metadata = file.metadata().expect("a model that reads recordings has metadata");
-    let features = match metadata.branches.groups().first() {
-        Some(group) => group.of_features(&metadata.features),
-        None => metadata.features.clone(),
+    let branch = |name: String, features: &FeatureSettings| {
+        let groups = features.kinds().map(|(kind, count)| json!({ "kind": kind, "count": count }));
+        json!({ "name": name, "groups": groups.collect::<Vec<_>>() })
     };
-    let groups = features.kinds().map(|(kind, count)| json!({ "kind": kind, "count": count }));
+    let mut branches: Vec<Value> = metadata
+        .branches
+        .groups()
+        .iter()
+        .map(|group| branch(group.to_string(), &group.of_features(&metadata.features)))
+        .collect();
+    if branches.is_empty() {
+        branches.push(branch(String::new(), &metadata.features));
+    }
     let data = json!({
         "wasm": BASE64_STANDARD.encode(include_bytes!("lab/engine.wasm")),
         "model": BASE64_STANDARD.encode(file.to_bytes()),
@@ -44,7 +52,7 @@ pub fn html(file: &ModelFile) -> String {
         "labels": metadata.labels,
         "rate": metadata.sample_rate,
         "seconds": metadata.features.hop as f64 / f64::from(metadata.sample_rate),
-        "groups": groups.collect::<Vec<_>>(),
+        "branches": branches,
         "licence": metadata.licence,
         "voices": voices::voices(),
     });

@@ -176,6 +176,56 @@ fn the_way_back_has_the_numbers_of_the_engine() {
 }
 
 #[test]
+fn the_way_back_from_the_loss_has_the_numbers_of_the_engine() {
+    let dir = TestDir::new("explain-loss");
+    dir.does(&format!("explain {CLIP} -o page.html --model {} --label angry", model()));
+    let question = "return [[0, 7, 31], [1, 20, 3]].map(([lstm, t, unit]) => {
+        show({ lstm, t, unit });
+        const of = (selector) => [...document.querySelectorAll(selector)].map((element) => element.innerText);
+        return { equations: of('#equations .equation'), attention: of('#attention-equation .equation'), cells: of('.classes tbody td') };
+    });";
+    let Some(shown) = ask(&dir, "page.html", "view=all&way=loss", question) else { return };
+
+    let mut predictor = Predictor::from_bytes(&dir.read(model())).unwrap();
+    let features = predictor.features(&Recording::from_wav(&dir.read(CLIP)).unwrap().samples).unwrap();
+    let x = cast(predictor.normalised(&features).unwrap());
+    let label = predictor.labels().iter().position(|label| label == "angry").unwrap();
+    let network = predictor.model();
+    let mut precise = Model::zeros(network.architecture(), network.inputs(), network.classes());
+    recast(network, &mut precise);
+    let all = ClipGradients::new(&precise, &x, label, Connection::Residual);
+    let bridge = all.bridge.as_ref().unwrap();
+    let last = |equation: &Value| *numbers(equation.as_str().unwrap()).last().unwrap();
+    let close = |got: f64, expected: f64| {
+        assert!((got - expected).abs() <= 0.06 * expected.abs().max(1e-4), "{got} {expected}: {shown}");
+    };
+    for (page, (l, t, unit)) in shown.as_array().unwrap().iter().zip([(0, 7, 31), (1, 20, 3)]) {
+        for k in 0..network.classes() {
+            let cell = |column: usize| {
+                page["cells"][4 * k + column].as_str().unwrap().replace('−', "-").parse::<f64>().unwrap()
+            };
+            close(cell(0), all.top.logits[(0, k)]);
+            close(cell(1), all.probabilities[(0, k)]);
+            assert_eq!(cell(2), f64::from(u8::from(k == label)));
+            close(cell(3), all.probabilities[(0, k)] - cell(2));
+        }
+        let expected = [&all.top.dnormalised, &all.top.normalised, &all.top.dcontext].map(|it| it[(0, unit)]);
+        for (equation, expected) in page["equations"].as_array().unwrap().iter().zip(expected) {
+            close(last(equation), expected);
+        }
+        // Between the LSTMs, where the lower one is chosen.
+        if l == 0 {
+            close(last(&page["equations"][3]), bridge.enriched[(t, unit)]);
+            close(last(&page["equations"][4]), bridge.dsum[(t, unit)]);
+        }
+        assert_eq!(page["equations"].as_array().unwrap().len(), if l == 0 { 6 } else { 3 });
+        let [value, score, sum] = numbers(page["attention"][1].as_str().unwrap())[..] else { panic!("{page}") };
+        close(sum, all.lstms[1].dh[(t, unit)]);
+        assert!((value + score - sum).abs() <= 0.1 * value.abs().max(score.abs()).max(1e-4), "{page}");
+    }
+}
+
+#[test]
 fn a_page_begins_with_the_story_and_never_scrolls_sideways() {
     let dir = TestDir::new("explain-story");
     dir.does(&format!("explain {CLIP} -o page.html --model {}", model()));
@@ -190,11 +240,15 @@ fn a_page_begins_with_the_story_and_never_scrolls_sideways() {
         const story = { shown: shown(), fits: fits(), cut: cut(), answer: document.getElementById('answer').textContent, t: now.t };
         document.getElementById('view-all').click();
         const all = { shown: shown(), fits: fits(), cut: cut() };
+        document.getElementById('loss').click();
+        now.lstm = 0;
+        show({});
+        const loss = { shown: shown(), fits: fits(), cut: cut() };
         document.getElementById('backward').click();
-        return { story, all, back: { shown: shown(), fits: fits(), cut: cut() }, last: frames - 1 };";
+        return { story, all, loss, back: { shown: shown(), fits: fits(), cut: cut() }, last: frames - 1 };";
     for window in [[1024, 768], [1920, 1080], [390, 844]] {
         let Some(page) = ask_in_window(&dir, "page.html", "", window, question) else { return };
-        for (view, panels) in [("story", 3), ("all", 18), ("back", 18)] {
+        for (view, panels) in [("story", 3), ("all", 18), ("loss", 18), ("back", 18)] {
             let view = &page[view];
             assert_eq!(view["shown"], panels, "{window:?}: {page}");
             assert_eq!(view["fits"], true, "{window:?} scrolls sideways: {page}");

@@ -45,7 +45,8 @@ fn forward_and_backward_are_the_librarys() {
         const values = Object.fromEntries(names.map((name) => [name, [...view.clip.values(name)]]));
         chooseWay('backward');
         moveTo({ t: 20, lstm: 1, unit: 7 });
-        return { values, label: view.label, loss: view.loss, n: numbersOf(state.view, now), weight: state.view.clip.weight_gradient(1, 70, 3) };";
+        const above = [...walk.attention.querySelectorAll('strong')].at(-1).textContent.replace('−', '-');
+        return { above, values, label: view.label, loss: view.loss, n: numbersOf(state.view, now), weight: state.view.clip.weight_gradient(1, 70, 3) };";
     let Some(answer) = ask(&dir, "lab.html", "room=walk", question) else { return };
 
     let (_, data) = html.split_once("id=\"data\">").unwrap();
@@ -97,6 +98,8 @@ fn forward_and_backward_are_the_librarys() {
     }
     assert_close("alpha", &answer["values"]["alpha"], &all.top.attention.alpha, 1e-4);
     assert!((answer["loss"].as_f64().unwrap() - all.loss).abs() < 1e-4);
+    let above: f64 = answer["above"].as_str().unwrap().parse().unwrap();
+    assert!((above - upper.dh[(20, 7)]).abs() <= 0.06 * above.abs().max(1e-4), "{above}");
     // What the drawing and the equations show.
     let shown = |name: &str| answer["n"][name].as_f64().unwrap();
     for (name, expected) in [
@@ -307,4 +310,34 @@ fn models_that_read_no_recordings_are_refused_and_branches_are_named() {
     let question = "return [LABELS, data.rate, [...state.view.units], [...state.view.probabilities].length];";
     let Some(answer) = ask(&dir, "small.html", "room=walk", question) else { return };
     assert_eq!(answer, serde_json::json!([["calm", "cross"], 16_000, [5], 2]));
+}
+
+#[test]
+fn the_branch_that_is_shown_can_be_chosen() {
+    let dir = TestDir::new("lab-branches");
+    dir.does("train ../speech -o m.safetensors --all --epochs 1 --recipe paper --arch lstm-sa-h4 --inputs pitch --branches mfcc,pitch+deltas");
+    let output = dir.run("lab -o lab.html --model m.safetensors");
+    assert!(output.code == 0 && output.stderr.contains("one of 2 branches at a time"), "{}", output.stderr);
+    let question = "
+        openRoom('whatif');
+        const select = byId('branch');
+        const state_now = () => [select.value, state.view.get('x').columns, [...document.querySelectorAll('[id^=silence-]')].map((it) => it.id)];
+        const first = state_now();
+        const alone = [...state.view.probabilities];
+        select.value = '1';
+        select.dispatchEvent(new Event('change'));
+        const second = state_now();
+        const other = [...state.view.probabilities];
+        for (const { name } of rooms) openRoom(name);
+        return { first, second, alone, other, together: state.answer, about: byId('about').textContent, names: [...select.options].map((it) => it.text) };";
+    let Some(answer) = ask(&dir, "lab.html", "", question) else { return };
+    assert_eq!(answer["first"], serde_json::json!(["0", 34, ["silence-MFCC"]]));
+    assert_eq!(answer["second"][1], 14, "{answer}");
+    assert_eq!(answer["names"], serde_json::json!(["1 of 2: mfcc", "2 of 2: pitch+deltas"]));
+    // Together they answer as `predict` does: the mean of both.
+    let [alone, other, together] = ["alone", "other", "together"].map(|name| numbers(&answer[name]));
+    for ((a, b), mean) in alone.iter().zip(&other).zip(together) {
+        assert!(((a + b) / 2.0 - mean).abs() < 1e-5, "{answer}");
+    }
+    assert!(answer["about"].as_str().unwrap().contains("all 2 branches together"), "{answer}");
 }

@@ -18,13 +18,16 @@ const TRAINING = { hidden: 6, lstms: 2, residual: true, forget_bias: 2, rate: 0.
 
 /** Numbers of everything that the page asks for. */
 function numbersOf(engine) {
-  const lab = new engine.Lab(readFileSync(modelFile));
+  const lab = new engine.Lab(readFileSync(modelFile), 0);
   const { samples, rate } = readWav(clipFile);
   const first = lab.clip(samples, rate, "{}");
   const numbers = CHANGES.flatMap((change) => {
     const clip = lab.again(first, change);
     return QUANTITIES.flatMap((name) => [...clip.values(name)]);
   });
+  const live = lab.live(rate);
+  for (let from = 0; from < samples.length; from += 2048) numbers.push(...live.push(samples.subarray(from, from + 2048)));
+  numbers.push(...lab.live_clip(live, "{}").values("dx"), ...lab.answer(samples, rate));
   numbers.push(...first.derivative(0, 10, 2, 5, Float64Array.of(1e-2, 1e-3)).slice(0, 5));
   numbers.push(...engine.forget(2, 8, 8, 30, 1));
   const training = new engine.Training(JSON.stringify(TRAINING));

@@ -4,6 +4,7 @@ import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { openChromium } from "./chromium.mjs";
 import { assert } from "./clips.mjs";
+import { paleTexts } from "./contrast.mjs";
 
 const [page, clip] = process.argv.slice(2).map((path) => resolve(path));
 const browser = await openChromium([
@@ -15,35 +16,12 @@ if (browser === null) {
 }
 const address = pathToFileURL(page);
 
-/** JavaScript: texts of the page with less contrast than 4.5:1, or 3:1 where they are large. */
-const PALE = `(() => {
-  const parts = (colour) => colour.match(/[\\d.]+/g).map(Number);
-  const light = (colour) => parts(colour).slice(0, 3)
-    .map((it) => it / 255).map((it) => (it <= 0.04045 ? it / 12.92 : ((it + 0.055) / 1.055) ** 2.4))
-    .reduce((sum, it, k) => sum + it * [0.2126, 0.7152, 0.0722][k], 0);
-  const behind = (element) => {
-    for (let it = element; it; it = it.parentElement) {
-      const colour = getComputedStyle(it).backgroundColor;
-      if (parts(colour)[3] !== 0) return colour;
-    }
-  };
-  const pale = [];
-  for (const way of ["forward", "backward"]) for (const { name } of rooms) {
-    openRoom(name);
-    chooseWay(way);
-    for (const element of document.querySelectorAll("body *")) {
-      const text = [...element.childNodes].some((it) => it.nodeType === 3 && it.data.trim());
-      if (!text || !element.checkVisibility() || ["SCRIPT", "STYLE"].includes(element.tagName)) continue;
-      const style = getComputedStyle(element);
-      const [front, back] = [element.closest("svg") ? style.fill : style.color, behind(element)].map(light);
-      const contrast = (Math.max(front, back) + 0.05) / (Math.min(front, back) + 0.05);
-      const size = parseFloat(style.fontSize);
-      const large = size >= 24 || (size >= 18.66 && Number(style.fontWeight) >= 700);
-      if (contrast < (large ? 3 : 4.5)) pale.push([name, element.textContent.slice(0, 30), contrast.toFixed(2)]);
-    }
-  }
-  return pale;
-})()`;
+/** JavaScript: texts of all rooms, in both ways of walking, that are too pale. */
+const PALE = `["forward", "backward"].flatMap((way) => rooms.flatMap(({ name }) => {
+  openRoom(name);
+  chooseWay(way);
+  return (${paleTexts})().map((pale) => [name, ...pale]);
+}))`;
 
 for (const [width, height] of [[390, 844], [1024, 768], [1920, 1080]]) {
   for (const theme of ["light", "dark"]) {
@@ -69,10 +47,48 @@ const until = (condition) => lab.evaluate(`new Promise((resolve, reject) => {
 })`);
 await lab.evaluate("byId('microphone').click()");
 await until("state.name === TEXTS.microphoneName && state.view.frames > 20");
-const first = await lab.evaluate("state.samples.length");
-await until(`state.samples.length > ${first}`);
+const first = await lab.evaluate("state.view.frames");
+await until(`state.view.frames > ${first}`);
+// Every frame is computed once, and what is shown of the clip is what the stream answered.
+const streamed = await lab.evaluate(`(() => {
+  const { live } = microphone.running;
+  showLive();
+  const all = state.view.get("running");
+  const before = live.frames();
+  const rows = live.push(new Float32Array(8 * 2048));
+  const again = new View(lab.live_clip(live, "{}"));
+  const last = again.get("running").values.slice(-rows.length);
+  const sound = live.sound().length / live.frames();
+  return { before, shown: all.rows, added: rows.length / LABELS.length, after: live.frames(), sound: sound * 1 / data.rate,
+           off: Math.max(...last.map((value, n) => Math.abs(value - rows[n]))) };
+})()`);
+assert(streamed.shown === streamed.before && streamed.after === streamed.before + streamed.added && streamed.added > 0, JSON.stringify(streamed));
+assert(streamed.off < 1e-9 && Math.abs(streamed.sound - (await lab.evaluate("data.seconds"))) < 1e-9, JSON.stringify(streamed));
+// A long recording becomes several clips.
+const seconds = await lab.evaluate(`(() => {
+  for (let n = 0; n < 400; n += 1) listenTo(new Float32Array(2048));
+  showLive();
+  return state.view.frames * data.seconds;
+})()`);
+assert(seconds > 0 && seconds < 12.2, `${seconds} s of the microphone`);
 await lab.evaluate("byId('microphone').click()");
 await until("microphone.running === null");
+
+// Signs do not depend on colour: negative values have stripes, and a value stands in words.
+const signs = await lab.evaluate(`(() => {
+  useExample();
+  openRoom("listen");
+  const canvas = make("canvas", { width: 40, height: 40 });
+  heatmap(canvas.getContext("2d"), 40, 40, { rows: 2, columns: 1, values: [-1, 1] });
+  const data = new Uint32Array(canvas.getContext("2d").getImageData(0, 0, 40, 40).data.buffer);
+  const colours = (from) => new Set(data.filter((_, n) => (n % 40 >= 20) === from)).size;
+  moveTo({ t: 4, lstm: 1, unit: 3 });
+  const words = [...document.querySelectorAll("figcaption .value")].map((it) => it.textContent);
+  document.body.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowDown", shiftKey: true, bubbles: true }));
+  return { negative: colours(false), positive: colours(true), words, value: fixed(state.view.get("1.f").at(4, 3)), unit: now.unit };
+})()`);
+assert(signs.negative === 2 && signs.positive === 1 && signs.unit === 4, JSON.stringify(signs));
+assert(signs.words.some((it) => it === `· unit 3, frame 4: ${signs.value}`), JSON.stringify(signs.words));
 
 const bytes = readFileSync(clip).toString("base64");
 await lab.evaluate(`(() => {

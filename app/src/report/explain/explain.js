@@ -16,6 +16,7 @@ const attention = matrix(data.attention);
 const scores = matrix(data.scores);
 const [dalpha, dscores] = [matrix(data.dalpha), matrix(data.dscores)];
 const probabilities = matrix(data.probabilities);
+const answer = readAnswer(data.answer, matrix);
 const GATES = ["i", "f", "g", "o"];
 const lstms = data.lstms.map((lstm) => {
   const read = { name: lstm.name.toUpperCase(), units: lstm.units, reads: lstm.reads };
@@ -25,6 +26,8 @@ const lstms = data.lstms.map((lstm) => {
   return read;
 });
 
+/** Forward; backward from the loss to the last hidden states; backward through a cell. */
+const WAYS = ["forward", "loss", "backward"];
 /** The selected frame, LSTM and unit. */
 const now = { t: 0, lstm: lstms.length - 1, unit: 0, held: false, view: "story", way: "forward" };
 
@@ -129,8 +132,10 @@ function heatMap(section, values, range, options) {
   [canvas.width, canvas.height] = [frames, times * values.columns];
   canvas.classList.toggle("smooth", smooth);
   plot.append(canvas);
+  if (signed) stripes(plot, values, high);
   mark(plot);
   const swatch = plot.closest("figure").querySelector(".key i");
+  swatch.classList.toggle("signed", signed);
   heatMaps.push(() => {
     const stops = signed ? diverging() : sequential();
     swatch.style.background = `linear-gradient(to right, ${stops.map((stop) => `rgb(${stop})`).join(", ")})`;
@@ -143,6 +148,30 @@ function heatMap(section, values, range, options) {
     }
     canvas.getContext("2d").putImageData(image, 0, 0);
   });
+}
+
+/** Stripes over clearly negative values: their sign does not depend on colour. */
+function stripes(plot, values, high) {
+  const canvas = document.createElement("canvas");
+  plot.append(canvas);
+  const draw = () => {
+    const [width, height] = [plot.clientWidth, plot.clientHeight];
+    if (width === 0 || height === 0) return;
+    [canvas.width, canvas.height] = [width, height];
+    const image = new ImageData(width, height);
+    const [pale, strong] = [theme.dark ? [0, 30, 50] : [255, 255, 255], diverging()[0]];
+    for (let y = 0; y < height; y++) {
+      const row = Math.floor((y / height) * values.columns);
+      // One diagonal in five pixels.
+      for (let x = (5 - (y % 5)) % 5; x < width; x += 5) {
+        const value = values.at(Math.floor((x / width) * frames), row) / high;
+        if (value < -0.1) image.data.set([...(value < -0.5 ? pale : strong), 255], 4 * (y * width + x));
+      }
+    }
+    canvas.getContext("2d").putImageData(image, 0, 0);
+  };
+  new ResizeObserver(draw).observe(plot);
+  heatMaps.push(draw);
 }
 
 /** Lines over the frames; `height` gives the height of a value, 0 to 1. Frame t is at t + 1/2, as in the heat maps. */
@@ -298,13 +327,42 @@ function backwardEquations(of) {
     line("<i>dc</i>·<i>f</i>", "to the frame before", times(dc, of("f")), dc * of("f"));
 }
 
+/** From the loss down to the hidden state of a unit: what arrives at the last LSTM from above; between two LSTMs, what passes the
+    connection. */
+function lossEquations() {
+  const last = lstms.length - 1;
+  const unit = Math.min(now.unit, lstms[last].units - 1);
+  const at = (name) => answer[name].at(0, unit);
+  const top = lossTable(answer, labels, data.label, fixed) +
+    equation(`<i>dy</i> = <i>W</i><sup>T</sup>·<i>dz</i> = <b>${fixed(at("dy"), 5)}</b>`, `the classifier, unit ${unit} of ${lstms[last].name}`) +
+    normEquations(equation, fixed, { norm: answer.norm, unit, x: at("ctx"), y: at("y"), dy: at("dy"), dx: at("dctx") }, ["ctx", "y"]);
+  if (!answer.bridge || now.lstm === last) return top;
+  const of = (name) => answer.bridge[name].at(now.t, now.unit);
+  return top + `<h2>Residual connection</h2>` + normEquations(equation, fixed,
+    { norm: answer.bridge.norm, unit: now.unit, x: of("sum"), y: of("enriched"), dy: of("denriched"), dx: of("dsum") }, ["s", "x̂"]) +
+    equation(`<i>s</i> = <i>x</i> + <i>h</i>: <i>ds</i> goes to both`, "a sum is a fork on the way back");
+}
+
+/** What the attention hands to a hidden state of the last LSTM: as a value, and through its score. */
+function fromAbove() {
+  const lstm = lstms.at(-1);
+  const unit = Math.min(now.unit, lstm.units - 1);
+  const alpha = attention.at(now.t, 0);
+  const terms = [alpha * answer.dctx.at(0, unit)];
+  for (let v = 0; v < dscores.columns; v++) terms.push(dscores.at(now.t, v) * answer.u.at(unit, v));
+  const both = terms.map((term, n) => (n === 0 ? fixed(term, 5) : `${term < 0 ? "−" : "+"} ${fixed(Math.abs(term), 5)}`)).join(" ");
+  return equation("<i>dh</i> gets <i>α</i>·<i>dctx</i> + <i>de</i>·<i>u</i>", `unit ${unit} of ${lstm.name}, from above`,
+    `= ${both} = <b>${fixed(lstm.above.at(now.t, unit), 5)}</b>`);
+}
+
 function equations() {
   const lstm = lstms[now.lstm];
   const of = (name, t = now.t) => (t < 0 || t >= frames ? 0 : lstm[name].at(t, now.unit));
   byId("reads").innerHTML = now.way === "forward" ? `<i>x</i> is ${lstm.reads}` : `<i>dx</i> is ∂<i>L</i>/∂<i>x</i>, <i>L</i> = −ln P(${labels[data.label]})`;
-  byId("equations").innerHTML = now.way === "forward" ? forwardEquations(of) : backwardEquations(of);
-  for (const way of ["forward", "backward"]) byId(way).setAttribute("aria-pressed", now.way === way);
-  byId("attention-equation").innerHTML = now.way === "forward" ? attentionForward() : attentionBackward();
+  byId("equations").innerHTML = { forward: () => forwardEquations(of), loss: lossEquations, backward: () => backwardEquations(of) }[now.way]();
+  for (const way of WAYS) byId(way).setAttribute("aria-pressed", now.way === way);
+  byId("attention-equation").innerHTML =
+    { forward: attentionForward, loss: () => attentionBackward() + fromAbove(), backward: attentionBackward }[now.way]();
 }
 
 function attentionForward() {
@@ -385,7 +443,7 @@ function listen() {
   byId("time").max = frames - 1;
   byId("time").addEventListener("input", (event) => show({ t: event.target.valueAsNumber }));
   for (const view of ["story", "all"]) byId(`view-${view}`).addEventListener("click", () => show({ view }));
-  for (const way of ["forward", "backward"]) byId(way).addEventListener("click", () => show({ way }));
+  for (const way of WAYS) byId(way).addEventListener("click", () => show({ way }));
   byId("unit-lstm").innerHTML = lstms.map(({ name }, n) => `<option value="${n}">${name}</option>`).join("");
   byId("unit-lstm").addEventListener("change", (event) => show({ lstm: Number(event.target.value) }));
   byId("unit-number").addEventListener("input", (event) => {
@@ -418,4 +476,4 @@ listen();
 player();
 const given = (name, otherwise) => (address.has(name) ? Number(address.get(name)) : otherwise);
 const view = ["lstm", "unit"].some((name) => address.has(name)) || address.get("view") === "all" ? "all" : "story";
-show({ view, way: address.get("way") === "backward" ? "backward" : "forward", t: given("t", view === "story" ? frames - 1 : 0), lstm: Math.min(Math.max(given("lstm", lstms.length) - 1, 0), lstms.length - 1), unit: given("unit", 0) });
+show({ view, way: WAYS.includes(address.get("way")) ? address.get("way") : "forward", t: given("t", view === "story" ? frames - 1 : 0), lstm: Math.min(Math.max(given("lstm", lstms.length) - 1, 0), lstms.length - 1), unit: given("unit", 0) });

@@ -180,7 +180,7 @@ let wasm_bindgen = (function(exports) {
     exports.Clip = Clip;
 
     /**
-     * A model in the lab; of one with branches the first network.
+     * A model in the lab; of one with branches the network of one branch.
      */
     class Lab {
         __destroy_into_raw() {
@@ -210,6 +210,24 @@ let wasm_bindgen = (function(exports) {
             return Clip.__wrap(ret[0]);
         }
         /**
+         * Probabilities `[K]` of a clip by all branches, as `predict` averages them.
+         * @param {Float32Array | number[]} samples
+         * @param {number} rate
+         * @returns {Float32Array}
+         */
+        answer(samples, rate) {
+            const val2 = +rate;
+            const ptr0 = passArrayF32ToWasm0(samples, wasm.__wbindgen_malloc);
+            const len0 = WASM_VECTOR_LEN;
+            const ret = wasm.lab_answer(this.__wbg_ptr, ptr0, len0, val2);
+            if (ret[3]) {
+                throw takeFromExternrefTable0(ret[2]);
+            }
+            var v3 = getArrayF32FromWasm0(ret[0], ret[1]).slice();
+            wasm.__wbindgen_free(ret[0], ret[1] * 4, 4);
+            return v3;
+        }
+        /**
          * The clip's features, and all that the model makes of them. `what_if` is JSON of a [`WhatIf`].
          * @param {Float32Array | number[]} samples
          * @param {number} rate
@@ -236,13 +254,43 @@ let wasm_bindgen = (function(exports) {
             return Clip.__wrap(ret[0]);
         }
         /**
-         * The model of a file.
-         * @param {Uint8Array | number[]} bytes
+         * A recording at `rate` Hz that begins now.
+         * @param {number} rate
+         * @returns {Live}
          */
-        constructor(bytes) {
+        live(rate) {
+            const ret = wasm.lab_live(this.__wbg_ptr, rate);
+            if (ret[2]) {
+                throw takeFromExternrefTable0(ret[1]);
+            }
+            return Live.__wrap(ret[0]);
+        }
+        /**
+         * All that the network makes of the frames so far. `what_if` as in [`clip`](Lab::clip).
+         * @param {Live} live
+         * @param {string} what_if
+         * @returns {Clip}
+         */
+        live_clip(live, what_if) {
+            _assertClass(live, Live);
+            const ptr0 = passStringToWasm0(what_if, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
+            const len0 = WASM_VECTOR_LEN;
+            const ret = wasm.lab_live_clip(this.__wbg_ptr, live.__wbg_ptr, ptr0, len0);
+            if (ret[2]) {
+                throw takeFromExternrefTable0(ret[1]);
+            }
+            return Clip.__wrap(ret[0]);
+        }
+        /**
+         * The model of a file, of its branch `branch`, from 0.
+         * @param {Uint8Array | number[]} bytes
+         * @param {number} branch
+         */
+        constructor(bytes, branch) {
+            const val2 = +branch;
             const ptr0 = passArray8ToWasm0(bytes, wasm.__wbindgen_malloc);
             const len0 = WASM_VECTOR_LEN;
-            const ret = wasm.lab_new(ptr0, len0);
+            const ret = wasm.lab_new(ptr0, len0, val2);
             if (ret[2]) {
                 throw takeFromExternrefTable0(ret[1]);
             }
@@ -271,6 +319,65 @@ let wasm_bindgen = (function(exports) {
     }
     if (Symbol.dispose) Lab.prototype[Symbol.dispose] = Lab.prototype.free;
     exports.Lab = Lab;
+
+    /**
+     * Sound in as it arrives. Each frame is computed once: its features by the engine's live front end, its probabilities by the network
+     * that the lab shows, one step further.
+     */
+    class Live {
+        static __wrap(ptr) {
+            const obj = Object.create(Live.prototype);
+            obj.__wbg_ptr = ptr;
+            LiveFinalization.register(obj, obj.__wbg_ptr, obj);
+            return obj;
+        }
+        __destroy_into_raw() {
+            const ptr = this.__wbg_ptr;
+            this.__wbg_ptr = 0;
+            LiveFinalization.unregister(this);
+            return ptr;
+        }
+        free() {
+            const ptr = this.__destroy_into_raw();
+            wasm.__wbg_live_free(ptr, 0);
+        }
+        /**
+         * `T`
+         * @returns {number}
+         */
+        frames() {
+            const ret = wasm.live_frames(this.__wbg_ptr);
+            return ret >>> 0;
+        }
+        /**
+         * Probabilities `[K]` after each frame that these samples complete, one row per frame.
+         * @param {Float32Array | number[]} samples
+         * @returns {Float64Array}
+         */
+        push(samples) {
+            const ptr0 = passArrayF32ToWasm0(samples, wasm.__wbindgen_malloc);
+            const len0 = WASM_VECTOR_LEN;
+            const ret = wasm.live_push(this.__wbg_ptr, ptr0, len0);
+            if (ret[3]) {
+                throw takeFromExternrefTable0(ret[2]);
+            }
+            var v2 = getArrayF64FromWasm0(ret[0], ret[1]).slice();
+            wasm.__wbindgen_free(ret[0], ret[1] * 8, 8);
+            return v2;
+        }
+        /**
+         * The sound of the frames, at the model's rate.
+         * @returns {Float32Array}
+         */
+        sound() {
+            const ret = wasm.live_sound(this.__wbg_ptr);
+            var v1 = getArrayF32FromWasm0(ret[0], ret[1]).slice();
+            wasm.__wbindgen_free(ret[0], ret[1] * 4, 4);
+            return v1;
+        }
+    }
+    if (Symbol.dispose) Live.prototype[Symbol.dispose] = Live.prototype.free;
+    exports.Live = Live;
 
     /**
      * A trained model.
@@ -645,6 +752,9 @@ let wasm_bindgen = (function(exports) {
     const LabFinalization = (typeof FinalizationRegistry === 'undefined')
         ? { register: () => {}, unregister: () => {} }
         : new FinalizationRegistry(ptr => wasm.__wbg_lab_free(ptr, 1));
+    const LiveFinalization = (typeof FinalizationRegistry === 'undefined')
+        ? { register: () => {}, unregister: () => {} }
+        : new FinalizationRegistry(ptr => wasm.__wbg_live_free(ptr, 1));
     const ModelFinalization = (typeof FinalizationRegistry === 'undefined')
         ? { register: () => {}, unregister: () => {} }
         : new FinalizationRegistry(ptr => wasm.__wbg_model_free(ptr, 1));

@@ -54,6 +54,9 @@ addRoom("check", {
       chooseWeight({});
     }
   },
+  forget() {
+    check.tensor = null;
+  },
 });
 
 /** The frames that are read: around the selected one. */
@@ -136,7 +139,7 @@ function drawErrors(context, width, height) {
     context.lineTo(width - 8, y(10 ** power));
     context.stroke();
   }
-  for (let n = 0; n < STEPS.length; n += 8) context.fillText(TEXTS.power(exponentOf(n)), x(n) - 12, height - 6);
+  for (let n = 0; n < STEPS.length; n += 8) context.fillText(TEXTS.power(exponentOf(n)), Math.min(x(n) - 12, width - 34), height - 6);
   for (const [values, name, dash] of [[check.result.in_f64, "blue", []], [check.result.in_f32, "vermillion", [6, 4]]]) {
     context.strokeStyle = colour(name);
     context.lineWidth = 2;

@@ -4,7 +4,9 @@ const byId = (id) => document.getElementById(id);
 const bytesOf = (base64) => Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
 
 wasm_bindgen.initSync({ module: bytesOf(data.wasm) });
-const lab = new wasm_bindgen.Lab(bytesOf(data.model));
+/** The branch of the model that is shown, from 0; a model without branches has one. */
+let branch = clamp(Number(address.get("branch") ?? 1) - 1, 0, data.branches.length - 1);
+let lab = new wasm_bindgen.Lab(bytesOf(data.model), branch);
 const GATES = ["i", "f", "g", "o"];
 const LABELS = data.labels;
 
@@ -42,56 +44,83 @@ class View {
   }
 
   get best() {
-    return this.probabilities.indexOf(Math.max(...this.probabilities));
+    return indexOfLargest(this.probabilities);
   }
 }
 
 /** The samples, what the model reads of them (at its rate), the view of them without a change, and with those of the room "what if". */
 const state = { name: "", samples: new Float32Array(0), rate: data.rate, sound: null, view: null, changed: null, label: null };
-/** The selected frame, LSTM and unit. */
-const now = { t: 0, lstm: 0, unit: 0, playing: null };
+/** The selected frame, LSTM, unit and feature. */
+const now = { t: 0, lstm: 0, unit: 0, column: 0, playing: null };
 
 const rooms = [];
 let room = null;
 
-/** Adds a room: its name, how it is built once, and how it shows a new clip (`load`) and another frame (`move`). */
-function addRoom(name, { build, load = () => {}, move = () => {} }) {
+/** Adds a room: its name, how it is built once, how it shows a new clip (`load`) and another frame (`move`), and how it forgets what
+    belongs to a network (`forget`). */
+function addRoom(name, { build, load = () => {}, move = () => {}, forget = () => {} }) {
   const section = document.createElement("section");
   Object.assign(section, { id: `room-${name}`, className: "room", hidden: true });
   section.setAttribute("role", "tabpanel");
-  rooms.push({ name, section, build, load, move, stale: true });
+  rooms.push({ name, section, build, load, move, forget, stale: true });
 }
 
 const settings = (label) => JSON.stringify(label === null ? {} : { label });
 
 /** Takes a sound of one channel as the clip. */
 function takeSound(samples, rate, name) {
-  let clip, sound;
+  let clip, sound, answer;
   try {
     sound = lab.sound(samples, rate);
     clip = lab.clip(samples, rate, settings(state.label));
+    answer = data.branches.length > 1 ? [...lab.answer(samples, rate)] : null;
   } catch (error) {
     byId("about").textContent = `${name}: ${error.message}`;
     return;
   }
+  takeClip({ samples, rate, name, sound, answer }, clip);
+}
+
+/** Takes a clip that is computed. `answer`: the probabilities by all branches, where they are known. */
+function takeClip(source, clip) {
   state.view?.clip.free();
-  Object.assign(state, { samples, rate, name, sound, view: new View(clip) });
+  Object.assign(state, source, { view: new View(clip) });
   now.t = Math.min(now.t, state.view.frames - 1);
   now.lstm = Math.min(now.lstm, state.view.units.length - 1);
   now.unit = Math.min(now.unit, state.view.units[now.lstm] - 1);
   byId("time").max = state.view.frames - 1;
-  const { best, probabilities } = state.view;
-  byId("about").textContent =
-    TEXTS.about(name, samples.length / rate, labelName(LABELS[best]), percent(probabilities[best]));
+  now.column = Math.min(now.column, state.view.get("x").columns - 1);
+  showAbout(state.view.probabilities);
   rooms.forEach((it) => { it.stale = true; });
   showRoom();
+}
+
+/** Says in a line what the sound is, and the answer. */
+function showAbout(probabilities) {
+  const { name, samples, rate, answer } = state;
+  const best = (shares) => {
+    const k = indexOfLargest(shares);
+    return [labelName(LABELS[k]), percent(shares[k])];
+  };
+  const branches = answer ? TEXTS.allBranches(data.branches.length, ...best(answer)) : "";
+  byId("about").textContent = TEXTS.about(name, samples.length / rate, ...best(probabilities), branches);
 }
 
 /** Gradients of another class; null: the most probable one. */
 function chooseLabel(label) {
   state.label = label;
-  const { samples, rate, name } = state;
-  takeSound(samples, rate, name);
+  const { samples, rate, name, sound, answer, view } = state;
+  takeClip({ samples, rate, name, sound, answer }, lab.again(view.clip, settings(label)));
+}
+
+/** Shows another branch of the model. */
+function chooseBranch(number) {
+  if (microphone.running) stopMicrophone();
+  branch = number;
+  lab.free();
+  lab = new wasm_bindgen.Lab(bytesOf(data.model), branch);
+  rooms.forEach((it) => it.forget());
+  takeSound(state.samples, state.rate, state.name);
 }
 
 function showRoom() {
@@ -103,12 +132,13 @@ function showRoom() {
   moveTo(now);
 }
 
-/** Selects a frame, an LSTM, a unit. */
-function moveTo({ t = now.t, lstm = now.lstm, unit = now.unit }) {
+/** Selects a frame, an LSTM, a unit, a feature. */
+function moveTo({ t = now.t, lstm = now.lstm, unit = now.unit, column = now.column }) {
   const { frames, units } = state.view;
   now.t = clamp(Math.round(t), 0, frames - 1);
   now.lstm = clamp(lstm, 0, units.length - 1);
   now.unit = clamp(unit, 0, units[now.lstm] - 1);
+  now.column = clamp(column, 0, state.view.get("x").columns - 1);
   byId("time").value = now.t;
   byId("time").setAttribute("aria-valuetext", TEXTS.now(now.t, frames - 1, now.t * data.seconds));
   byId("now").textContent = TEXTS.now(now.t, frames - 1, now.t * data.seconds);
@@ -132,7 +162,14 @@ function openRoom(name) {
 
 // ---------------------------------------------------------------- numbers as text
 
-const clamp = (number, least, most) => Math.min(Math.max(number, least), most);
+function clamp(number, least, most) {
+  return Math.min(Math.max(number, least), most);
+}
+
+function indexOfLargest(values) {
+  return values.reduce((best, value, n) => (value > values[best] ? n : best), 0);
+}
+
 const percent = (share) => `${(100 * share).toFixed(share < 0.0995 ? 1 : 0)} %`;
 const labelName = (label) => TEXTS.labels[label] ?? label;
 

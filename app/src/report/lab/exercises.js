@@ -43,10 +43,6 @@ addRoom("exercises", {
   },
 });
 
-function indexOfLargest(values) {
-  return values.reduce((best, value, n) => (value > values[best] ? n : best), 0);
-}
-
 function keepProgress() {
   try {
     localStorage.setItem(STORE, JSON.stringify([...exercises.solved]));

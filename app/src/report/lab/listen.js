@@ -1,6 +1,6 @@
 // Room 1: the sound, the attention, the label; then every value of the network on one time axis.
 
-const listen = { figures: {}, bars: null, label: null };
+const listen = { figures: {}, details: null, maps: [], bars: null, label: null };
 
 addRoom("listen", {
   build(section) {
@@ -24,21 +24,32 @@ addRoom("listen", {
       make("article", { className: "panel" }, make("h2", {}, TEXTS.answerTitle), listen.verdict, listen.bars.table),
       listen.details = make("article", { className: "panel wide" }),
     );
-    listen.figures = { sound, attention, running };
+    listen.story = { sound, attention, running };
+    listen.figures = { ...listen.story };
   },
   load(view) {
     if (listen.details.childElementCount === 0) buildDetails(view);
     Object.values(listen.figures).forEach((it) => it.paint());
     listen.loss.textContent = TEXTS.loss(labelName(LABELS[view.label]), fixed(view.loss));
   },
+  forget() {
+    listen.details.replaceChildren();
+    listen.figures = { ...listen.story };
+    listen.maps = [];
+  },
   move(view) {
+    listen.maps.forEach((it) => it.tell(view));
     const running = view.get("running");
     const shares = Array.from(LABELS, (_, k) => running.at(now.t, k));
-    const best = shares.indexOf(Math.max(...shares));
-    listen.bars.show(shares);
-    listen.verdict.textContent = TEXTS.verdict(labelName(LABELS[best]), percent(shares[best]), now.t === view.frames - 1);
+    showAnswer(shares, now.t === view.frames - 1);
   },
 });
+
+function showAnswer(shares, isLast) {
+  const best = indexOfLargest(shares);
+  listen.bars.show(shares);
+  listen.verdict.textContent = TEXTS.verdict(labelName(LABELS[best]), percent(shares[best]), isLast);
+}
 
 const CLASS_COLOURS = ["blue", "vermillion", "green", "ink"];
 /** A colour and, after four classes, a dash: eight classes that differ without colour too. */
@@ -87,9 +98,17 @@ function lengths(matrix) {
 /** Every value and gradient of the clip, one heat map each. */
 function buildDetails(view) {
   const heat = (title, note, name, { kind, lstm, height = 70 } = {}) => {
-    const rowsOf = lstm === undefined ? null : () => ({ rows: state.view.units[lstm], lstm });
+    const rowsOf = () => ({ rows: state.view.get(name).columns, lstm });
     const it = figure({ title, note, height, timed: true, rowsOf });
     it.draw = (context, width, height) => heatmap(context, width, height, state.view.get(name), kind);
+    // The number of the selected place, for those who cannot read it from a colour.
+    const value = make("span", { className: "value" });
+    it.caption.append(" ", value);
+    it.tell = (view) => {
+      const row = lstm === undefined ? now.column : now.lstm === lstm ? now.unit : 0;
+      value.textContent = TEXTS.valueAt(lstm === undefined, row, now.t, fixed(view.get(name).at(now.t, row)));
+    };
+    listen.maps.push(it);
     listen.figures[`${title} ${name}`] = it;
     return it.element;
   };
@@ -107,7 +126,7 @@ function buildDetails(view) {
     }))));
   listen.loss = make("p", { className: "note" });
   listen.details.append(
-    make("h2", {}, TEXTS.detailsTitle), make("p", { className: "note" }, TEXTS.detailsNote),
+    make("h2", {}, TEXTS.detailsTitle), make("p", { className: "note" }, TEXTS.detailsNote), signs(),
     heat(TEXTS.features, TEXTS.featuresNote, "x"),
     ...lstms,
     make("h2", {}, TEXTS.gradientsTitle), control(TEXTS.lossOf, listen.label), listen.loss,

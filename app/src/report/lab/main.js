@@ -26,6 +26,12 @@ document.addEventListener("keydown", (event) => {
   }
   if (event.target.matches("input, select, textarea, button, summary, .button") || byId("transport").hidden) return;
   const last = state.view.frames - 1;
+  if (event.shiftKey && ["ArrowUp", "ArrowDown"].includes(event.key)) {
+    const step = event.key === "ArrowUp" ? -1 : 1;
+    moveTo({ unit: now.unit + step, column: now.column + step });
+    event.preventDefault();
+    return;
+  }
   const moves = { ArrowLeft: now.t - 1, ArrowRight: now.t + 1, Home: 0, End: last, PageUp: now.t - 10, PageDown: now.t + 10 };
   if (event.key in moves) moveTo({ t: moves[event.key] });
   else if (event.key === " ") togglePlay();

@@ -41,14 +41,15 @@ function figure({ title, note = "", height = 90, timed = false, rowsOf = null, d
 
 theme.listeners.push(() => figures.forEach((it) => it.paint()));
 
-/** Pointer on a figure with a time axis: the frame, and with a click the unit of a heat map. */
+/** Pointer on a figure with a time axis: the frame, and with a click the unit or feature of a heat map. */
 function followPointer({ plot, rowsOf }) {
   const select = (event, withUnit) => {
     const box = plot.getBoundingClientRect();
     const t = Math.floor(((event.clientX - box.left) / box.width) * state.view.frames);
     const of = withUnit && rowsOf ? rowsOf() : null;
-    const unit = of ? Math.floor(((event.clientY - box.top) / box.height) * of.rows) : now.unit;
-    moveTo({ t, lstm: of?.lstm ?? now.lstm, unit });
+    if (!of) return moveTo({ t });
+    const row = Math.floor(((event.clientY - box.top) / box.height) * of.rows);
+    moveTo(of.lstm === undefined ? { t, column: row } : { t, lstm: of.lstm, unit: row });
   };
   plot.addEventListener("pointerdown", (event) => {
     plot.setPointerCapture(event.pointerId);
@@ -65,26 +66,40 @@ function magnitude(values, beyond = 0.01) {
   return sizes[Math.floor((1 - beyond) * (sizes.length - 1))] || sizes.at(-1) || 1;
 }
 
-/** A matrix as colours, one row of pixels per column of the matrix, frames to the right. `kind`: "signed" or "share". */
+/** Pixels from one stripe to the next, on negative values. */
+const STRIPES = 5;
+
+/** A matrix as colours, one band per column of the matrix, frames to the right. `kind`: "signed" or "share". Negative values have
+    stripes: their sign does not depend on colour. */
 function heatmap(context, width, height, matrix, kind = "signed") {
   const { rows, columns, values } = matrix;
   const [paper, high, low] = [rgb("paper"), rgb(kind === "signed" ? "vermillion" : "ink"), rgb("blue")];
   const size = kind === "signed" ? magnitude(values) : 1;
-  const pixels = new ImageData(rows, columns);
-  for (let t = 0; t < rows; t += 1) {
-    for (let c = 0; c < columns; c += 1) {
-      const share = clamp(values[t * columns + c] / size, -1, 1);
+  const scale = devicePixelRatio || 1;
+  const [wide, tall] = [Math.round(width * scale), Math.round(height * scale)];
+  const pixels = new ImageData(wide, tall);
+  const frameAt = Int32Array.from({ length: wide }, (_, x) => Math.floor((x / wide) * rows));
+  const period = Math.round(STRIPES * scale);
+  for (let y = 0; y < tall; y += 1) {
+    const c = Math.floor((y / tall) * columns);
+    for (let x = 0; x < wide; x += 1) {
+      const share = clamp(values[frameAt[x] * columns + c] / size, -1, 1);
+      const stripe = share < -0.1 && (x + y) % period < scale;
+      // A stripe is pale on a strong colour, and strong on a pale one.
+      const strength = stripe ? (share < -0.5 ? 0 : 1) : Math.abs(share);
       const to = share < 0 ? low : high;
-      for (let k = 0; k < 3; k += 1) {
-        pixels.data[4 * (c * rows + t) + k] = paper[k] + Math.abs(share) * (to[k] - paper[k]);
-      }
-      pixels.data[4 * (c * rows + t) + 3] = 255;
+      const place = 4 * (y * wide + x);
+      for (let k = 0; k < 3; k += 1) pixels.data[place + k] = paper[k] + strength * (to[k] - paper[k]);
+      pixels.data[place + 3] = 255;
     }
   }
-  const small = make("canvas", { width: rows, height: columns });
-  small.getContext("2d").putImageData(pixels, 0, 0);
-  context.imageSmoothingEnabled = false;
-  context.drawImage(small, 0, 0, width, height);
+  context.putImageData(pixels, 0, 0);
+}
+
+/** The legend of heat maps with signs. */
+function signs() {
+  return make("p", { className: "legend" }, ...["positive", "negative"].map((sign) =>
+    make("span", {}, make("i", { className: sign, "aria-hidden": "true" }), TEXTS[sign === "positive" ? "plus" : "minus"])));
 }
 
 /** Curves over frames: `{ values, colour, dash, name }` each, from `least` to `most`. */

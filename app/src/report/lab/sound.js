@@ -10,7 +10,7 @@ function useExample() {
   takeSound(samplesOfWav(bytesOf(data.clip)), data.rate, TEXTS.exampleName);
 }
 
-/** At most this many seconds of a file or of the microphone are shown. */
+/** At most this many seconds of a file are shown; the microphone begins a new clip after as many. */
 const MOST_SECONDS = 12;
 
 async function useFile(file) {
@@ -56,39 +56,54 @@ async function startMicrophone() {
   // A page from a disk may not load what it made as a blob.
   await context.audioWorklet.addModule(`data:text/javascript;base64,${btoa(RECORDER)}`);
   const recorder = new AudioWorkletNode(context, "recorder", { numberOfOutputs: 0 });
-  const length = 4 * context.sampleRate;
-  const running = { media, context, latest: new Float32Array(0), fresh: false };
-  recorder.port.onmessage = ({ data: portion }) => {
-    const joined = new Float32Array(Math.min(running.latest.length + portion.length, length));
-    joined.set(running.latest.subarray(Math.max(0, running.latest.length + portion.length - length)));
-    joined.set(portion, joined.length - portion.length);
-    running.latest = joined;
-    running.fresh = true;
-  };
+  const running = { media, context, live: lab.live(context.sampleRate), frames: 0, drawn: 0, cost: 0 };
+  recorder.port.onmessage = ({ data: portion }) => microphone.running === running && listenTo(portion);
   context.createMediaStreamSource(media).connect(recorder);
   microphone.running = running;
   byId("microphone").setAttribute("aria-pressed", "true");
   byId("microphone").textContent = TEXTS.stopMicrophone;
-  showLive();
 }
 
-/** Shows the latest four seconds of the microphone, again and again. */
+/** The next samples of the microphone. Each frame is computed once, and its answer is shown at once; all other values of the clip
+    and their gradients, which change with every frame, as often as the machine manages. */
+function listenTo(portion) {
+  const { running } = microphone;
+  if (running.live.frames() * data.seconds >= MOST_SECONDS) {
+    running.live.free();
+    Object.assign(running, { live: lab.live(running.context.sampleRate), drawn: 0 });
+  }
+  const rows = running.live.push(portion);
+  if (rows.length === 0) return;
+  running.frames += rows.length / LABELS.length;
+  running.shares = [...rows.slice(-LABELS.length)];
+  if (room.name === "listen" && running.drawn > 0) showAnswer(running.shares, true);
+  // Half of the time is left to the frames.
+  if (running.timer === undefined) running.timer = setTimeout(showLive, running.cost);
+}
+
+/** All values of the frames so far. */
 function showLive() {
   const { running } = microphone;
   if (running === null) return;
-  if (running.fresh && running.latest.length > running.context.sampleRate / 2) {
-    running.fresh = false;
-    takeSound(running.latest, running.context.sampleRate, TEXTS.microphoneName);
-    moveTo({ t: state.view.frames - 1 });
-  }
-  setTimeout(showLive, 150);
+  running.timer = undefined;
+  if (running.live.frames() === 0) return;
+  const start = performance.now();
+  running.drawn = running.live.frames();
+  const sound = running.live.sound();
+  const source = { samples: sound, rate: data.rate, name: TEXTS.microphoneName, sound, answer: null };
+  now.t = running.drawn - 1;
+  takeClip(source, lab.live_clip(running.live, settings(state.label ?? indexOfLargest(running.shares))));
+  running.cost = performance.now() - start;
 }
 
 function stopMicrophone() {
-  const { media, context } = microphone.running;
+  const { media, context, live, timer } = microphone.running;
+  clearTimeout(timer);
+  if (live.frames() > 0) showLive();
   microphone.running = null;
   media.getTracks().forEach((track) => track.stop());
   context.close();
+  live.free();
   byId("microphone").setAttribute("aria-pressed", "false");
   byId("microphone").textContent = TEXTS.microphone;
 }
@@ -142,6 +157,12 @@ function buildSource() {
     event.preventDefault();
     if (event.dataTransfer.files[0]) useFile(event.dataTransfer.files[0]);
   });
+  if (data.branches.length > 1) {
+    const names = data.branches.map(({ name }, n) => [n, TEXTS.branchName(n + 1, data.branches.length, name)]);
+    const select = choice(names, (value) => chooseBranch(Number(value)), { id: "branch" });
+    select.value = branch;
+    byId("about").before(control(TEXTS.branch, select));
+  }
   byId("play").addEventListener("click", togglePlay);
   byId("back").addEventListener("click", () => moveTo({ t: now.t - 1 }));
   byId("forward").addEventListener("click", () => moveTo({ t: now.t + 1 }));

@@ -119,6 +119,16 @@ function backwardEquations(n) {
   ];
 }
 
+/** What a hidden state of the last LSTM gets from the attention: as a value, and through its score. */
+function fromAbove(view, last, vectors) {
+  const unit = Math.min(now.unit, view.units[last] - 1);
+  const terms = [view.get("alpha").at(now.t) * view.get("dcontext", 1).at(0, unit)];
+  for (let v = 0; v < vectors; v += 1) {
+    terms.push(view.get("dscores").at(now.t, v) * view.get("vector", view.units[last]).at(unit, v));
+  }
+  return equation(TEXTS.fromAboveOf(unit), "α⊙dctx + de⊙u", sum(terms, 5), fixed(view.get(`${last}.above`).at(now.t, unit), 5));
+}
+
 function showWalk(view) {
   const last = view.units.length - 1;
   walk.lstm.value = now.lstm;
@@ -141,7 +151,8 @@ function showWalk(view) {
   walk.attention.replaceChildren(...(forward
     ? [equation("e", "uᵀ·h", "", fixed(score)), equation("α", "softmax(e)", "", `${fixed(alpha)} (${percent(alpha)})`)]
     : [equation("dα", "dctx·h", "", fixed(dalpha, 5)), equation("m", "Σ α⊙dα", "", fixed(mean, 5)),
-      equation("de", "α⊙(dα − m)", vectors === 1 ? `${fixed(alpha)}·(${sum([dalpha, -mean], 5)})` : "", fixed(dscore, 6))]));
+      equation("de", "α⊙(dα − m)", vectors === 1 ? `${fixed(alpha)}·(${sum([dalpha, -mean], 5)})` : "", fixed(dscore, 6)),
+      fromAbove(view, last, vectors)]));
 
   // Batch norm of the context vector, by running statistics.
   const unit = Math.min(now.unit, view.units[last] - 1);

@@ -27,7 +27,17 @@ addRoom("whatif", {
     if (whatIf.form.childElementCount === 0) buildChanges(view);
     applyChanges();
   },
+  forget() {
+    forgetChanges();
+    state.changed?.clip.free();
+    state.changed = null;
+  },
 });
+
+function forgetChanges() {
+  Object.assign(whatIf, { hold: new Map(), cut: false, silence: new Set(), pitch: 0, noise: NO_NOISE });
+  whatIf.form.replaceChildren();
+}
 
 function compare(context, width, height, read, options = {}) {
   const lines = [{ values: read(state.view), colour: "faint", dash: [5, 4] }];
@@ -59,7 +69,7 @@ function buildChanges(view) {
     return make("label", { className: "check" }, input, text);
   };
   let first = 0;
-  const groups = data.groups.map(({ kind, count }) => {
+  const groups = data.branches[branch].groups.map(({ kind, count }) => {
     const columns = Array.from({ length: count }, (_, n) => first + n);
     first += count;
     return box(TEXTS.silenceGroup(kind, count), `silence-${kind}`, (on) =>
@@ -75,8 +85,7 @@ function buildChanges(view) {
   });
   const reset = make("button", { id: "reset-changes" }, TEXTS.reset);
   reset.addEventListener("click", () => {
-    Object.assign(whatIf, { hold: new Map(), cut: false, silence: new Set(), pitch: 0, noise: NO_NOISE });
-    whatIf.form.replaceChildren();
+    forgetChanges();
     buildChanges(state.view);
     applyChanges();
   });

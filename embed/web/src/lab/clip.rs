@@ -13,11 +13,13 @@ use reslstm::models::{LstmSa, Model, ModelFile, Predictor, ResLstmSa};
 use serde::Deserialize;
 use wasm_bindgen::prelude::*;
 
-/// A model in the lab; of one with branches the first network.
+/// A model in the lab; of one with branches the network of one branch.
 #[wasm_bindgen]
 pub struct Lab {
-    predictor: Predictor,
-    model: Model<f64>,
+    pub(super) predictor: Predictor,
+    /// The branch, from 0.
+    pub(super) branch: usize,
+    pub(super) model: Model<f64>,
 }
 
 /// Changes of a forward pass.
@@ -47,10 +49,15 @@ pub struct Hold {
 
 #[wasm_bindgen]
 impl Lab {
-    /// The model of a file.
+    /// The model of a file, of its branch `branch`, from 0.
     #[wasm_bindgen(constructor)]
-    pub fn new(bytes: &[u8]) -> std::result::Result<Lab, JsError> {
-        ModelFile::from_bytes(bytes).and_then(Lab::of).map_err(thrown)
+    pub fn new(bytes: &[u8], branch: usize) -> std::result::Result<Lab, JsError> {
+        ModelFile::from_bytes(bytes).and_then(|file| Lab::of(file, branch)).map_err(thrown)
+    }
+
+    /// Probabilities `[K]` of a clip by all branches, as `predict` averages them.
+    pub fn answer(&mut self, samples: &[f32], rate: u32) -> std::result::Result<Vec<f32>, JsError> {
+        self.average(samples, rate).map_err(thrown)
     }
 
     /// What the model reads of samples: at its rate, and without what its preparation leaves out.
@@ -71,11 +78,22 @@ impl Lab {
 }
 
 impl Lab {
-    pub fn of(file: ModelFile) -> Result<Lab> {
-        let of_branch = file.branches()[0].model();
-        let mut model = Model::zeros(of_branch.architecture(), of_branch.inputs(), of_branch.classes());
-        recast(of_branch, &mut model);
-        Ok(Lab { predictor: Predictor::new(file)?, model })
+    pub fn of(file: ModelFile, branch: usize) -> Result<Lab> {
+        let count = file.branches().len();
+        let Some(shown) = file.branches().get(branch) else {
+            let problem = format!("expected a branch of the model, 0 to {}, got {branch}", count - 1);
+            return Err(Error::new(Kind::Settings, problem));
+        };
+        let shown = shown.model();
+        let mut model = Model::zeros(shown.architecture(), shown.inputs(), shown.classes());
+        recast(shown, &mut model);
+        Ok(Lab { predictor: Predictor::new(file)?, branch, model })
+    }
+
+    fn average(&mut self, samples: &[f32], rate: u32) -> Result<Vec<f32>> {
+        let samples = resampled(samples, rate, self.predictor.sample_rate()?)?;
+        let features = self.predictor.features(&samples)?;
+        Ok(self.predictor.predict_features(&features)?.probabilities)
     }
 
     /// Normalised features `[T,D]` of samples.
@@ -83,7 +101,7 @@ impl Lab {
         let samples = resampled(samples, rate, self.predictor.sample_rate()?)?;
         let features = self.predictor.features(&samples)?;
         let x = self.predictor.normalised(&features)?.clone();
-        Ok(cast(&self.predictor.file().branches()[0].select(&x)))
+        Ok(cast(&self.predictor.file().branches()[self.branch].select(&x)))
     }
 
     pub fn run(&self, features: Matrix<f64>, what_if: &str) -> Result<Clip> {
@@ -302,19 +320,19 @@ fn of_lstm<'a>(LstmGradients { tape, dh, all, .. }: &'a LstmGradients, name: &st
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use reslstm::models::Metadata;
     use reslstm::rng::RandomStream;
 
     /// The lab with an untrained model, and a clip of noise.
-    fn lab(architecture: &str) -> (Lab, Matrix<f64>) {
+    pub fn lab(architecture: &str) -> (Lab, Matrix<f64>) {
         let mut stream = RandomStream::new(1, "lab", 0);
         let labels = vec!["calm".to_string(), "cross".to_string(), "sad".to_string()].try_into().unwrap();
         let mut metadata = Metadata::new(architecture.into(), labels, 16_000, Default::default());
         (metadata.mean, metadata.std) = (vec![0.0; 46], vec![10.0; 46]);
         let model = Model::init(architecture.parse().unwrap(), 46, 3, &mut stream);
-        let lab = Lab::of(ModelFile::new(model, Some(metadata)).unwrap()).unwrap();
+        let lab = Lab::of(ModelFile::new(model, Some(metadata)).unwrap(), 0).unwrap();
         let samples: Vec<f32> = (0..16_000).map(|_| 0.1 * stream.normal() as f32).collect();
         let mut lab = lab;
         let x = lab.features(&samples, 16_000).unwrap();
