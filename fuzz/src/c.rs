@@ -10,11 +10,11 @@ unsafe impl Send for Model {}
 // SAFETY: as above.
 unsafe impl Sync for Model {}
 
-/// The model that sounds are given to.
+/// The model that sounds are given to, of short windows.
 static MODEL: LazyLock<Model> = LazyLock::new(|| {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let path = path.join(if path.ends_with("fuzz") { "seeds" } else { "../../fuzz/seeds" });
-    let bytes = std::fs::read(path.join("model/enrolment.safetensors")).expect("a seed");
+    let bytes = std::fs::read(path.join("model/telephone.safetensors")).expect("a seed");
     Model(load(&bytes).expect("a model"))
 });
 

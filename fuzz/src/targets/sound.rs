@@ -3,10 +3,18 @@
 use super::model::{check_probabilities, small_model};
 use reslstm::audio::{Encoding, FeatureSettings, FrontEnd, Recording, SampleFormat, write_wav16};
 use reslstm::models::{LivePredictor, Moment};
-use reslstm_cli::corpus::sound::{Side, StreamDecoder, decode};
+use reslstm::error::Result;
+use reslstm_cli::corpus::sound::{Side, SoundReader, StreamDecoder, decode};
+use std::io::Cursor;
 
-/// Samples of a file that are checked: a small file may hold an hour.
-const CHECKED: usize = 2048;
+/// Samples of a file that are decoded, at least: a small file may hold an hour.
+const DECODED: usize = 1 << 16;
+
+/// Samples that are written again, and of which features are computed.
+const CHECKED: usize = 256;
+
+/// Samples of a stream for which predictions are computed.
+const PREDICTED: usize = 2048;
 
 /// A file that the engine reads.
 pub fn wav(bytes: &[u8]) -> bool {
@@ -23,16 +31,29 @@ pub fn wav(bytes: &[u8]) -> bool {
 
 /// A file of any kind.
 pub fn sound(bytes: &[u8]) -> bool {
-    let sound = decode(bytes);
-    if let Ok(sound) = &sound {
-        check(&sound.recording);
+    let recording = beginning(bytes);
+    if let Ok(recording) = &recording {
+        check(recording);
     }
-    sound.is_ok()
+    recording.is_ok()
+}
+
+/// What [`decode`] gives, without the rest of a recording that is longer than [`DECODED`].
+fn beginning(bytes: &[u8]) -> Result<Recording> {
+    let mut reader = SoundReader::open(Box::new(Cursor::new(bytes)), Side::Mix)?;
+    let mut samples = Vec::new();
+    while samples.len() < DECODED
+        && let Some(block) = reader.next_block()?
+    {
+        samples.extend(block);
+    }
+    Ok(Recording { sample_rate: reader.sample_rate(), samples })
 }
 
 thread_local! {
+    /// Of short windows, as the features of 4,096 samples take a hundred times as long as decoding a small file.
     static FRONT_END: FrontEnd = {
-        let settings = FeatureSettings::default().with(|it| (it.n_fft, it.hop, it.mel_bands) = (512, 256, 40));
+        let settings = FeatureSettings::default().with(|it| (it.n_fft, it.hop, it.mel_bands) = (128, 64, 40));
         FrontEnd::new(settings.expect("settings in their ranges"), 16_000).expect("a rate in its range")
     };
 }
@@ -69,8 +90,8 @@ pub fn live(bytes: &[u8]) -> bool {
             let bits = |samples: &[f32]| samples.iter().map(|it| it.to_bits()).collect::<Vec<_>>();
             assert_eq!((channels, bits(&whole)), (again, bits(&parts)), "portions change the samples");
             let samples = Side::Mix.of(whole, channels);
-            let moments = |portion| predicted(&samples[..samples.len().min(CHECKED)], portion);
-            let (moments, again) = (moments(CHECKED), moments(portion));
+            let moments = |portion| predicted(&samples[..samples.len().min(PREDICTED)], portion);
+            let (moments, again) = (moments(PREDICTED), moments(portion));
             assert_eq!(moments, again, "portions change the predictions");
             moments.is_some()
         }
