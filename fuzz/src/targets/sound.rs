@@ -2,8 +2,8 @@
 
 use super::model::{check_probabilities, small_model};
 use reslstm::audio::{Encoding, FeatureSettings, FrontEnd, Recording, SampleFormat, write_wav16};
-use reslstm::models::{LivePredictor, Moment};
 use reslstm::error::Result;
+use reslstm::models::{LivePredictor, Moment};
 use reslstm_cli::corpus::sound::{Side, SoundReader, StreamDecoder, decode};
 use std::io::Cursor;
 
