@@ -1,9 +1,10 @@
 //! Reading and writing whole files. Every error names its path, and no reader ever sees half a file.
 
+mod device;
 mod input;
 mod lock;
 
-pub use input::{open, open_lock_file, open_or_create, read_bytes, read_text, refuse_link};
+pub use input::{is_there, open, open_lock_file, open_or_create, read_bytes, read_text, refuse_link, refuse_links_in};
 pub use lock::{FolderLock, holder};
 
 use std::fs::{self, File};
@@ -62,7 +63,8 @@ pub fn refuse_lfs_pointer(bytes: &[u8]) -> Result<()> {
 /// Creates or replaces the file at `path` in one step: a reader finds all of the old bytes or all of the new ones, even after
 /// a crash. When this returns, the bytes are on disk, and half-written files of killed processes in the folder are removed.
 ///
-/// A pipe, a terminal or another device cannot be replaced and is written to.
+/// A pipe, a terminal or another device cannot be replaced and is written to. Nobody need read a named pipe: after some seconds
+/// without a reader, it is an error.
 ///
 /// # Errors
 /// [`Kind::Io`], naming the file, which is then unchanged.
@@ -195,7 +197,7 @@ pub fn is_half_written(path: &Path) -> bool {
 fn write(path: &Path, bytes: &[u8], durability: Durability) -> Result<()> {
     let written = match Target::new(path)? {
         Target::File(file) => temp_file(&file).and_then(|temp| replace(temp, &file, bytes, durability)),
-        Target::Device(device) => File::options().write(true).open(device).and_then(|mut out| out.write_all(bytes)),
+        Target::Device(device) => device::write_to_device(&device, bytes),
     };
     written.map_err(|error| Error::io(path.display(), error))
 }

@@ -19,12 +19,20 @@ pub struct Identity {
     pub split: Option<Split>,
     /// Fingerprint of the data.
     pub data: String,
+    /// Hash of the content of their files; empty where it is not known, as in files of earlier versions.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub content: String,
 }
 
 impl Identity {
     /// Of run number `run` on a fold, or on all speakers.
     pub fn new(settings: &CheckedSettings, run: usize, split: Option<&Split>, data: &str) -> Self {
-        Identity { settings: settings.clone(), run, split: split.cloned(), data: data.into() }
+        Identity { settings: settings.clone(), run, split: split.cloned(), data: data.into(), content: String::new() }
+    }
+
+    /// Of data in files of this content, a hash.
+    pub fn with_content(self, content: &str) -> Self {
+        Identity { content: content.into(), ..self }
     }
 
     /// The seed of this training: the settings' own, made distinct for run and fold.
@@ -44,13 +52,24 @@ impl Identity {
             }
             None => None,
         };
-        Some(Self::new(&settings, metadata.run, split.as_ref(), &metadata.data_fingerprint))
+        let identity = Self::new(&settings, metadata.run, split.as_ref(), &metadata.data_fingerprint);
+        Some(identity.with_content(&metadata.data_content))
     }
 
-    /// Where it differs first from an earlier one, with both values.
+    /// Where it differs first from an earlier one, with both values. The content of files counts where both know it.
     pub fn difference(&self, earlier: &Identity) -> Option<String> {
-        let value = |identity| serde_json::to_value(identity).expect("plain values become JSON");
-        first_difference("", &value(earlier), &value(self))
+        let value = |identity: &Identity| {
+            serde_json::to_value(identity.clone().with_content("")).expect("plain values become JSON")
+        };
+        let known = !self.content.is_empty() && !earlier.content.is_empty();
+        first_difference("", &value(earlier), &value(self)).or_else(|| match known {
+            true => first_difference(
+                "content of the files",
+                &earlier.content.as_str().into(),
+                &self.content.as_str().into(),
+            ),
+            false => None,
+        })
     }
 }
 
@@ -92,5 +111,8 @@ mod tests {
             let found = identity.difference(&earlier).unwrap();
             assert!(found.starts_with(difference), "{found}");
         }
+        let [known, other] = ["89ab", "cdef"].map(|content| identity.clone().with_content(content));
+        assert_eq!(other.difference(&known).unwrap(), "content of the files was \"89ab\", now \"cdef\"");
+        assert_eq!((known.difference(&identity), identity.difference(&known)), (None, None));
     }
 }

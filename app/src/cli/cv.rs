@@ -109,7 +109,7 @@ pub fn run_plan(data: &Licensed, plan: &Plan, out: &Path, threads: usize, resume
     let bar = progress::bar(epochs, &plan.settings.arch.to_string(), "epochs");
     let observe = |_: &CheckedSettings, event: Event<'_>| progress::epochs(&bar, 1, &event);
     let execution = Execution { threads, resume, stop: interrupt::stop_flag(), observe: &observe };
-    let summary = cross_validate(&data.source(), &[(plan.clone(), out.to_path_buf())], &execution);
+    let summary = cross_validate(&data.source()?, &[(plan.clone(), out.to_path_buf())], &execution);
     bar.finish_and_clear();
     summary
 }

@@ -75,7 +75,7 @@ impl Eval {
         let data = found.load(features, rate, self.cache.cache.as_deref(), all_cores())?;
         let left_out = LeftOut::new(&shared, &metadata.labels, &data);
         print_notes(&shared, &metadata.labels, &left_out);
-        let mut clips = self.clips_to_score(metadata, &data);
+        let mut clips = self.clips_to_score(metadata, &data)?;
         clips.retain(|&clip| shared.model_class[data.dataset().clips()[clip].label].is_some());
         if clips.is_empty() {
             let problem = "the test speakers have no clip of a label that the model knows";
@@ -121,7 +121,7 @@ impl Eval {
     }
 
     /// The clips to score: all, or those of the fold's test speakers. Prints on stderr which and why.
-    fn clips_to_score(&self, metadata: &Metadata, data: &Licensed) -> Vec<usize> {
+    fn clips_to_score(&self, metadata: &Metadata, data: &Licensed) -> Result<Vec<usize>> {
         let protocol: Protocol = metadata.protocol.parse().unwrap_or_default();
         if protocol != Protocol::Strict {
             let batches =
@@ -130,7 +130,7 @@ impl Eval {
         }
         let overlap = SpeakerOverlap::between(metadata, data);
         if matches!(overlap, SpeakerOverlap::Fold(_) | SpeakerOverlap::All)
-            && let Some(note) = data.content_note(metadata)
+            && let Some(note) = data.content_note(metadata)?
         {
             message!("{note}");
         }
@@ -146,7 +146,7 @@ impl Eval {
             ),
             SpeakerOverlap::None => {}
         }
-        in_batching_order(overlap.clips(metadata, data), data.dataset(), protocol)
+        Ok(in_batching_order(overlap.clips(metadata, data), data.dataset(), protocol))
     }
 }
 

@@ -222,7 +222,7 @@ impl NestedCommand {
             let data = data.map_err(interrupt::resumable)?;
             let execution =
                 Execution { threads, resume: self.work.resume, stop: interrupt::stop_flag(), observe: &observe };
-            cross_validate(&data.source(), &now, &execution).map_err(interrupt::resumable)?;
+            cross_validate(&data.source()?, &now, &execution).map_err(interrupt::resumable)?;
             left = later;
         }
         bar.finish_and_clear();

@@ -24,6 +24,9 @@ pub const PAPER_RATE: u32 = 48_000;
 /// A loaded corpus, and what models trained on it must say.
 pub struct Licensed {
     loaded: Loaded,
+    /// Hash of the content of the files, when it was needed.
+    content: OnceLock<String>,
+    threads: usize,
     features: FeatureSettings,
     corpus: Corpus,
     cache: Option<Cache>,
@@ -49,21 +52,29 @@ impl Licensed {
         &self.loaded.fingerprint
     }
 
-    /// What is to be said of a model of data with this fingerprint: whether their files are those that it was trained on.
-    pub fn content_note(&self, metadata: &Metadata) -> Option<String> {
-        match metadata.data_content.as_str() {
-            "" => {
-                Some("note: the model does not say the content of its files: only their features were compared".into())
-            }
-            content if content == self.loaded.content => None,
-            content => {
-                let now = &self.loaded.content;
-                Some(format!(
-                    "warning: the features are those that the model was trained on, but the files are others: their content was \
-                     {content}, now {now}; reslstm cache --clear removes features of the files before"
-                ))
-            }
+    /// Hash of the content of the files. The first call reads them all.
+    pub fn content(&self) -> Result<&str> {
+        if let Some(content) = self.content.get() {
+            return Ok(content);
         }
+        let content = thread_pool(self.threads)?.install(|| corpus::content(&self.corpus))?;
+        Ok(self.content.get_or_init(|| content))
+    }
+
+    /// What is to be said of a model of data with this fingerprint: whether their files are those that it was trained on.
+    pub fn content_note(&self, metadata: &Metadata) -> Result<Option<String>> {
+        let content = metadata.data_content.as_str();
+        if content.is_empty() {
+            let note = "note: the model does not say the content of its files: only their features were compared";
+            return Ok(Some(note.into()));
+        }
+        let now = self.content()?;
+        Ok((content != now).then(|| {
+            format!(
+                "warning: the features are those that the model was trained on, but the files are others: their content was \
+                 {content}, now {now}; reslstm cache --clear removes features of the files before"
+            )
+        }))
     }
 
     /// Of the recordings after resampling, in Hz.
@@ -81,16 +92,16 @@ impl Licensed {
         corpus::load_in_condition(&self.corpus, &work)
     }
 
-    /// What training takes.
-    pub fn source(&self) -> TrainingData<'_> {
-        TrainingData {
+    /// What training takes. Reads all files, for their [content](Self::content).
+    pub fn source(&self) -> Result<TrainingData<'_>> {
+        Ok(TrainingData {
             dataset: &self.loaded.dataset,
             sample_rate: self.loaded.sample_rate,
             features: &self.features,
             fingerprint: &self.loaded.fingerprint,
-            content: &self.loaded.content,
+            content: self.content()?,
             licence: self.corpus.licence(),
-        }
+        })
     }
 }
 
@@ -299,7 +310,8 @@ impl Found {
         bar.finish_and_clear();
         notes.print();
         let loaded = loaded.map_err(|error: Error| error.at(&self.place))?;
-        Ok(Licensed { loaded, features, corpus: self.corpus, cache, resample_to })
+        let content = OnceLock::new();
+        Ok(Licensed { loaded, content, threads, features, corpus: self.corpus, cache, resample_to })
     }
 }
 
@@ -314,4 +326,31 @@ fn open_cache(given: Option<&Path>) -> Result<Option<Cache>> {
         message!("note: features are not cached: {error}");
         None
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use reslstm::audio::write_wav16;
+
+    #[test]
+    fn the_content_of_files_is_read_when_it_is_needed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        for (name, level) in [("a.wav", 0.1), ("b.wav", 0.2)] {
+            std::fs::write(path(name), write_wav16(&vec![level; 9000], 8000)).unwrap();
+        }
+        std::fs::write(path("clips.csv"), "path,label,speaker\na.wav,calm,x\nb.wav,cross,y\n").unwrap();
+        let found = Found::find(&path("clips.csv"), &Reading::default()).unwrap();
+        let data = found.load(FeatureSettings::default(), 8000, Some(&path("cache")), 1).unwrap();
+        assert_eq!((data.fingerprint().len(), data.content.get()), (16, None));
+        // A file that is gone is noticed only now.
+        let bytes = std::fs::read(path("b.wav")).unwrap();
+        std::fs::remove_file(path("b.wav")).unwrap();
+        let error = data.source().unwrap_err().to_string();
+        assert!(error.contains("b.wav"), "{error}");
+        std::fs::write(path("b.wav"), bytes).unwrap();
+        assert_eq!(data.source().unwrap().content, data.content().unwrap());
+        assert_eq!(data.content.get().map(String::len), Some(16));
+    }
 }

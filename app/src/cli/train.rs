@@ -3,8 +3,8 @@
 use super::options::{Begun, DataOptions, ExactLabels, TRAIN, TrainingOptions, WrongCall, wrong_call};
 use super::source::Found;
 use super::{Done, Outcome, interrupt, print_line, progress};
-use crate::experiment::Plan;
 use crate::experiment::fit::fit;
+use crate::experiment::{CONTENT_UNKNOWN, Plan};
 use crate::files::{self, Existing};
 use clap::Args;
 use reslstm::data::folds::Split;
@@ -79,11 +79,20 @@ impl Train {
         let (threads, cache) = (request.work.threads(), request.work.cache());
         self.check_output(&checkpoint, request.work.resume)?;
         let data = corpus.load_for(settings, cache, threads).map_err(interrupt::resumable)?;
-        let identity = Identity::new(settings, 0, split.as_ref(), data.fingerprint());
+        let mut source = data.source()?;
+        if of_checkpoint(&checkpoint).is_some_and(|begun| begun.content.is_empty()) {
+            message!("note: {}: {CONTENT_UNKNOWN}", checkpoint.display());
+            // What its epochs were trained on is not known.
+            source.content = "";
+        }
+        let identity = Identity::new(settings, 0, split.as_ref(), source.fingerprint).with_content(source.content);
         if self.output.is_file() {
             let metadata =
                 finished(&self.output, &identity, self.temperature).map_err(|error| error.at(self.output.display()))?;
             files::remove(&checkpoint)?;
+            if let Some(note) = data.content_note(&metadata)? {
+                message!("{note}");
+            }
             message!("{}: finished already, nothing to do", self.output.display());
             return self.report(&metadata, &[]);
         }
@@ -113,7 +122,7 @@ impl Train {
             outcome.temperature = Some(temperature);
         }
         let epochs = outcome.history.clone();
-        let model = model_file(&data.source(), settings, 0, split.as_ref(), &task, outcome)?;
+        let model = model_file(&source, settings, 0, split.as_ref(), &task, outcome)?;
         files::write_atomically(&self.output, &model.to_bytes())?;
         files::remove(&checkpoint)?;
         self.report(model.metadata().expect("a model trained here has metadata"), &epochs)
@@ -166,9 +175,14 @@ fn begun(model: &Path, checkpoint: &Path) -> Option<Begun> {
         let file = ModelFile::from_bytes(&files::read(model).ok()?).ok()?;
         CheckedSettings::of_model(file.metadata()?).ok()
     };
-    let of_checkpoint = || Some(checkpoint::identity(&files::read(checkpoint).ok()?).ok()?.settings);
-    let (place, settings) = of_model().map(|it| (model, it)).or_else(|| of_checkpoint().map(|it| (checkpoint, it)))?;
+    let settings = || Some((checkpoint, of_checkpoint(checkpoint)?.settings));
+    let (place, settings) = of_model().map(|it| (model, it)).or_else(settings)?;
     Some(Begun::new(place.display(), &settings, None))
+}
+
+/// What the checkpoint is of, if there is one that can be read.
+fn of_checkpoint(path: &Path) -> Option<Identity> {
+    checkpoint::identity(&files::read(path).ok()?).ok()
 }
 
 /// The metadata of the model that this training has written; a model of another training is not overwritten.

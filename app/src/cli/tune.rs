@@ -3,11 +3,11 @@
 use super::options::{Begun, DataOptions, PAPER, Request, TABLE1, TUNE, TrainingOptions, WrongCall, wrong_call};
 use super::source::Found;
 use super::{Done, Outcome, commands, interrupt, print_line, progress};
-use crate::experiment::Plan;
 use crate::experiment::results::Made;
 use crate::experiment::trial::{
     Objective, Observer, StudyIdentity, caution, check_space, maximised, option_of, settings,
 };
+use crate::experiment::{CONTENT_UNKNOWN, Plan};
 use crate::files;
 use crate::terminal::print_event;
 use crate::tune::study::Progress;
@@ -15,7 +15,6 @@ use crate::tune::{Claim, Ending, Journal, Search, Snapshot, Space, Study, optimi
 use clap::Args;
 use indicatif::ProgressBar;
 use reslstm::error::{Error, Kind, Result};
-use reslstm::train::identity::first_difference;
 use reslstm::train::{EpochRecord, Protocol, Validation};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -102,9 +101,14 @@ impl Tune {
         let resumable = interrupt::resumable_by(&continuing);
         let data = corpus.load_for(&plan.settings, request.work.cache(), threads).map_err(&resumable)?;
 
-        let identity = json!(StudyIdentity::new(data.fingerprint(), &plan, &space));
-        let accept = |earlier: &Value| match first_difference("", earlier, &identity) {
-            None => Ok(()),
+        let identity = StudyIdentity::new(data.fingerprint(), data.content()?, &plan, &space);
+        let accept = |earlier: &Value| match identity.difference(earlier) {
+            None => {
+                if earlier.get("content").is_none() {
+                    message!("note: {}: {CONTENT_UNKNOWN}", self.study.display());
+                }
+                Ok(())
+            }
             Some(difference) => {
                 let problem = format!("this study was started with other settings or data: {difference}");
                 let advice = "use the settings it was started with, or start another study";
@@ -112,12 +116,12 @@ impl Tune {
             }
         };
         let search = Search { space: space.clone(), seed: plan.settings.seed, trials: self.trials };
-        let study = Study::open(journal, self.study_name.as_deref(), search, &identity, accept)?;
+        let study = Study::open(journal, self.study_name.as_deref(), search, &json!(identity), accept)?;
         study.fail(&self.fail_trials).map_err(|error| error.at("--fail-trials"))?;
         let monitor = Monitor::new(&study, self.trials, (splits.len(), plan.settings.total_epochs()), self.json);
         let base = &plan.settings;
         let objective = Objective {
-            source: data.source(),
+            source: data.source()?,
             base,
             splits: &splits,
             space: &space,

@@ -108,8 +108,6 @@ pub struct Loaded {
     pub sample_rate: u32,
     /// 16 hexadecimal digits that depend on every label, name, speaker and bit of a feature.
     pub fingerprint: String,
-    /// 16 hexadecimal digits that depend on every byte of every file, whatever the feature cache says of it.
-    pub content: String,
 }
 
 /// Computes the features of `clips` and passes each, with its index, to `finish`. Returns the results in the order of `clips`; for a
@@ -160,7 +158,7 @@ pub fn extract<T: Send>(
 pub fn load_dataset(corpus: &Corpus, work: &Work) -> Result<Loaded> {
     let (dataset, sample_rate) = read_clips(corpus, work)?;
     let fingerprint = fingerprint(corpus, dataset.clips());
-    Ok(Loaded { dataset, sample_rate, fingerprint, content: content(corpus)? })
+    Ok(Loaded { dataset, sample_rate, fingerprint })
 }
 
 /// The clips of a corpus, in `work.condition`.
@@ -257,8 +255,12 @@ impl<'a> Worker<'a> {
     }
 }
 
-/// Hash of the files of a corpus in the order of its clips, each once where segments of it follow each other.
-fn content(corpus: &Corpus) -> Result<String> {
+/// 16 hexadecimal digits that depend on every byte of every file of a corpus, whatever the feature cache says of it: a hash in the
+/// order of the clips, of each file once where segments of it follow each other. Runs on the threads of the current rayon pool.
+///
+/// # Errors
+/// [`Kind::Io`](reslstm::error::Kind::Io) if a file cannot be read, naming it.
+pub fn content(corpus: &Corpus) -> Result<String> {
     let mut files: Vec<&Path> = corpus.entries().iter().map(|entry| entry.path.as_path()).collect();
     files.dedup();
     let hash_of = |path: &&Path| {

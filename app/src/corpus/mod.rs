@@ -48,7 +48,9 @@ pub mod segment;
 pub mod sound;
 
 pub use cache::{Cache, MOST_BYTES as MOST_CACHED_BYTES};
-pub use extract::{ClipFeatures, ClipSource, Loaded, Work, extract, load_dataset, load_in_condition, read_clip};
+pub use extract::{
+    ClipFeatures, ClipSource, Loaded, Work, content, extract, load_dataset, load_in_condition, read_clip,
+};
 pub use folders::{Corpus, Entry, SYNTHETIC_NOTE, find_audio};
 pub use rates::Rates;
 pub use reading::Reading;

@@ -10,6 +10,7 @@
 //! ```
 //! [`Results`](super::folder::Results) reads it back.
 
+use super::CONTENT_UNKNOWN;
 use super::fit::fit;
 use super::folder::{Begun, model_path, plan_path, run_path, write_clips};
 use super::plan::{Plan, check_runs};
@@ -227,10 +228,7 @@ impl<'a> Folder<'a> {
             Some(begun) => begun.content.clone(),
         };
         if content.is_none() {
-            message!(
-                "note: {}: begun by an earlier version, which did not keep the content of files: only features are compared",
-                root.display()
-            );
+            message!("note: {}: {CONTENT_UNKNOWN}", root.display());
         }
         if begun.is_none_or(|begun| begun.plan.runs < plan.runs) {
             let sample_rate = Some(source.sample_rate).filter(|&rate| rate != 48_000);

@@ -30,3 +30,7 @@ pub mod trial;
 
 pub use folder::{ClipRecord, Results};
 pub use plan::Plan;
+
+/// What is said of work of earlier versions that goes on.
+pub const CONTENT_UNKNOWN: &str =
+    "begun by an earlier version, which did not keep the content of files: only features are compared";

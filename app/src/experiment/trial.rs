@@ -9,6 +9,7 @@ use crate::experiment::fit::fit;
 use crate::files;
 use crate::label_map::LabelMap;
 use crate::tune::{Claim, Ending, Space, Study, Verdict};
+use reslstm::train::identity::first_difference;
 use reslstm::train::{
     CheckedSettings, Confusion, EpochRecord, Identity, Outcome, Protocol, Settings, Task, TrainingData,
 };
@@ -32,6 +33,9 @@ pub fn option_of(parameter: &str) -> Option<&'static str> {
 pub struct StudyIdentity {
     /// Fingerprint of the data.
     pub data: String,
+    /// Hash of the content of their files; empty in studies of earlier versions.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub content: String,
     /// Which folds a trial has.
     pub folds: FoldPlan,
     /// The settings that are not searched, by the names of their options.
@@ -44,14 +48,22 @@ pub struct StudyIdentity {
 }
 
 impl StudyIdentity {
-    /// Of a search around the settings of `base`, on data with this fingerprint.
-    pub fn new(data: &str, base: &Plan, space: &Space) -> Self {
+    /// Of a search around the settings of `base`, on data with this fingerprint, in files of this content.
+    pub fn new(data: &str, content: &str, base: &Plan, space: &Space) -> Self {
         let Value::Object(mut settings) = json!(base.settings) else { unreachable!("settings are an object") };
         for option in space.names().filter_map(option_of) {
             settings.remove(option);
         }
         let (folds, map) = (base.folds.clone(), base.map.clone());
-        StudyIdentity { data: data.into(), folds, settings, space: space.clone(), map }
+        StudyIdentity { data: data.into(), content: content.into(), folds, settings, space: space.clone(), map }
+    }
+
+    /// Where it differs first from that of an earlier study, with both values. The content of files counts where the study has it.
+    pub fn difference(&self, earlier: &Value) -> Option<String> {
+        let (mut before, mut now) = (earlier.clone(), json!(self));
+        let [then, content] = [&mut before, &mut now].map(|it| it.as_object_mut().and_then(|it| it.remove("content")));
+        first_difference("", &before, &now)
+            .or_else(|| first_difference("content of the files", &then?, &content.unwrap_or_default()))
     }
 
     /// The cross-validation of a trial with these parameters.

@@ -4,6 +4,8 @@ use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
+use reslstm::error::{Error, Result};
+
 /// Opens a file to read it.
 ///
 /// # Errors
@@ -53,6 +55,18 @@ pub fn open_lock_file(path: &Path) -> io::Result<File> {
     open_or_create(path)
 }
 
+/// Whether there is a file to [`open`].
+///
+/// # Errors
+/// [`ErrorKind::InvalidInput`] if it is anything else than a file.
+pub fn is_there(path: &Path) -> io::Result<bool> {
+    match fs::metadata(path) {
+        Ok(found) => check_is_file(&found).map(|()| true),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// Refuses a link: of files in a folder of this program, it would lead out of the folder.
 ///
 /// # Errors
@@ -62,6 +76,32 @@ pub fn refuse_link(path: &Path) -> io::Result<()> {
         Ok(found) if found.is_symlink() => Err(wrong_kind("a link")),
         _ => Ok(()),
     }
+}
+
+/// Refuses links, named pipes, sockets and devices anywhere in a folder of this program: what is written there would go elsewhere,
+/// or wait for ever. No folder holds none.
+///
+/// # Errors
+/// [`Kind::Io`](reslstm::error::Kind::Io), naming the first one, or a folder that cannot be read.
+pub fn refuse_links_in(folder: &Path) -> Result<()> {
+    let failed = |error| Error::io(folder.display(), error);
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(failed)?,
+    };
+    for entry in entries {
+        let path = entry.map_err(failed)?.path();
+        // Another process may have removed it.
+        let Ok(found) = fs::symlink_metadata(&path) else { continue };
+        let kind = if found.is_symlink() { "a link" } else { kind_of(&found) };
+        if found.is_dir() {
+            refuse_links_in(&path)?;
+        } else if !found.is_file() {
+            let advice = "remove it: only this program writes files here";
+            return Err(Error::io(path.display(), wrong_kind(kind)).advice(advice));
+        }
+    }
+    Ok(())
 }
 
 fn check_is_file(found: &Metadata) -> io::Result<()> {

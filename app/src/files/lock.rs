@@ -3,7 +3,7 @@
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
-use super::input::open_lock_file;
+use super::input::{open_lock_file, refuse_links_in};
 use reslstm::error::{Error, Kind, Result};
 
 /// Has the name of a temporary file: one that a killed process leaves counts as nothing, and is removed by the next write.
@@ -20,10 +20,12 @@ impl FolderLock {
     /// Locks a folder, which is created if there is none. Where the file system has no locks, nothing is locked.
     ///
     /// # Errors
-    /// [`Kind::Io`] if another process works in it, naming that if it is known, or if nothing can be written there.
+    /// [`Kind::Io`] if another process works in it, naming that if it is known, if nothing can be written there, or if it holds a
+    /// link or anything else that is neither a file nor a folder.
     pub fn acquire(folder: &Path) -> Result<Self> {
         let path = folder.join(FOLDER_LOCK);
         std::fs::create_dir_all(folder).map_err(|error| Error::io(folder.display(), error))?;
+        refuse_links_in(folder)?;
         loop {
             let file = open_lock_file(&path).map_err(|error| Error::io(path.display(), error))?;
             if let Err(TryLockError::WouldBlock) = file.try_lock() {

@@ -40,7 +40,7 @@ impl<W: Work> Copies<W> {
     /// Combines at least one folder.
     ///
     /// # Errors
-    /// [`Kind::Settings`] if the plans differ, naming both folders and the first job that differs.
+    /// [`Kind::Settings`] if the plans differ, naming both folders and the first job that differs, or the content of their files.
     pub fn new(folders: Vec<Folder<W>>) -> Result<Self> {
         let Some((first, others)) = folders.split_first() else {
             return Err(Error::new(Kind::Settings, "expected at least one folder with a plan, got none"));
@@ -54,6 +54,14 @@ impl<W: Work> Copies<W> {
                 let root = first.root().display();
                 let problem = format!("expected the plan of {root}, got another: job {same} is {theirs}, not {ours}");
                 let advice = "results of different plans do not fit into one table: collect each plan by itself";
+                return Err(Error::new(Kind::Settings, problem).at(other.root().display()).advice(advice));
+            }
+            if let (Some(ours), Some(theirs)) = (&first.plan().content, &other.plan().content)
+                && ours != theirs
+            {
+                let root = first.root().display();
+                let problem = format!("expected jobs of the files of {root}, of content {ours}, got content {theirs}");
+                let advice = "results of different files do not fit into one table: collect each plan by itself";
                 return Err(Error::new(Kind::Settings, problem).at(other.root().display()).advice(advice));
             }
         }
@@ -117,7 +125,7 @@ impl State {
 }
 
 fn state<W>(folder: &Folder<W>, job: &Job<W>) -> Result<State> {
-    if folder.result_path(job).exists() {
+    if folder.is_done(job)? {
         return Ok(State::Done);
     }
     if is_locked(&folder.unfinished(job, "lock"))? {

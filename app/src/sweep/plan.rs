@@ -5,7 +5,7 @@ use crate::hash::Hash;
 use reslstm::error::{Error, Kind, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 /// Limit on the jobs of a plan; every process reads all of them.
@@ -38,6 +38,8 @@ pub trait Work: Serialize + for<'a> Deserialize<'a> + PartialEq {
 #[derive(Deserialize, Serialize)]
 struct PlanFile {
     data: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    content: Option<String>,
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     reading: Map<String, Value>,
     /// What all jobs have in common, if they are written without it.
@@ -91,6 +93,9 @@ fn hash_of(work: &impl Serialize) -> u64 {
 pub struct Plan<W> {
     /// Path of the data on the planning machine; another machine may have them elsewhere.
     pub data: String,
+    /// Hash of the content of their files. `None` in plans of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<String>,
     /// How the data are read, as far as it is said.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub reading: Map<String, Value>,
@@ -115,12 +120,23 @@ impl<W: Serialize> Plan<W> {
                 return Err(Error::new(Kind::Settings, problem).advice("write every value once"));
             }
         }
-        Ok(Plan { data: data.to_string(), reading: Map::new(), jobs })
+        Ok(Plan { data: data.to_string(), content: None, reading: Map::new(), jobs })
+    }
+
+    /// This plan, of data in files of this content, a hash.
+    pub fn with_content(self, content: Option<String>) -> Self {
+        Plan { content, ..self }
     }
 
     /// This plan, of data that are read in this way.
     pub fn with_reading(self, reading: Map<String, Value>) -> Self {
         Plan { reading, ..self }
+    }
+
+    /// Whether a job of this plan is one of the other, too.
+    fn shares_jobs_with(&self, other: &Self) -> bool {
+        let ids: HashSet<&String> = self.jobs.iter().map(|job| &job.id).collect();
+        other.jobs.iter().any(|job| ids.contains(&job.id))
     }
 
     /// 16 hexadecimal digits that depend on every job and their order.
@@ -150,11 +166,26 @@ impl<W: Work> Folder<W> {
     /// another plan is replaced, and results of jobs in both plans are kept.
     ///
     /// # Errors
-    /// [`Kind::Settings`] if the folder holds other files; [`Kind::Io`] if it cannot be written to.
-    pub fn create(root: &Path, plan: Plan<W>, existing: Existing) -> Result<Self> {
+    /// [`Kind::Settings`] if the folder holds other files, or jobs of the plan for data in files of other content; [`Kind::Io`] if
+    /// it cannot be written to.
+    pub fn create(root: &Path, mut plan: Plan<W>, existing: Existing) -> Result<Self> {
         Self::check(root)?;
         let path = root.join(PLAN);
-        let other = path.exists() && Self::open(root)?.plan.fingerprint() != plan.fingerprint();
+        let earlier = if path.exists() { Some(Self::open(root)?.plan) } else { None };
+        let other = earlier.as_ref().is_some_and(|earlier| earlier.fingerprint() != plan.fingerprint());
+        if let Some(earlier) = &earlier
+            && earlier.shares_jobs_with(&plan)
+        {
+            if let (Some(before), Some(now)) = (&earlier.content, &plan.content)
+                && before != now
+            {
+                let problem =
+                    format!("its jobs are of files with other content: content of the files was {before}, now {now}");
+                return Err(Error::new(Kind::Settings, problem).at(root.display()).advice("choose another folder"));
+            }
+            // What finished jobs were trained on is not known.
+            plan.content = earlier.content.as_ref().and(plan.content);
+        }
         if other && existing == Existing::Refuse {
             return Err(Error::new(Kind::Settings, "expected a new folder, but it holds another plan")
                 .at(root.display())
@@ -170,9 +201,10 @@ impl<W: Work> Folder<W> {
         match W::without_shared(&folder.plan.jobs) {
             None => files::write_json(&path, &folder.plan)?,
             Some((shared, works)) => {
-                let Plan { data, reading, jobs } = &folder.plan;
+                let Plan { data, content, reading, jobs } = &folder.plan;
                 let jobs = jobs.iter().zip(works).map(|(job, work)| Job { id: job.id.clone(), work }).collect();
-                files::write_json(&path, &PlanFile { data: data.clone(), reading: reading.clone(), shared, jobs })?;
+                let (data, content, reading) = (data.clone(), content.clone(), reading.clone());
+                files::write_json(&path, &PlanFile { data, content, reading, shared, jobs })?;
             }
         }
         Ok(folder)
@@ -210,7 +242,7 @@ impl<W: Work> Folder<W> {
         }
         let changed = |error: Error| error.at(path.display()).advice("it was edited or damaged: create the plan again");
         let file: PlanFile = files::read_json(&path).map_err(|error| error.advice("create the plan again"))?;
-        let (data, reading) = (file.data.clone(), file.reading.clone());
+        let (data, content, reading) = (file.data.clone(), file.content.clone(), file.reading.clone());
         let jobs = file.jobs().map_err(changed)?;
         // Before the names are part of any path.
         if let Some(job) = jobs.iter().find(|job: &&Job<W>| !files::is_plain_name(&job.id)) {
@@ -219,7 +251,7 @@ impl<W: Work> Folder<W> {
         if let Some(job) = jobs.iter().find(|job: &&Job<W>| !job.has_true_name()) {
             return Err(changed(Error::new(Kind::Data, format!("{}: expected the work of this name", job.id))));
         }
-        let plan = Plan::new(&data, jobs).map_err(changed)?.with_reading(reading);
+        let plan = Plan::new(&data, jobs).map_err(changed)?.with_reading(reading).with_content(content);
         Ok(Folder { root: root.to_path_buf(), plan })
     }
 
@@ -260,6 +292,17 @@ impl<W> Folder<W> {
     /// Path of a job's result; the file exists once the job is done.
     pub fn result_path(&self, job: &Job<W>) -> PathBuf {
         self.root.join(RESULTS).join(format!("{}.json", job.id))
+    }
+
+    /// Whether a job has a result.
+    ///
+    /// # Errors
+    /// [`Kind::Io`] if there is anything but a file in its place.
+    pub fn is_done(&self, job: &Job<W>) -> Result<bool> {
+        let path = self.result_path(job);
+        files::refuse_link(&path)
+            .and_then(|()| files::is_there(&path))
+            .map_err(|error| Error::io(path.display(), error).advice("remove it, and the job is run again"))
     }
 
     /// Refuses links in place of the files of a job, which would be written through to files elsewhere.
@@ -329,6 +372,26 @@ mod tests {
         folder.finish(&job(3), &9).unwrap();
         assert_eq!(create(&[3], Existing::Replace).unwrap().result::<u64>(&job(3)).unwrap(), Some(9));
         assert_eq!(folder.result::<u64>(&job(4)).unwrap(), None);
+    }
+
+    #[test]
+    fn a_plan_for_files_with_other_content_is_refused_where_it_shares_jobs() {
+        let root = tempfile::tempdir().unwrap();
+        let create = |numbers: &[u64], content: Option<&str>, existing| {
+            Folder::create(root.path(), plan(numbers).with_content(content.map(String::from)), existing)
+        };
+        let content = || Folder::<Value>::open(root.path()).unwrap().plan.content;
+        create(&[3, 4], Some("a"), Existing::Refuse).unwrap();
+        for existing in [Existing::Refuse, Existing::Replace] {
+            let error = create(&[3, 5], Some("b"), existing).unwrap_err().to_string();
+            assert!(error.contains("content of the files was a, now b"), "{error}");
+        }
+        create(&[5, 6], Some("b"), Existing::Replace).unwrap();
+        assert_eq!(content().as_deref(), Some("b"));
+        // Of an earlier version: what its jobs were trained on is not known.
+        create(&[7, 8], None, Existing::Replace).unwrap();
+        create(&[8, 9], Some("b"), Existing::Replace).unwrap();
+        assert_eq!(content(), None);
     }
 
     #[test]

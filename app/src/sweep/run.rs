@@ -126,15 +126,14 @@ where
             return Err(Error::new(Kind::Interrupted, format!("stopped before {}", job.id)));
         }
         let observe = |event| (execution.observe)(job, event);
-        let done = folder.result_path(job);
         folder.refuse_links(job)?;
-        if done.exists() {
+        if folder.is_done(job)? {
             observe(Event::FoundFinished);
             return Ok(Attempt::Done);
         }
         let Some(_lock) = lock(&folder.unfinished(job, "lock"))? else { return Ok(Attempt::Busy) };
         // Checked again: the process that had the lock may have finished meanwhile.
-        if done.exists() {
+        if folder.is_done(job)? {
             observe(Event::FoundFinished);
             return Ok(Attempt::Done);
         }

@@ -132,6 +132,7 @@ impl Study {
         let mut folder = path.clone().into_os_string();
         folder.push(".trials");
         let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        files::refuse_links_in(Path::new(&folder))?;
         let mut journal = journal;
         let opened = journal.update(|replay| {
             let mut lines = Vec::new();

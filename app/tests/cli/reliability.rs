@@ -75,6 +75,56 @@ fn named_pipes_sockets_devices_and_folders_are_refused_at_once_in_place_of_files
     dir.refuses_saying(&format!("predict --model {model} pipe.wav"), &["give - as the file"]);
 }
 
+/// A folder from a stranger: what a command writes there must stay there.
+#[cfg(unix)]
+#[test]
+fn links_and_named_pipes_in_a_folder_that_is_worked_in_are_refused() {
+    let dir = TestDir::new("links-in-folders");
+    dir.write("elsewhere", "mine");
+    let cv = format!("cv ../speech -o cv --folds 0 --resume {SMALL}");
+    dir.does(&cv);
+    dir.write("grid.toml", "arch = 'lstm-sa-h2'\nepochs = 1\nfolds = [0]\n");
+    dir.does("sweep plan grid.toml ../speech -o sweep");
+    let job = dir.json("sweep/plan.json")["jobs"][0]["id"].as_str().unwrap().to_string();
+    let result = format!("sweep/results/{job}.json");
+    let tune = "tune ../speech --study s.journal --arch lstm-sa-h2 --folds 0 --epochs 1 --trials 1".to_string();
+    let run = "sweep run sweep".to_string();
+    for (line, name) in [
+        (&cv, "cv/clips.json"),
+        (&cv, "cv/summary.json"),
+        (&cv, "cv/models/run0-fold0.safetensors"),
+        (&cv, "cv/unfinished/run0-fold1.json"),
+        (&run, &result),
+        (&tune, "s.journal.trials/0/fold0.checkpoint"),
+    ] {
+        let path = dir.path(name);
+        let before = std::fs::read(&path).ok();
+        let _ = std::fs::remove_file(&path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        for kind in ["a link", "a named pipe"] {
+            match kind {
+                "a link" => std::os::unix::fs::symlink(dir.path("elsewhere"), &path).unwrap(),
+                _ => assert!(Command::new("mkfifo").arg(&path).status().unwrap().success()),
+            }
+            let ran = ends(line, dir.start(line));
+            let expected = format!("{name}: expected a file, found {kind} (remove it");
+            assert!(ran.code == 1 && ran.stderr.contains(&expected), "{line}: {ran:?}");
+            std::fs::remove_file(&path).unwrap();
+        }
+        if let Some(before) = before {
+            dir.write(name, before);
+        }
+    }
+    assert_eq!(dir.read("elsewhere"), b"mine");
+    // A folder in place of a result is no result.
+    std::fs::create_dir(dir.path(&result)).unwrap();
+    dir.refuses_saying(&run, &["expected a file, found a folder"]);
+    std::fs::remove_dir(dir.path(&result)).unwrap();
+    for line in [&cv, &run, &tune] {
+        dir.does(line);
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn work_goes_on_and_ends_with_its_own_code_when_nobody_reads_stderr() {

@@ -1,6 +1,7 @@
 //! Killed and gone on with: the same bytes. Changed in between: refused.
 
 use crate::test_dir::{CLIP, Ran, SMALL, TestDir};
+use serde_json::Value;
 use std::time::Duration;
 
 /// A cross-validation of a second or more, with the end still open.
@@ -160,6 +161,20 @@ fn add_chunk(dir: &TestDir, name: &str) {
     dir.write(name, bytes);
 }
 
+/// A safetensors file as earlier versions wrote it: `key` is missing in the JSON of its metadata called `name`, and what follows
+/// the JSON, a checksum.
+fn without_content(file: &[u8], name: &str, key: &str) -> Vec<u8> {
+    let length = u64::from_le_bytes(file[..8].try_into().unwrap()) as usize;
+    let mut header: Value = serde_json::from_slice(&file[8..8 + length]).unwrap();
+    let text = header["__metadata__"][name].as_str().unwrap();
+    let mut metadata: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+    let holder = if metadata.get("identity").is_some() { &mut metadata["identity"] } else { &mut metadata };
+    holder.as_object_mut().unwrap().remove(key).expect("the content of the files");
+    header["__metadata__"][name] = metadata.to_string().into();
+    let header = header.to_string();
+    [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &file[8 + length..]].concat()
+}
+
 #[test]
 fn files_with_other_content_are_noticed_where_their_features_are_the_same() {
     let dir = TestDir::new("resume-content");
@@ -181,17 +196,50 @@ fn files_with_other_content_are_noticed_where_their_features_are_the_same() {
     assert!(ran.code == 0 && ran.stderr.contains("note: out: begun by an earlier version"), "{}", ran.stderr);
     assert!(dir.json("out/plan.json").get("content").is_none(), "what the first run was trained on is not known");
     let model = dir.read("out/models/run0-fold0.safetensors");
-    let length = u64::from_le_bytes(model[..8].try_into().unwrap()) as usize;
-    let mut header: serde_json::Value = serde_json::from_slice(&model[8..8 + length]).unwrap();
-    let mut metadata: serde_json::Value =
-        serde_json::from_str(header["__metadata__"]["reslstm"].as_str().unwrap()).unwrap();
-    metadata.as_object_mut().unwrap().remove("data_content").expect("the content of the files");
-    header["__metadata__"]["reslstm"] = metadata.to_string().into();
-    let header = header.to_string();
-    dir.write(
-        "old.safetensors",
-        [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &model[8 + length..]].concat(),
-    );
+    dir.write("old.safetensors", without_content(&model, "reslstm", "data_content"));
     let ran = dir.run("eval old.safetensors speech");
     assert!(ran.code == 0 && ran.stderr.contains("note: the model does not say the content"), "{}", ran.stderr);
+}
+
+/// As above, of work that has no plan of a cross-validation.
+#[cfg(unix)]
+#[test]
+fn grids_searches_and_checkpoints_notice_files_with_other_content() {
+    let dir = TestDir::new("resume-content-of-others");
+    dir.does("synth speech --speakers 3 --statements 1 --repetitions 1");
+    dir.write("grid.toml", "arch = 'lstm-sa-h4'\nfolds = [0, 1]\nepochs = 2\n");
+    let (plan, run) = ("sweep plan grid.toml speech -o sweep", "sweep run sweep");
+    dir.does(plan);
+    let tune = "tune speech --study s.journal --arch lstm-sa-h4 --folds 0 --epochs 2 --trials";
+    dir.does(&format!("{tune} 1"));
+    let train = "train speech -o m.safetensors --recipe paper --arch lstm-sa-h8 --epochs 1200";
+    let checkpoint = "m.safetensors.checkpoint";
+    stop(&dir, train, "TERM", checkpoint);
+    add_chunk(&dir, "speech/Actor_01/03-01-05-01-01-01-01.wav");
+    dir.refuses_saying(run, &["speech: expected the files that sweep was planned with, of content "]);
+    for plan in [plan, &format!("{plan} --replace")] {
+        dir.refuses_saying(plan, &["sweep: its jobs are of files with other content: content of the files was "]);
+    }
+    dir.refuses_saying(&format!("{tune} 2"), &["other settings or data: content of the files was "]);
+    dir.refuses_saying(&format!("{train} --resume"), &["other settings or data: content of the files was "]);
+
+    // Of an earlier version: it goes on, with a note.
+    let note = |line: &str, of: &str| {
+        let ran = dir.run(line);
+        let expected = format!("note: {of}: begun by an earlier version, which did not keep the content of files");
+        assert!(ran.code == 0 && ran.stderr.contains(&expected), "{line}: {}", ran.stderr);
+    };
+    let mut old = dir.json("sweep/plan.json");
+    old.as_object_mut().unwrap().remove("content").expect("the content of the files");
+    dir.write("sweep/plan.json", old.to_string());
+    dir.does(plan);
+    assert!(dir.json("sweep/plan.json").get("content").is_none(), "what finished jobs were trained on is not known");
+    note(run, "sweep");
+    let journal = String::from_utf8(dir.read("s.journal")).unwrap();
+    let at = journal.find("\"content\":\"").expect("the content of the files");
+    let end = at + journal[at..].find(',').unwrap() + 1;
+    dir.write("s.journal", [&journal[..at], &journal[end..]].concat());
+    note(&format!("{tune} 2"), "s.journal");
+    dir.write(checkpoint, without_content(&dir.read(checkpoint), "training", "content"));
+    note(&format!("{train} --resume"), checkpoint);
 }

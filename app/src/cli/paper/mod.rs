@@ -175,7 +175,7 @@ impl Paper {
         };
         let stop = interrupt::stop_flag();
         let execution = Execution { threads, resume: self.work.resume, stop, observe: &observe };
-        let summary = cross_validate(&data.source(), plans, &execution);
+        let summary = cross_validate(&data.source()?, plans, &execution);
         bar.finish_and_clear();
         summary.map(|_| ())
     }

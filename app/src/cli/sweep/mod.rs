@@ -115,7 +115,7 @@ impl Plan {
         let plan = job::plan(&grid.rows, grid.runs, &splits, &place, data.fingerprint());
         let plan = plan.with_context(|| self.grid.display().to_string())?;
         let Ok(Value::Object(reading)) = serde_json::to_value(&reading) else { unreachable!("a struct is an object") };
-        let plan = plan.with_reading(reading);
+        let plan = plan.with_reading(reading).with_content(Some(data.content()?.to_string()));
         let existing = if self.replace { Existing::Replace } else { Existing::Refuse };
         let folder = Folder::create(&self.output, plan, existing)?;
         let (plan, dir) = (folder.plan(), self.output.display());

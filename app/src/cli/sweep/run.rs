@@ -5,6 +5,7 @@ use super::super::source::{Found, Licensed};
 use super::super::{Done, Outcome, interrupt, progress};
 use super::SAME_COMMAND;
 use crate::corpus::Reading;
+use crate::experiment::CONTENT_UNKNOWN;
 use crate::experiment::job::{Trained, Training};
 use crate::sweep::{self, Event, Execution, Folder, Shard};
 use crate::terminal::print_event;
@@ -52,8 +53,9 @@ impl Run {
         let threads = self.threads.count();
         let folder = Folder::<Identity>::open(&self.dir)?;
         let jobs: Vec<&Training> = shard.select(&folder.plan().jobs).collect();
-        let left = jobs.iter().filter(|job| !folder.result_path(job).exists()).count();
-        let done = jobs.len() - left;
+        let done = jobs.iter().map(|job| folder.is_done(job)).collect::<Result<Vec<bool>>>()?;
+        let done = done.into_iter().filter(|&done| done).count();
+        let left = jobs.len() - done;
         let plan = folder.plan().fingerprint();
         self.say(
             json!({ "event": "shard", "plan": plan, "shard": shard.to_string(), "jobs": jobs.len(), "done": done }),
@@ -93,6 +95,7 @@ impl Run {
     /// Loads the data, and trains; how many jobs failed.
     fn work(&self, folder: &Folder<Identity>, shard: Shard, jobs: &[&Training], threads: usize) -> Result<usize> {
         let data = self.load(folder, threads)?;
+        let source = data.source()?;
         let screen = Screen {
             bar: progress::bar(jobs.iter().map(|job| epochs(job)).sum(), &progress_of(0, jobs.len()), "epochs"),
             jobs: jobs.len(),
@@ -106,7 +109,7 @@ impl Run {
                 self.say(json!({ "event": "epoch", "job": job.id, "epoch": number + 1, "epochs": epochs(job),
                                  "loss": record.loss, "validation_uar": record.validation_uar }));
             };
-            Trained::by(job, &data.source(), checkpoint, threads, execution.stop, &mut epoch)
+            Trained::by(job, &source, checkpoint, threads, execution.stop, &mut epoch)
         });
         screen.bar.finish_and_clear();
         failed
@@ -127,6 +130,17 @@ impl Run {
             let plan = self.dir.display();
             let problem = format!("expected the data that {plan} was planned with, {expected}, got others, {got}");
             return Err(Error::new(Kind::Data, problem).at(path.display()).advice("plan again for other data"));
+        }
+        match (&folder.plan().content, data.content()?) {
+            (None, _) => message!("note: {}: {CONTENT_UNKNOWN}", self.dir.display()),
+            (Some(expected), got) if expected != got => {
+                let plan = self.dir.display();
+                let problem =
+                    format!("expected the files that {plan} was planned with, of content {expected}, got {got}");
+                let advice = "their features are the same, but not the files: plan again, in another folder";
+                return Err(Error::new(Kind::Data, problem).at(path.display()).advice(advice));
+            }
+            _ => {}
         }
         Ok(data)
     }
