@@ -259,7 +259,7 @@ impl<'a> Worker<'a> {
 /// order of the clips, of each file once where segments of it follow each other. Runs on the threads of the current rayon pool.
 ///
 /// # Errors
-/// [`Kind::Io`](reslstm::error::Kind::Io) if a file cannot be read, naming it.
+/// [`Kind::Io`] if a file cannot be read, naming it.
 pub fn content(corpus: &Corpus) -> Result<String> {
     let mut files: Vec<&Path> = corpus.entries().iter().map(|entry| entry.path.as_path()).collect();
     files.dedup();
