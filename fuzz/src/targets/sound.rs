@@ -51,7 +51,7 @@ fn beginning(bytes: &[u8]) -> Result<Recording> {
 }
 
 thread_local! {
-    /// Of short windows, as the features of 4,096 samples take a hundred times as long as decoding a small file.
+    /// Of short windows: those of long ones would take most of the time.
     static FRONT_END: FrontEnd = {
         let settings = FeatureSettings::default().with(|it| (it.n_fft, it.hop, it.mel_bands) = (128, 64, 40));
         FrontEnd::new(settings.expect("settings in their ranges"), 16_000).expect("a rate in its range")
