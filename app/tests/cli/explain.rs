@@ -131,6 +131,18 @@ fn equations_have_the_numbers_of_the_engine_and_add_up() {
     }
 }
 
+/// The engine's gradients of the clip against "angry", in f64, and the number of this label.
+fn gradients_of_angry(dir: &TestDir) -> (ClipGradients, usize) {
+    let mut predictor = Predictor::from_bytes(&dir.read(model())).unwrap();
+    let features = predictor.features(&Recording::from_wav(&dir.read(CLIP)).unwrap().samples).unwrap();
+    let x = cast(predictor.normalised(&features).unwrap());
+    let label = predictor.labels().iter().position(|label| label == "angry").unwrap();
+    let network = predictor.model();
+    let mut precise = Model::zeros(network.architecture(), network.inputs(), network.classes());
+    recast(network, &mut precise);
+    (ClipGradients::new(&precise, &x, label, Connection::Residual), label)
+}
+
 #[test]
 fn the_way_back_has_the_numbers_of_the_engine() {
     let dir = TestDir::new("explain-backward");
@@ -142,14 +154,7 @@ fn the_way_back_has_the_numbers_of_the_engine() {
     });";
     let Some(shown) = ask(&dir, "page.html", "view=all&way=backward", question) else { return };
 
-    let mut predictor = Predictor::from_bytes(&dir.read(model())).unwrap();
-    let features = predictor.features(&Recording::from_wav(&dir.read(CLIP)).unwrap().samples).unwrap();
-    let x = cast(predictor.normalised(&features).unwrap());
-    let label = predictor.labels().iter().position(|label| label == "angry").unwrap();
-    let network = predictor.model();
-    let mut precise = Model::zeros(network.architecture(), network.inputs(), network.classes());
-    recast(network, &mut precise);
-    let all = ClipGradients::new(&precise, &x, label, Connection::Residual);
+    let (all, _) = gradients_of_angry(&dir);
     for (equations, (l, t, unit)) in shown.as_array().unwrap().iter().zip([(0, 0, 0), (0, 7, 31), (1, 20, 3)]) {
         let lstm = &all.lstms[l];
         let [i, f, g, o] = lstm.tape.gates.each_ref().map(|gate| gate[(t, unit)]);
@@ -186,21 +191,14 @@ fn the_way_back_from_the_loss_has_the_numbers_of_the_engine() {
     });";
     let Some(shown) = ask(&dir, "page.html", "view=all&way=loss", question) else { return };
 
-    let mut predictor = Predictor::from_bytes(&dir.read(model())).unwrap();
-    let features = predictor.features(&Recording::from_wav(&dir.read(CLIP)).unwrap().samples).unwrap();
-    let x = cast(predictor.normalised(&features).unwrap());
-    let label = predictor.labels().iter().position(|label| label == "angry").unwrap();
-    let network = predictor.model();
-    let mut precise = Model::zeros(network.architecture(), network.inputs(), network.classes());
-    recast(network, &mut precise);
-    let all = ClipGradients::new(&precise, &x, label, Connection::Residual);
+    let (all, label) = gradients_of_angry(&dir);
     let bridge = all.bridge.as_ref().unwrap();
     let last = |equation: &Value| *numbers(equation.as_str().unwrap()).last().unwrap();
     let close = |got: f64, expected: f64| {
         assert!((got - expected).abs() <= 0.06 * expected.abs().max(1e-4), "{got} {expected}: {shown}");
     };
     for (page, (l, t, unit)) in shown.as_array().unwrap().iter().zip([(0, 7, 3), (1, 20, 2)]) {
-        for k in 0..network.classes() {
+        for k in 0..all.probabilities.cols() {
             let cell = |column: usize| {
                 page["cells"][4 * k + column].as_str().unwrap().replace('−', "-").parse::<f64>().unwrap()
             };
