@@ -91,15 +91,19 @@ impl Lab {
     }
 
     fn average(&mut self, samples: &[f32], rate: u32) -> Result<Vec<f32>> {
-        let samples = resampled(samples, rate, self.predictor.sample_rate()?)?;
-        let features = self.predictor.features(&samples)?;
+        let features = self.raw_features(samples, rate)?;
         Ok(self.predictor.predict_features(&features)?.probabilities)
+    }
+
+    /// Features `[T,width]` of samples, of all branches and not normalised.
+    fn raw_features(&mut self, samples: &[f32], rate: u32) -> Result<Matrix<f32>> {
+        let samples = resampled(samples, rate, self.predictor.sample_rate()?)?;
+        self.predictor.features(&samples)
     }
 
     /// Normalised features `[T,D]` of samples.
     pub fn features(&mut self, samples: &[f32], rate: u32) -> Result<Matrix<f64>> {
-        let samples = resampled(samples, rate, self.predictor.sample_rate()?)?;
-        let features = self.predictor.features(&samples)?;
+        let features = self.raw_features(samples, rate)?;
         let x = self.predictor.normalised(&features)?.clone();
         Ok(cast(&self.predictor.file().branches()[self.branch].select(&x)))
     }

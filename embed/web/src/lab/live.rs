@@ -44,12 +44,12 @@ impl Lab {
     pub fn begin(&self, rate: u32) -> Result<Live> {
         check_sample_rate(rate)?;
         let file = self.predictor.file();
-        let no_features = || Error::new(Kind::Model, "expected a model that says how features are normalised");
-        let metadata: &Metadata = file.metadata().ok_or_else(no_features)?;
+        let no_metadata = || Error::new(Kind::Model, "expected a model that says how features are normalised");
+        let metadata: &Metadata = file.metadata().ok_or_else(no_metadata)?;
         Ok(Live {
             resampler: Resampler::new(rate, metadata.sample_rate),
             front_end: LiveFrontEnd::new(metadata.features.clone(), metadata.sample_rate)?,
-            normaliser: metadata.normaliser()?.ok_or_else(no_features)?,
+            normaliser: metadata.require_normaliser()?,
             columns: file.branches()[self.branch].columns().to_vec(),
             model: StreamingModel::new(&self.model),
             samples: Vec::new(),
