@@ -122,14 +122,15 @@ class Site:
     def course(self):
         folder = self.root / "src/layers"
         order = [""] + lessons.LESSONS
-        texts = {name: lessons.module_comment((folder / f"{name or 'mod'}.rs").read_text()) for name in order}
+        sources = {name: (folder / f"{name or 'mod'}.rs").read_text() for name in order}
+        # The first paragraph has the heading of the page.
+        texts = {name: lessons.module_comment(source).split("\n\n", 1) for name, source in sources.items()}
+        titles = {name: self.heading(name, first)[1] if name else "Syllabus" for name, (first, _) in texts.items()}
         for name in order:
-            # The first sentence is the heading of the page.
             page = f"course/{name or 'index'}.html"
-            source = (folder / f"{name or 'mod'}.rs").read_text()
-            functions = lessons.functions(source) if name else []
+            functions = lessons.functions(sources[name]) if name else []
             address = self.course_address(name, functions)
-            first, rest = texts[name].split("\n\n", 1)
+            first, rest = texts[name]
             place, heading, sentence = self.heading(name, first)
             text = f"{sentence}\n\n{rest}" if sentence else rest
             html = self.render(lessons.with_definitions(text), page, address, course=True)
@@ -137,7 +138,7 @@ class Site:
             if functions:
                 html += '<h1 id="the-code" class="part">In the code</h1>\n'
                 html += "".join(self.function(it, page, address) for it in functions)
-            html += self.steps(order, name)
+            html += self.steps(titles, name)
             self.write(page, f"{heading} · reslstm", html, "lesson")
 
     def heading(self, name, first):
@@ -167,15 +168,14 @@ class Site:
         return (f'<section class="function" id="{function.anchor}"><h2><code>{escape(function.path)}</code></h2>\n{html}'
                 f"<details><summary>The code</summary>{lessons.code_html(function.code)}</details></section>\n")
 
-    def steps(self, order, name):
+    def steps(self, titles, name):
+        order = list(titles)
         place = order.index(name)
-        def title(other):
-            text = (self.root / f"src/layers/{other or 'mod'}.rs").read_text()
-            return self.heading(other, lessons.module_comment(text).split("\n\n")[0])[1] if other else "Syllabus"
         links = []
         for other, word in ((place - 1, "←"), (place + 1, "→")):
             if 0 <= other < len(order):
-                text = f"{word} {title(order[other])}" if word == "←" else f"{title(order[other])} {word}"
+                title = titles[order[other]]
+                text = f"{word} {title}" if word == "←" else f"{title} {word}"
                 links.append(f'<a href="{order[other] or "index"}.html">{escape(text)}</a>')
             else:
                 links.append("<span></span>")
