@@ -2,8 +2,8 @@
 
 mod against;
 
+use super::bundled::{self, model_file};
 use super::options::WrongCall;
-use super::predict::model_file;
 use super::{Done, Outcome, clip, print_line, progress};
 use crate::files::{self, Existing};
 use crate::report;
@@ -72,7 +72,7 @@ pub struct Audit {
     /// Recording or feature file (.npy) to audit a trained model on
     #[arg(long, value_name = "FILE")]
     audio: Option<PathBuf>,
-    /// Model file [default: the bundled model]
+    /// Model file, or a bundled model: speech or paper [default: paper]
     #[arg(short, long, value_name = "MODEL.safetensors", requires = "audio")]
     model: Option<PathBuf>,
     /// Class of the clip [default: the predicted one]
@@ -200,7 +200,7 @@ impl Audit {
 
     /// Reads the model, and the clip to audit it on.
     fn read_clip(&self, path: &Path) -> anyhow::Result<Clip> {
-        let mut predictor = Predictor::new(model_file(self.model.as_deref())?)?;
+        let mut predictor = Predictor::new(model_file(self.model.as_deref(), &bundled::PAPER)?)?;
         predictor.file().only_model()?;
         let features = clip::features(&mut predictor, path).map_err(|error| error.at(path.display()))?;
         let predicted = predictor.predict_features(&features).map_err(|error| error.at(path.display()))?.label;

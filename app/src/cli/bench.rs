@@ -3,7 +3,7 @@
 mod measure;
 mod peak;
 
-use super::{Done, Outcome, predict::BUNDLED, print_line, progress};
+use super::{Done, Outcome, bundled, print_line, progress};
 use clap::Args;
 use measure::{Inference, TrainingTime};
 use reslstm::kernels::Level;
@@ -60,7 +60,7 @@ impl Bench {
             bar.inc(1);
             DataSpeed { clips, us_a_frame: 1e6 * training.seconds / training.frames as f64 }
         });
-        let inference = Inference::measure(arch, BUNDLED)?;
+        let inference = Inference::measure(arch, bundled::PAPER.bytes)?;
         bar.finish_and_clear();
         let report = Report {
             version: env!("CARGO_PKG_VERSION"),
@@ -148,7 +148,7 @@ impl Display for Report {
         writeln!(f, "\nprediction by {arch}, from features")?;
         writeln!(f, "  a clip of 87 frames                        {clip_us:>8.1} µs")?;
         writeln!(f, "  streaming, per frame                       {frame_us:>8.2} µs")?;
-        writeln!(f, "prediction by the bundled model, from sound")?;
+        writeln!(f, "prediction by the bundled model paper, from sound")?;
         writeln!(f, "  live, per frame                            {live_frame_us:>8.1} µs")?;
         writeln!(f, "  features, per second of sound              {features_ms:>8.3} ms")?;
         writeln!(f, "  a WAV file of {wav_seconds:.1} s                        {wav_ms:>8.2} ms")?;

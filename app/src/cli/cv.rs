@@ -16,11 +16,11 @@ use std::path::{Path, PathBuf};
 /// Cross-validate: train and test on every fold, once per seed, and print the table.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example: reslstm cv ravdess -o results --recipe anywhere --runs 3",
+    after_help = "Example: reslstm cv ravdess -o results --recipe speech --runs 3",
     after_long_help = "Writes DIR/runs/runN.json, DIR/models/runN-foldM.safetensors, DIR/clips.json and DIR/summary.json. If it is \
                        interrupted, even by SIGKILL, run the same command with --resume: the result is the same to the byte.
 
-Example: reslstm cv ravdess -o results --recipe anywhere --runs 3
+Example: reslstm cv ravdess -o results --recipe speech --runs 3
          reslstm cv ravdess EMOVO -o across --folds corpus"
 )]
 pub struct Cv {

@@ -1,6 +1,6 @@
 //! `enrol AUDIO|DIR… -o PROFILE.json`
 
-use super::predict::model_file;
+use super::bundled::{self, model_file};
 use super::{Done, Outcome, clip, inputs, interrupt, print_line};
 use crate::files::{self, Existing, read_json};
 use clap::Args;
@@ -22,7 +22,7 @@ pub struct Enrol {
     /// Profile to write
     #[arg(short, long, value_name = "PROFILE.json")]
     output: PathBuf,
-    /// Model file, trained with --enrolment [default: the bundled model]
+    /// Model file, trained with --enrolment, or the bundled model speech [default: speech]
     #[arg(short, long, value_name = "MODEL.safetensors")]
     model: Option<PathBuf>,
     /// Print the profile as JSON
@@ -33,7 +33,7 @@ pub struct Enrol {
 impl Enrol {
     pub fn run(self) -> Outcome {
         files::check_writable(&self.output, Existing::Replace)?;
-        let profile = of_recordings(&model_file(self.model.as_deref())?, &self.inputs)?;
+        let profile = of_recordings(&model_file(self.model.as_deref(), &bundled::SPEECH)?, &self.inputs)?;
         files::write_json(&self.output, &profile)?;
         if self.json {
             print_line(serde_json::to_string(&profile)?)?;

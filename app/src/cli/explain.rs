@@ -1,7 +1,7 @@
 //! `explain AUDIO -o PAGE.html`
 
+use super::bundled::{self, model_file};
 use super::options::WrongCall;
-use super::predict::model_file;
 use super::{Done, Outcome, clip};
 use crate::files::{self, Existing};
 use crate::report::explain::{Explained, html};
@@ -35,7 +35,7 @@ pub struct Explain {
     /// Page to write
     #[arg(short, long, value_name = "PAGE.html")]
     output: PathBuf,
-    /// The model [default: the bundled model]
+    /// Model file, or a bundled model: speech or paper [default: paper]
     #[arg(short, long, value_name = "MODEL.safetensors")]
     model: Option<PathBuf>,
     /// Class whose loss the gradients belong to [default: the predicted class]
@@ -52,7 +52,7 @@ pub struct Explain {
 impl Explain {
     pub fn run(self) -> Outcome {
         files::check_writable(&self.output, Existing::Replace)?;
-        let mut predictor = Predictor::new(model_file(self.model.as_deref())?)?;
+        let mut predictor = Predictor::new(model_file(self.model.as_deref(), &bundled::PAPER)?)?;
         let label = self.label.as_ref().map(|name| clip::class(predictor.labels(), name));
         let label = label.transpose().map_err(WrongCall)?;
         let page = self.page(&mut predictor, label).map_err(|error| error.at(self.audio.display()))?;

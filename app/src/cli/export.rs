@@ -1,6 +1,6 @@
 //! `export [MODEL] -o MODEL.onnx`
 
-use super::predict::model_file;
+use super::bundled::{self, model_file};
 use super::{Done, Outcome};
 use crate::files::{self, Existing};
 use crate::onnx::{self, Input};
@@ -14,7 +14,7 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 #[command(after_help = "Example: reslstm export model.safetensors -o model.onnx --with-front-end")]
 pub struct Export {
-    /// Model file, or a PyTorch state dict in safetensors format [default: the bundled model]
+    /// Model file, a PyTorch state dict in safetensors format, or a bundled model: speech or paper [default: paper]
     #[arg(value_name = "MODEL.safetensors")]
     model: Option<PathBuf>,
     /// ONNX file to write
@@ -30,11 +30,11 @@ pub struct Export {
 impl Export {
     pub fn run(self) -> Outcome {
         files::check_writable(&self.output, Existing::Refuse)?;
-        let model = model_file(self.model.as_deref())?;
+        let model = model_file(self.model.as_deref(), &bundled::PAPER)?;
         let input = if self.with_front_end { Input::Samples } else { Input::Features };
         let bytes = onnx::export(&model, input).map_err(|error| match &self.model {
             Some(path) => error.at(path.display()),
-            None => error.at("the bundled model"),
+            None => error.at("the bundled model paper"),
         })?;
         files::write_atomically(&self.output, &bytes)?;
         if self.with_front_end && model.metadata().is_some_and(|metadata| metadata.features.chroma > 0) {

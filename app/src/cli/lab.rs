@@ -1,6 +1,6 @@
 //! `lab -o PAGE.html`
 
-use super::predict::model_file;
+use super::bundled::{self, model_file};
 use super::{Done, Outcome};
 use crate::files::{self, Existing};
 use crate::report::lab;
@@ -20,7 +20,7 @@ pub struct Lab {
     /// Page to write
     #[arg(short, long, value_name = "PAGE.html")]
     output: PathBuf,
-    /// The model [default: the bundled model]
+    /// Model file, or a bundled model: speech or paper [default: paper]
     #[arg(short, long, value_name = "MODEL.safetensors")]
     model: Option<PathBuf>,
 }
@@ -28,7 +28,7 @@ pub struct Lab {
 impl Lab {
     pub fn run(self) -> Outcome {
         files::check_writable(&self.output, Existing::Replace)?;
-        let file = model_file(self.model.as_deref())?;
+        let file = model_file(self.model.as_deref(), &bundled::PAPER)?;
         if file.branches().len() > 1 {
             message!(
                 "note: the page shows one of {} branches at a time, and the answer of all together",

@@ -6,6 +6,7 @@
 
 mod audit;
 mod bench;
+mod bundled;
 mod cache;
 mod clip;
 mod commands;

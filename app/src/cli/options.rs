@@ -8,7 +8,7 @@ mod table;
 
 pub use data::{DataOptions, ExactLabels};
 pub use layers::{COMMAND_LINE, Layers, Written, unknown};
-pub use recipe::{ANYWHERE, BUILT_IN, PAPER, Recipe, TABLE1, all_values, built_in, text_of};
+pub use recipe::{BUILT_IN, PAPER, Recipe, SPEECH, TABLE1, all_values, built_in, text_of};
 pub use table::{Row, SETTINGS, augment, setting};
 
 use crate::experiment::Plan;
@@ -138,8 +138,8 @@ pub const CV: usize = 1;
 pub const TUNE: usize = 2;
 
 static DEFAULTS: [Defaults; 3] = [
-    Defaults { recipe: ANYWHERE, folds: "0" },
-    Defaults { recipe: ANYWHERE, folds: "all" },
+    Defaults { recipe: SPEECH, folds: "0" },
+    Defaults { recipe: SPEECH, folds: "all" },
     Defaults { recipe: PAPER, folds: "all" },
 ];
 
@@ -446,7 +446,7 @@ mod tests {
     #[test]
     fn the_default_recipe_is_the_commands_or_fits_protocol_and_data() {
         let settings = |name: &str| built_in(name).layers.settings().unwrap();
-        assert_eq!(plan("cv").settings, settings(ANYWHERE));
+        assert_eq!(plan("cv").settings, settings(SPEECH));
         assert_eq!(request("cv").plan(None, || true).unwrap().settings, settings(PAPER));
         assert_eq!(plan("cv --recipe voices").settings, settings("voices"));
         assert_eq!(plan("cv --protocol published").settings.weight_decay, settings(PAPER).weight_decay);

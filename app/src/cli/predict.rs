@@ -1,5 +1,6 @@
 //! `predict AUDIO|DIR|FEATURES.npy|-…`
 
+use super::bundled::{self, model_file};
 use super::gate::{Gate, SilenceNote};
 use super::inputs::{self, Input, SoundFile};
 use super::options::WrongCall;
@@ -10,22 +11,19 @@ use super::{Outcome, clip, enrol, interrupt, live, progress};
 use crate::corpus::npy;
 use crate::corpus::resample::read_at_rate;
 use crate::corpus::sound::Side;
-use anyhow::Context;
 use clap::{Args, ValueEnum};
 use reslstm::audio::{Encoding, SampleFormat, SampleSink};
 use reslstm::error::{Error, Kind, Result};
-use reslstm::models::{LivePredictor, ModelFile, Prediction, Predictor};
+use reslstm::models::{LivePredictor, Prediction, Predictor};
 use std::collections::BTreeSet;
 use std::io::Write;
-use std::path::{Path, PathBuf};
-
-/// The weights that come with the command: ResLSTM-SA-h64, trained on all of RAVDESS.
-pub(super) const BUNDLED: &[u8] = include_bytes!("../../data/reslstm-sa-h64-ravdess.safetensors");
+use std::path::PathBuf;
 
 /// Predict emotions of recordings or features.
 ///
-/// Without --model, the bundled model is used. It was trained on RAVDESS (acted English speech, CC BY-NC-SA 4.0: not for
-/// commercial use). Recordings at another sample rate than the model's are resampled.
+/// Without --model, the bundled model `speech` is used; the other one, `paper`, is one network that takes recordings at 48,000 Hz as
+/// they are. Both were trained on RAVDESS (acted English speech, CC BY-NC-SA 4.0: not for commercial use). Recordings at another
+/// sample rate than the model's are resampled.
 ///
 /// Every line has the level of the sound (root mean square, dBFS: decibels of full scale) and the share of it in which a voice is
 /// heard. Where nobody speaks, as in pauses, hiss and hum, the label is `none`. In JSON and CSV, `gate` says why a label is not the
@@ -38,7 +36,7 @@ pub(super) const BUNDLED: &[u8] = include_bytes!("../../data/reslstm-sa-h64-ravd
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   reslstm predict interview.wav --window 3 --step 1 --csv > emotions.csv
-  reslstm features clip.wav --inputs pitch -o f && reslstm predict f/clip.npy --json
+  reslstm features clip.wav --inputs speech -o f && reslstm predict f/clip.npy --json
   reslstm predict call.wav --side each --window 5 --csv
   reslstm predict talk.wav --window 2 --timeline textgrid > talk.TextGrid
   arecord -f S16_LE -r 48000 -d 4 | reslstm predict -
@@ -49,7 +47,7 @@ pub struct Predict {
     /// recordings, start and end, feature files (.npy), or - for a recording on stdin
     #[arg(required_unless_present = "live", conflicts_with = "live", value_name = "AUDIO|DIR|TABLE|FEATURES.npy|-")]
     inputs: Vec<PathBuf>,
-    /// Model file, or a PyTorch state dict in safetensors format [default: the bundled model]
+    /// Model file, a PyTorch state dict in safetensors format, or a bundled model: speech or paper [default: speech]
     #[arg(short, long, value_name = "MODEL.safetensors")]
     model: Option<PathBuf>,
     /// Print JSON, one object per line
@@ -187,7 +185,7 @@ impl Predict {
             let stream = live::Stream { raw, rate: self.rate, sides };
             let output =
                 live::Output { format, timeline: self.timeline, gate: self.gate, step: self.step.unwrap_or(0.0) };
-            let file = model_file(self.model.as_deref())?;
+            let file = model_file(self.model.as_deref(), &bundled::SPEECH)?;
             let mut predictor = LivePredictor::new(&file)?;
             if let Some(path) = &self.enrol {
                 predictor = predictor.with_profile(&enrol::profile(&file, path)?)?;
@@ -198,7 +196,7 @@ impl Predict {
             return live::run(predictor, stream, output);
         }
         let windows = self.windows().map_err(WrongCall)?;
-        let mut predictor = Predictor::new(model_file(self.model.as_deref())?)?;
+        let mut predictor = Predictor::new(model_file(self.model.as_deref(), &bundled::SPEECH)?)?;
         if let Some(path) = &self.enrol {
             let profile = enrol::profile(predictor.file(), path)?;
             predictor.set_profile(Some(&profile))?;
@@ -347,12 +345,4 @@ fn predict_input(
         }
     }
     Ok(predictions)
-}
-
-/// Reads the model file at `path`, or the bundled model.
-pub(super) fn model_file(path: Option<&Path>) -> anyhow::Result<ModelFile> {
-    match path {
-        Some(path) => Ok(clip::read_model(path)?),
-        None => ModelFile::from_bytes(BUNDLED).context("the bundled model"),
-    }
 }

@@ -1,6 +1,6 @@
 //! `quantise [MODEL] --to f16|int8 -o MODEL.safetensors`
 
-use super::predict::model_file;
+use super::bundled::{self, model_file};
 use super::{Done, Outcome};
 use crate::files::{self, Existing};
 use clap::{Args, ValueEnum};
@@ -13,7 +13,7 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 #[command(after_help = "Example: reslstm quantise model.safetensors --to int8 -o small.safetensors")]
 pub struct Quantise {
-    /// Model file, or a PyTorch state dict in safetensors format [default: the bundled model]
+    /// Model file, a PyTorch state dict in safetensors format, or a bundled model: speech or paper [default: paper]
     #[arg(value_name = "MODEL.safetensors")]
     model: Option<PathBuf>,
     /// Bits of a weight
@@ -39,7 +39,7 @@ impl Quantise {
             Bits::F16 => Precision::F16,
             Bits::Int8 => Precision::I8,
         };
-        let model = model_file(self.model.as_deref())?;
+        let model = model_file(self.model.as_deref(), &bundled::PAPER)?;
         let bytes = model.to_bytes_with(precision);
         files::write_atomically(&self.output, &bytes)?;
         message!("{}: {} bytes, {} with 32 bits", self.output.display(), bytes.len(), model.to_bytes().len());

@@ -18,11 +18,11 @@ use std::path::{Path, PathBuf};
 /// Train one model; one fold is held out for testing, or use all speakers with --all.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example: reslstm train ravdess -o emotions.safetensors --recipe anywhere",
+    after_help = "Example: reslstm train ravdess -o emotions.safetensors --recipe speech",
     after_long_help = "The test speakers of the fold stay unseen until the model is finished. If it is interrupted, even by SIGKILL, run \
                        the same command with --resume: the result is the same to the byte.
 
-Example: reslstm train ravdess -o emotions.safetensors --recipe anywhere --folds 2"
+Example: reslstm train ravdess -o emotions.safetensors --recipe speech --folds 2"
 )]
 pub struct Train {
     /// Folder of a known corpus such as RAVDESS, or a .csv table: path,label,speaker

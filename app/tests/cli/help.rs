@@ -37,7 +37,7 @@ fn every_subcommand_helps_with_an_example() {
         assert!(short.lines().count() <= 42, "{} lines: {short}", short.lines().count());
     }
     let short = dir.does("train -h");
-    for shown in ["[default: pitch]", "recipe anywhere"] {
+    for shown in ["[default: speech]", "recipe speech"] {
         let words = short.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(words.contains(shown), "{shown}: {short}");
     }

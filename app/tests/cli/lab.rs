@@ -53,7 +53,7 @@ fn forward_and_backward_are_the_librarys() {
     let data: Value = serde_json::from_str(data.split_once("</script>").unwrap().0).unwrap();
     let wav = BASE64_STANDARD.decode(data["clip"].as_str().unwrap()).unwrap();
     dir.write("clip.wav", &wav);
-    let predicted: Value = serde_json::from_str(&dir.does("predict clip.wav --no-gate --json")).unwrap();
+    let predicted: Value = serde_json::from_str(&dir.does("predict clip.wav --model paper --no-gate --json")).unwrap();
     let probabilities: Vec<f64> = data["labels"]
         .as_array()
         .unwrap()

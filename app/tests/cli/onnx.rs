@@ -179,7 +179,7 @@ fn the_python_example_of_the_documentation_runs() {
     std::fs::rename(dir.path(&format!("{clip}.npy")), dir.path("clip.npy")).unwrap();
     let output = Command::new(python).current_dir(dir.path(".")).args(["-c", example]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let predicted = dir.does_json("predict --json clip.npy");
+    let predicted = dir.does_json("predict --model paper --json clip.npy");
     let printed = String::from_utf8(output.stdout).unwrap();
     assert!(printed.starts_with(predicted["label"].as_str().unwrap()), "{printed}");
 }

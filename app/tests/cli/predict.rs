@@ -6,6 +6,7 @@ use reslstm::normalise::Normaliser;
 use reslstm_cli::corpus::npy;
 use safetensors::SafeTensors;
 use serde_json::Value;
+use std::path::Path;
 
 const RAVDESS: [&str; 8] = ["neutral", "calm", "happy", "sad", "angry", "fear", "disgust", "surprised"];
 
@@ -136,27 +137,32 @@ fn another_sample_rate_is_resampled_with_a_note() {
 }
 
 #[test]
-fn the_bundled_weights_have_ravdess_labels_and_licence() {
+fn the_bundled_models_have_names_ravdess_labels_and_a_licence() {
     let dir = TestDir::new("bundled");
-    let predicted = predictions(&dir.does(&format!("predict --json {CLIP}")));
-    assert_eq!(predicted[0]["file"], CLIP);
-    std::fs::copy(
-        concat!(env!("CARGO_MANIFEST_DIR"), "/data/reslstm-sa-h64-ravdess.safetensors"),
-        dir.path("bundled.safetensors"),
-    )
-    .unwrap();
-    let info = dir.does_json("info --json bundled.safetensors");
-    assert_eq!((&info["arch"], &info["parameters"]), (&"reslstm-sa-h64".into(), &62_368.into()));
-    assert_eq!(info["labels"], serde_json::json!(RAVDESS));
-    assert!(info["metadata"]["temperature"].as_f64().unwrap() > 1.0, "its probabilities are calibrated");
-    // Features of the model's feature set give the same prediction as the recording.
-    dir.does(&format!("features {CLIP} --inputs pitch -o f"));
-    let of_features = predictions(&dir.does("predict --json f/03-01-05-01-01-01-02.npy"));
-    assert_eq!(of_features[0]["probabilities"], predicted[0]["probabilities"]);
-    dir.does(&format!("features {CLIP} -o paper"));
-    dir.refuses_saying("predict paper/03-01-05-01-01-01-02.npy", &["60", "46"]);
-    assert_eq!(info["metadata"]["train_speakers"].as_array().unwrap().len(), 24);
-    assert!(dir.does("info bundled.safetensors").contains("CC BY-NC-SA"));
+    for (name, file, arch, inputs, parameters) in [
+        ("speech", "speech-ravdess.safetensors", "3x reslstm-sa-h32", "speech", 92_538),
+        ("paper", "reslstm-sa-h64-ravdess.safetensors", "reslstm-sa-h64", "pitch", 62_368),
+    ] {
+        std::fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("data").join(file), dir.path(file)).unwrap();
+        let predicted = dir.does(&format!("predict --model {name} --json {CLIP}"));
+        assert_eq!(predicted, dir.does(&format!("predict --model {file} --json {CLIP}")), "{name}");
+        let info = dir.does_json(&format!("info --json {file}"));
+        assert_eq!((&info["arch"], &info["parameters"]), (&arch.into(), &parameters.into()));
+        assert_eq!(info["labels"], serde_json::json!(RAVDESS));
+        assert_ne!(info["metadata"]["temperature"], 1.0, "its probabilities are calibrated");
+        assert_eq!(info["metadata"]["train_speakers"].as_array().unwrap().len(), 24);
+        assert!(dir.does(&format!("info {file}")).contains("CC BY-NC-SA"));
+        // Features of the model's feature set give the same prediction as the recording.
+        dir.does(&format!("features {CLIP} --inputs {inputs} -o {inputs}"));
+        let of_features = dir.does(&format!("predict --model {name} --json {inputs}/03-01-05-01-01-01-02.npy"));
+        assert_eq!(predictions(&of_features)[0]["probabilities"], predictions(&predicted)[0]["probabilities"]);
+    }
+    let predicted = dir.does(&format!("predict --json {CLIP}"));
+    assert_eq!(predicted, dir.does(&format!("predict --model speech --json {CLIP}")), "the default");
+    assert_eq!(predictions(&predicted)[0]["file"], CLIP);
+    dir.does(&format!("features {CLIP} -o of-the-paper"));
+    dir.refuses_saying("predict of-the-paper/03-01-05-01-01-01-02.npy", &["61", "46"]);
+    dir.refuses_saying("predict --model papers x.wav", &["papers: ", "the bundled models are speech and paper"]);
     let help = dir.does("predict --help");
     assert!(help.split_whitespace().collect::<Vec<_>>().join(" ").contains("CC BY-NC-SA"), "{help}");
 }

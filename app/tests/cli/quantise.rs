@@ -8,15 +8,15 @@ const BUNDLED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/reslstm-sa-h64-
 #[test]
 fn a_quantised_model_is_smaller_and_every_command_reads_it() {
     let dir = TestDir::new("quantise");
-    let predict = |model: &str| -> Value { dir.does_json(&format!("predict --json --no-gate {CLIP}{model}")) };
-    let exact = predict("");
-    let weights = 62_368.0; // parameters of the bundled model, see `info`
+    let predict = |model: &str| -> Value { dir.does_json(&format!("predict --json --no-gate {CLIP} --model {model}")) };
+    let exact = predict("paper");
+    let weights = 62_368.0; // parameters of the bundled model paper, see `info`
     for (kind, bytes, bound) in [("f16", 2.0 * weights + 12_000.0, 0.01), ("int8", 1.15 * weights + 12_000.0, 0.1)] {
         let said = dir.does(&format!("quantise --to {kind} -o {kind}.safetensors"));
         assert_eq!(said, "");
         let size = dir.read(&format!("{kind}.safetensors")).len();
         assert!((size as f64) < bytes, "{kind}: {size} bytes");
-        let rounded = predict(&format!(" --model {kind}.safetensors"));
+        let rounded = predict(&format!("{kind}.safetensors"));
         assert_eq!(rounded["label"], exact["label"]);
         for (label, p) in exact["probabilities"].as_object().unwrap() {
             let difference = (p.as_f64().unwrap() - rounded["probabilities"][label].as_f64().unwrap()).abs();

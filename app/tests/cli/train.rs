@@ -116,22 +116,22 @@ fn a_training_that_diverges_says_so() {
 }
 
 #[test]
-fn without_a_recipe_it_trains_by_anywhere_and_says_so_first() {
+fn without_a_recipe_it_trains_by_speech_and_says_so_first() {
     let dir = TestDir::new("train-recipe");
     let line = "train ../speech -o m.safetensors --arch lstm-sa-h4 --epochs 4 --t0 2";
     let ran = dir.run(line);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let first = ran.stderr.lines().next().unwrap();
     assert!(
-        first.starts_with("recipe: anywhere (") && first.ends_with("; --recipe paper has the paper's settings"),
+        first.starts_with("recipe: speech (") && first.ends_with("; --recipe paper has the paper's settings"),
         "{first}"
     );
     let info: Value = serde_json::from_str(&dir.does("info m.safetensors --json")).unwrap();
     let settings = &info["metadata"]["settings"];
-    assert_eq!((&settings["inputs"], &settings["validation"]), (&"pitch".into(), &"train".into()));
-    assert_eq!(settings["augment"]["conditions"].as_array().unwrap().len(), 4);
+    assert_eq!((&settings["inputs"], &settings["validation"]), (&"speech".into(), &"train".into()));
+    assert_eq!(settings["augment"]["conditions"].as_array().unwrap().len(), 16);
     // Named, it gives the same bytes; resumed, the model's own settings hold.
-    dir.does(&line.replace("m.safetensors", "named.safetensors --recipe anywhere"));
+    dir.does(&line.replace("m.safetensors", "named.safetensors --recipe speech"));
     assert!(dir.read("named.safetensors") == dir.read("m.safetensors"));
     let ran = dir.run("train ../speech -o m.safetensors --resume");
     assert!(
@@ -151,11 +151,11 @@ fn without_a_recipe_it_trains_by_anywhere_and_says_so_first() {
     // Settings of a flag that do not go with those of the recipe.
     dir.is_wrong_call(
         "train ../speech -o x.safetensors --weights best",
-        &["recipe anywhere, line 18: validation: expected apart", "validation apart, or weights average or last"],
+        &["recipe speech, line 18: validation: expected apart", "validation apart, or weights average or last"],
     );
     dir.is_wrong_call(
         "train ../speech -o x.safetensors --epochs 3",
-        &["recipe anywhere, line 17: weights: expected a cycle"],
+        &["recipe speech, line 17: weights: expected a cycle"],
     );
     // The paper's protocol has the paper's settings.
     let ran = dir.run("train ../speech -o p.safetensors --protocol published --arch lstm-sa-h4 --epochs 1");

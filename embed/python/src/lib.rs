@@ -18,7 +18,10 @@ use reslstm::models::{LivePredictor, ModelFile, Moment, Prediction, Predictor, P
 use reslstm::train::{Identity, Inputs, Settings, Task, Training, TrainingData, model_file};
 
 /// Trained on all speakers of RAVDESS; CC BY-NC-SA 4.0.
-const BUNDLED: &[u8] = include_bytes!("../../../app/data/reslstm-sa-h64-ravdess.safetensors");
+const BUNDLED: [(&str, &[u8]); 2] = [
+    ("speech", include_bytes!("../../../app/data/speech-ravdess.safetensors")),
+    ("paper", include_bytes!("../../../app/data/reslstm-sa-h64-ravdess.safetensors")),
+];
 
 /// A problem as Python has it: what a caller can mend is a `ValueError`.
 fn raised(error: Error) -> PyErr {
@@ -70,11 +73,16 @@ struct Model {
 
 #[pymethods]
 impl Model {
-    /// From the bytes of a model file; without them, the bundled model.
+    /// From the bytes of a model file.
     #[new]
-    #[pyo3(signature = (data=None))]
-    fn new(data: Option<&[u8]>) -> PyResult<Self> {
-        Self::of(ModelFile::from_bytes(data.unwrap_or(BUNDLED)).map_err(raised)?)
+    fn new(data: &[u8]) -> PyResult<Self> {
+        Self::of(ModelFile::from_bytes(data).map_err(raised)?)
+    }
+
+    /// The bundled model of this name, or none.
+    #[staticmethod]
+    fn bundled(name: &str) -> PyResult<Option<Self>> {
+        BUNDLED.iter().find(|(known, _)| *known == name).map(|(_, bytes)| Self::new(bytes)).transpose()
     }
 
     /// Predicts the speaker of a profile, given the bytes of its file, from now on; without them, any speaker.
@@ -130,19 +138,25 @@ impl Model {
         array(py, &features.map_err(raised)?)
     }
 
-    /// Everything between features `[T,D]` and probabilities, and the gradients of the loss of class `label`, as a dict of arrays.
+    /// Everything between features `[T,D]` and the probabilities of branch `branch`, from 1, and the gradients of the loss of class
+    /// `label`, as a dict of arrays.
     fn explain<'py>(
         &mut self,
         py: Python<'py>,
         features: PyReadonlyArray2<'_, f32>,
         label: usize,
+        branch: usize,
     ) -> PyResult<Bound<'py, PyDict>> {
         if label >= self.file.labels().len() {
             let expected = self.file.labels().len() - 1;
             return Err(PyValueError::new_err(format!("label: expected class 0 to {expected}, got {label}")));
         }
-        let x = self.predictor.normalised(&matrix(&features)?).map_err(raised)?.clone();
-        let model = self.file.model();
+        let branches = self.file.branches();
+        let Some(branch) = branch.checked_sub(1).and_then(|number| branches.get(number)) else {
+            return Err(PyValueError::new_err(format!("branch: expected 1 to {}, got {branch}", branches.len())));
+        };
+        let x = branch.select(self.predictor.normalised(&matrix(&features)?).map_err(raised)?);
+        let model = branch.model();
         let (trace, flow) = py.detach(|| {
             let mut precise = reslstm::models::Model::zeros(model.architecture(), model.inputs(), model.classes());
             recast(model, &mut precise);

@@ -31,6 +31,11 @@ def model():
     return reslstm.load()
 
 
+@pytest.fixture(scope="module")
+def paper():
+    return reslstm.load("paper")
+
+
 @pytest.mark.skipif(not COMMAND, reason="RESLSTM is not set")
 def test_predictions_are_those_of_the_command(model, tmp_path):
     subprocess.run([COMMAND, "synth", tmp_path / "speech", "--speakers", "1", "--repetitions", "1"], check=True)
@@ -146,21 +151,21 @@ def test_bad_input_says_what_is_wrong(model, tmp_path):
         reslstm.load(tmp_path / "cut.safetensors")
 
 
-def test_a_stream_ends_where_its_clip_does(model):
-    samples, stream = voice(), model.stream(48_000)
+def test_a_stream_ends_where_its_clip_does(paper):
+    samples, stream = voice(), paper.stream(48_000)
     moments = [moment for portion in np.array_split(samples, 50) for moment in stream.push(portion)]
     moments += stream.finish()
     assert len(moments) == 1 + len(samples) // 2048
     assert [moment.time for moment in moments] == sorted(moment.time for moment in moments)
-    whole = model.predict(samples, 48_000)
+    whole = paper.predict(samples, 48_000)
     # Live features differ where the floor rose or the tuning moved.
     assert max(abs(moments[-1].prediction.probabilities[k] - p) for k, p in whole.probabilities.items()) < 0.2
     with pytest.raises(ValueError, match="the stream has ended"):
         stream.push(samples)
 
 
-def test_explain_has_every_value_between_features_and_probabilities(model):
-    all = model.explain(voice(), 48_000)
+def test_explain_has_every_value_between_features_and_probabilities(paper):
+    all = paper.explain(voice(), 48_000)
     frames, inputs = all["x"].shape
     assert list(all["lstms"]) == ["lstm1", "lstm2"]
     for lstm in all["lstms"].values():
@@ -170,9 +175,16 @@ def test_explain_has_every_value_between_features_and_probabilities(model):
         assert lstm["h_gradient_norm"].shape == (frames,)
     exp = np.exp(all["scores"] - all["scores"].max(axis=0))
     assert np.allclose((exp / exp.sum(axis=0)).mean(axis=1), all["attention"], atol=1e-6)
-    assert all["probabilities"].shape == (frames, len(model.labels))
+    assert all["probabilities"].shape == (frames, len(paper.labels))
     assert all["loss"] == pytest.approx(-np.log(all["probabilities"][-1].max()), abs=1e-4)
     assert all["input_gradient"].shape == (frames, inputs) and np.abs(all["input_gradient"]).max() > 0
+
+
+def test_explain_shows_one_branch_of_several(model):
+    columns = [model.explain(voice(), 48_000, branch=branch)["x"].shape[1] for branch in (1, 2, 3)]
+    assert columns == [47, 37, 61]
+    with pytest.raises(ValueError, match="branch: expected 1 to 3, got 4"):
+        model.explain(voice(), 48_000, branch=4)
 
 
 def corpus():

@@ -1,9 +1,9 @@
 //! Figures of a model or a clip: `figure signal-flow`, `figure augmentation`, `figure pca`.
 
+use super::super::bundled::{self, model_file};
 use super::super::eval::{SpeakerOverlap, require_metadata};
 use super::super::inputs;
 use super::super::options::{self, CacheOption, DataOptions, all_cores};
-use super::super::predict::model_file;
 use super::super::source::{Found, Licensed};
 use super::super::{Done, Outcome, clip};
 use super::Output;
@@ -31,7 +31,7 @@ pub const MOST_FRAMES: usize = 700;
 pub struct SignalFlow {
     /// A recording, or features (.npy)
     audio: PathBuf,
-    /// The model [default: the bundled model]
+    /// Model file, or a bundled model: speech or paper [default: paper]
     #[arg(short, long, value_name = "MODEL.safetensors")]
     model: Option<PathBuf>,
     #[command(flatten)]
@@ -41,7 +41,7 @@ pub struct SignalFlow {
 impl SignalFlow {
     pub fn run(self) -> Outcome {
         self.output.check()?;
-        let mut predictor = Predictor::new(model_file(self.model.as_deref())?)?;
+        let mut predictor = Predictor::new(model_file(self.model.as_deref(), &bundled::PAPER)?)?;
         let name = self.audio.file_name().unwrap_or_default().to_string_lossy();
         let features = clip::features(&mut predictor, &self.audio);
         let drawing = features.and_then(|features| draw_signal_flow(&mut predictor, &features, &name));
@@ -158,7 +158,7 @@ pub struct Pca {
     data: PathBuf,
     #[command(flatten)]
     reading: DataOptions,
-    /// The model [default: the bundled model]
+    /// Model file, or a bundled model: speech or paper [default: paper]
     #[arg(short, long, value_name = "MODEL.safetensors")]
     model: Option<PathBuf>,
     #[command(flatten)]
@@ -170,8 +170,8 @@ pub struct Pca {
 impl Pca {
     pub fn run(self) -> Outcome {
         self.output.check()?;
-        let file = model_file(self.model.as_deref())?;
-        let name = self.model.as_ref().map_or("the bundled model".into(), |path| path.display().to_string());
+        let file = model_file(self.model.as_deref(), &bundled::PAPER)?;
+        let name = self.model.as_ref().map_or("the bundled model paper".into(), |path| path.display().to_string());
         let metadata = require_metadata(&file).map_err(|error| error.at(name))?;
         let corpus = Found::open(&self.data, &self.reading.reading())?;
         let (features, rate) = (metadata.features.clone(), metadata.sample_rate);

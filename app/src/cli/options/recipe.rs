@@ -11,15 +11,15 @@ use std::path::Path;
 pub const BUILT_IN: [(&str, &str); 5] = [
     (PAPER, include_str!("../../../data/recipes/paper.toml")),
     ("voices", include_str!("../../../data/recipes/voices.toml")),
-    (ANYWHERE, include_str!("../../../data/recipes/anywhere.toml")),
-    ("speech", include_str!("../../../data/recipes/speech.toml")),
+    ("anywhere", include_str!("../../../data/recipes/anywhere.toml")),
+    (SPEECH, include_str!("../../../data/recipes/speech.toml")),
     (TABLE1, include_str!("../../../data/recipes/table1.toml")),
 ];
 
 /// The defaults of every setting.
 pub const PAPER: &str = "paper";
 /// The recipe for recordings of one's own.
-pub const ANYWHERE: &str = "anywhere";
+pub const SPEECH: &str = "speech";
 /// The recipe of the protocol of this name.
 pub const TABLE1: &str = "table1";
 

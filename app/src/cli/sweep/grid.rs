@@ -161,7 +161,7 @@ fn fold_plan(folds: &Value) -> Result<FoldPlan> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::options::{ANYWHERE, PAPER, built_in};
+    use super::super::super::options::{PAPER, SPEECH, built_in};
     use super::*;
     use reslstm::train::{Augment, Inputs, Settings, Validation, Weights};
 
@@ -230,10 +230,10 @@ mod tests {
         let read = |text: &str| {
             let file = tempfile::NamedTempFile::new().unwrap();
             std::fs::write(file.path(), text).unwrap();
-            Grid::read(file.path(), &built_in(ANYWHERE)).unwrap().rows
+            Grid::read(file.path(), &built_in(SPEECH)).unwrap().rows
         };
         let rows = read("lr = [0.1, 0.2]\naugment = 'voices'");
-        assert_eq!((rows[1].lr, rows[1].inputs, &rows[1].augment), (0.2, Inputs::Pitch, &Augment::preset("voices")));
+        assert_eq!((rows[1].lr, rows[1].inputs, &rows[1].augment), (0.2, Inputs::Speech, &Augment::preset("voices")));
         assert_eq!(read("augment = 'none'")[0].augment, None);
     }
 }

@@ -94,7 +94,13 @@ impl StreamDecoder {
     /// Decides what the stream is.
     fn begin(&mut self) -> Result<()> {
         self.stage = match kinds::name_of_stream(&self.waiting) {
-            None => Stage::Sound(None),
+            None => {
+                if !self.waiting.is_empty() {
+                    let (rate, channels) = (self.sample_rate, self.format.channels());
+                    self.notes.push(format!("stdin has raw samples, read as {rate} Hz, channels: {channels}"));
+                }
+                Stage::Sound(None)
+            }
             Some("WAV") => Stage::Header,
             Some(kind) => {
                 let problem = format!("expected raw samples or a WAV file, got {kind}");
@@ -178,15 +184,15 @@ mod tests {
         for size in [1, 2, 3, 63, 64, 65, 400] {
             let (got, mut decoder) = decode(mono(), bytes, size).unwrap();
             assert_eq!((got, decoder.spec()), (samples(), Some((48_000, 1))), "portions of {size}");
-            assert_eq!(decoder.take_notes(), [""; 0]);
+            assert_eq!(decoder.take_notes(), ["stdin has raw samples, read as 48000 Hz, channels: 1"]);
         }
         let (got, mut decoder) = decode(mono(), &bytes[..5], 1).unwrap();
         assert_eq!(got, samples()[..2]);
-        assert_eq!(decoder.take_notes(), ["stdin ended in the middle of a sample; its one byte is ignored"]);
+        assert_eq!(decoder.take_notes()[1..], ["stdin ended in the middle of a sample; its one byte is ignored"]);
         let stereo = StreamDecoder::new(SampleFormat::raw(Encoding::S24, 2).unwrap(), 48_000);
         let (got, mut decoder) = decode(stereo, &bytes[..100], 9).unwrap();
         assert_eq!(got.len(), 32);
-        assert_eq!(decoder.take_notes(), ["stdin ended in the middle of a frame; its 4 bytes are ignored"]);
+        assert_eq!(decoder.take_notes()[1..], ["stdin ended in the middle of a frame; its 4 bytes are ignored"]);
     }
 
     #[test]

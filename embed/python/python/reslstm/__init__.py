@@ -1,7 +1,7 @@
 """Recognise emotion in speech: an LSTM with attention and residual connection, written by hand in Rust.
 
 >>> import numpy as np, reslstm
->>> model = reslstm.load()                       # the bundled model; or load("model.safetensors")
+>>> model = reslstm.load()                       # bundled; or load("paper"), load("model.safetensors")
 >>> tone = np.sin(np.arange(48_000) * 0.05).astype(np.float32)
 >>> prediction = model.predict(tone, rate=48_000)
 >>> prediction.has_speech                        # nobody speaks, so the label says nothing
@@ -133,18 +133,19 @@ class Model:
         """Begins a recording at ``rate`` Hz whose samples come in portions."""
         return Stream(self._engine.stream(rate), self.labels)
 
-    def explain(self, samples: Any, rate: int, label: Optional[str] = None) -> dict[str, Any]:
+    def explain(self, samples: Any, rate: int, label: Optional[str] = None, branch: int = 1) -> dict[str, Any]:
         """Everything between features and probabilities, as arrays.
 
         ``x`` [T,D] normalised features; ``lstms``: per LSTM the gates ``i f g o`` and states ``c h`` [T,H], and the
         norms of the loss gradients by them [T]; ``scores`` [T,V] and ``attention`` [T]; ``probabilities`` [T,K] of the
-        clip up to each frame; ``input_gradient`` [T,D] and ``loss`` of ``label`` (default: the predicted class).
+        clip up to each frame; ``input_gradient`` [T,D] and ``loss`` of ``label`` (default: the predicted class). Of a
+        model with several networks, those of ``branch``, from 1, and D is the number of columns that it reads.
         """
         features = self.features(samples, rate)
         label = self.predict_features(features).label if label is None else label
         if label not in self.labels:
             raise ValueError(f"label: expected one of {', '.join(self.labels)}, got {label}")
-        return self._engine.explain(features, self.labels.index(label))
+        return self._engine.explain(features, self.labels.index(label), branch)
 
 
 def _prediction(parts: Any, labels: list[str]) -> Prediction:
@@ -155,12 +156,14 @@ def _prediction(parts: Any, labels: list[str]) -> Prediction:
 def load(
     path: Optional[Union[str, os.PathLike]] = None, profile: Optional[Union[str, os.PathLike]] = None
 ) -> Model:
-    """Reads a model file (.safetensors). Without a path: the bundled model, trained on RAVDESS (CC BY-NC-SA 4.0).
+    """Reads a model file (.safetensors), or one of the bundled models, trained on RAVDESS (CC BY-NC-SA 4.0): ``speech``
+    (three networks, for recordings; without a path) or ``paper`` (one network, for looking inside).
 
     ``profile`` enrols a speaker, see :meth:`Model.enrol`.
     """
-    data = None if path is None else _read(path)
-    model = Model(_naming(path, lambda: _engine.Model(data)))
+    path = "speech" if path is None else path
+    bundled = _engine.Model.bundled(path) if isinstance(path, str) else None
+    model = Model(bundled or _naming(path, lambda: _engine.Model(_read(path))))
     if profile is not None:
         model.enrol(profile)
     return model
