@@ -119,7 +119,7 @@ const TEXTS = {
   forgetTitle: "How far back does a gradient reach?",
   forgetNote: "An untrained LSTM reads noise, and the loss looks at the last frame only. Its forget gates begin near σ(bias).",
   forgetBias: "Forget bias",
-  forgetFigure: "∂L/∂c from the last frame (left) back to 60 frames earlier (right), as a share of the last",
+  forgetFigure: "∂L/∂c from the last frame (left) back to 59 frames earlier (right), as a share of the last",
   halfAfter: (frames) => (Number.isFinite(frames) ? `half is left after ${frames} frames` : "more than half is left"),
   forgetExpected: "σ(bias)ⁿ, along the cell alone",
   forgetMeasured: "measured",
