@@ -22,8 +22,9 @@ const CUT = `[...document.querySelectorAll("main :is(table.formulas, table.besid
   .map((it) => it.textContent.slice(0, 60))`;
 
 for (const page of pages) {
+  const tab = await browser.open(`${pathToFileURL(join(site, page))}#theme=light`);
   for (const [width, height] of [[390, 844], [1024, 768], [1920, 1080]]) {
-    const tab = await browser.open(`${pathToFileURL(join(site, page))}#theme=light`, { width, height, mobile: width < 500 });
+    await tab.resize({ width, height, mobile: width < 500 });
     const place = `${page}, ${width} px`;
     const wide = await tab.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth");
     assert(wide <= 0, `${place}: ${wide} px wider than the window`);
@@ -37,8 +38,8 @@ for (const page of pages) {
       const pale = await tab.evaluate(`(${paleTexts})()`);
       assert(pale.length === 0, `${place}, ${theme}: pale: ${JSON.stringify(pale.slice(0, 5))}`);
     }
-    await tab.close();
   }
+  await tab.close();
 }
 // What the course is made for: formulas as MathML, drawings, numbers worked by hand.
 const lesson = await browser.open(`${pathToFileURL(join(site, "course/lstm.html"))}`);

@@ -41,12 +41,14 @@ fn forward_and_backward_are_the_librarys() {
     let question = "
         const { view } = state;
         const names = ['probabilities', 'running', 'alpha', 'dx', '0.f', '0.di', '1.i', '1.c', '1.h', '1.dh', '1.dc',
-          '1.di', '1.df', '1.dg', '1.do', 'dscores', 'dalpha', 'dcontext', 'dnormalised', 'dlogits', 'dsum'];
+          '1.di', '1.df', '1.dg', '1.do', 'dscores', 'dalpha', 'dcontext', 'dnormalised', 'dlogits', 'sum', 'enriched',
+          'dsum', 'denriched'];
         const values = Object.fromEntries(names.map((name) => [name, [...view.clip.values(name)]]));
         chooseWay('backward');
         moveTo({ t: 20, lstm: 1, unit: 7 });
-        const above = [...walk.attention.querySelectorAll('strong')].at(-1).textContent.replace('−', '-');
-        return { above, values, label: view.label, loss: view.loss, n: numbersOf(state.view, now), weight: state.view.clip.weight_gradient(1, 70, 3) };";
+        const results = (element) => [...element.querySelectorAll('strong')].map((it) => it.textContent.replace('−', '-'));
+        const [above, bridge] = [results(walk.attention).at(-1), results(walk.bridge)];
+        return { above, bridge, values, label: view.label, loss: view.loss, n: numbersOf(state.view, now), weight: state.view.clip.weight_gradient(1, 70, 3) };";
     let Some(answer) = ask(&dir, "lab.html", "room=walk", question) else { return };
 
     let (_, data) = html.split_once("id=\"data\">").unwrap();
@@ -73,6 +75,7 @@ fn forward_and_backward_are_the_librarys() {
     let label = answer["label"].as_u64().unwrap() as usize;
     let all = ClipGradients::new(&model, &x, label, Connection::Residual);
     let [lower, upper] = &all.lstms[..] else { panic!("two LSTMs") };
+    let bridge = all.bridge.as_ref().unwrap();
     // Features are f32, and their last bits differ between the machines.
     for (name, expected) in [
         ("probabilities", &all.probabilities),
@@ -92,14 +95,24 @@ fn forward_and_backward_are_the_librarys() {
         ("dcontext", &all.top.dcontext),
         ("dnormalised", &all.top.dnormalised),
         ("dlogits", &all.dlogits),
-        ("dsum", &all.bridge.as_ref().unwrap().dsum),
+        ("sum", &bridge.sum),
+        ("enriched", &bridge.enriched),
+        ("dsum", &bridge.dsum),
+        ("denriched", &bridge.denriched),
     ] {
         assert_close(name, &answer["values"][name], expected.as_slice(), 1e-4);
     }
     assert_close("alpha", &answer["values"]["alpha"], &all.top.attention.alpha, 1e-4);
     assert!((answer["loss"].as_f64().unwrap() - all.loss).abs() < 1e-4);
-    let above: f64 = answer["above"].as_str().unwrap().parse().unwrap();
-    assert!((above - upper.dh[(20, 7)]).abs() <= 0.06 * above.abs().max(1e-4), "{above}");
+    let written = |it: &Value, expected: f64| {
+        let got: f64 = it.as_str().unwrap().parse().unwrap();
+        assert!((got - expected).abs() <= 0.06 * got.abs().max(1e-4), "{got} {expected}");
+    };
+    written(&answer["above"], upper.dh[(20, 7)]);
+    let dsum = bridge.dsum[(20, 7)];
+    for (n, expected) in [bridge.denriched[(20, 7)], dsum, dsum, all.dx[(20, 7)]].into_iter().enumerate() {
+        written(&answer["bridge"][n], expected);
+    }
     // What the drawing and the equations show.
     let shown = |name: &str| answer["n"][name].as_f64().unwrap();
     for (name, expected) in [
@@ -200,15 +213,21 @@ fn a_network_learns_in_the_page() {
     let dir = page("lab-train");
     let question = "
         const before = training.network.accuracy(500);
+        const gates = () => training.example.gates.flat();
+        const start = gates();
         for (let n = 0; n < 400; n += 1) trainStep();
         examine();
-        return { before, after: training.network.accuracy(500), said: training.said.textContent, losses: training.losses };";
+        return { start, gates: gates(), before, after: training.network.accuracy(500), said: training.said.textContent, losses: training.losses };";
     let Some(answer) = ask(&dir, "lab.html", "room=train", question) else { return };
     let [before, after] = ["before", "after"].map(|name| answer[name].as_f64().unwrap());
     assert!(before < 0.8 && after == 1.0, "{before} {after}");
     let losses = numbers(&answer["losses"]);
     assert!((losses[0] - 2f64.ln()).abs() < 0.1 && losses[399] < 0.05, "{losses:?}");
     assert!(answer["said"].as_str().unwrap().starts_with("400 steps"), "{answer}");
+    // The gates i, f and o of a unit move with training.
+    let [start, gates] = ["start", "gates"].map(|name| numbers(&answer[name]));
+    let moved = start.iter().zip(&gates).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    assert!(start.len() % 3 == 0 && gates.iter().all(|it| (0.0..=1.0).contains(it)) && moved > 0.1, "{moved}");
 }
 
 #[test]

@@ -55,7 +55,9 @@ export async function openChromium(flags = []) {
       if (method === "Log.entryAdded" && params.entry.level === "error") errors.push(params.entry.text);
     });
     await Promise.all(["Runtime.enable", "Page.enable", "Log.enable"].map((it) => command(it)));
-    await command("Emulation.setDeviceMetricsOverride", { width, height, mobile, deviceScaleFactor: 1 });
+    /** Gives the window another size, as if the page had been opened in it. */
+    const resize = ({ width, height, mobile }) => command("Emulation.setDeviceMetricsOverride", { width, height, mobile, deviceScaleFactor: 1 });
+    await resize({ width, height, mobile });
     const loaded = new Promise((resolve) => {
       listeners.push(({ method, sessionId: of }) => {
         if (of === sessionId && method === "Page.loadEventFired") resolve();
@@ -72,7 +74,7 @@ export async function openChromium(flags = []) {
       return result.value;
     };
     const screenshot = async () => Buffer.from((await command("Page.captureScreenshot")).data, "base64");
-    return { command, evaluate, errors, screenshot, close: () => send("Target.closeTarget", { targetId }) };
+    return { command, evaluate, errors, resize, screenshot, close: () => send("Target.closeTarget", { targetId }) };
   }
 
   async function close() {

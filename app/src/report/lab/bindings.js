@@ -38,6 +38,17 @@ let wasm_bindgen = (function(exports) {
             return v1;
         }
         /**
+         * Batch norm of a unit behind the residual connection, as [`norm`](Clip::norm); empty without one.
+         * @param {number} unit
+         * @returns {Float64Array}
+         */
+        bridge_norm(unit) {
+            const ret = wasm.clip_bridge_norm(this.__wbg_ptr, unit);
+            var v1 = getArrayF64FromWasm0(ret[0], ret[1]).slice();
+            wasm.__wbindgen_free(ret[0], ret[1] * 8, 8);
+            return v1;
+        }
+        /**
          * The derivative by an element of tensor number `tensor`, for `count` frames from frame `first` on: its value, what backward says,
          * what dual numbers say, then the central differences in `f64` and in `f32` for each of `steps`.
          * @param {number} first

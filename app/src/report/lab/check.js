@@ -28,13 +28,13 @@ addRoom("check", {
     check.shape = make("p", { className: "note" });
     check.said = make("p", { className: "verdict", role: "status" });
     check.table = make("table", { className: "numbers" });
-    check.plot = figure({ title: TEXTS.errors, note: TEXTS.errorsNote, height: 260 });
+    check.plot = figure({ title: TEXTS.errors, note: TEXTS.errorsNote, height: 260, axis: false });
     check.plot.draw = drawErrors;
     check.step = slider({ min: 0, max: STEPS.length - 1, step: 1, value: 12, show: (n) => TEXTS.power(exponentOf(n)) }, showStep);
     check.step.querySelector("input").id = "check-step";
     check.results = make("div", { hidden: true },
       make("div", { className: "scroll" }, check.table), control(TEXTS.step, check.step), check.plot.element,
-      legend([{ colour: "blue", text: TEXTS.inF64 }, { colour: "vermillion", dash: true, text: TEXTS.inF32 }]));
+      legend([{ colour: "blue", text: TEXTS.inF64 }, { colour: "vermillion", dash: [6, 4], text: TEXTS.inF32 }]));
     section.append(
       panel(TEXTS.chooseWeight, TEXTS.chooseWeightNote(CHECK_FRAMES),
         make("div", { className: "controls" }, control(TEXTS.tensor, check.select), control(TEXTS.row, check.rowInput), control(TEXTS.column, check.columnInput), largest),
@@ -102,7 +102,7 @@ function guessSign(sign) {
   check.guess = sign;
   check.result = { value, backward, dual, in_f64: differences.slice(0, STEPS.length), in_f32: differences.slice(STEPS.length) };
   const actual = backward < 0 ? "negative" : backward > 0 ? "positive" : "zero";
-  check.said.textContent = TEXTS.guessSaid(sign === actual, actual, fixed(backward, 6), fixed(value, 4));
+  check.said.textContent = TEXTS.guessSaid(sign === actual, TEXTS.signs[actual], fixed(backward, 6), fixed(value, 4));
   check.buttons.forEach((button) => button.setAttribute("aria-pressed", button.id === `guess-${sign}`));
   check.results.hidden = false;
   showStep(Number(check.step.querySelector("input").value));
@@ -139,7 +139,7 @@ function drawErrors(context, width, height) {
     context.lineTo(width - 8, y(10 ** power));
     context.stroke();
   }
-  for (let n = 0; n < STEPS.length; n += 8) context.fillText(TEXTS.power(exponentOf(n)), Math.min(x(n) - 12, width - 34), height - 6);
+  for (let n = 0; n < STEPS.length; n += width < 480 ? 16 : 8) context.fillText(TEXTS.power(exponentOf(n)), Math.min(x(n) - 12, width - 34), height - 6);
   for (const [values, name, dash] of [[check.result.in_f64, "blue", []], [check.result.in_f32, "vermillion", [6, 4]]]) {
     context.strokeStyle = colour(name);
     context.lineWidth = 2;

@@ -106,9 +106,19 @@ function showAbout(probabilities) {
   byId("about").textContent = TEXTS.about(name, samples.length / rate, ...best(probabilities), branches);
 }
 
+/** A choice of the class whose loss the gradients belong to; all of them show the same class. */
+const labelChoices = [];
+function labelChoice(id) {
+  const select = choice([["", TEXTS.mostProbable], ...LABELS.map((label, k) => [k, labelName(label)])],
+    (value) => chooseLabel(value === "" ? null : Number(value)), { id });
+  labelChoices.push(select);
+  return control(TEXTS.lossOf, select);
+}
+
 /** Gradients of another class; null: the most probable one. */
 function chooseLabel(label) {
   state.label = label;
+  labelChoices.forEach((select) => { select.value = label ?? ""; });
   const { samples, rate, name, sound, answer, view } = state;
   takeClip({ samples, rate, name, sound, answer }, lab.again(view.clip, settings(label)));
 }
@@ -172,11 +182,24 @@ function indexOfLargest(values) {
 
 const percent = (share) => `${(100 * share).toFixed(share < 0.0995 ? 1 : 0)} %`;
 const labelName = (label) => TEXTS.labels[label] ?? label;
+const kindName = (kind) => TEXTS.kinds[kind] ?? kind;
+
+/** The name of a column of the features: its kind, and its number within that. */
+function featureName(column) {
+  const names = data.branches[branch].groups.flatMap(({ kind, count }) => Array.from({ length: count }, (_, n) => `${kindName(kind)} ${n}`));
+  return names[column];
+}
 
 /** A number with `digits` decimal places; a small one with its exponent. */
 function fixed(number, digits = 4) {
   const small = number !== 0 && Math.abs(number) < 0.5 * 10 ** -digits;
   return (small ? number.toExponential(1) : number.toFixed(digits)).replaceAll("-", "−");
+}
+
+/** A number for the edge of a figure: two digits. */
+function short(number) {
+  const plain = number === 0 || (Math.abs(number) >= 0.01 && Math.abs(number) < 1000);
+  return (plain ? String(Number(number.toPrecision(2))) : number.toExponential(0)).replaceAll("-", "−");
 }
 
 // ---------------------------------------------------------------- elements

@@ -8,19 +8,23 @@ addRoom("listen", {
     const sound = figure({ title: TEXTS.sound, height: 110, timed: true });
     sound.draw = drawWaveform;
     const attention = figure({ title: TEXTS.attention, note: TEXTS.attentionNote, height: 90, timed: true });
+    attention.caption.append(" ", listen.alpha = make("span", { className: "value" }));
     attention.draw = (context, width, height) => {
-      drawArea(context, width, height, state.view.get("alpha").values, "green");
+      const { values } = state.view.get("alpha");
+      drawArea(context, width, height, values, "green");
+      attention.scale(short(Math.max(...values)), "0");
     };
     const running = figure({ title: TEXTS.running, note: TEXTS.runningNote, height: 130, timed: true });
     running.draw = (context, width, height) => drawShares(context, width, height, state.view.get("running"));
+    running.scale("1", "0");
+    listen.ticks = [secondsAxis(), secondsAxis()];
     listen.bars = bars();
     listen.verdict = make("p", { className: "verdict" });
     listen.legend = legend(LABELS.map((label, k) => ({ ...classStyle(k), text: labelName(label) })));
-    listen.label = choice([["", TEXTS.mostProbable], ...LABELS.map((label, k) => [k, labelName(label)])],
-      (value) => chooseLabel(value === "" ? null : Number(value)), { id: "loss-label" });
+    listen.label = labelChoice("loss-label");
     section.append(
       make("article", { className: "panel story" }, make("h2", {}, TEXTS.storyTitle), make("p", { className: "note" }, TEXTS.storyNote),
-        sound.element, attention.element, running.element, listen.legend),
+        sound.element, attention.element, running.element, listen.ticks[0].element, listen.legend),
       make("article", { className: "panel" }, make("h2", {}, TEXTS.answerTitle), listen.verdict, listen.bars.table),
       listen.details = make("article", { className: "panel wide" }),
     );
@@ -30,6 +34,7 @@ addRoom("listen", {
   load(view) {
     if (listen.details.childElementCount === 0) buildDetails(view);
     Object.values(listen.figures).forEach((it) => it.paint());
+    listen.ticks.forEach((it) => it.show(view));
     listen.loss.textContent = TEXTS.loss(labelName(LABELS[view.label]), fixed(view.loss));
   },
   forget() {
@@ -39,6 +44,7 @@ addRoom("listen", {
   },
   move(view) {
     listen.maps.forEach((it) => it.tell(view));
+    listen.alpha.textContent = TEXTS.alphaAt(now.t, percent(view.get("alpha").at(now.t)));
     const running = view.get("running");
     const shares = Array.from(LABELS, (_, k) => running.at(now.t, k));
     showAnswer(shares, now.t === view.frames - 1);
@@ -52,8 +58,9 @@ function showAnswer(shares, isLast) {
 }
 
 const CLASS_COLOURS = ["blue", "vermillion", "green", "ink"];
-/** A colour and, after four classes, a dash: eight classes that differ without colour too. */
-const classStyle = (k) => ({ colour: CLASS_COLOURS[k % 4], dash: k % 8 >= 4 });
+/** Eight ways to dash a curve: eight classes that differ without colour too. */
+const DASHES = [[], [8, 4], [2, 3], [10, 3, 2, 3], [18, 5], [4, 7], [10, 3, 2, 3, 2, 3], [2, 7]];
+const classStyle = (k) => ({ colour: CLASS_COLOURS[k % 4], dash: DASHES[k % 8] });
 
 function drawWaveform(context, width, height) {
   const { sound: samples } = state;
@@ -80,8 +87,7 @@ function drawArea(context, width, height, values, name) {
 
 function drawShares(context, width, height, matrix) {
   const lines = LABELS.map((_, k) => ({
-    values: Array.from({ length: matrix.rows }, (_, t) => matrix.at(t, k)),
-    colour: classStyle(k).colour, dash: classStyle(k).dash ? [6, 4] : [],
+    values: Array.from({ length: matrix.rows }, (_, t) => matrix.at(t, k)), ...classStyle(k), width: k === state.view.best ? 4 : 2,
   }));
   curves(context, width, height, lines, { most: 1 });
 }
@@ -100,24 +106,33 @@ function buildDetails(view) {
   const heat = (title, note, name, { kind, lstm, height = 70 } = {}) => {
     const rowsOf = () => ({ rows: state.view.get(name).columns, lstm });
     const it = figure({ title, note, height, timed: true, rowsOf });
-    it.draw = (context, width, height) => heatmap(context, width, height, state.view.get(name), kind);
+    const strongest = make("span");
+    it.draw = (context, width, height) => {
+      const size = heatmap(context, width, height, state.view.get(name), kind);
+      if (kind !== "share") strongest.textContent = TEXTS.strongest(short(size));
+    };
     // The number of the selected place, for those who cannot read it from a colour.
     const value = make("span", { className: "value" });
-    it.caption.append(" ", value);
+    it.caption.append(" ", strongest, " ", value);
+    const rowName = lstm === undefined ? featureName : TEXTS.unitName;
+    it.scale(...[0, view.get(name).columns - 1].map((row) => (lstm === undefined ? rowName(row) : String(row))));
     it.tell = (view) => {
       const row = lstm === undefined ? now.column : now.lstm === lstm ? now.unit : 0;
-      value.textContent = TEXTS.valueAt(lstm === undefined, row, now.t, fixed(view.get(name).at(now.t, row)));
+      value.textContent = TEXTS.valueAt(rowName(row), now.t, fixed(view.get(name).at(now.t, row)));
     };
     listen.maps.push(it);
     listen.figures[`${title} ${name}`] = it;
     return it.element;
   };
   const flow = figure({ title: TEXTS.flow, note: TEXTS.flowNote, height: 110, timed: true });
-  const named = view.units.map((_, l) => ({ name: `${l}.dh`, colour: l === view.units.length - 1 ? "blue" : "vermillion" }));
-  flow.draw = (context, width, height) => curves(context, width, height, [
-    ...named.map(({ name, colour }, l) => ({ values: lengths(state.view.get(name)), colour, dash: l === 0 ? [6, 4] : [] })),
-    { values: lengths(state.view.get("dx")), colour: "ink", dash: [2, 3] },
-  ], { log: true });
+  const named = view.units.map((_, l) => (l === view.units.length - 1 ? { name: `${l}.dh`, colour: "blue", dash: [] } : { name: `${l}.dh`, colour: "vermillion", dash: [6, 4] }));
+  flow.draw = (context, width, height) => {
+    const { top, bottom } = curves(context, width, height, [
+      ...named.map(({ name, ...style }) => ({ values: lengths(state.view.get(name)), ...style })),
+      { values: lengths(state.view.get("dx")), colour: "ink", dash: [2, 3] },
+    ], { log: true });
+    flow.scale(short(top), short(bottom));
+  };
   listen.figures.flow = flow;
   const lstms = view.units.map((units, l) => make("details", { open: l === view.units.length - 1 },
     make("summary", {}, TEXTS.lstmTitle(l, view.units.length, units)),
@@ -129,12 +144,12 @@ function buildDetails(view) {
     make("h2", {}, TEXTS.detailsTitle), make("p", { className: "note" }, TEXTS.detailsNote), signs(),
     heat(TEXTS.features, TEXTS.featuresNote, "x"),
     ...lstms,
-    make("h2", {}, TEXTS.gradientsTitle), control(TEXTS.lossOf, listen.label), listen.loss,
+    make("h2", {}, TEXTS.gradientsTitle), listen.label, listen.loss,
     flow.element,
     legend([
-      ...named.map(({ colour }, l) => ({ colour, dash: l === 0, text: TEXTS.lstmName(l, view.units.length) })),
-      { colour: "ink", dash: true, text: TEXTS.input },
+      ...named.map(({ colour, dash }, l) => ({ colour, dash, text: TEXTS.lstmName(l, view.units.length) })),
+      { colour: "ink", dash: [2, 3], text: TEXTS.input },
     ]),
-    heat(TEXTS.saliency, TEXTS.saliencyNote, "dx"),
+    heat(TEXTS.saliency, TEXTS.saliencyNote, "dx"), listen.ticks[1].element,
   );
 }

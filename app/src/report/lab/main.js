@@ -24,7 +24,7 @@ document.addEventListener("keydown", (event) => {
     byId(`tab-${room.name}`).focus();
     return;
   }
-  if (event.target.matches("input, select, textarea, button, summary, .button") || byId("transport").hidden) return;
+  if (event.target.matches("input, select, textarea, button, summary") || byId("transport").hidden) return;
   const last = state.view.frames - 1;
   if (event.shiftKey && ["ArrowUp", "ArrowDown"].includes(event.key)) {
     const step = event.key === "ArrowUp" ? -1 : 1;

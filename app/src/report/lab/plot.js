@@ -14,15 +14,19 @@ const colour = (name) => `rgb(${rgb(name)})`;
 
 const figures = new Set();
 
-/** A canvas that `draw(context, width, height)` fills, again whenever its size or the theme changes. */
-function figure({ title, note = "", height = 90, timed = false, rowsOf = null, describe = "" }) {
+/** A canvas that `draw(context, width, height)` fills, again whenever its size or the theme changes. `scale(top, bottom)` writes next to
+    it what its upper and lower edge mean; `axis`: whether there is room for that. */
+function figure({ title, note = "", height = 90, timed = false, rowsOf = null, describe = "", axis = true }) {
   const canvas = make("canvas", { role: "img", "aria-label": describe || title });
   const plot = make("div", { className: timed ? "plot timed" : "plot" }, canvas);
   plot.style.height = `${height}px`;
   if (timed) plot.append(make("div", { className: "cursor", "aria-hidden": "true" }));
   const caption = make("figcaption", {}, make("b", {}, title), note ? ` ${note}` : "");
-  const element = make("figure", {}, caption, plot);
+  const edges = [make("span"), make("span")];
+  const drawing = axis ? make("div", { className: "drawing" }, make("div", { className: "axis" }, ...edges), plot) : plot;
+  const element = make("figure", {}, caption, drawing);
   const it = { element, plot, canvas, caption, draw: () => {}, rowsOf };
+  it.scale = (...texts) => texts.forEach((text, n) => { edges[n].textContent = text; });
   it.paint = () => {
     const [width, height] = [plot.clientWidth, plot.clientHeight];
     if (width === 0) return;
@@ -60,6 +64,21 @@ function followPointer({ plot, rowsOf }) {
   });
 }
 
+/** Seconds below figures with a time axis. */
+function secondsAxis() {
+  const element = make("div", { className: "ticks" });
+  const show = ({ frames }) => {
+    const end = frames * data.seconds;
+    const step = [0.1, 0.2, 0.5, 1, 2].find((it) => end / it <= 6) ?? 5;
+    element.replaceChildren(...Array.from({ length: Math.ceil(end / step - 0.25) }, (_, n) => {
+      const mark = make("span", {}, TEXTS.seconds(fixed(n * step, step < 1 ? 1 : 0), n === 0));
+      mark.style.left = `${(100 * ((n * step) / data.seconds + 0.5)) / frames}%`;
+      return mark;
+    }));
+  };
+  return { element, show };
+}
+
 /** The magnitude that all but a hundredth of the numbers are below; never 0. */
 function magnitude(values, beyond = 0.01) {
   const sizes = Float64Array.from(values, Math.abs).sort();
@@ -70,7 +89,7 @@ function magnitude(values, beyond = 0.01) {
 const STRIPES = 5;
 
 /** A matrix as colours, one band per column of the matrix, frames to the right. `kind`: "signed" or "share". Negative values have
-    stripes: their sign does not depend on colour. */
+    stripes: their sign does not depend on colour. Returns the magnitude of the strongest colour. */
 function heatmap(context, width, height, matrix, kind = "signed") {
   const { rows, columns, values } = matrix;
   const [paper, high, low] = [rgb("paper"), rgb(kind === "signed" ? "vermillion" : "ink"), rgb("blue")];
@@ -94,12 +113,13 @@ function heatmap(context, width, height, matrix, kind = "signed") {
     }
   }
   context.putImageData(pixels, 0, 0);
+  return size;
 }
 
 /** The legend of heat maps with signs. */
-function signs() {
-  return make("p", { className: "legend" }, ...["positive", "negative"].map((sign) =>
-    make("span", {}, make("i", { className: sign, "aria-hidden": "true" }), TEXTS[sign === "positive" ? "plus" : "minus"])));
+function signs(plus = TEXTS.plus, minus = TEXTS.minus) {
+  return make("p", { className: "legend" }, ...[["positive", plus], ["negative", minus]].map(([sign, text]) =>
+    make("span", {}, make("i", { className: sign, "aria-hidden": "true" }), text)));
 }
 
 /** Curves over frames: `{ values, colour, dash, name }` each, from `least` to `most`. */
@@ -129,11 +149,11 @@ function curves(context, width, height, lines, { least = 0, most = null, log = f
   return { top, bottom };
 }
 
-/** A legend line under a figure: dash and name of every curve. */
+/** A legend line under a figure: dashes and name of every curve. */
 function legend(entries) {
-  return make("p", { className: "legend" }, ...entries.map(({ colour: name, dash, text }) => {
+  return make("p", { className: "legend" }, ...entries.map(({ colour: name, dash = [], text }) => {
     const mark = make("i", { "aria-hidden": "true" });
-    mark.style.borderTop = `3px ${dash ? "dashed" : "solid"} var(--${name})`;
+    mark.innerHTML = `<svg viewBox="0 0 40 6"><path d="M0 3H40" style="stroke: var(--${name}); stroke-width: 3; stroke-dasharray: ${dash.join(" ") || "none"}"/></svg>`;
     return make("span", {}, mark, text);
   }));
 }

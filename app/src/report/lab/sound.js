@@ -146,8 +146,7 @@ function buildSource() {
   const showError = (error) => { byId("about").textContent = TEXTS.noMicrophone(error.message); };
   byId("example").addEventListener("click", useExample);
   byId("file").addEventListener("change", ({ target }) => target.files[0] && useFile(target.files[0]));
-  const open = document.querySelector("#source .button");
-  open.addEventListener("keydown", ({ key }) => ["Enter", " "].includes(key) && byId("file").click());
+  byId("open").addEventListener("click", () => byId("file").click());
   byId("microphone").addEventListener("click", () => {
     if (microphone.running) stopMicrophone();
     else startMicrophone().catch(showError);

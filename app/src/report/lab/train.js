@@ -4,6 +4,9 @@ const training = { running: false, network: null, losses: [], gradients: [], par
 
 const TRAIN_DEFAULTS = { hidden: 8, lstms: 1, residual: true, forget_bias: 2, rate: 10 ** -1.75, clip: 0, frames: 12, seed: 0, fault: 0 };
 
+/** Of the gates i, f and o of a unit. */
+const GATE_STYLES = [{ colour: "vermillion", dash: [6, 4] }, { colour: "green", dash: [] }, { colour: "blue", dash: [2, 3] }];
+
 addRoom("train", {
   build(section) {
     training.settings = { ...TRAIN_DEFAULTS };
@@ -21,7 +24,7 @@ addRoom("train", {
       Object.assign(training.settings, { lstms: Number(value[0]), residual: value !== "2cut" });
       resetTraining();
     }, { id: "train-network" });
-    const faults = Array.from({ length: wasm_bindgen.fault_count() }, (_, n) => [n, n === 0 ? TEXTS.noFault : wasm_bindgen.fault_sentence(n)]);
+    const faults = Array.from({ length: wasm_bindgen.fault_count() }, (_, n) => [n, n === 0 ? TEXTS.noFault : TEXTS.faults[n] ?? wasm_bindgen.fault_sentence(n)]);
     const fault = choice(faults, (value) => set("fault")(Number(value)), { id: "train-fault" });
     const logRate = slider({ min: -4, max: 0, step: 0.25, value: Math.log10(TRAIN_DEFAULTS.rate), show: (it) => (10 ** it).toPrecision(2) }, (it) => set("rate")(10 ** it));
     const of = (name, range) => {
@@ -40,37 +43,44 @@ addRoom("train", {
     const reset = make("button", { id: "train-reset" }, TEXTS.newWeights);
     reset.addEventListener("click", () => set("seed")(training.settings.seed + 1));
     training.said = make("p", { className: "verdict", role: "status" });
-    const drawn = (title, note, draw, height = 130) => {
-      const it = figure({ title, note, height });
-      it.draw = draw;
+    const drawn = (title, note, edges, draw, height = 130) => {
+      const it = figure({ title, note, height, axis: edges !== null });
+      it.scale(...edges ?? []);
+      it.draw = (...place) => draw(...place, it);
       return it;
     };
     training.figures = [
-      drawn(TEXTS.lossFigure, TEXTS.lossFigureNote, (context, width, height) =>
+      drawn(TEXTS.lossFigure, TEXTS.lossFigureNote, ["1", "0"], (context, width, height) =>
         curves(context, width, height, [{ values: training.losses, colour: "blue" }], { most: 1 })),
-      drawn(TEXTS.accuracyFigure, "", (context, width, height) =>
+      drawn(TEXTS.accuracyFigure, "", [percent(1), percent(0.4)], (context, width, height) =>
         curves(context, width, height, [{ values: training.accuracy, colour: "green" }], { least: 0.4, most: 1 }), 90),
-      drawn(TEXTS.normFigure, TEXTS.normFigureNote, (context, width, height) => curves(context, width, height, [
-        { values: training.gradients, colour: "ink" },
-        ...(training.settings.lstms === 2 ? [{ values: training.parts.map((it) => it[0]), colour: "vermillion", dash: [6, 4] }] : []),
-      ], { log: true })),
-      drawn(TEXTS.forgetGateFigure, "", (context, width, height) =>
+      drawn(TEXTS.normFigure, TEXTS.normFigureNote, [], (context, width, height, it) => {
+        const { top, bottom } = curves(context, width, height, [
+          { values: training.gradients, colour: "ink" },
+          ...(training.settings.lstms === 2 ? [{ values: training.parts.map((part) => part[0]), colour: "vermillion", dash: [6, 4] }] : []),
+        ], { log: true });
+        it.scale(...training.gradients.length > 0 ? [short(top), short(bottom)] : ["", ""]);
+      }),
+      drawn(TEXTS.forgetGateFigure, "", ["1", "0"], (context, width, height) =>
         curves(context, width, height, [{ values: training.forget, colour: "green" }], { most: 1 }), 90),
-      drawn(TEXTS.exampleFigure, TEXTS.exampleFigureNote, drawExample, 150),
+      drawn(TEXTS.exampleFigure, TEXTS.exampleFigureNote, null, drawExample, 150),
+      drawn(TEXTS.gatesFigure, TEXTS.gatesFigureNote, null, (context, width, height) =>
+        curves(context, width, height, GATE_STYLES.map((style, k) => ({ values: training.example.gates[k], ...style })), { most: 1 }), 90),
     ];
-    const [loss, accuracy, norm, forget, example] = training.figures.map(({ element }) => element);
+    const [loss, accuracy, norm, forget, example, gates] = training.figures.map(({ element }) => element);
     training.answer = make("p", { className: "verdict" });
     section.append(
       make("article", { className: "panel" }, training.title = make("h2"), training.note = make("p", { className: "note" }), example,
-        training.legend = make("div"), training.answer),
+        training.legend = make("div"), training.answer, gates,
+        legend(["i", "f", "o"].map((gate, k) => ({ ...GATE_STYLES[k], text: TEXTS.quantities[gate] })))),
       panel(TEXTS.network, TEXTS.networkNote,
         make("div", { className: "settings" }, control(TEXTS.taskChoice, task), control(TEXTS.layers, network), control(TEXTS.hidden, of("hidden", { min: 1, max: 32, step: 1 })),
           control(TEXTS.rate, logRate), control(TEXTS.forgetBias, of("forget_bias", { min: -4, max: 6, step: 0.5, show: (it) => fixed(it, 1) })),
           control(TEXTS.clipping, of("clip", { min: 0, max: 2, step: 0.1, show: (it) => (it === 0 ? TEXTS.none : fixed(it, 1)) })),
           training.longest = control(TEXTS.longest, of("frames", { min: 6, max: 60, step: 1 })), control(TEXTS.fault, fault)),
         make("p", { className: "switch" }, training.start, one, reset), training.said),
-      make("article", { className: "panel wide" }, make("h2", {}, TEXTS.progress), make("div", { className: "grid" }, loss, accuracy, norm, forget),
-        legend([{ colour: "ink", text: TEXTS.allGradients }, { colour: "vermillion", dash: true, text: TEXTS.lowerGradients }])),
+      make("article", { className: "panel wide" }, make("h2", {}, TEXTS.progress), make("p", { className: "note" }, TEXTS.progressNote), make("div", { className: "grid" }, loss, accuracy, norm, forget),
+        legend([{ colour: "ink", text: TEXTS.allGradients }, { colour: "vermillion", dash: [6, 4], text: TEXTS.lowerGradients }])),
     );
     resetTraining();
   },
@@ -86,9 +96,9 @@ function resetTraining() {
   training.note.textContent = symbols ? TEXTS.taskNote : TEXTS.voicesNote(data.voices.lengths.length - data.voices.tested, data.voices.tested);
   training.longest.hidden = !symbols;
   const attention = { colour: "green", text: TEXTS.attention };
-  training.legend.replaceChildren(legend(symbols
-    ? [{ colour: "blue", text: "A" }, { colour: "vermillion", dash: true, text: "B" }, attention]
-    : [{ colour: "vermillion", text: TEXTS.aboveMean }, { colour: "blue", text: TEXTS.belowMean }, attention]));
+  training.legend.replaceChildren(...(symbols
+    ? [legend([{ colour: "blue", text: "A" }, { colour: "vermillion", dash: [6, 4], text: "B" }, attention])]
+    : [signs(TEXTS.aboveMean, TEXTS.belowMean), legend([attention])]));
   Object.assign(training, { losses: [], gradients: [], parts: [], forget: [], accuracy: [], began: null });
   showTraining();
 }
@@ -140,7 +150,8 @@ function showTraining() {
   const values = [...training.network.example(1, 0)];
   const [frames, label, p] = values;
   const end = 3 + training.columns * frames;
-  training.example = { frames, x: values.slice(3, end), alpha: values.slice(end, end + frames) };
+  const [alpha, ...gates] = [0, 1, 2, 3].map((n) => values.slice(end + n * frames, end + (n + 1) * frames));
+  training.example = { frames, x: values.slice(3, end), alpha, gates };
   const symbols = training.task === "symbols";
   training.answer.textContent = symbols ? TEXTS.exampleAnswer(label === 1 ? "B" : "A", percent(1 - p), percent(p))
     : TEXTS.voiceAnswer(label, percent(1 - p), percent(p));

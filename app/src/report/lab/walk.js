@@ -18,16 +18,20 @@ addRoom("walk", {
     walk.equations = make("div", { className: "equations" });
     walk.attention = make("div", { className: "equations" });
     walk.norm = make("div", { className: "equations" });
+    walk.bridge = make("div", { className: "equations" });
     walk.scores = make("div", { className: "scroll" });
     section.append(
       make("div", { className: "controls", role: "group" }, make("span", { className: "switch" }, walk.forward, walk.backward),
-        control(TEXTS.lstm, walk.lstm), control(TEXTS.unit, walk.unit)),
+        control(TEXTS.lstm, walk.lstm), control(TEXTS.unit, walk.unit), labelChoice("walk-label")),
       make("article", { className: "panel" }, walk.title = make("h2"), walk.note, walk.cell),
       make("article", { className: "panel" }, make("h2", {}, TEXTS.equations), walk.equations),
       panel(TEXTS.attention, TEXTS.walkAttentionNote, walk.attention),
       panel(TEXTS.batchNorm, TEXTS.batchNormNote, walk.norm),
-      make("article", { className: "panel wide" }, make("h2", {}, TEXTS.softmax), make("p", { className: "note" }, TEXTS.softmaxNote), walk.scores),
+      walk.bridgePanel = panel(TEXTS.bridge, TEXTS.bridgeNote, walk.bridge),
+      make("article", { className: "panel wide" }, make("h2", {}, TEXTS.softmax), walk.scoresNote = make("p", { className: "note" }), walk.scores),
     );
+    // The drawing fits the panel.
+    new ResizeObserver(() => state.view && room?.name === "walk" && drawCell(numbersOf(state.view, now))).observe(walk.cell);
   },
   load(view) {
     walk.lstm.replaceChildren(...view.units.map((units, l) =>
@@ -78,6 +82,11 @@ function product(...factors) {
   return factors.map((it, n) => (typeof it === "string" ? it : it < 0 && n > 0 ? `(${fixed(it)})` : fixed(it))).join("·");
 }
 
+/** `a·b·c` with five digits of `a`, a gradient. */
+function product5(gradient, ...factors) {
+  return product(fixed(gradient, 5), ...factors);
+}
+
 function forwardEquations(n) {
   const hats = ["î", "f̂", "ĝ", "ô"];
   const gates = GATES.flatMap((gate, k) => {
@@ -102,7 +111,7 @@ function backwardEquations(n) {
   return [
     make("h3", {}, TEXTS.twoArms),
     equation("dh_next", "W_hhᵀ·dâ₊₁", sum([...n.arms], 5), fixed(n.dh_next, 5)),
-    equation("dh", "from above + dh_next", sum([n.above, n.dh_next], 5), fixed(n.dh, 5)),
+    equation("dh", TEXTS.aboveAndNext, sum([n.above, n.dh_next], 5), fixed(n.dh, 5)),
     equation("dc_next", "dc₊₁⊙f₊₁", "", fixed(n.dc_next, 5)),
     equation("dc", "dh⊙o⊙(1 − tanh²(c)) + dc_next", sum([n.dc_own, n.dc_next], 5), fixed(n.dc, 5)),
     make("h3", {}, TEXTS.insideFrame),
@@ -115,7 +124,7 @@ function backwardEquations(n) {
     equation("dĝ", "dg⊙(1 − g²)", `${fixed(dg, 5)}·(1 − ${signed(n.g)}²)`, fixed(n.dg_, 5)),
     equation("dô", "do⊙o⊙(1 − o)", `${fixed(n.dh * n.tanh_c, 5)}·${slope(n.o)}`, fixed(n.do_, 5)),
     make("h3", {}, TEXTS.toFrameBefore),
-    equation("dc_next of t − 1", "dc⊙f", `${fixed(n.dc, 5)}·${fixed(n.f)}`, fixed(n.dc_prev, 5)),
+    equation(TEXTS.nextOfBefore, "dc⊙f", `${fixed(n.dc, 5)}·${fixed(n.f)}`, fixed(n.dc_prev, 5)),
   ];
 }
 
@@ -129,6 +138,33 @@ function fromAbove(view, last, vectors) {
   return equation(TEXTS.fromAboveOf(unit), "α⊙dctx + de⊙u", sum(terms, 5), fixed(view.get(`${last}.above`).at(now.t, unit), 5));
 }
 
+/** Between two LSTMs: a sum, and batch norm. Backward, the sum is a fork. */
+function bridgeEquations(view, unit, forward) {
+  const at = (name) => view.get(name).at(now.t, unit);
+  const [mu, scale, gamma, beta] = view.clip.bridge_norm(unit);
+  if (forward) {
+    return [
+      equation("s", "x + h", sum([at("x"), view.get("0.h").at(now.t, unit)]), fixed(at("sum"))),
+      equation("x̂", "γ⊙(s − μ)/√(v + ε) + β",
+        `${fixed(gamma)}·(${sum([at("sum"), -mu])})·${fixed(scale)} ${beta < 0 ? "−" : "+"} ${fixed(Math.abs(beta))}`, fixed(at("enriched"))),
+    ];
+  }
+  const [ds, dx] = [at("dsum"), at("dx")];
+  return [
+    equation("dx̂", TEXTS.fromLstm(2, "W_ihᵀ·dâ"), "", fixed(at("denriched"), 5)),
+    equation("ds", "dx̂⊙γ/√(v + ε)", product5(at("denriched"), gamma, scale), fixed(ds, 5)),
+    equation(TEXTS.fromAboveOf(unit), "ds", "", fixed(view.get("0.above").at(now.t, unit), 5)),
+    equation("dx", `ds + ${TEXTS.fromLstm(1, "W_ihᵀ·dâ")}`, sum([ds, dx - ds], 5), fixed(dx, 5)),
+  ];
+}
+
+/** The drawing; in a narrow panel with larger numbers of fewer digits. */
+function drawCell(n) {
+  const narrow = walk.cell.clientWidth < 520;
+  walk.cell.classList.toggle("narrow", narrow);
+  walk.cell.innerHTML = cellDrawing(n, walk.way === "forward", narrow);
+}
+
 function showWalk(view) {
   const last = view.units.length - 1;
   walk.lstm.value = now.lstm;
@@ -138,7 +174,7 @@ function showWalk(view) {
   const forward = walk.way === "forward";
   walk.title.textContent = forward ? TEXTS.walkForwardTitle : TEXTS.walkBackwardTitle;
   walk.note.textContent = forward ? TEXTS.walkForwardNote : TEXTS.walkBackwardNote(labelName(LABELS[view.label]));
-  walk.cell.innerHTML = cellDrawing(n, forward);
+  drawCell(n);
   walk.equations.replaceChildren(...(forward ? forwardEquations(n) : backwardEquations(n)));
 
   // Attention, of the last LSTM's hidden states.
@@ -162,9 +198,13 @@ function showWalk(view) {
   walk.norm.replaceChildren(...(forward
     ? [equation("y", "γ⊙(ctx − μ)/√(v + ε) + β",
       `${fixed(gamma)}·(${sum([context, -mu])})·${fixed(scale)} ${beta < 0 ? "−" : "+"} ${fixed(Math.abs(beta))}`, fixed(y))]
-    : [equation("dctx", "dy⊙γ/√(v + ε)", `${fixed(dy, 5)}·${fixed(gamma)}·${fixed(scale)}`, fixed(dcontext, 5))]));
+    : [equation("dy", "Wᵀ·dz", "", fixed(dy, 5)), equation("dctx", "dy⊙γ/√(v + ε)", product5(dy, gamma, scale), fixed(dcontext, 5))]));
+
+  walk.bridgePanel.hidden = last === 0;
+  if (last > 0) walk.bridge.replaceChildren(...bridgeEquations(view, Math.min(now.unit, view.units[0] - 1), forward));
 
   const [z, p, dz] = [view.get("logits", 1).values, view.probabilities, view.get("dlogits", 1).values];
+  walk.scoresNote.textContent = TEXTS.softmaxNote(labelName(LABELS[view.label]), fixed(view.loss));
   const head = make("tr", {}, ...["", "z", "p = softmax(z)", "y", "dz = p − y"].map((text) => make("th", { scope: "col" }, text)));
   const rows = LABELS.map((label, k) => make("tr", k === view.label ? { className: "best" } : {},
     make("th", { scope: "row" }, labelName(label)),

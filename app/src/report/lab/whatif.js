@@ -11,21 +11,25 @@ addRoom("whatif", {
     whatIf.bars = bars();
     whatIf.said = make("p", { className: "verdict", role: "status" });
     const attention = figure({ title: TEXTS.attention, height: 120, timed: true });
-    attention.draw = (context, width, height) => compare(context, width, height, (view) => view.get("alpha").values);
-    const flow = figure({ title: TEXTS.flow, note: TEXTS.flowLastNote, height: 120, timed: true });
-    flow.draw = (context, width, height) =>
-      compare(context, width, height, (view) => lengths(view.get(`${view.units.length - 1}.dc`)), { log: true });
-    whatIf.figures = [attention, flow];
-    const key = legend([{ colour: "faint", dash: true, text: TEXTS.before }, { colour: "vermillion", text: TEXTS.after }]);
+    compare(attention, (view) => view.get("alpha").values, { least: 0 });
+    const flow = figure({ title: TEXTS.flow, note: TEXTS.flowLastNote, height: 110, timed: true });
+    compare(flow, (view) => lengths(view.get(`${view.units.length - 1}.dc`)), { log: true });
+    const input = figure({ title: TEXTS.flowInput, note: TEXTS.flowInputNote, height: 110, timed: true });
+    compare(input, (view) => lengths(view.get("dx")), { log: true });
+    whatIf.figures = [attention, flow, input];
+    whatIf.ticks = secondsAxis();
+    const key = legend([{ colour: "faint", dash: [5, 4], text: TEXTS.before }, { colour: "vermillion", text: TEXTS.after }]);
     section.append(
       make("article", { className: "panel" }, make("h2", {}, TEXTS.change), make("p", { className: "note" }, TEXTS.changeNote), whatIf.form),
-      make("article", { className: "panel" }, make("h2", {}, TEXTS.effect), whatIf.said, whatIf.bars.table, attention.element, flow.element, key),
+      make("article", { className: "panel" }, make("h2", {}, TEXTS.effect), whatIf.said, whatIf.bars.table,
+        ...whatIf.figures.map(({ element }) => element), whatIf.ticks.element, key),
       forgetPanel(),
     );
   },
   load(view) {
     if (whatIf.form.childElementCount === 0) buildChanges(view);
     applyChanges();
+    whatIf.ticks.show(view);
   },
   forget() {
     forgetChanges();
@@ -39,10 +43,14 @@ function forgetChanges() {
   whatIf.form.replaceChildren();
 }
 
-function compare(context, width, height, read, options = {}) {
-  const lines = [{ values: read(state.view), colour: "faint", dash: [5, 4] }];
-  if (state.changed) lines.push({ values: stretched(read(state.changed), state.view.frames), colour: "vermillion" });
-  curves(context, width, height, lines, options);
+/** A figure that draws what `read` takes from the clip, and from the changed one. */
+function compare(it, read, options) {
+  it.draw = (context, width, height) => {
+    const lines = [{ values: read(state.view), colour: "faint", dash: [5, 4] }];
+    if (state.changed) lines.push({ values: stretched(read(state.changed), state.view.frames), colour: "vermillion" });
+    const { top, bottom } = curves(context, width, height, lines, options);
+    it.scale(short(top), short(bottom));
+  };
 }
 
 /** The values of a clip of another length, on the time axis of `frames` frames. */
@@ -72,7 +80,7 @@ function buildChanges(view) {
   const groups = data.branches[branch].groups.map(({ kind, count }) => {
     const columns = Array.from({ length: count }, (_, n) => first + n);
     first += count;
-    return box(TEXTS.silenceGroup(kind, count), `silence-${kind}`, (on) =>
+    return box(TEXTS.silenceGroup(kindName(kind), count), `silence-${kind}`, (on) =>
       columns.forEach((column) => (on ? whatIf.silence.add(column) : whatIf.silence.delete(column))));
   });
   const pitch = slider({ min: -12, max: 12, step: 1, value: 0, show: TEXTS.semitones }, (value) => {
@@ -160,16 +168,36 @@ function forgetPanel() {
     said.textContent = TEXTS.forgetSaid(fixed(sigma, 3), fixed(forgetting.measured[10], 4), fixed(sigma ** 10, 4), forgetting.halfLife);
     plot.paint();
   };
-  plot.draw = (context, width, height) => curves(context, width, height, [
-    { values: forgetting.expected, colour: "faint", dash: [5, 4] }, { values: forgetting.measured, colour: "blue" },
-  ], { most: 1 });
+  plot.scale("1", "0");
+  plot.draw = (context, width, height) => {
+    curves(context, width, height, [
+      { values: forgetting.expected, colour: "faint", dash: [5, 4] }, { values: forgetting.measured, colour: "blue" },
+    ], { most: 1 });
+    drawHalf(context, width, height, forgetting.halfLife);
+  };
   const input = slider({ min: -2, max: 6, step: 0.25, value: 2, show: (it) => fixed(it, 2) }, update);
   input.querySelector("input").id = "forget-bias";
   const article = panel(TEXTS.forgetTitle, TEXTS.forgetNote, control(TEXTS.forgetBias, input), said, plot.element,
-    legend([{ colour: "faint", dash: true, text: TEXTS.forgetExpected }, { colour: "blue", text: TEXTS.forgetMeasured }]));
+    legend([{ colour: "faint", dash: [5, 4], text: TEXTS.forgetExpected }, { colour: "blue", text: TEXTS.forgetMeasured }]));
   article.classList.add("wide");
   update(2);
   return article;
+}
+
+/** Marks where half is left. */
+function drawHalf(context, width, height, frames) {
+  const [x, y] = [((Math.min(frames, FORGET_FRAMES) + 0.5) / FORGET_FRAMES) * width, 0.5 * (height - 4) + 2];
+  context.strokeStyle = colour("ink");
+  context.lineWidth = 1;
+  context.beginPath();
+  context.moveTo(0, y);
+  context.lineTo(Math.min(x, width), y);
+  if (Number.isFinite(frames)) context.lineTo(x, height);
+  context.stroke();
+  context.fillStyle = colour("ink");
+  context.font = "14px system-ui, sans-serif";
+  const text = TEXTS.halfAfter(frames);
+  context.fillText(text, Math.min(x + 24, width - context.measureText(text).width - 8), y - 6);
 }
 
 /** The first frame back at which half of the gradient is left, counted in whole frames; none within the clip: infinity. */

@@ -7,7 +7,7 @@ use reslstm::audit::recast;
 use reslstm::error::{Error, Kind, Result};
 use reslstm::layers::running::RunningAttention;
 use reslstm::layers::softmax_cross_entropy::softmax;
-use reslstm::layers::{Linear, Lstm};
+use reslstm::layers::{BatchNorm, Linear, Lstm};
 use reslstm::matrix::{Matrix, argmax};
 use reslstm::models::{LstmSa, Model, ModelFile, Predictor, ResLstmSa};
 use serde::Deserialize;
@@ -158,6 +158,11 @@ fn top(model: &Model<f64>) -> &LstmSa<f64> {
     top
 }
 
+/// Of a unit: running mean, `1/√(v + ε)`, γ and β.
+fn norm_of(bn: &BatchNorm<f64>, unit: usize) -> Vec<f64> {
+    vec![bn.running_mean.0[unit], bn.running_inv_std()[unit], bn.weight[unit], bn.bias[unit]]
+}
+
 /// Gives a gate one value: its weights are zero, and its bias is so large that the activation is exactly that value. The engine's own
 /// forward and backward do the rest.
 fn hold_gate(lstm: &mut Lstm<f64>, Hold { gate, value, .. }: Hold) -> Result<()> {
@@ -259,8 +264,15 @@ impl Clip {
 
     /// Batch norm of a unit of the context vector: running mean, `1/√(v + ε)`, γ and β.
     pub fn norm(&self, unit: usize) -> Vec<f64> {
-        let bn = &top(&self.model).bn;
-        vec![bn.running_mean.0[unit], bn.running_inv_std()[unit], bn.weight[unit], bn.bias[unit]]
+        norm_of(&top(&self.model).bn, unit)
+    }
+
+    /// Batch norm of a unit behind the residual connection, as [`norm`](Clip::norm); empty without one.
+    pub fn bridge_norm(&self, unit: usize) -> Vec<f64> {
+        match &self.model {
+            Model::LstmSa(_) => Vec::new(),
+            Model::ResLstmSa(model) => norm_of(&model.bn_residual, unit),
+        }
     }
 
     /// A number that all gradients of a weight of the LSTM over the frames add up to, for a test of the page: dW_hh of a gate's unit and
@@ -378,6 +390,21 @@ pub(super) mod tests {
         }
         let last = clip.frames() - 1;
         assert_eq!(clip.arms(1, last, 0), [0.0; 4]);
+    }
+
+    #[test]
+    fn the_residual_connection_adds_up_and_its_batch_norm_is_one_factor_per_unit() {
+        let (lab, x) = lab("reslstm-sa-h6");
+        let clip = lab.run(x, "{}").unwrap();
+        let (bridge, h) = (clip.all.bridge.as_ref().unwrap(), &clip.all.lstms[0].tape.h);
+        for (t, unit) in [(0, 3), (5, 45)] {
+            let [mean, scale, gamma, beta] = clip.bridge_norm(unit)[..] else { panic!("four numbers") };
+            let sum = clip.x[(t, unit)] + h[(t, unit)];
+            assert!((bridge.sum[(t, unit)] - sum).abs() < 1e-12);
+            assert!((bridge.enriched[(t, unit)] - (gamma * (sum - mean) * scale + beta)).abs() < 1e-12);
+            assert!((bridge.dsum[(t, unit)] - bridge.denriched[(t, unit)] * gamma * scale).abs() < 1e-12);
+            assert_eq!(bridge.dsum[(t, unit)], clip.all.lstms[0].dh[(t, unit)]);
+        }
     }
 
     #[test]
