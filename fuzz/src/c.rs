@@ -27,9 +27,13 @@ fn load(bytes: &[u8]) -> Option<*mut c::reslstm_model> {
     (!model.is_null()).then_some(model)
 }
 
+/// Bytes of sound that are looked at: more are more of the same.
+const SOUND: usize = 2048;
+
 /// The first byte says what the others are: a model file, a WAV file, or samples and the sizes of their portions.
 pub fn c(bytes: &[u8]) {
     let [kind, bytes @ ..] = bytes else { return };
+    let sound = &bytes[..bytes.len().min(SOUND)];
     match kind % 3 {
         0 => {
             if let Some(model) = load(bytes) {
@@ -38,8 +42,8 @@ pub fn c(bytes: &[u8]) {
                 unsafe { c::reslstm_model_free(model) };
             }
         }
-        1 => wav(MODEL.0, bytes),
-        _ => stream(bytes),
+        1 => wav(MODEL.0, sound),
+        _ => stream(sound),
     }
 }
 
