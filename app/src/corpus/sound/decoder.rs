@@ -33,14 +33,13 @@ pub(super) struct PacketReader<'a> {
     /// Length of the track, as the header says.
     stated: Option<u64>,
     is_lossy: bool,
-    is_alac: bool,
+    /// Frames of every packet of ALAC but the last.
+    alac_frames: Option<u64>,
     decoder: Decoder,
     /// Rate, Hz, and channels, of all packets; none before the first.
     spec: Option<(u32, usize)>,
     /// Frames decoded so far, without the delay of an Opus encoder.
     frames: u64,
-    /// Frames of the longest packet so far.
-    longest: u64,
     /// Seconds at the beginning that are no sound, of what an MP4 file says.
     delay: f64,
     /// Frames at the beginning that are still to be left out.
@@ -68,12 +67,11 @@ impl<'a> PacketReader<'a> {
             id,
             stated,
             is_lossy: [CODEC_ID_AAC, CODEC_ID_MP3, CODEC_ID_OPUS, CODEC_ID_VORBIS].contains(&parameters.codec),
-            is_alac: parameters.codec == CODEC_ID_ALAC,
+            alac_frames: parameters.max_frames_per_packet.filter(|_| parameters.codec == CODEC_ID_ALAC),
             skip: decoder.delay(),
             decoder,
             spec: None,
             frames: 0,
-            longest: 0,
             delay: movie.map_or(0.0, |movie| mp4::delay(&movie, id)),
             packets: 0,
             broken: 0,
@@ -131,7 +129,6 @@ impl<'a> PacketReader<'a> {
         }
         let frames = samples.len() / channels;
         self.frames += frames as u64;
-        self.longest = self.longest.max(frames as u64);
         let skipped = self.skip.min(frames);
         self.skip -= skipped;
         samples.drain(..skipped * channels);
@@ -151,7 +148,7 @@ impl<'a> PacketReader<'a> {
         let got = self.frames.saturating_sub(self.decoder.delay() as u64);
         if let Some(stated) = self.stated {
             // ffmpeg counts whole packets of ALAC in CAF, though the last one is shorter.
-            let is_whole = self.is_alac && stated == packets as u64 * self.longest;
+            let is_whole = self.alac_frames.is_some_and(|frames| stated == frames.saturating_mul(packets as u64));
             if !self.is_lossy && got < stated && !is_whole {
                 return Err(format!("{got} frames, where the header says {stated}"));
             }
