@@ -4,7 +4,9 @@ mod device;
 mod input;
 mod lock;
 
-pub use input::{is_there, open, open_lock_file, open_or_create, read_bytes, read_text, refuse_link, refuse_links_in};
+pub use input::{
+    is_there, kind_of, open, open_lock_file, open_or_create, read_bytes, read_text, refuse_link, refuse_links_in,
+};
 pub use lock::{FolderLock, holder};
 
 use std::fs::{self, File};
@@ -214,8 +216,10 @@ impl Target {
     fn new(path: &Path) -> Result<Self> {
         let wrong = |problem: &str| Err(Error::new(Kind::Settings, problem).at(path.display()));
         match fs::metadata(path) {
-            Ok(found) if found.is_dir() => wrong("expected a file to write, found a folder"),
-            Ok(found) if !found.is_file() => Ok(Target::Device(path.into())),
+            Ok(found) if !found.is_file() => match kind_of(&found) {
+                kind @ ("a folder" | "a socket") => wrong(&format!("expected a file to write, found {kind}")),
+                _ => Ok(Target::Device(path.into())),
+            },
             // A link stays a link, and the file it points to is replaced.
             Ok(_) => fs::canonicalize(path).map(Target::File).map_err(|error| Error::io(path.display(), error)),
             Err(_) if path.is_symlink() => {

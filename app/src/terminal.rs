@@ -48,6 +48,12 @@ pub fn printable(text: &str) -> String {
     shown
 }
 
+/// [`printable`] text of one line, for what gives each entry a line: line ends and tabs are escaped too, so that a name cannot look
+/// like another entry.
+pub fn printable_line(text: &str) -> String {
+    printable(text).replace('\n', "\\u000a").replace('\t', "\\u0009")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -57,6 +63,7 @@ mod tests {
         assert_eq!(printable("Ärger\t木\n"), "Ärger\t木\n");
         let hostile = "a\u{1b}[2J\u{9b}31m\r\u{7}\u{7f}\u{202e}b";
         assert_eq!(printable(hostile), "a\\u001b[2J\\u009b31m\\u000d\\u0007\\u007f\\u202eb");
+        assert_eq!(printable_line("a.wav: sad\n\tb.wav\u{7}"), "a.wav: sad\\u000a\\u0009b.wav\\u0007");
         // JSON that is escaped again is the same value.
         let value = serde_json::json!({ "label": hostile });
         assert_eq!(serde_json::from_str::<serde_json::Value>(&printable(&value.to_string())).unwrap(), value);

@@ -4,6 +4,7 @@
 pub extern crate c_interface;
 
 mod c;
+mod limit;
 pub mod targets;
 
 pub use c::c;

@@ -3,7 +3,7 @@
 //!
 //! | symbol | meaning                                                                                       |
 //! |--------|-----------------------------------------------------------------------------------------------|
-//! | `L/M`  | new rate over old rate, in lowest terms, or the nearest fraction with `L ≤ 1,024`             |
+//! | `L/M`  | new rate over old rate, in lowest terms, or the nearest fraction with few weights             |
 //! | `H`    | half the length of the filter, in samples of the old rate                                     |
 //! | `c`    | cutoff, in cycles per sample of the old rate                                                  |
 //!
@@ -25,6 +25,8 @@ const STOP: f64 = 1.05;
 const ATTENUATION: f64 = 80.0;
 /// The most sets of weights. Of two rates with a common divisor, such as 44,100 and 16,000, far fewer are needed.
 const MOST_PHASES: u64 = 1_024;
+/// The most weights of all phases, 2 MB: a header that states an odd rate costs no more. Far fewer are needed, as above.
+const MOST_WEIGHTS: usize = 1 << 19;
 /// Samples that are taken together.
 const PORTION: usize = 1_024;
 
@@ -88,8 +90,9 @@ impl Resampler {
     pub fn new(from: u32, to: u32) -> Self {
         assert!(from > 0 && to > 0, "a sample rate is not 0");
         let (from, to) = (u64::from(from), u64::from(to));
-        let (phases, step) = nearest_fraction(to, from);
         let half = half_length(from as f64, to as f64);
+        let most = (MOST_WEIGHTS / (2 * half)).max(1) as u64;
+        let (phases, step) = nearest_fraction(to, from, most.min(MOST_PHASES));
         let (length, is_copy) = (2 * half, from == to);
         let mut resampler = Resampler {
             from,
@@ -168,13 +171,14 @@ impl Resampler {
     }
 }
 
-/// `to / from` in lowest terms if its numerator is at most [`MOST_PHASES`]; otherwise the nearest fraction that has such a one. It is
-/// off by less than one in two thousand: less than a cent, a hundredth of a semitone.
-fn nearest_fraction(to: u64, from: u64) -> (u64, u64) {
+/// `to / from` in lowest terms if its numerator is at most `most`; otherwise the nearest fraction that has such a one. It is off by
+/// less than one in two thousand: less than a cent, a hundredth of a semitone. Where [`MOST_WEIGHTS`] limits the numerator, the
+/// denominator is about 5,000 or more.
+fn nearest_fraction(to: u64, from: u64, most: u64) -> (u64, u64) {
     let step = |phases: u64| ((phases * from + to / 2) / to).max(1);
     // |L/M − to/from|, relative and times a constant
     let error = |phases: u64| (phases * from).abs_diff(step(phases) * to) as f64 / step(phases) as f64;
-    let nearest = (1..=MOST_PHASES).min_by(|&a, &b| error(a).total_cmp(&error(b))).expect("there are some");
+    let nearest = (1..=most).min_by(|&a, &b| error(a).total_cmp(&error(b))).expect("there are some");
     (nearest, step(nearest))
 }
 
@@ -195,10 +199,11 @@ fn half_length(from: f64, to: f64) -> usize {
 fn weights(from: f64, to: f64, phases: usize, half: usize) -> Vec<f32> {
     let cutoff = (STOP + PASS) / 4.0 * (to / from).min(1.0);
     let beta = 0.1102 * (ATTENUATION - 8.7);
+    let middle = bessel_i0(beta);
     let at = |u: f64| {
         let sinc = if u == 0.0 { 2.0 * cutoff } else { (2.0 * PI * cutoff * u).sin() / (PI * u) };
         let inside = 1.0 - (u / half as f64).powi(2);
-        if inside > 0.0 { (sinc * bessel_i0(beta * inside.sqrt()) / bessel_i0(beta)) as f32 } else { 0.0 }
+        if inside > 0.0 { (sinc * bessel_i0(beta * inside.sqrt()) / middle) as f32 } else { 0.0 }
     };
     let tap = |phase: usize, j: usize| at(j as f64 - (half - 1) as f64 - phase as f64 / phases as f64);
     (0..phases).flat_map(|phase| (0..2 * half).map(move |j| tap(phase, j))).collect()
@@ -354,14 +359,27 @@ mod tests {
 
     #[test]
     fn odd_rates_have_the_nearest_fraction() {
-        assert_eq!(nearest_fraction(16_000, 48_000), (1, 3));
-        assert_eq!(nearest_fraction(16_000, 44_100), (160, 441));
-        assert_eq!(nearest_fraction(16_000, 8_000), (2, 1));
-        assert_eq!(nearest_fraction(16_000, 11_025), (640, 441));
+        assert_eq!(nearest_fraction(16_000, 48_000, MOST_PHASES), (1, 3));
+        assert_eq!(nearest_fraction(16_000, 44_100, MOST_PHASES), (160, 441));
+        assert_eq!(nearest_fraction(16_000, 8_000, MOST_PHASES), (2, 1));
+        assert_eq!(nearest_fraction(16_000, 11_025, MOST_PHASES), (640, 441));
         for from in [44_101, 15_999, 16_008, 999_983] {
-            let (phases, step) = nearest_fraction(16_000, from);
+            let (phases, step) = nearest_fraction(16_000, from, MOST_PHASES);
             let error = phases as f64 / step as f64 / (16_000.0 / from as f64) - 1.0;
             assert!(phases <= MOST_PHASES && error.abs() < 5e-4, "{from}: {phases}/{step}, {error:e}");
         }
+    }
+
+    /// A header may state any rate.
+    #[test]
+    fn no_rates_need_more_weights_than_the_limit() {
+        for (from, to) in [(999_983, 1_000), (999_983, 16_000), (1_000_000, 1_009), (191_999, 16_000), (1_009, 999_983)]
+        {
+            let Resampler { phases, step, weights, .. } = Resampler::new(from, to);
+            let error = phases as f64 / step as f64 / (f64::from(to) / f64::from(from)) - 1.0;
+            assert!(weights.len() <= MOST_WEIGHTS && error.abs() < 5e-4, "{from} to {to}: {phases}/{step}, {error:e}");
+        }
+        let Resampler { phases, step, .. } = Resampler::new(384_000, 11_025);
+        assert_eq!((phases, step), (147, 5_120), "rates that are in use have their own fraction");
     }
 }

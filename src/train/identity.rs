@@ -61,16 +61,16 @@ impl Identity {
         let value = |identity: &Identity| {
             serde_json::to_value(identity.clone().with_content("")).expect("plain values become JSON")
         };
-        let known = !self.content.is_empty() && !earlier.content.is_empty();
-        first_difference("", &value(earlier), &value(self)).or_else(|| match known {
-            true => first_difference(
-                "content of the files",
-                &earlier.content.as_str().into(),
-                &self.content.as_str().into(),
-            ),
-            false => None,
-        })
+        first_difference("", &value(earlier), &value(self))
+            .or_else(|| content_difference(&earlier.content, &self.content))
     }
+}
+
+/// How the content of files differs from that of an earlier time, with both hashes. One that is empty is not known, as in files of
+/// earlier versions, and differs from none.
+pub fn content_difference(before: &str, now: &str) -> Option<String> {
+    let known = !before.is_empty() && !now.is_empty();
+    (known && before != now).then(|| format!("content of the files was {before}, now {now}"))
 }
 
 /// Where two JSON values differ first: a path, and both values.
@@ -112,7 +112,7 @@ mod tests {
             assert!(found.starts_with(difference), "{found}");
         }
         let [known, other] = ["89ab", "cdef"].map(|content| identity.clone().with_content(content));
-        assert_eq!(other.difference(&known).unwrap(), "content of the files was \"89ab\", now \"cdef\"");
+        assert_eq!(other.difference(&known).unwrap(), "content of the files was 89ab, now cdef");
         assert_eq!((known.difference(&identity), identity.difference(&known)), (None, None));
     }
 }

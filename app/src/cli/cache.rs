@@ -29,7 +29,7 @@ impl CacheCommand {
             let error = Error::new(Kind::Settings, "expected a cache folder, but the environment names none");
             return Err(error.advice("name it with --cache").into());
         };
-        let cache = Cache::of_folder(&folder);
+        let cache = Cache::of_folder(&folder)?;
         let (what, shown) = match self.clear {
             true => ("removed", cache.shrink(0)),
             false => ("entries", cache.content()),

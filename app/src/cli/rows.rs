@@ -2,7 +2,7 @@
 
 use super::gate::Refusal;
 use crate::csv_field;
-use crate::terminal::printable;
+use crate::terminal::{printable, printable_line};
 use reslstm::models::Prediction;
 use serde_json::json;
 use std::io::Write;
@@ -135,7 +135,7 @@ impl Format {
                 let all = labels.iter().zip(probabilities).map(|(label, p)| format!("{label} {p:.3}"));
                 let sound = prediction.sound.map_or(String::new(), |sound| format!("  {sound}"));
                 let line = format!("{}: {label}  ({}){sound}", place.text(), all.collect::<Vec<_>>().join(", "));
-                writeln!(out, "{}", printable(&line))?;
+                writeln!(out, "{}", printable_line(&line))?;
             }
         }
         Ok(())

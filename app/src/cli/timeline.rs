@@ -1,7 +1,7 @@
 //! Predictions as a timeline that other programs open: intervals with one label each.
 
 use super::rows::{self, Format};
-use crate::terminal::printable;
+use crate::terminal::{printable, printable_line};
 use clap::ValueEnum;
 use serde_json::json;
 use std::io::Write;
@@ -104,29 +104,27 @@ impl Timeline {
         (channel, side): (usize, Option<&str>),
         Interval { start, end, label }: &Interval,
     ) -> anyhow::Result<()> {
-        let (file, label) = (&*printable(file), label.as_deref().map(printable));
-        match (self, label) {
+        match (self, label.as_deref()) {
             (Timeline::Audacity, Some(label)) => {
                 let side = side.map_or(String::new(), |side| format!("{side}: "));
-                writeln!(out, "{start:.6}\t{end:.6}\t{side}{label}")?;
+                writeln!(out, "{start:.6}\t{end:.6}\t{side}{}", printable_line(label))?;
             }
             (Timeline::Rttm, Some(label)) => {
-                let (file, label) = (without_blanks(file), without_blanks(&label));
+                let (file, label) = (without_blanks(file), without_blanks(label));
                 let (channel, duration) = (channel + 1, end - start);
                 writeln!(out, "SPEAKER {file} {channel} {start:.3} {duration:.3} <NA> <NA> {label} <NA> <NA>")?;
             }
             (Timeline::Csv, label) => {
-                let (side, label) = (side.unwrap_or_default(), label.as_deref().unwrap_or("none"));
+                let (side, label) = (side.unwrap_or_default(), label.unwrap_or("none"));
                 let (start, end) = (format!("{start:.3}"), format!("{end:.3}"));
                 rows::write_csv(out, Format::Csv, [file, side, &start, &end, label].into_iter())?;
             }
             (Timeline::Json, label) => {
                 let side = side.map_or(String::new(), |side| format!("\"side\": {}, ", json!(side)));
-                let (file, label) = (json!(file), json!(label.as_deref().unwrap_or("none")));
-                writeln!(
-                    out,
-                    "{{\"file\": {file}, {side}\"start\": {start:.3}, \"end\": {end:.3}, \"label\": {label}}}"
-                )?;
+                let (file, label) = (json!(file), json!(label.unwrap_or("none")));
+                let line =
+                    format!("{{\"file\": {file}, {side}\"start\": {start:.3}, \"end\": {end:.3}, \"label\": {label}}}");
+                writeln!(out, "{}", printable(&line))?;
             }
             // Where nobody speaks there is no event.
             (Timeline::Audacity | Timeline::Rttm, None) | (Timeline::Textgrid, _) => {}
@@ -191,7 +189,7 @@ impl LiveTimeline {
 
 /// Fields of RTTM are separated by blanks.
 fn without_blanks(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join("_")
+    printable(text).split_whitespace().collect::<Vec<_>>().join("_")
 }
 
 /// A TextGrid: one tier per track, whose intervals leave no gap. An interval without a label has an empty text.
@@ -288,5 +286,16 @@ mod tests {
         assert_eq!(of(Timeline::Rttm), "SPEAKER my_call.wav 1 0.000 1.000 <NA> <NA> fed_\"up\" <NA> <NA>\n");
         assert_eq!(of(Timeline::Csv), "my call.wav,,0.000,1.000,\"fed \"\"up\"\"\"\n");
         assert_eq!(of(Timeline::Audacity), "0.000000\t1.000000\tfed \"up\"\n");
+
+        // Of strangers: no label looks like another line, and JSON keeps its value.
+        let hostile = "sad\n0.0\t9.0\tcalm\u{1b}[2J";
+        let tracks = [Track { side: None, intervals: vec![interval(0.0, 1.0, hostile)] }];
+        let of = |format: Timeline| written(|out| format.write(out, "a\u{1b}\nb.wav", 1.5, &tracks));
+        for format in [Timeline::Audacity, Timeline::Rttm, Timeline::Json] {
+            let line = of(format);
+            assert!(line.lines().count() == 1 && !line.contains('\u{1b}'), "{line}");
+        }
+        let json: serde_json::Value = serde_json::from_str(&of(Timeline::Json)).unwrap();
+        assert_eq!((&json["file"], &json["label"]), (&"a\u{1b}\nb.wav".into(), &hostile.into()));
     }
 }

@@ -63,7 +63,8 @@ impl Train {
         checkpoint.push(".checkpoint");
         let checkpoint = PathBuf::from(checkpoint);
         let corpus = Found::find_all(&self.data, &self.reading.reading(), self.exact.exact_labels)?;
-        let begun = if request.work.resume { begun(&self.output, &checkpoint) } else { None };
+        let unfinished = if request.work.resume { of_checkpoint(&checkpoint) } else { None };
+        let begun = if request.work.resume { begun(&self.output, &checkpoint, unfinished.as_ref()) } else { None };
         let frames = begun.as_ref().map(Begun::frames);
         let mut plan = request.plan(begun, || corpus.holds_features_only())?;
         if plan.runs != 1 {
@@ -80,7 +81,7 @@ impl Train {
         self.check_output(&checkpoint, request.work.resume)?;
         let data = corpus.load_for(settings, cache, threads).map_err(interrupt::resumable)?;
         let mut source = data.source()?;
-        if of_checkpoint(&checkpoint).is_some_and(|begun| begun.content.is_empty()) {
+        if unfinished.is_some_and(|unfinished| unfinished.content.is_empty()) {
             message!("note: {}: {CONTENT_UNKNOWN}", checkpoint.display());
             // What its epochs were trained on is not known.
             source.content = "";
@@ -169,15 +170,16 @@ fn only_split(corpus: &Found, Plan { folds, settings, .. }: &Plan) -> anyhow::Re
     Ok(splits.remove(0))
 }
 
-/// The settings of the finished model, or of the checkpoint. What cannot be read is refused later, with its reason.
-fn begun(model: &Path, checkpoint: &Path) -> Option<Begun> {
+/// The settings of the finished model, or of the checkpoint, if it can be read. What cannot is refused later, with its reason.
+fn begun(model: &Path, checkpoint: &Path, unfinished: Option<&Identity>) -> Option<Begun> {
     let of_model = || {
         let file = ModelFile::from_bytes(&files::read(model).ok()?).ok()?;
         CheckedSettings::of_model(file.metadata()?).ok()
     };
-    let settings = || Some((checkpoint, of_checkpoint(checkpoint)?.settings));
-    let (place, settings) = of_model().map(|it| (model, it)).or_else(settings)?;
-    Some(Begun::new(place.display(), &settings, None))
+    match (of_model(), unfinished) {
+        (Some(settings), _) => Some(Begun::new(model.display(), &settings, None)),
+        (None, unfinished) => Some(Begun::new(checkpoint.display(), &unfinished?.settings, None)),
+    }
 }
 
 /// What the checkpoint is of, if there is one that can be read.

@@ -6,6 +6,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -15,7 +16,7 @@ use crate::files::{self, Existing};
 use crate::hash::Hash;
 use reslstm::audio::Sound;
 use reslstm::data::condition::Condition;
-use reslstm::error::Result;
+use reslstm::error::{Error, Result};
 
 /// Incremented when the front end or the speech detector computes other numbers than before, so that old entries are not found.
 const FRONT_END_VERSION: u32 = 3;
@@ -51,9 +52,15 @@ impl Cache {
         Ok(Cache { folder: folder.to_path_buf() })
     }
 
-    /// The cache in `folder`, to look at it: nothing is created.
-    pub fn of_folder(folder: &Path) -> Self {
-        Cache { folder: folder.to_path_buf() }
+    /// The cache in `folder`, to look at it: nothing is created. A folder that does not exist has no entries.
+    ///
+    /// # Errors
+    /// [`Kind::Io`](reslstm::error::Kind::Io) if it is no folder, or cannot be read.
+    pub fn of_folder(folder: &Path) -> Result<Self> {
+        match fs::read_dir(folder) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io(folder.display(), error)),
+            _ => Ok(Cache { folder: folder.to_path_buf() }),
+        }
     }
 
     /// The default folder: `reslstm` in the user's cache folder. `None` if the environment names no such folder.

@@ -19,7 +19,7 @@ use crate::files::{self, Existing, FolderLock, read_json, remove, write_json};
 use reslstm::data::Dataset;
 use reslstm::data::folds::Split;
 use reslstm::error::{Error, Kind, Result};
-use reslstm::train::identity::{Identity, first_difference};
+use reslstm::train::identity::{Identity, content_difference, first_difference};
 use reslstm::train::run::{EpochRecord, Outcome};
 use reslstm::train::settings::CheckedSettings;
 use reslstm::train::task::Task;
@@ -217,10 +217,7 @@ impl<'a> Folder<'a> {
         check_content(root, plan, execution.resume)?;
         let TrainingData { fingerprint: data, content, .. } = *source;
         refuse_difference(root, |begun| first_difference("data", &begun["data"], &json!(data)))?;
-        refuse_difference(root, |begun| {
-            let known = begun.get("content")?;
-            first_difference("content of the files", known, &json!(content))
-        })?;
+        refuse_difference(root, |begun| content_difference(begun["content"].as_str().unwrap_or_default(), content))?;
         let begun = begun(root)?;
         // A folder of an earlier version stays one: what its runs were trained on is not known.
         let content = match &begun {

@@ -9,7 +9,7 @@ use crate::experiment::fit::fit;
 use crate::files;
 use crate::label_map::LabelMap;
 use crate::tune::{Claim, Ending, Space, Study, Verdict};
-use reslstm::train::identity::first_difference;
+use reslstm::train::identity::{content_difference, first_difference};
 use reslstm::train::{
     CheckedSettings, Confusion, EpochRecord, Identity, Outcome, Protocol, Settings, Task, TrainingData,
 };
@@ -60,10 +60,12 @@ impl StudyIdentity {
 
     /// Where it differs first from that of an earlier study, with both values. The content of files counts where the study has it.
     pub fn difference(&self, earlier: &Value) -> Option<String> {
-        let (mut before, mut now) = (earlier.clone(), json!(self));
-        let [then, content] = [&mut before, &mut now].map(|it| it.as_object_mut().and_then(|it| it.remove("content")));
+        let [before, now] = [earlier.clone(), json!(self)].map(|mut identity| {
+            identity.as_object_mut().and_then(|it| it.remove("content"));
+            identity
+        });
         first_difference("", &before, &now)
-            .or_else(|| first_difference("content of the files", &then?, &content.unwrap_or_default()))
+            .or_else(|| content_difference(earlier["content"].as_str().unwrap_or_default(), &self.content))
     }
 
     /// The cross-validation of a trial with these parameters.

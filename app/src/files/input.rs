@@ -36,10 +36,11 @@ pub fn read_text(path: &Path) -> io::Result<String> {
 /// Opens a file to append to it, or to lock it, and creates it if there is none.
 ///
 /// # Errors
-/// As [`open`].
+/// As [`open`]; also for a link to a file that does not exist, which would be created wherever the link leads.
 pub fn open_or_create(path: &Path) -> io::Result<File> {
     match fs::metadata(path) {
         Ok(found) => check_is_file(&found)?,
+        Err(_) if path.is_symlink() => return Err(wrong_kind("a link to a file that does not exist")),
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
@@ -113,7 +114,7 @@ fn wrong_kind(kind: &str) -> io::Error {
 }
 
 /// The kind of what is no regular file, in words.
-fn kind_of(found: &Metadata) -> &'static str {
+pub fn kind_of(found: &Metadata) -> &'static str {
     #[cfg(unix)]
     {
         use std::os::unix::fs::FileTypeExt;
@@ -149,6 +150,16 @@ mod tests {
             assert_eq!(open_or_create(path).unwrap_err().to_string(), expected);
             assert!(read(path).unwrap_err().to_string().contains(&expected));
         }
+        // What an output path may name.
+        let error = write_atomically(&socket, b"x").unwrap_err().to_string();
+        assert!(error.contains("expected a file to write, found a socket"), "{error}");
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(folder.path().join("nowhere"), &link).unwrap();
+        assert_eq!(
+            open_or_create(&link).unwrap_err().to_string(),
+            "expected a file, found a link to a file that does not exist"
+        );
+        assert!(!folder.path().join("nowhere").exists());
         // A pipe with the name of an abandoned file does not stop a write.
         fs::rename(&pipe, folder.path().join(".reslstm-1.tmp")).unwrap();
         write_atomically(&folder.path().join("file"), b"x").unwrap();

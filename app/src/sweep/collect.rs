@@ -56,11 +56,8 @@ impl<W: Work> Copies<W> {
                 let advice = "results of different plans do not fit into one table: collect each plan by itself";
                 return Err(Error::new(Kind::Settings, problem).at(other.root().display()).advice(advice));
             }
-            if let (Some(ours), Some(theirs)) = (&first.plan().content, &other.plan().content)
-                && ours != theirs
-            {
-                let root = first.root().display();
-                let problem = format!("expected jobs of the files of {root}, of content {ours}, got content {theirs}");
+            if let Some(difference) = other.plan().content_difference(first.plan()) {
+                let problem = format!("expected jobs of the files of {}: {difference}", first.root().display());
                 let advice = "results of different files do not fit into one table: collect each plan by itself";
                 return Err(Error::new(Kind::Settings, problem).at(other.root().display()).advice(advice));
             }
@@ -191,6 +188,16 @@ mod tests {
             assert!(error.to_string().contains(difference), "{error}");
         }
         assert!(Copies::new(vec![longer, first]).unwrap_err().to_string().contains("job 2 is nothing, not square-"));
+
+        // Of the same jobs, for files with other content.
+        let roots = [(); 3].map(|()| tempfile::tempdir().unwrap());
+        let [a, b, unknown] = [(0, Some("a")), (1, Some("b")), (2, None)].map(|(n, content)| {
+            let plan = Plan::new("nowhere", vec![Job::new("square", 2)]).unwrap();
+            Folder::create(roots[n].path(), plan.with_content(content.map(String::from)), Existing::Refuse).unwrap()
+        });
+        let error = Copies::new(vec![a.clone(), unknown.clone(), b]).unwrap_err();
+        assert!(error.to_string().contains("content of the files was a, now b"), "{error}");
+        assert!(Copies::new(vec![a, unknown]).is_ok());
         assert!(Copies::<u64>::new(vec![]).is_err());
     }
 }

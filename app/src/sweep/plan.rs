@@ -3,6 +3,7 @@
 use crate::files::{self, Existing};
 use crate::hash::Hash;
 use reslstm::error::{Error, Kind, Result};
+use reslstm::train::identity::content_difference;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::{HashMap, HashSet};
@@ -123,6 +124,12 @@ impl<W: Serialize> Plan<W> {
         Ok(Plan { data: data.to_string(), content: None, reading: Map::new(), jobs })
     }
 
+    /// How the content of its files differs from that of an earlier plan, if both are known.
+    pub fn content_difference(&self, earlier: &Self) -> Option<String> {
+        let [before, now] = [earlier, self].map(|plan| plan.content.as_deref().unwrap_or_default());
+        content_difference(before, now)
+    }
+
     /// This plan, of data in files of this content, a hash.
     pub fn with_content(self, content: Option<String>) -> Self {
         Plan { content, ..self }
@@ -176,11 +183,8 @@ impl<W: Work> Folder<W> {
         if let Some(earlier) = &earlier
             && earlier.shares_jobs_with(&plan)
         {
-            if let (Some(before), Some(now)) = (&earlier.content, &plan.content)
-                && before != now
-            {
-                let problem =
-                    format!("its jobs are of files with other content: content of the files was {before}, now {now}");
+            if let Some(difference) = plan.content_difference(earlier) {
+                let problem = format!("its jobs are of files with other content: {difference}");
                 return Err(Error::new(Kind::Settings, problem).at(root.display()).advice("choose another folder"));
             }
             // What finished jobs were trained on is not known.

@@ -110,8 +110,11 @@ impl Lock {
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(Error::io(self.link.display(), error)),
             }
-            if std::fs::symlink_metadata(&self.link).is_ok_and(|found| found.is_dir()) {
-                let problem = "expected the lock of the study, found a folder";
+            if let Ok(found) = std::fs::symlink_metadata(&self.link)
+                && !found.is_symlink()
+                && !found.is_file()
+            {
+                let problem = format!("expected the lock of the study, found {}", files::kind_of(&found));
                 return Err(Error::new(Kind::Io, problem).at(self.link.display()).advice("move it away"));
             }
             let now = (LinkIdentity::read(&self.link), journal.metadata().and_then(|file| file.modified()).ok());
@@ -278,7 +281,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_folder_in_place_of_the_lock_is_refused_at_once() {
+    fn a_folder_or_a_pipe_in_place_of_the_lock_is_refused_at_once() {
         let folder = tempfile::tempdir().unwrap();
         let journal = folder.path().join("journal");
         std::fs::write(&journal, "").unwrap();
@@ -287,6 +290,10 @@ mod tests {
         let start = Instant::now();
         let error = lock.acquire().unwrap_err().to_string();
         assert!(error.contains("journal.lock: expected the lock of the study, found a folder"), "{error}");
+        std::fs::remove_dir(&lock.link).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(&lock.link).status().unwrap().success());
+        let error = lock.acquire().unwrap_err().to_string();
+        assert!(error.contains("expected the lock of the study, found a named pipe"), "{error}");
         assert!(start.elapsed() < Duration::from_secs(1));
     }
 

@@ -399,4 +399,8 @@ fn the_cache_is_shown_and_cleared() {
     assert_eq!(dir.list("kept"), [""; 0]);
     assert_eq!(dir.does_json("cache --cache nowhere --json")["entries"], 0);
     assert!(!dir.path("nowhere").exists());
+    dir.write("file", "no folder");
+    for line in ["cache --cache file", "cache --cache file --clear", "cache --cache file/kept --json"] {
+        dir.refuses_saying(line, &["file", "Not a directory"]);
+    }
 }

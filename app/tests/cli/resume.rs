@@ -216,7 +216,7 @@ fn grids_searches_and_checkpoints_notice_files_with_other_content() {
     let checkpoint = "m.safetensors.checkpoint";
     stop(&dir, train, "TERM", checkpoint);
     add_chunk(&dir, "speech/Actor_01/03-01-05-01-01-01-01.wav");
-    dir.refuses_saying(run, &["speech: expected the files that sweep was planned with, of content "]);
+    dir.refuses_saying(run, &["speech: expected the files that sweep was planned with: content of the files was "]);
     for plan in [plan, &format!("{plan} --replace")] {
         dir.refuses_saying(plan, &["sweep: its jobs are of files with other content: content of the files was "]);
     }

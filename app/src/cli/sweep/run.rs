@@ -12,6 +12,7 @@ use crate::terminal::print_event;
 use clap::Args;
 use indicatif::ProgressBar;
 use reslstm::error::{Error, Kind, Result};
+use reslstm::train::identity::content_difference;
 use reslstm::train::{EpochRecord, Identity};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -131,16 +132,13 @@ impl Run {
             let problem = format!("expected the data that {plan} was planned with, {expected}, got others, {got}");
             return Err(Error::new(Kind::Data, problem).at(path.display()).advice("plan again for other data"));
         }
-        match (&folder.plan().content, data.content()?) {
-            (None, _) => message!("note: {}: {CONTENT_UNKNOWN}", self.dir.display()),
-            (Some(expected), got) if expected != got => {
-                let plan = self.dir.display();
-                let problem =
-                    format!("expected the files that {plan} was planned with, of content {expected}, got {got}");
-                let advice = "their features are the same, but not the files: plan again, in another folder";
-                return Err(Error::new(Kind::Data, problem).at(path.display()).advice(advice));
-            }
-            _ => {}
+        let (plan, content) = (self.dir.display(), folder.plan().content.as_deref().unwrap_or_default());
+        if content.is_empty() {
+            message!("note: {plan}: {CONTENT_UNKNOWN}");
+        } else if let Some(difference) = content_difference(content, data.content()?) {
+            let problem = format!("expected the files that {plan} was planned with: {difference}");
+            let advice = "their features are the same, but not the files: plan again, in another folder";
+            return Err(Error::new(Kind::Data, problem).at(path.display()).advice(advice));
         }
         Ok(data)
     }

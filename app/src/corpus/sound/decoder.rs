@@ -4,7 +4,9 @@ use super::{CONVERT, mp4};
 use reslstm::error::{Error, Kind, Result};
 use ruopus::OpusDecoder;
 use ruopus::ogg::OpusHead;
-use symphonia::core::codecs::audio::well_known::{CODEC_ID_AAC, CODEC_ID_MP3, CODEC_ID_OPUS, CODEC_ID_VORBIS};
+use symphonia::core::codecs::audio::well_known::{
+    CODEC_ID_AAC, CODEC_ID_ALAC, CODEC_ID_MP3, CODEC_ID_OPUS, CODEC_ID_PCM_ALAW, CODEC_ID_PCM_MULAW, CODEC_ID_VORBIS,
+};
 use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
 use symphonia::core::errors::Error as Fault;
 use symphonia::core::formats::probe::Hint;
@@ -18,6 +20,8 @@ const OPUS_RATE: u32 = 48_000;
 /// Lossy sound that lacks more than this share of the stated length was cut off. The length of an MP3 file may be an estimate,
 /// and that of an Opus file counts the delay of its encoder.
 const MISSING: f64 = 0.1;
+/// Samples of the longest packet, of all channels: one of FLAC or ALAC has half of it. Decoders get memory for what a header says.
+const MOST_SAMPLES: u64 = 1 << 20;
 
 /// A file of a kind that symphonia can unpack, packet by packet.
 pub(super) struct PacketReader<'a> {
@@ -29,6 +33,8 @@ pub(super) struct PacketReader<'a> {
     /// Length of the track, as the header says.
     stated: Option<u64>,
     is_lossy: bool,
+    /// Frames of every packet of ALAC but the last.
+    alac_frames: Option<u64>,
     decoder: Decoder,
     /// Rate, Hz, and channels, of all packets; none before the first.
     spec: Option<(u32, usize)>,
@@ -61,6 +67,7 @@ impl<'a> PacketReader<'a> {
             id,
             stated,
             is_lossy: [CODEC_ID_AAC, CODEC_ID_MP3, CODEC_ID_OPUS, CODEC_ID_VORBIS].contains(&parameters.codec),
+            alac_frames: parameters.max_frames_per_packet.filter(|_| parameters.codec == CODEC_ID_ALAC),
             skip: decoder.delay(),
             decoder,
             spec: None,
@@ -140,7 +147,9 @@ impl<'a> PacketReader<'a> {
         self.decoder.check_end()?;
         let got = self.frames.saturating_sub(self.decoder.delay() as u64);
         if let Some(stated) = self.stated {
-            if !self.is_lossy && got < stated {
+            // ffmpeg counts whole packets of ALAC in CAF, though the last one is shorter.
+            let is_whole = self.alac_frames.is_some_and(|frames| stated == frames.saturating_mul(packets as u64));
+            if !self.is_lossy && got < stated && !is_whole {
                 return Err(format!("{got} frames, where the header says {stated}"));
             }
             let share = got as f64 / stated as f64;
@@ -177,9 +186,19 @@ impl Decoder {
                 _ => Err("Opus without its header".into()),
             };
         }
+        let channels = parameters.channels.as_ref().map_or(1, |channels| channels.count() as u64);
+        let samples = parameters.max_frames_per_packet.unwrap_or(0).saturating_mul(channels);
+        if samples > MOST_SAMPLES {
+            return Err(format!("packets of {samples} samples, where at most {MOST_SAMPLES} are read"));
+        }
         // FLAC holds a hash of all samples.
         let options = AudioDecoderOptions::default().verify(true);
-        let inner = symphonia::default::get_codecs().make_audio_decoder(parameters, &options);
+        let mut parameters = parameters.clone();
+        if [CODEC_ID_PCM_ALAW, CODEC_ID_PCM_MULAW].contains(&parameters.codec) {
+            // CAF states the bits in the file, the decoder expects those of what it decodes.
+            parameters.with_bits_per_sample(16).with_bits_per_coded_sample(16);
+        }
+        let inner = symphonia::default::get_codecs().make_audio_decoder(&parameters, &options);
         Ok(Decoder::Symphonia(inner.map_err(|fault| fault.to_string())?))
     }
 

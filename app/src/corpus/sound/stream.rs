@@ -1,7 +1,7 @@
 //! Sound on a pipe: raw samples, or a WAV file whose end is not known.
 
-use super::kinds;
-use reslstm::audio::{SampleFormat, WavHeader, read_wav_header};
+use super::{kinds, wav};
+use reslstm::audio::{SampleFormat, WavHeader};
 use reslstm::error::{Error, Kind, Result};
 
 /// Bytes after the samples that say whether a chunk follows: its name and its length.
@@ -15,6 +15,8 @@ pub struct StreamDecoder {
     stage: Stage,
     /// Bytes so far.
     bytes: usize,
+    /// Bytes of a header with which it is looked at next: a part more each time, as all of it is looked at again.
+    enough: usize,
     /// Bytes not decoded yet.
     waiting: Vec<u8>,
     notes: Vec<String>,
@@ -35,7 +37,8 @@ enum Stage {
 impl StreamDecoder {
     /// Of raw samples in this format at `sample_rate` Hz, unless the stream begins as a WAV file does: then its header counts.
     pub fn new(format: SampleFormat, sample_rate: u32) -> Self {
-        StreamDecoder { format, sample_rate, stage: Stage::Beginning, bytes: 0, waiting: Vec::new(), notes: Vec::new() }
+        let (stage, bytes, enough, waiting, notes) = (Stage::Beginning, 0, 0, Vec::new(), Vec::new());
+        StreamDecoder { format, sample_rate, stage, bytes, enough, waiting, notes }
     }
 
     /// Rate, Hz, and number of channels; none before they are known.
@@ -75,10 +78,11 @@ impl StreamDecoder {
         if self.stage == Stage::Beginning {
             self.begin()?;
         }
+        self.enough = 0;
         let samples = self.decode()?;
         if self.stage == Stage::Header {
             let total = Some(self.waiting.len() as u64);
-            read_wav_header(&self.waiting, total)?;
+            wav::header(&self.waiting, total)?;
         }
         let is_decoded = matches!(self.stage, Stage::Sound(_)) && self.bytes > self.waiting.len();
         if is_decoded && !self.waiting.is_empty() {
@@ -113,13 +117,14 @@ impl StreamDecoder {
     }
 
     fn decode(&mut self) -> Result<Vec<f32>> {
-        if self.stage == Stage::Header
-            && let Some(WavHeader { format, sample_rate, start, length }) = read_wav_header(&self.waiting, None)?
-        {
-            (self.format, self.sample_rate, self.stage) = (format, sample_rate, Stage::Sound(length));
-            self.waiting.drain(..start);
-            let channels = format.channels();
-            self.notes.push(format!("stdin is a WAV file: {sample_rate} Hz, channels: {channels}"));
+        if self.stage == Stage::Header && self.waiting.len() >= self.enough {
+            self.enough = self.waiting.len() + self.waiting.len() / 8;
+            if let Some(WavHeader { format, sample_rate, start, length }) = wav::header(&self.waiting, None)? {
+                (self.format, self.sample_rate, self.stage) = (format, sample_rate, Stage::Sound(length));
+                self.waiting.drain(..start);
+                let channels = format.channels();
+                self.notes.push(format!("stdin is a WAV file: {sample_rate} Hz, channels: {channels}"));
+            }
         }
         let mut samples = Vec::new();
         while let Stage::Sound(left) = self.stage {
@@ -225,6 +230,23 @@ mod tests {
         }
         let error = decode(mono(), &good[..30], 7).err().unwrap();
         assert!(error.to_string().starts_with("expected 16 bytes of \"fmt \" as the header says, got 10"), "{error}");
+    }
+
+    /// Each look at the header begins at its beginning.
+    #[test]
+    fn a_header_of_many_chunks_takes_no_longer_than_its_length_and_is_refused_beyond_16_mb() {
+        let start = std::time::Instant::now();
+        let good = write_wav16(&samples(), 16_000);
+        let file = |empty: usize| [&good[..36], &vec![0; 8 * empty], &good[36..]].concat();
+        let long = file(1 << 20);
+        assert_eq!(decode(mono(), &long, 1_000).unwrap().0, samples());
+        assert_eq!(super::super::decode(&long).unwrap().recording.samples, samples());
+        let longer = file(1 << 21);
+        for error in [decode(mono(), &longer, 1_000).err().unwrap(), super::super::decode(&longer).unwrap_err()] {
+            assert!(error.to_string().starts_with("expected the samples of a WAV file within its first"), "{error}");
+        }
+        // Quadratic time took minutes.
+        assert!(start.elapsed() < std::time::Duration::from_secs(20), "{:?}", start.elapsed());
     }
 
     #[test]

@@ -46,6 +46,34 @@ fn lossless_kinds_give_the_samples_of_librosa() {
     }
 }
 
+/// Of ALAC, ffmpeg states more frames than it writes; of A-law, the bits in the file. Memory is not what a header says.
+#[test]
+fn alac_and_a_law_in_caf_are_read_and_what_is_cut_off_or_states_too_much_is_refused() {
+    let seed = |name: &str| {
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds/caf").join(name);
+        std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    };
+    let alac = seed("alac.caf");
+    assert_eq!(decode(&alac).unwrap().recording, decode(&seed("pcm16.caf")).unwrap().recording);
+    let cut_off = error_of(&alac[..alac.len() - 9]);
+    assert!(cut_off.contains("CAF"), "{cut_off}");
+
+    let long = error_of(&seed("packets-of-many-frames"));
+    assert!(long.contains("packets of 285212673 samples, where at most 1048576 are read"), "{long}");
+    // AIFF has packets of 1,152 frames, here of 65,535 channels.
+    let mut wide = file("pcm16.aiff");
+    let channels = wide.windows(4).position(|name| name == b"COMM").unwrap() + 8;
+    wide[channels..channels + 2].fill(0xff);
+    let wide = error_of(&wide);
+    assert!(wide.contains("packets of 75496320 samples"), "{wide}");
+
+    let Sound { recording, notes } = decode(&seed("a-law-stereo.caf")).unwrap();
+    let exact = decode(&seed("float32-stereo.caf")).unwrap().recording;
+    assert_eq!((recording.sample_rate, recording.samples.len(), notes.len()), (8_000, exact.samples.len(), 0));
+    let correlation = correlation(&recording.samples, &exact.samples);
+    assert!(correlation > 0.999, "{correlation}");
+}
+
 #[test]
 fn the_beginning_of_every_kind_says_the_sample_rate() {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/sound");

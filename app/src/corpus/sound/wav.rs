@@ -1,6 +1,6 @@
 //! WAV files and streams in blocks. The engine understands header and samples.
 
-use super::no_samples;
+use super::{CONVERT, no_samples};
 use reslstm::audio::{WavHeader, read_wav_header};
 use reslstm::error::{Error, Kind, Result};
 use std::io::{Read, Seek, SeekFrom};
@@ -8,6 +8,23 @@ use symphonia::core::io::MediaSource;
 
 /// Bytes of a block, about.
 const BLOCK: usize = 1 << 16;
+
+/// Bytes of the longest header, with all chunks before the samples.
+const LONGEST_HEADER: usize = 1 << 24;
+
+/// The header of a WAV file that begins with these bytes and has `total`; none if more of them are needed.
+///
+/// # Errors
+/// Those of [`read_wav_header`]; [`Kind::Audio`] if the samples do not begin within 16 MB.
+pub(super) fn header(beginning: &[u8], total: Option<u64>) -> Result<Option<WavHeader>> {
+    let header = read_wav_header(beginning, total)?;
+    if header.as_ref().map_or(beginning.len(), |header| header.start) <= LONGEST_HEADER {
+        return Ok(header);
+    }
+    let problem =
+        format!("expected the samples of a WAV file within its first {LONGEST_HEADER} bytes, got other chunks");
+    Err(Error::new(Kind::Audio, problem).advice(CONVERT))
+}
 
 /// A WAV file in the middle of being read.
 pub(super) struct WavReader<'a> {
@@ -23,11 +40,12 @@ impl<'a> WavReader<'a> {
     pub fn open(mut file: Box<dyn MediaSource + 'a>, mut beginning: Vec<u8>) -> Result<Self> {
         let total = file.byte_len();
         let header = loop {
-            // Most headers are 44 bytes long, few are longer than a block.
-            let more = file.by_ref().take(BLOCK as u64).read_to_end(&mut beginning).map_err(failed)?;
+            // Most headers are 44 bytes long, few are longer than a block. Each time as much again, as all of it is looked at again.
+            let block = beginning.len().max(BLOCK) as u64;
+            let more = file.by_ref().take(block).read_to_end(&mut beginning).map_err(failed)?;
             // The end of what claims to be longer is its end.
             let total = if more == 0 { Some(beginning.len() as u64) } else { total };
-            if let Some(header) = read_wav_header(&beginning, total)? {
+            if let Some(header) = header(&beginning, total)? {
                 break header;
             }
         };
