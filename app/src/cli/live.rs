@@ -58,7 +58,8 @@ pub fn run(live: LivePredictor, stream: Stream, output: Output) -> Outcome {
 
     let mut decoder = StreamDecoder::new(stream.raw, rate);
     let features = live.features().clone();
-    let mut live_lines = LiveLines { live, features, output, sides: stream.sides, active: None };
+    let is_rate_given = stream.rate.is_some();
+    let mut live_lines = LiveLines { live, features, output, sides: stream.sides, is_rate_given, active: None };
     let portions = read_stdin();
     while !interrupt::stopped() {
         let portion = match portions.recv_timeout(POLL_INTERVAL) {
@@ -89,6 +90,8 @@ struct LiveLines {
     features: FeatureSettings,
     output: Output,
     sides: Vec<(Side, Option<&'static str>)>,
+    /// Whether the caller says what rate raw samples have.
+    is_rate_given: bool,
     /// None before the first sample, when rate and channels are known.
     active: Option<ActiveStream>,
 }
@@ -115,6 +118,9 @@ impl LiveLines {
         decoder.take_notes().iter().for_each(|note| message!("note: {note}"));
         let Some((rate, channels)) = decoder.spec().filter(|_| !samples.is_empty()) else { return Ok(()) };
         if self.active.is_none() {
+            if !self.is_rate_given && !decoder.is_file() {
+                message!("note: raw samples are read as {rate} Hz, the model's rate; --rate says another");
+            }
             let sides = self.sides.iter().enumerate();
             let sides = sides.map(|(place, &(side, name))| self.begin((place, side, name), rate, channels));
             let sides = sides.collect::<Result<_>>().map_err(|error| error.at("stdin"))?;

@@ -477,7 +477,7 @@ mod tests {
             help.split_whitespace().collect::<Vec<_>>().join(" ")
         };
         let cv = help(Cv::command());
-        for text in ["[default: pitch]", "- voice: As pitch, without chroma: 48", "[default: 0.0008]"] {
+        for text in ["[default: speech]", "- voice: As pitch, without chroma: 48", "[default: 0.0008]"] {
             assert!(cv.contains(text), "{text}: {cv}");
         }
         let tune = help(Tune::command());

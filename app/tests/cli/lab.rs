@@ -302,7 +302,7 @@ fn every_room_fits_and_follows_keys() {
           return [name, document.documentElement.scrollWidth <= innerWidth];
         });
         const unnamed = [...document.querySelectorAll('button, input, select, canvas, svg[role]')].filter((it) =>
-          !it.getAttribute('aria-label') && !it.closest('label') && !it.textContent.trim()).map((it) => it.outerHTML);
+          !it.hidden && !it.getAttribute('aria-label') && !it.closest('label') && !it.textContent.trim()).map((it) => it.outerHTML);
         openRoom('walk');
         moveTo({ t: 5 });
         const press = (key) => document.body.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true }));

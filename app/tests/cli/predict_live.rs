@@ -81,7 +81,7 @@ fn lines_come_once_per_step_and_at_the_end() {
 #[test]
 fn half_a_sample_at_the_end_is_ignored() {
     let (dir, model) = (TestDir::new("live-odd"), model());
-    let line = format!("predict --model {model} --live --json");
+    let line = format!("predict --model {model} --live --json --rate 48000");
     let mut sound = tone(48_000, 0.5);
     let even = dir.run_with_stdin(&line, sound.clone());
     sound.push(77);
@@ -146,7 +146,7 @@ fn samples(dir: &TestDir) -> Vec<f32> {
 #[test]
 fn every_format_of_raw_samples_is_the_same_sound() {
     let (dir, model) = (TestDir::new("live-formats"), model());
-    let line = format!("predict --model {model} --live --json --no-gate --step 1");
+    let line = format!("predict --model {model} --live --json --no-gate --step 1 --rate 48000");
     let expected = dir.run_with_stdin(&line, raw(&dir)).stdout;
     assert!(expected.lines().count() > 2);
     // Every 16-bit sample is one in these formats too.
@@ -176,7 +176,7 @@ fn every_format_of_raw_samples_is_the_same_sound() {
 #[test]
 fn sides_of_a_stream_are_predicted_apart() {
     let (dir, model) = (TestDir::new("live-sides"), model());
-    let line = format!("predict --model {model} --live --json --no-gate --step 1");
+    let line = format!("predict --model {model} --live --json --no-gate --step 1 --rate 48000");
     let left = raw(&dir);
     let right: Vec<u8> = tone(48_000, 10.0)[..left.len()].to_vec();
     let both: Vec<u8> = left.chunks(2).zip(right.chunks(2)).flat_map(|(l, r)| [l, r].concat()).collect();
@@ -248,7 +248,7 @@ fn a_stream_that_is_something_else_is_noted() {
         ("out of step", good[1..good.len() - 1].to_vec(), "note: the sound is loud noise"),
     ] {
         let ran = dir.run_with_stdin(&line, bytes);
-        let first = "note: stdin has raw samples, read as 48000 Hz, channels: 1\n";
+        let first = "note: raw samples are read as 48000 Hz, the model's rate; --rate says another\n";
         let rest = ran.stderr.strip_prefix(first).unwrap_or_else(|| panic!("{what}: {}", ran.stderr));
         assert!(ran.code == 0 && rest.starts_with(note) && note.is_empty() == rest.is_empty(), "{what}: {rest}");
     }
@@ -284,7 +284,7 @@ fn no_recording_is_taken_for_another_format() {
 fn lines_come_while_sound_arrives_and_ctrl_c_ends_the_command() {
     let (dir, model) = (TestDir::new("live-ctrl-c"), model());
     for signal in ["INT", "TERM"] {
-        let line = format!("predict --model {model} --live");
+        let line = format!("predict --model {model} --live --rate 48000");
         let mut command = dir.command(&line);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
@@ -311,7 +311,7 @@ fn lines_come_while_sound_arrives_and_ctrl_c_ends_the_command() {
 fn a_closed_pipe_ends_the_command() {
     let (dir, model) = (TestDir::new("live-pipe"), model());
     for format in ["", "--csv", "--json"] {
-        let line = format!("predict --model {model} --live {format}");
+        let line = format!("predict --model {model} --live --rate 48000 {format}");
         let mut command = dir.command(&line);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         drop(child.stdout.take());

@@ -62,7 +62,7 @@ impl Row {
 pub static SETTINGS: [Row; 19] = [
     row("arch", "NAME", Values::Text(|name| name.parse::<Architecture>().map(drop)), "Model and its hidden units")
         .more("reslstm-sa-hH, lstm-sa-hH or lstm-sa-hH-2vectors, where H is the number of hidden units."),
-    row("branches", "GROUPS", Values::Text(|list| list.parse::<Branches>().map(drop)), "Columns per network")
+    row("branches", "GROUPS", Values::Text(|list| list.parse::<Branches>().map(drop)), "Networks")
         .more(
             "none: one network reads all columns. mfcc,mfcc+deltas,all: three networks of the architecture in one model file, each \
              trained on its columns; their probabilities are averaged. This is an ensemble: its size is the sum of theirs. Kinds of \

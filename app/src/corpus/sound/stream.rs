@@ -13,6 +13,8 @@ pub struct StreamDecoder {
     /// Hz; the caller's, until a header says otherwise.
     sample_rate: u32,
     stage: Stage,
+    /// Whether there was a header.
+    is_file: bool,
     /// Bytes so far.
     bytes: usize,
     /// Bytes of a header with which it is looked at next: a part more each time, as all of it is looked at again.
@@ -38,13 +40,18 @@ impl StreamDecoder {
     /// Of raw samples in this format at `sample_rate` Hz, unless the stream begins as a WAV file does: then its header counts.
     pub fn new(format: SampleFormat, sample_rate: u32) -> Self {
         let (stage, bytes, enough, waiting, notes) = (Stage::Beginning, 0, 0, Vec::new(), Vec::new());
-        StreamDecoder { format, sample_rate, stage, bytes, enough, waiting, notes }
+        StreamDecoder { format, sample_rate, stage, is_file: false, bytes, enough, waiting, notes }
     }
 
     /// Rate, Hz, and number of channels; none before they are known.
     pub fn spec(&self) -> Option<(u32, usize)> {
         let known = matches!(self.stage, Stage::Sound(_) | Stage::End);
         known.then_some((self.sample_rate, self.format.channels()))
+    }
+
+    /// Whether it is a WAV file, as far as is known.
+    pub fn is_file(&self) -> bool {
+        self.is_file
     }
 
     /// Bytes so far.
@@ -98,13 +105,7 @@ impl StreamDecoder {
     /// Decides what the stream is.
     fn begin(&mut self) -> Result<()> {
         self.stage = match kinds::name_of_stream(&self.waiting) {
-            None => {
-                if !self.waiting.is_empty() {
-                    let (rate, channels) = (self.sample_rate, self.format.channels());
-                    self.notes.push(format!("stdin has raw samples, read as {rate} Hz, channels: {channels}"));
-                }
-                Stage::Sound(None)
-            }
+            None => Stage::Sound(None),
             Some("WAV") => Stage::Header,
             Some(kind) => {
                 let problem = format!("expected raw samples or a WAV file, got {kind}");
@@ -121,6 +122,7 @@ impl StreamDecoder {
             self.enough = self.waiting.len() + self.waiting.len() / 8;
             if let Some(WavHeader { format, sample_rate, start, length }) = wav::header(&self.waiting, None)? {
                 (self.format, self.sample_rate, self.stage) = (format, sample_rate, Stage::Sound(length));
+                self.is_file = true;
                 self.waiting.drain(..start);
                 let channels = format.channels();
                 self.notes.push(format!("stdin is a WAV file: {sample_rate} Hz, channels: {channels}"));
@@ -189,15 +191,15 @@ mod tests {
         for size in [1, 2, 3, 63, 64, 65, 400] {
             let (got, mut decoder) = decode(mono(), bytes, size).unwrap();
             assert_eq!((got, decoder.spec()), (samples(), Some((48_000, 1))), "portions of {size}");
-            assert_eq!(decoder.take_notes(), ["stdin has raw samples, read as 48000 Hz, channels: 1"]);
+            assert_eq!(decoder.take_notes(), [""; 0]);
         }
         let (got, mut decoder) = decode(mono(), &bytes[..5], 1).unwrap();
         assert_eq!(got, samples()[..2]);
-        assert_eq!(decoder.take_notes()[1..], ["stdin ended in the middle of a sample; its one byte is ignored"]);
+        assert_eq!(decoder.take_notes(), ["stdin ended in the middle of a sample; its one byte is ignored"]);
         let stereo = StreamDecoder::new(SampleFormat::raw(Encoding::S24, 2).unwrap(), 48_000);
         let (got, mut decoder) = decode(stereo, &bytes[..100], 9).unwrap();
         assert_eq!(got.len(), 32);
-        assert_eq!(decoder.take_notes()[1..], ["stdin ended in the middle of a frame; its 4 bytes are ignored"]);
+        assert_eq!(decoder.take_notes(), ["stdin ended in the middle of a frame; its 4 bytes are ignored"]);
     }
 
     #[test]
