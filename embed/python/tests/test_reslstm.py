@@ -94,7 +94,7 @@ def test_profiles_and_branches_are_those_of_the_command(enrolled):
     assert worst(model.predict(samples, rate), run(*base, clip)) < 1e-6
     assert worst(model.predict(samples, rate), with_profile) > 1e-4
     with pytest.raises(ValueError, match="profile.json: .*a model trained with enrolment"):
-        reslstm.load(profile=dir / "profile.json")
+        reslstm.load("paper", profile=dir / "profile.json")
     with pytest.raises(ValueError, match="model.safetensors: profile: "):
         model.enrol(dir / "model.safetensors")
 
