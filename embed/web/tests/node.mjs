@@ -37,7 +37,7 @@ for (const build of ["simd128", "scalar"]) {
   assert(moments.every((it, n) => Math.abs(it.time - live[n].time) < 1e-3), `${build}: times`);
   // A stream keeps its model's weights, and begins again.
   model.free();
-  assert(stream.push(samples.subarray(0, 9600)).length > 0, `${build}: a second recording`);
+  assert(stream.push(samples).length > 0, `${build}: a second recording`);
 
   // 4 s of sound, after the engine was compiled fully: the clip from its beginning, again and again.
   const four = Float32Array.from({ length: 4 * rate }, (_, n) => samples[n % samples.length]);
