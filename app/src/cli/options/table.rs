@@ -93,7 +93,7 @@ pub static SETTINGS: [Row; 19] = [
             ("all", "34 MFCC, 12 chroma and 12 deltas: 58"),
             ("pitch", "34 MFCC, 12 chroma, voicing, pitch and 12 deltas: 60"),
             ("voice", "As pitch, without chroma: 48"),
-            ("speech", "As pitch, at 16,000 Hz, long silence left out, speech at one level: 60"),
+            ("speech", "As pitch, at 16,000 Hz, long silence left out, speech at one level, which is a column: 61"),
         ]),
         "Feature set",
     )
