@@ -72,7 +72,7 @@ pub struct Audit {
     /// Recording or feature file (.npy) to audit a trained model on
     #[arg(long, value_name = "FILE")]
     audio: Option<PathBuf>,
-    /// Model file, or a bundled model: speech or paper [default: paper]
+    /// Model file of one network [default: the bundled model paper]
     #[arg(short, long, value_name = "MODEL.safetensors", requires = "audio")]
     model: Option<PathBuf>,
     /// Class of the clip [default: the predicted one]

@@ -148,7 +148,7 @@ impl Display for Report {
         writeln!(f, "\nprediction by {arch}, from features")?;
         writeln!(f, "  a clip of 87 frames                        {clip_us:>8.1} µs")?;
         writeln!(f, "  streaming, per frame                       {frame_us:>8.2} µs")?;
-        writeln!(f, "prediction by the bundled model paper, from sound")?;
+        writeln!(f, "prediction by {}, from sound", bundled::PAPER)?;
         writeln!(f, "  live, per frame                            {live_frame_us:>8.1} µs")?;
         writeln!(f, "  features, per second of sound              {features_ms:>8.3} ms")?;
         writeln!(f, "  a WAV file of {wav_seconds:.1} s                        {wav_ms:>8.2} ms")?;

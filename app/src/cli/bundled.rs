@@ -4,6 +4,7 @@ use super::clip;
 use anyhow::Context;
 use reslstm::error::Error;
 use reslstm::models::ModelFile;
+use std::fmt;
 use std::path::Path;
 
 /// A model that comes with the command.
@@ -14,11 +15,17 @@ pub struct Bundled {
     pub bytes: &'static [u8],
 }
 
+impl fmt::Display for Bundled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the bundled model {}", self.name)
+    }
+}
+
 /// For recordings: three networks by the recipe `speech`, with 16-bit weights.
-pub const SPEECH: Bundled = Bundled { name: "speech", bytes: include_bytes!("../../data/speech-ravdess.safetensors") };
+pub static SPEECH: Bundled = Bundled { name: "speech", bytes: include_bytes!("../../data/speech-ravdess.safetensors") };
 
 /// For looking inside: one network, the paper's ResLSTM-SA-h64, by the recipe `anywhere`.
-pub const PAPER: Bundled =
+pub static PAPER: Bundled =
     Bundled { name: "paper", bytes: include_bytes!("../../data/reslstm-sa-h64-ravdess.safetensors") };
 
 /// Reads the bundled model of this name, or the model file at this path; without either, `default`.
@@ -30,7 +37,7 @@ pub fn model_file(model: Option<&Path>, default: &Bundled) -> anyhow::Result<Mod
             None => return Ok(clip::read_model(path).map_err(|error| advised(error, path))?),
         },
     };
-    ModelFile::from_bytes(bundled.bytes).with_context(|| format!("the bundled model {}", bundled.name))
+    ModelFile::from_bytes(bundled.bytes).with_context(|| bundled.to_string())
 }
 
 /// An error that also names the bundled models, where there is no file at `path`.

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 #[command(after_help = "Example: reslstm export model.safetensors -o model.onnx --with-front-end")]
 pub struct Export {
-    /// Model file, a PyTorch state dict in safetensors format, or a bundled model: speech or paper [default: paper]
+    /// Model file of one network, or a PyTorch state dict in safetensors format [default: the bundled model paper]
     #[arg(value_name = "MODEL.safetensors")]
     model: Option<PathBuf>,
     /// ONNX file to write
@@ -34,7 +34,7 @@ impl Export {
         let input = if self.with_front_end { Input::Samples } else { Input::Features };
         let bytes = onnx::export(&model, input).map_err(|error| match &self.model {
             Some(path) => error.at(path.display()),
-            None => error.at("the bundled model paper"),
+            None => error.at(&bundled::PAPER),
         })?;
         files::write_atomically(&self.output, &bytes)?;
         if self.with_front_end && model.metadata().is_some_and(|metadata| metadata.features.chroma > 0) {

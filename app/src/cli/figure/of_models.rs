@@ -31,7 +31,7 @@ pub const MOST_FRAMES: usize = 700;
 pub struct SignalFlow {
     /// A recording, or features (.npy)
     audio: PathBuf,
-    /// Model file, or a bundled model: speech or paper [default: paper]
+    /// Model file of one network [default: the bundled model paper]
     #[arg(short, long, value_name = "MODEL.safetensors")]
     model: Option<PathBuf>,
     #[command(flatten)]
@@ -158,7 +158,7 @@ pub struct Pca {
     data: PathBuf,
     #[command(flatten)]
     reading: DataOptions,
-    /// Model file, or a bundled model: speech or paper [default: paper]
+    /// Model file of one network [default: the bundled model paper]
     #[arg(short, long, value_name = "MODEL.safetensors")]
     model: Option<PathBuf>,
     #[command(flatten)]
@@ -171,7 +171,7 @@ impl Pca {
     pub fn run(self) -> Outcome {
         self.output.check()?;
         let file = model_file(self.model.as_deref(), &bundled::PAPER)?;
-        let name = self.model.as_ref().map_or("the bundled model paper".into(), |path| path.display().to_string());
+        let name = self.model.as_ref().map_or_else(|| bundled::PAPER.to_string(), |path| path.display().to_string());
         let metadata = require_metadata(&file).map_err(|error| error.at(name))?;
         let corpus = Found::open(&self.data, &self.reading.reading())?;
         let (features, rate) = (metadata.features.clone(), metadata.sample_rate);
