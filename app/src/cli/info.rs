@@ -1,6 +1,7 @@
 //! `info MODEL`
 
 use super::{Done, Outcome, clip, print_line};
+use crate::terminal::printable_line;
 use clap::Args;
 use reslstm::models::branches::{Branch, ColumnGroup};
 use reslstm::params::{Parameters, Path, Role};
@@ -69,7 +70,8 @@ impl Info {
                 number + 1
             ))?;
         }
-        print_line(format_args!("labels: {}", file.labels().join(", ")))?;
+        // What a stranger wrote cannot look like another entry.
+        print_line(format_args!("labels: {}", printable_line(&file.labels().join(", "))))?;
         match &metadata {
             Value::Object(entries) => {
                 for (name, value) in entries.iter().filter(|(name, _)| *name != "labels") {
@@ -77,7 +79,7 @@ impl Info {
                         Value::Array(values) if values.len() > 30 => {
                             print_line(format_args!("{name}: {} values", values.len()))?;
                         }
-                        Value::String(text) => print_line(format_args!("{name}: {text}"))?,
+                        Value::String(text) => print_line(format_args!("{name}: {}", printable_line(text)))?,
                         value => print_line(format_args!("{name}: {value}"))?,
                     }
                 }

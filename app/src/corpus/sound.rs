@@ -181,7 +181,7 @@ impl<'a> SoundReader<'a> {
             }
             Reader::Symphonia(kind) => {
                 let is_movie = beginning.get(4..).is_some_and(|rest| rest.starts_with(b"ftyp"));
-                let movie = if is_movie { mp4::movie(&mut file) } else { None };
+                let movie = if is_movie { mp4::movie(kind, &mut file)? } else { None };
                 file.rewind().map_err(failed)?;
                 let mut reader = PacketReader::open(file, kind, movie)?;
                 reader.next(&mut first)?;

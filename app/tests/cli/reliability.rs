@@ -287,6 +287,15 @@ fn labels_of_strangers_reach_no_terminal_and_run_in_no_spreadsheet() {
 }
 
 #[test]
+fn a_label_of_several_lines_is_no_other_line_of_info() {
+    let dir = TestDir::new("label-of-lines");
+    table(&dir, "table.csv", |label| if label < "fearful" { "\"a\nlicence: none\"".into() } else { "b".into() });
+    dir.does(&format!("train table.csv -o m.safetensors {SMALL}"));
+    let text = dir.does("info m.safetensors");
+    assert!(text.contains("\nlabels: a\\u000alicence: none, b\n") && !text.contains("\nlicence: none"), "{text}");
+}
+
+#[test]
 fn hostile_journals_give_a_page_or_an_error() {
     let dir = TestDir::new("hostile-journals");
     let study = r#"{"op_code":0,"study_name":"s","directions":[2]}"#;

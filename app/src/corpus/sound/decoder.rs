@@ -163,7 +163,8 @@ impl<'a> PacketReader<'a> {
     }
 }
 
-fn damaged(kind: &str, fault: &str) -> Error {
+/// The error of a file of this kind that cannot be decoded.
+pub(super) fn damaged(kind: &str, fault: &str) -> Error {
     let problem = format!("expected {kind} that can be decoded, got: {fault}");
     Error::new(Kind::Audio, problem).advice(format!("the file is damaged, cut off or of a rare kind: {CONVERT}"))
 }

@@ -1,7 +1,12 @@
 //! The edit list of MP4 files: where in a track its sound begins. An AAC encoder adds 1,024 samples or more before the sound, and
 //! symphonia leaves them in.
 
+use super::decoder::damaged;
+use reslstm::error::Result;
 use std::io::{Read, Seek, SeekFrom};
+
+/// Bytes of the longest description of a file, 64 MB: a day of AAC has half of it.
+const MOST_BYTES: u64 = 1 << 26;
 
 /// Seconds at the beginning of the track `id` that are no sound; 0 if the file says nothing of them. `movie` is the content of the
 /// box that describes it.
@@ -9,8 +14,23 @@ pub(super) fn delay(movie: &[u8], id: u32) -> f64 {
     edit(movie, id).unwrap_or(0.0)
 }
 
-/// The content of the box `moov`, which describes what the file holds; none if there is no such box. Leaves the file where it is.
-pub(super) fn movie(mut file: impl Read + Seek) -> Option<Vec<u8>> {
+/// The content of the box `moov`, which describes what the file of this kind holds; none if there is no such box. Leaves the file
+/// where it is.
+///
+/// # Errors
+/// [`Kind::Audio`](reslstm::error::Kind::Audio) if it is longer than 64 MB: it would be held in memory.
+pub(super) fn movie(kind: &str, file: impl Read + Seek) -> Result<Option<Vec<u8>>> {
+    let movie = read_movie(file);
+    match &movie {
+        Some(movie) if movie.len() as u64 > MOST_BYTES => {
+            Err(damaged(kind, &format!("a description of the sound of more than {MOST_BYTES} bytes")))
+        }
+        _ => Ok(movie),
+    }
+}
+
+/// The content of the box `moov`, at most one byte more than [`MOST_BYTES`].
+fn read_movie(mut file: impl Read + Seek) -> Option<Vec<u8>> {
     file.rewind().ok()?;
     loop {
         let mut header = [0; 16];
@@ -25,7 +45,7 @@ pub(super) fn movie(mut file: impl Read + Seek) -> Option<Vec<u8>> {
         if &header[4..8] == b"moov" {
             let mut movie = Vec::new();
             // Without a length, it is the last.
-            file.take(content.unwrap_or(u64::MAX)).read_to_end(&mut movie).ok()?;
+            file.take(content.unwrap_or(u64::MAX).min(MOST_BYTES + 1)).read_to_end(&mut movie).ok()?;
             return Some(movie);
         }
         file.seek(SeekFrom::Current(i64::try_from(content?).ok()?)).ok()?;

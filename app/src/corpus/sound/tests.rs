@@ -189,6 +189,18 @@ fn damaged_and_cut_off_files_are_no_sound_without_a_word() {
 }
 
 #[test]
+fn a_huge_description_of_an_mp4_file_is_not_held_in_memory() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let length = 2_000_000_000u32;
+    let boxes = [&b"\0\0\0\x14ftypM4A \0\0\0\0M4A "[..], &length.to_be_bytes(), b"moov"].concat();
+    std::fs::write(file.path(), boxes).unwrap();
+    // Zeros that take no space on the disk.
+    file.as_file().set_len(length.into()).unwrap();
+    let message = decode_file(file.path()).unwrap_err().to_string();
+    assert!(message.contains("a description of the sound of more than 67108864 bytes"), "{message}");
+}
+
+#[test]
 fn floats_in_the_unit_of_integers_are_noted() {
     let mut bytes = file("float32.wav");
     let data = bytes.windows(4).position(|name| name == b"data").unwrap() + 8;

@@ -25,7 +25,7 @@ function cellDrawing(n, forward, narrow) {
   ];
   const labels = forward
     ? [
-      number(70, 26, "c₋₁", n.c_prev), number(610, 26, "c", n.c), number(536, 177, "tanh(c)", n.tanh_c, "start"), number(620, 246, "h", n.h),
+      number(70, 26, "c₋₁", n.c_prev), number(610, 26, "c", n.c), number(narrow ? 544 : 536, 177, "tanh(c)", n.tanh_c, "start"), number(620, narrow ? 254 : 246, "h", n.h),
       number(162, 180, "f", n.f, "end"), number(252, 220, "i", n.i, "end"), number(392, 220, "g", n.g, "end"), number(478, 250, "o", n.o, "start"),
     ]
     : [
