@@ -202,7 +202,7 @@ impl Audit {
     fn read_clip(&self, path: &Path) -> anyhow::Result<Clip> {
         let mut predictor = Predictor::new(model_file(self.model.as_deref(), &bundled::PAPER)?)?;
         predictor.file().only_model()?;
-        let features = clip::features(&mut predictor, path).map_err(|error| error.at(path.display()))?;
+        let features = clip::features(&mut predictor, path, None).map_err(|error| error.at(path.display()))?;
         let predicted = predictor.predict_features(&features).map_err(|error| error.at(path.display()))?.label;
         let label = match &self.label {
             None => predicted,

@@ -3,6 +3,7 @@
 use super::inputs;
 use crate::corpus::npy;
 use crate::corpus::resample::to_feature_rate;
+use crate::corpus::segment::Segment;
 use crate::files;
 use reslstm::audio::Recording;
 use reslstm::audit;
@@ -23,10 +24,14 @@ pub fn read_model(path: &Path) -> Result<ModelFile> {
     Ok(file)
 }
 
-/// Reads a recording, at the model's sample rate. The caller adds the path to errors.
-pub fn recording(predictor: &mut Predictor, path: &Path) -> Result<Recording> {
+/// Reads a recording, or a segment of it, at the model's sample rate. The caller adds the path to errors.
+pub fn recording(predictor: &mut Predictor, path: &Path, segment: Option<Segment>) -> Result<Recording> {
     let rate = predictor.sample_rate()?;
     let recording = inputs::recording(path)?;
+    let recording = match segment {
+        Some(segment) => segment.of(&recording)?,
+        None => recording,
+    };
     to_feature_rate(recording, rate, &metadata(predictor).features)
 }
 
@@ -35,12 +40,16 @@ pub fn metadata(predictor: &Predictor) -> &Metadata {
     predictor.metadata().expect("a model that reads recordings has metadata")
 }
 
-/// Features `[T,D]` of a recording, or from a `.npy` file. The caller adds the path to errors.
-pub fn features(predictor: &mut Predictor, path: &Path) -> Result<Matrix<f32>> {
+/// Features `[T,D]` of a recording or a segment of it, or from a `.npy` file. The caller adds the path to errors.
+pub fn features(predictor: &mut Predictor, path: &Path, segment: Option<Segment>) -> Result<Matrix<f32>> {
     if inputs::is_features(path) {
+        if segment.is_some() {
+            let problem = "start and end: expected a recording, got a file of features";
+            return Err(Error::new(Kind::Features, problem).advice("leave start and end empty for it"));
+        }
         return npy::from_bytes(&inputs::read(path)?);
     }
-    let recording = recording(predictor, path)?;
+    let recording = recording(predictor, path, segment)?;
     predictor.features(&recording.samples)
 }
 

@@ -54,7 +54,7 @@ fn of_recordings(file: &ModelFile, paths: &[PathBuf]) -> Result<Profile> {
             return Err(Error::new(Kind::Interrupted, "stopped before all recordings were read"));
         }
         let mut add = || {
-            let features = clip::features(&mut predictor, &input.path)?;
+            let features = clip::features(&mut predictor, &input.path, input.segment)?;
             let label = predictor.predict_features(&features)?.label;
             enroller.add(&features, label)
         };

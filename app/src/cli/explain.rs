@@ -63,7 +63,7 @@ impl Explain {
 
     /// The page, with the gradients of class `label`, or of the predicted one.
     fn page(&self, predictor: &mut Predictor, label: Option<usize>) -> Result<String> {
-        let recording = clip::recording(predictor, &self.audio)?;
+        let recording = clip::recording(predictor, &self.audio, None)?;
         check_length(&recording)?;
         let features = predictor.features(&recording.samples)?;
         let shown = self.shown(predictor.file())?;

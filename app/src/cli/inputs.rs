@@ -81,6 +81,9 @@ pub fn recordings(paths: &[PathBuf]) -> Result<Vec<Input>> {
 pub fn summarise(failures: Vec<Error>, total: usize) -> Outcome {
     if interrupt::stopped() {
         let done = total - failures.len();
+        for failure in failures.iter().filter(|failure| failure.kind() != Kind::Interrupted) {
+            message!("error: {failure}");
+        }
         return Err(Error::new(Kind::Interrupted, format!("stopped; {done} of {total} are done")).into());
     }
     for failure in &failures {

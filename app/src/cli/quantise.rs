@@ -4,7 +4,7 @@ use super::bundled::{self, model_file};
 use super::{Done, Outcome};
 use crate::files::{self, Existing};
 use clap::{Args, ValueEnum};
-use reslstm::models::Precision;
+use reslstm::models::{ModelFile, Precision};
 use std::path::PathBuf;
 
 /// Write a model file with weights of fewer bits.
@@ -41,6 +41,9 @@ impl Quantise {
         };
         let model = model_file(self.model.as_deref(), &bundled::PAPER)?;
         let bytes = model.to_bytes_with(precision);
+        // A weight beyond the largest 16-bit float becomes infinite.
+        ModelFile::from_bytes(&bytes)
+            .map_err(|error| error.advice("weights beyond 65,504 need 32 bits: use the model as it is"))?;
         files::write_atomically(&self.output, &bytes)?;
         message!("{}: {} bytes, {} with 32 bits", self.output.display(), bytes.len(), model.to_bytes().len());
         Ok(Done::Everything)

@@ -19,7 +19,7 @@ use reslstm::data::condition::Condition;
 use reslstm::error::{Error, Result};
 
 /// Incremented when the front end or the speech detector computes other numbers than before, so that old entries are not found.
-const FRONT_END_VERSION: u32 = 3;
+const FRONT_END_VERSION: u32 = 4;
 
 /// Limit on the size of all entries, bytes.
 pub const MOST_BYTES: u64 = 2 << 30;

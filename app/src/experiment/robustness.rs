@@ -213,10 +213,14 @@ impl PooledTemperature {
     }
 }
 
-/// The temperature that fits scores best; `None` if there are none, or none fits.
+/// The temperature that fits scores best; `None` if there are none, or none fits, or models have different numbers of branches, as
+/// those that `nested` chose may.
 fn temperature_of(folds: Vec<&FoldScores<'_>>, clips: &[Clip]) -> Option<f64> {
     let labels: Vec<usize> = folds.iter().flat_map(|fold| &fold.model.test).map(|&clip| clips[clip].label).collect();
     let branches = folds.first()?.scores.len();
+    if folds.iter().any(|fold| fold.scores.len() != branches) {
+        return None;
+    }
     let of_branch = |branch: usize| {
         let rows = folds.iter().flat_map(|fold| fold.scores[branch].as_slice()).copied().collect();
         Matrix::from_vec(labels.len(), folds[0].scores[branch].cols(), rows)

@@ -24,6 +24,12 @@ fn a_model_trained_with_enrolment_uses_recordings_of_a_speaker() {
         profile["clips"].as_u64().unwrap() > 10 && profile["statistics"]["mean"].as_array().unwrap().len() == 46,
         "{profile}"
     );
+    // Parts of recordings, as a table names them, are enrolled as parts.
+    dir.write("parts.csv", format!("path,start,end\n{CLIP},0,0.4\n{CLIP},0.5,0.9\n"));
+    let parts = dir.does_json(&format!("enrol parts.csv -o parts.json --model {file} --json"));
+    let whole = dir.does_json(&format!("enrol {CLIP} -o whole.json --model {file} --json"));
+    let frames = |profile: &serde_json::Value| profile["frames"].as_u64().unwrap();
+    assert!(parts["clips"] == 2 && frames(&parts) < frames(&whole), "{parts} {whole}");
     let predict = |more: &str| dir.does_json(&format!("predict {CLIP} --model {file} --no-gate --json{more}"));
     let with = predict(" --enrol profile.json");
     assert_eq!(with["probabilities"], predict(" --enrol ../speech/Actor_02")["probabilities"]);

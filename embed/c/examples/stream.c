@@ -30,8 +30,11 @@ int main(int argc, char **argv) {
         fprintf(stderr, "usage: stream MODEL.safetensors SAMPLE_RATE < PCM\n");
         return 2;
     }
-    fseek(file, 0, SEEK_END);
-    long length = ftell(file);
+    long length = fseek(file, 0, SEEK_END) == 0 ? ftell(file) : -1;
+    if (length < 0) {
+        fprintf(stderr, "error: %s: expected a file, whose length can be found\n", argv[1]);
+        return 1;
+    }
     rewind(file);
     unsigned char *bytes = malloc(length > 0 ? (size_t)length : 1);
     size_t got = bytes ? fread(bytes, 1, (size_t)length, file) : 0;

@@ -43,7 +43,7 @@ impl SignalFlow {
         self.output.check()?;
         let mut predictor = Predictor::new(model_file(self.model.as_deref(), &bundled::PAPER)?)?;
         let name = self.audio.file_name().unwrap_or_default().to_string_lossy();
-        let features = clip::features(&mut predictor, &self.audio);
+        let features = clip::features(&mut predictor, &self.audio, None);
         let drawing = features.and_then(|features| draw_signal_flow(&mut predictor, &features, &name));
         self.output.write(&drawing.map_err(|error| error.at(self.audio.display()))?)?;
         Ok(Done::Everything)

@@ -124,7 +124,8 @@ impl<'a> PacketReader<'a> {
             return Err(format!("{channels} channels at {rate} Hz after {} at {} Hz", before.1, before.0));
         }
         if self.delay > 0.0 {
-            self.skip += (self.delay * f64::from(rate)).round() as usize;
+            // An Opus encoder's delay may be said by its header and by the edit list.
+            self.skip = self.skip.max((self.delay * f64::from(rate)).round() as usize);
             self.delay = 0.0;
         }
         let frames = samples.len() / channels;

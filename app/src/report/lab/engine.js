@@ -31,14 +31,6 @@ class View {
     return this.matrices.get(name);
   }
 
-  has(name) {
-    try {
-      return this.get(name) !== null;
-    } catch {
-      return false;
-    }
-  }
-
   get probabilities() {
     return this.get("probabilities", 1).values;
   }
