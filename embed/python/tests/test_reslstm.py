@@ -227,6 +227,8 @@ def test_a_classifier_fits_and_predicts_as_scikit_learns_do():
     assert classifier.get_params() == {"rate": 48_000, "arch": "lstm-sa-h4", "epochs": 6}
     assert classifier.set_params(epochs=20).fit(clips, labels).score(clips, labels) == 1.0
     assert classifier.predict_proba(clips).shape == (24, 2) and list(classifier.classes_) == ["high", "low"]
+    numbers = np.array([7 if label == "high" else 10 for label in labels])
+    assert classifier.fit(clips, numbers).score(clips, numbers) == 1.0 and sorted(classifier.classes_) == [7, 10]
 
 
 def test_the_lock_of_the_interpreter_is_released(model):

@@ -233,7 +233,9 @@ class EmotionClassifier:
 
     def fit(self, X: Sequence[Any], y: Sequence[Any], speakers: Optional[Sequence[str]] = None) -> "EmotionClassifier":
         self.model_ = train(X, y, speakers, rate=self.rate, **self._settings)
-        self.classes_ = np.array(self.model_.labels)
+        # The model's labels are text; predictions are values as `y` has them.
+        values = {str(label): label for label in y}
+        self.classes_ = np.array([values[label] for label in self.model_.labels])
         return self
 
     def predict_proba(self, X: Iterable[Any]) -> np.ndarray:
