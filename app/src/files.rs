@@ -83,15 +83,13 @@ pub fn write_replaceable(path: &Path, bytes: &[u8]) -> Result<()> {
     write(path, bytes, Durability::Deferred)
 }
 
-/// The value that a JSON file holds.
+/// The value that a JSON file holds; `advice` is for a reader whose file holds anything else.
 ///
 /// # Errors
 /// [`Kind::Io`] if it cannot be read; [`Kind::Data`] if it holds anything else, naming file and line.
-pub fn read_json<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<T> {
-    serde_json::from_slice(&read(path)?).map_err(|error| {
-        let advice = "the file was changed or damaged: delete it, and it is written again";
-        Error::new(Kind::Data, error.to_string()).at(path.display()).advice(advice)
-    })
+pub fn read_json<T: for<'a> Deserialize<'a>>(path: &Path, advice: &str) -> Result<T> {
+    let wrong = |error: serde_json::Error| Error::caused_by(Kind::Data, error).at(path.display()).advice(advice);
+    serde_json::from_slice(&read(path)?).map_err(wrong)
 }
 
 /// Writes a value as JSON, atomically: one line per member of an object, a single line for an array of numbers.
@@ -370,7 +368,7 @@ mod tests {
                 "}"
             ]
         );
-        assert_eq!(read_json::<serde_json::Value>(&path).unwrap(), value);
+        assert_eq!(read_json::<serde_json::Value>(&path, "").unwrap(), value);
     }
 
     #[test]

@@ -85,9 +85,7 @@ pub use settings::FeatureSettings;
 pub use speech::{Sound, SpeechDetector};
 #[cfg(feature = "std")]
 pub use wav::write_wav16;
-pub use wav::{
-    DecodedWav, Encoding, Recording, SampleFormat, WavHeader, decode_wav, mean_of_channels, read_wav_header,
-};
+pub use wav::{Encoding, Recording, SampleFormat, WavHeader, mean_of_channels, read_wav_header};
 
 use crate::prelude::*;
 use chroma::ChromaFilters;

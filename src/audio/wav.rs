@@ -98,41 +98,24 @@ impl Recording {
     /// µ-law, IMA and Microsoft ADPCM; no channels or more than 16; a sample rate outside 1,000 to 1,000,000 Hz; no samples;
     /// float samples that are NaN, infinite or beyond 2³¹ in size.
     pub fn from_wav(bytes: &[u8]) -> Result<Self> {
-        decode_wav(bytes).map(|wav| wav.recording)
+        let header = read_wav_header(bytes, Some(bytes.len() as u64))?.expect("these are all bytes of the file");
+        let WavHeader { format, start, length, .. } = header;
+        let data = &bytes[start..];
+        let data = length.map_or(data, |length| &data[..length as usize]);
+        let whole = data.len() - data.len() % format.frame_bytes();
+        if whole == 0 {
+            return Err(Error::new(Kind::Audio, "expected at least one sample, got none").advice("leave the file out"));
+        }
+        let mut samples = Vec::new();
+        format.decode(&data[..whole], &mut samples);
+        if format.channels > 1 {
+            samples = mean_of_channels(&samples, format.channels);
+        }
+        if format.encoding == Encoding::F32 || format.encoding == Encoding::F64 {
+            check_samples(0, &samples)?;
+        }
+        Ok(Recording { sample_rate: header.sample_rate, samples })
     }
-}
-
-/// A decoded WAV file, and what of it was left out.
-#[derive(Clone, Debug, PartialEq)]
-pub struct DecodedWav {
-    /// The sound.
-    pub recording: Recording,
-    /// Bytes after the last whole frame, which are no sound: fewer than one frame has. 0 in a sound file that is in order.
-    pub rest: usize,
-}
-
-/// [`Recording::from_wav`], for those who want to know what was left out.
-///
-/// # Errors
-/// Those of [`Recording::from_wav`].
-pub fn decode_wav(bytes: &[u8]) -> Result<DecodedWav> {
-    let header = read_wav_header(bytes, Some(bytes.len() as u64))?.expect("these are all bytes of the file");
-    let WavHeader { format, start, length, .. } = header;
-    let data = &bytes[start..];
-    let data = length.map_or(data, |length| &data[..length as usize]);
-    let whole = data.len() - data.len() % format.frame_bytes();
-    if whole == 0 {
-        return Err(Error::new(Kind::Audio, "expected at least one sample, got none").advice("leave the file out"));
-    }
-    let mut samples = Vec::new();
-    format.decode(&data[..whole], &mut samples);
-    if format.channels > 1 {
-        samples = mean_of_channels(&samples, format.channels);
-    }
-    if format.encoding == Encoding::F32 || format.encoding == Encoding::F64 {
-        check_samples(0, &samples)?;
-    }
-    Ok(DecodedWav { recording: Recording { sample_rate: header.sample_rate, samples }, rest: header.rest() })
 }
 
 /// What the header of a WAV file says.

@@ -202,16 +202,6 @@ pub fn along<A: Subject>(
     (layer, x)
 }
 
-/// `⟨dy, jvp(direction)⟩`: the derivative of `L = ⟨dy, forward⟩` along a direction, from the forward code alone.
-pub fn directional_derivative<A: Subject>(
-    subject: &A,
-    point: &Point<A::Layer<f64>>,
-    direction: &Direction<A::Layer<f64>>,
-) -> f64 {
-    let (layer, x) = along(subject, point, direction);
-    tangent_of_objective(subject, &layer, &x, &point.dy)
-}
-
 /// `H·v`: how the gradient of `L = ⟨dy, forward⟩` moves along a direction, for every learned tensor and the input, in the
 /// order of [`analytic`](super::analytic). Dual numbers through the *backward* code: exact second order, without another line.
 pub fn hessian_vector_product<A: Subject>(

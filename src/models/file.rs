@@ -332,7 +332,8 @@ pub(crate) fn infer(tensors: &Tensors) -> Result<Shape> {
     Ok((architecture, inputs, classes))
 }
 
-fn find<'t, 'a>(tensors: &'t Tensors<'a>, name: &str) -> Result<&'t Tensor<'a>> {
+/// The tensor of this name.
+pub(super) fn find<'t, 'a>(tensors: &'t Tensors<'a>, name: &str) -> Result<&'t Tensor<'a>> {
     tensors.get(name).ok_or_else(|| {
         Error::new(Kind::Model, "expected this tensor, found none of the name")
             .at(format!("tensor {name}"))

@@ -139,7 +139,7 @@ impl LivePredictor {
         Ok(LivePredictor { metadata, front_end, reader })
     }
 
-    /// Predicts the speaker of `profile`, in all recordings. Statistics that adapt begin with it no longer.
+    /// Predicts the speaker of `profile`, in all recordings: of this and [`adapting`](Self::adapting), the later call counts.
     ///
     /// # Errors
     /// [`Kind::Model`] if the model was not trained with enrolment; [`Kind::Features`] if the profile is of other features.
@@ -151,7 +151,7 @@ impl LivePredictor {
 
     /// Adapts to the speaker of each recording: a frame is normalised by statistics between those of the training and those of the
     /// frames so far in which somebody speaks, itself included. [`SECONDS_PER_CLIP`] of them count as one clip. Sums are kept, no
-    /// frames.
+    /// frames. A [profile](Self::with_profile) counts no longer.
     ///
     /// # Errors
     /// [`Kind::Model`] if the model was not trained with enrolment.
@@ -162,6 +162,7 @@ impl LivePredictor {
         let frames_per_clip = SECONDS_PER_CLIP * f64::from(metadata.sample_rate) / metadata.features.hop as f64;
         let sums = ColumnSums::new(training.width());
         self.reader.adaptation = Some(Adaptation { kappa: kappa(metadata)?, frames_per_clip, training, level, sums });
+        self.reader.begin_adaptation();
         Ok(self)
     }
 
@@ -261,7 +262,7 @@ mod tests {
     use super::*;
     use crate::audio::Sound;
     use crate::matrix::Matrix;
-    use crate::models::{Metadata, Model, Predictor};
+    use crate::models::{Enroller, Metadata, Model, Predictor};
     use crate::rng;
 
     const RATE: u32 = 8_000;
@@ -335,6 +336,25 @@ mod tests {
                 assert_eq!(moment.prediction.sound, Some(expected), "frame {t}, portions of {portion}");
             }
         }
+    }
+
+    #[test]
+    fn of_a_profile_and_adaptation_the_later_call_counts() {
+        let mut metadata = file(true).metadata().unwrap().clone();
+        metadata.enrolment = Some(4.0);
+        let file = ModelFile::new(file(true).model().clone(), Some(metadata)).unwrap();
+        let mut enroller = Enroller::new(&file).unwrap();
+        enroller.add(&Matrix::from_vec(2, 15, (0..30).map(|i| i as f32).collect()), 0).unwrap();
+        let profile = enroller.profile().unwrap();
+        // Too quiet for a voice: nothing adapts yet.
+        let quiet: Vec<f32> = noise(2_000).iter().map(|sample| 1e-3 * sample).collect();
+        let predict = |mut live: LivePredictor| live.push(&quiet).unwrap();
+        let live = LivePredictor::new(&file).unwrap();
+        let adapting = predict(live.clone().adapting().unwrap());
+        let profiled = predict(live.clone().with_profile(&profile).unwrap());
+        assert_ne!(adapting, profiled);
+        assert_eq!(predict(live.clone().with_profile(&profile).unwrap().adapting().unwrap()), adapting);
+        assert_eq!(predict(live.adapting().unwrap().with_profile(&profile).unwrap()), profiled);
     }
 
     #[test]

@@ -55,7 +55,7 @@ pub struct Metadata {
     /// How many epochs the model was trained.
     #[serde(default)]
     pub epochs: usize,
-    /// The epoch the weights are of, from 1; none if it is the last one whatever its score.
+    /// The epoch the weights are of, from 1; of the last weights, or an average, the last epoch. None without a fold.
     #[serde(default)]
     pub best_epoch: Option<usize>,
     /// Speakers of the training clips.

@@ -150,8 +150,16 @@ impl Header {
         if let Some((best, _)) = self.best.filter(|&(best, _)| best >= done) {
             return Err(broken(format!("expected the best of {done} epochs, got number {best}")));
         }
+        for (epoch, history) in &self.finished {
+            let trained = history.len();
+            if trained != epochs || *epoch >= epochs {
+                let problem =
+                    format!("expected finished branches of {epochs} epochs, got {trained}, number {epoch} kept");
+                return Err(broken(problem));
+            }
+        }
         let counted = |epoch: &EpochRecord| [0, classes].contains(&epoch.test_correct.len());
-        if !self.history.iter().all(counted) {
+        if !self.finished.iter().flat_map(|(_, history)| history).chain(&self.history).all(counted) {
             return Err(broken(format!("expected test clips of {classes} classes in each epoch")));
         }
         Ok(())
@@ -306,5 +314,12 @@ mod tests {
         refused(&|it| it.history = vec![it.history[0].clone(); 3], "expected at most 2 epochs, got 3");
         refused(&|it| it.best = Some((1, 0.5)), "expected the best of 1 epochs, got number 1");
         refused(&|it| it.history[0].test_correct = vec![1], "expected test clips of 3 classes");
+        let finished = |epoch: usize, epochs: usize| {
+            move |it: &mut Header| it.finished = vec![(epoch, vec![it.history[0].clone(); epochs])]
+        };
+        refused(&finished(0, 1), "expected finished branches of 2 epochs, got 1, number 0 kept");
+        refused(&finished(0, 1_000), "expected finished branches of 2 epochs, got 1000");
+        refused(&finished(2, 2), "expected finished branches of 2 epochs, got 2, number 2 kept");
+        refused(&finished(1, 2), "it has no tensor kept0");
     }
 }

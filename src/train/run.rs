@@ -7,7 +7,7 @@ use super::enrolment::{COUNTS, count_name};
 use super::metrics::Confusion;
 use super::settings::{Balance, CheckedSettings, Protocol, Weights};
 use super::step::Step;
-use super::task::{Scratch, Task, branch_scores, count, evaluate, predict_by_branches, predict_ensemble, scores};
+use super::task::{Scratch, Task, branch_scores, count, evaluate, predict_by_branches, scores};
 use crate::data::batch::{Batch, Example, batches};
 use crate::error::{Error, Kind, Result};
 use crate::matrix::Matrix;
@@ -440,7 +440,7 @@ fn predict_ensembles(
     let mean = std::slice::from_ref(mean);
     let mut of_mean = all(mean, &task.examples, &task.test);
     let mut of_snapshots = all(snapshots, &task.examples, &task.test);
-    let mut ensembles = vec![("snapshots together", snapshots.len(), predict_ensemble(&of_snapshots))];
+    let mut ensembles = vec![("snapshots together", snapshots.len(), predict_by_branches(&of_snapshots))];
     let speeds = settings.augment.as_ref().map(Augment::other_speeds).unwrap_or_default();
     for &speed in &speeds {
         let mut scratch = Matrix::default();
@@ -451,8 +451,8 @@ fn predict_ensembles(
         of_snapshots.extend(all(snapshots, &examples, &clips));
     }
     if !speeds.is_empty() {
-        ensembles.push(("average at every speed", 1, predict_ensemble(&of_mean)));
-        ensembles.push(("snapshots at every speed", snapshots.len(), predict_ensemble(&of_snapshots)));
+        ensembles.push(("average at every speed", 1, predict_by_branches(&of_mean)));
+        ensembles.push(("snapshots at every speed", snapshots.len(), predict_by_branches(&of_snapshots)));
     }
     ensembles
 }

@@ -10,7 +10,6 @@ use crate::data::folds::Split;
 use crate::data::{ConditionedClips, Dataset};
 use crate::error::{Error, Kind, Result};
 use crate::layers::Packing;
-use crate::layers::softmax_cross_entropy::softmax;
 use crate::matrix::{Matrix, argmax};
 use crate::models::branches::mean_probabilities;
 use crate::models::{Branch, Model, PackedModel, Tape};
@@ -285,8 +284,8 @@ pub fn branch_scores(
     branches.iter().map(&mut of_branch).collect()
 }
 
-/// The class that branches predict for each clip, `[N]`, given the scores `[N,K]` of each: the largest mean probability; of one
-/// branch the largest score.
+/// The class that branches, or several models or versions of the clips, predict for each clip, `[N]`, given the scores `[N,K]` of each:
+/// the largest mean probability; of one the largest score.
 pub fn predict_by_branches(scores: &[Matrix<f32>]) -> Vec<usize> {
     match scores {
         [one] => one.iter_rows().map(argmax).collect(),
@@ -303,25 +302,6 @@ pub fn predict(
     scratch: &mut Scratch,
 ) -> Vec<usize> {
     scores(model, settings, examples, clips, scratch).iter_rows().map(argmax).collect()
-}
-
-/// The class that an ensemble predicts for each clip, `[N]`: the largest mean probability. Each member of the ensemble (a
-/// model, or a model on a version of the clips) gives one matrix of scores `[N,K]`.
-///
-/// # Panics
-/// If there are no scores.
-pub fn predict_ensemble<'a>(all: impl IntoIterator<Item = &'a Matrix<f32>>) -> Vec<usize> {
-    let (mut sum, mut probabilities) = (Matrix::<f32>::default(), Matrix::default());
-    for scores in all {
-        softmax(scores, &mut probabilities);
-        if sum.rows() == 0 {
-            sum.resize(scores.rows(), scores.cols());
-            sum.fill(0.0);
-        }
-        sum.as_mut_slice().iter_mut().zip(probabilities.as_slice()).for_each(|(sum, &p)| *sum += p);
-    }
-    assert!(sum.rows() > 0, "an ensemble has at least one member");
-    sum.iter_rows().map(argmax).collect()
 }
 
 /// Confusion matrix of `predictions` `[N]` of `clips`.

@@ -106,7 +106,7 @@ impl Cv {
 pub fn run_plan(data: &Licensed, plan: &Plan, out: &Path, threads: usize, resume: bool) -> Result<Summary> {
     let folds = plan.folds.splits_of(data.dataset().speakers_and_labels())?.len();
     let epochs = (plan.runs * folds * plan.settings.total_epochs()) as u64;
-    let bar = progress::bar(epochs, &plan.settings.arch.to_string(), "epochs");
+    let bar = progress::bar(epochs, &plan.settings.model_name(), "epochs");
     let observe = |_: &CheckedSettings, event: Event<'_>| progress::epochs(&bar, 1, &event);
     let execution = Execution { threads, resume, stop: interrupt::stop_flag(), observe: &observe };
     let summary = cross_validate(&data.source()?, &[(plan.clone(), out.to_path_buf())], &execution);

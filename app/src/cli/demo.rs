@@ -32,15 +32,14 @@ impl Demo {
     pub fn run(self) -> Outcome {
         let threads = all_cores();
         interrupt::stop_flag();
-        self.output.as_deref().map(synth::check_empty).transpose()?;
-        let temporary = self.output.is_none();
-        let root =
-            self.output.unwrap_or_else(|| std::env::temp_dir().join(format!("reslstm-demo-{}", std::process::id())));
-        let result = show(&root, threads);
-        if temporary {
-            let _ = std::fs::remove_dir_all(&root);
+        match &self.output {
+            Some(folder) => {
+                synth::check_empty(folder)?;
+                show(folder, threads)?;
+            }
+            None => show(tempfile::tempdir()?.path(), threads)?,
         }
-        result.map(|()| Done::Everything)
+        Ok(Done::Everything)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::bundled::{self, model_file};
 use super::{Done, Outcome, clip, inputs, interrupt, print_line};
-use crate::files::{self, Existing, read_json};
+use crate::files::{self, Existing};
 use clap::Args;
 use reslstm::error::{Error, Kind, Result};
 use reslstm::models::{Enroller, ModelFile, Predictor, Profile};
@@ -70,7 +70,8 @@ pub fn profile(file: &ModelFile, path: &Path) -> Result<Profile> {
     if path.extension().is_none_or(|extension| extension != "json") {
         return of_recordings(file, &[path.to_path_buf()]);
     }
-    let profile = read_json(path)?;
+    let wrong = |error: Error| error.at(path.display()).advice("make it again with reslstm enrol");
+    let profile = Profile::from_json(&files::read(path)?).map_err(wrong)?;
     print_warning(&profile);
     Ok(profile)
 }

@@ -75,7 +75,7 @@ impl Eval {
         let data = found.load(features, rate, self.cache.cache.as_deref(), all_cores())?;
         let left_out = LeftOut::new(&shared, &metadata.labels, &data);
         print_notes(&shared, &metadata.labels, &left_out);
-        let mut clips = self.clips_to_score(metadata, &data)?;
+        let mut clips = self.clips_to_score(metadata, settings.protocol, &data)?;
         clips.retain(|&clip| shared.model_class[data.dataset().clips()[clip].label].is_some());
         if clips.is_empty() {
             let problem = "the test speakers have no clip of a label that the model knows";
@@ -121,8 +121,7 @@ impl Eval {
     }
 
     /// The clips to score: all, or those of the fold's test speakers. Prints on stderr which and why.
-    fn clips_to_score(&self, metadata: &Metadata, data: &Licensed) -> Result<Vec<usize>> {
-        let protocol: Protocol = metadata.protocol.parse().unwrap_or_default();
+    fn clips_to_score(&self, metadata: &Metadata, protocol: Protocol, data: &Licensed) -> Result<Vec<usize>> {
         if protocol != Protocol::Strict {
             let batches =
                 if self.live { "without the padding of its training" } else { "in batches as in its training" };

@@ -1,7 +1,7 @@
 //! `explain AUDIO -o PAGE.html`
 
 use super::bundled::{self, model_file};
-use super::options::WrongCall;
+use super::options::{WrongCall, wrong_call};
 use super::{Done, Outcome, clip};
 use crate::files::{self, Existing};
 use crate::report::explain::{Explained, html};
@@ -53,6 +53,11 @@ impl Explain {
     pub fn run(self) -> Outcome {
         files::check_writable(&self.output, Existing::Replace)?;
         let mut predictor = Predictor::new(model_file(self.model.as_deref(), &bundled::PAPER)?)?;
+        let count = predictor.file().branches().len();
+        if self.branch > count as u64 {
+            let problem = format!("--branch: expected 1 to {count}, the branches of the model, got {}", self.branch);
+            return Err(wrong_call(problem, "reslstm info lists them").into());
+        }
         let label = self.label.as_ref().map(|name| clip::class(predictor.labels(), name));
         let label = label.transpose().map_err(WrongCall)?;
         let page = self.page(&mut predictor, label).map_err(|error| error.at(self.audio.display()))?;
@@ -66,7 +71,7 @@ impl Explain {
         let recording = clip::recording(predictor, &self.audio, None)?;
         check_length(&recording)?;
         let features = predictor.features(&recording.samples)?;
-        let shown = self.shown(predictor.file())?;
+        let shown = self.shown(predictor.file());
         let prediction = predictor.predict_by_branch(shown.number, &features)?;
         let sound = predictor.sound(&recording.samples)?;
         if !sound.has_speech {
@@ -108,20 +113,16 @@ struct ShownBranch {
 
 impl Explain {
     /// The branch to show. A note says which of several it is.
-    fn shown(&self, file: &ModelFile) -> Result<ShownBranch> {
+    fn shown(&self, file: &ModelFile) -> ShownBranch {
         let mut metadata = file.metadata().expect("a model that reads recordings has metadata").clone();
         let (number, count) = (self.branch as usize - 1, file.branches().len());
-        if number >= count {
-            let problem = format!("--branch: expected 1 to {count}, the branches of the model, got {}", self.branch);
-            return Err(Error::new(Kind::Settings, problem));
-        }
         if let Some(group) = metadata.branches.groups().get(number) {
             let arch = file.branches()[number].model().architecture();
             message!("note: branch {} of {count} ({group}) is shown; predict averages all of them", self.branch);
             metadata.architecture = format!("{arch}, branch {} of {count} of an ensemble ({group})", self.branch);
             metadata.features = group.of_features(&metadata.features);
         }
-        Ok(ShownBranch { number, metadata })
+        ShownBranch { number, metadata }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::inputs::{self, Input};
 use super::notes::Notes;
-use super::options::WrongCall;
+use super::options::{WrongCall, check_rate};
 use super::source::PAPER_RATE;
 use super::{Outcome, interrupt, progress};
 use crate::corpus::{self, ClipFeatures, ClipSource, Work, npy, sound};
@@ -71,6 +71,7 @@ impl Features {
             (settings.inputs, settings.window_ms, settings.hop_ms) = (self.kinds, self.window_ms, self.hop_ms);
         });
         let settings = settings.check().map_err(|error| WrongCall(Error::new(error.kind(), format!("--{error}"))))?;
+        self.rate.map_or(Ok(()), check_rate)?;
         let own_rate = self.kinds.sample_rate();
         if let (Some(expected), Some(got)) = (own_rate, self.rate.filter(|&rate| Some(rate) != own_rate)) {
             let problem = format!("--rate: expected {expected} Hz, that of --inputs {}, got {got}", self.kinds);

@@ -1,7 +1,7 @@
 //! `predict --live`: sound on stdin, one line per complete frame.
 
 use super::gate::{Gate, SilenceNote};
-use super::options::WrongCall;
+use super::options::check_rate;
 use super::rows::{Format, Place, Span};
 use super::timeline::{LiveTimeline, Timeline};
 use super::{Done, Outcome, interrupt};
@@ -46,7 +46,7 @@ pub struct Output {
 
 /// Predicts until stdin ends or Ctrl-C is pressed.
 pub fn run(live: LivePredictor, stream: Stream, output: Output) -> Outcome {
-    let rate = check_rate(stream.rate.unwrap_or(live.sample_rate())).map_err(WrongCall)?;
+    stream.rate.map_or(Ok(()), check_rate)?;
     interrupt::stop_flag_saying("\nstopped");
     let mut out = std::io::stdout().lock();
     let columns: &[&str] = if stream.sides.len() > 1 { &["side", "time"] } else { &["time"] };
@@ -56,7 +56,7 @@ pub fn run(live: LivePredictor, stream: Stream, output: Output) -> Outcome {
     }
     out.flush()?;
 
-    let mut decoder = StreamDecoder::new(stream.raw, rate);
+    let mut decoder = StreamDecoder::new(stream.raw, stream.rate.unwrap_or(live.sample_rate()));
     let features = live.features().clone();
     let is_rate_given = stream.rate.is_some();
     let mut live_lines = LiveLines { live, features, output, sides: stream.sides, is_rate_given, active: None };
@@ -99,7 +99,8 @@ struct LiveLines {
 /// The sides of a recording that has begun.
 struct ActiveStream {
     channels: usize,
-    check: SignalCheck,
+    /// None of a WAV file, whose header is right.
+    check: Option<SignalCheck>,
     sides: Vec<SidePredictor>,
 }
 
@@ -124,10 +125,13 @@ impl LiveLines {
             let sides = self.sides.iter().enumerate();
             let sides = sides.map(|(place, &(side, name))| self.begin((place, side, name), rate, channels));
             let sides = sides.collect::<Result<_>>().map_err(|error| error.at("stdin"))?;
-            self.active = Some(ActiveStream { channels, check: SignalCheck::new(rate, channels), sides });
+            let check = (!decoder.is_file()).then(|| SignalCheck::new(rate, channels));
+            self.active = Some(ActiveStream { channels, check, sides });
         }
         let ActiveStream { channels, check, sides } = self.active.as_mut().expect("it has begun");
-        check.push(&samples).iter().for_each(|finding| print_finding(finding));
+        if let Some(check) = check {
+            check.push(&samples).iter().for_each(|finding| print_finding(finding));
+        }
         for SidePredictor { side, resampler, live, samples: taken, lines } in sides {
             let mut sound = side.of(samples.clone(), *channels);
             if let Some(resampler) = resampler {
@@ -167,8 +171,10 @@ impl LiveLines {
 
     /// Writes the last lines.
     fn finish(self, out: &mut impl Write) -> anyhow::Result<()> {
-        let Some(ActiveStream { mut check, sides, .. }) = self.active else { return Ok(()) };
-        check.finish().iter().for_each(|finding| print_finding(finding));
+        let Some(ActiveStream { check, sides, .. }) = self.active else { return Ok(()) };
+        if let Some(mut check) = check {
+            check.finish().iter().for_each(|finding| print_finding(finding));
+        }
         let (mut timelines, mut seconds) = (Vec::new(), 0.0);
         for SidePredictor { resampler, mut live, mut samples, mut lines, .. } in sides {
             if let Some(mut resampler) = resampler {
@@ -190,13 +196,6 @@ impl LiveLines {
 
 fn print_finding(finding: &str) {
     message!("note: {finding}: see --format and --channels");
-}
-
-fn check_rate(rate: u32) -> Result<u32> {
-    if (1_000..=1_000_000).contains(&rate) {
-        return Ok(rate);
-    }
-    Err(Error::new(Kind::Settings, format!("--rate: expected 1,000 to 1,000,000 Hz, got {rate}")))
 }
 
 /// Reads stdin until it ends, on a separate thread, so that Ctrl-C is noticed while nothing arrives.

@@ -8,6 +8,7 @@ use super::{Done, Outcome, cv, interrupt, progress};
 use crate::experiment::Plan;
 use crate::experiment::cross_validate::{Event, Execution, check_folder, check_new, cross_validate};
 use crate::experiment::nested::{Candidate, Choice, Nested, begun_settings, choices_path, earlier_choices, join};
+use crate::experiment::plan::check_runs;
 use crate::files::{self, FolderLock};
 use clap::Args;
 use reslstm::data::folds::FoldPlan;
@@ -132,6 +133,9 @@ impl NestedCommand {
             )
             .into());
         };
+        for (name, runs) in [("--inner-runs", self.inner_runs), ("--runs", self.runs)] {
+            check_runs(name, runs).map_err(WrongCall)?;
+        }
         let candidates = self.read_candidates(folds)?;
         let (inner, inner_runs, map) = (self.inner, self.inner_runs, self.reading.reading().map);
         Ok(Nested { candidates, folds: folds.clone(), inner, inner_runs, map })

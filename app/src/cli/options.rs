@@ -12,8 +12,10 @@ pub use recipe::{BUILT_IN, PAPER, Recipe, SPEECH, TABLE1, all_values, built_in, 
 pub use table::{Row, SETTINGS, augment, setting};
 
 use crate::experiment::Plan;
+use crate::experiment::plan::check_runs;
 use crate::label_map::LabelMap;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, ValueHint, parser::ValueSource};
+use reslstm::audio::check_sample_rate;
 use reslstm::error::{Error, Kind, Result};
 use reslstm::train::{CheckedSettings, Protocol};
 use serde_json::{Map, Value};
@@ -36,6 +38,11 @@ impl std::error::Error for WrongCall {}
 /// A [`WrongCall`] with this problem.
 pub fn wrong_call(problem: impl Into<String>, advice: &str) -> WrongCall {
     WrongCall(Error::new(Kind::Settings, problem).advice(advice))
+}
+
+/// Checks the sample rate that `--rate` gives, Hz.
+pub fn check_rate(rate: u32) -> std::result::Result<(), WrongCall> {
+    check_sample_rate(rate).map_err(|error| WrongCall(error.at("--rate").advice("44100 and 48000 are common")))
 }
 
 /// How many threads work.
@@ -347,9 +354,11 @@ impl Request {
         }
         layers.lay(&self.given);
         let (runs, folds) = earlier.unwrap_or_else(|| (1, self.defaults.folds.into()));
+        let runs = self.runs.unwrap_or(runs);
+        check_runs("--runs", runs)?;
         let plan = Plan {
             settings: layers.settings()?,
-            runs: self.runs.unwrap_or(runs),
+            runs,
             folds: self.folds.clone().unwrap_or(folds).parse()?,
             map: LabelMap::default(),
         };

@@ -8,7 +8,6 @@ use super::rows::{Format, Place, Span};
 use super::timeline::{Interval, Timeline, Track};
 use super::windows::Windows;
 use super::{Outcome, clip, enrol, interrupt, live, progress};
-use crate::corpus::npy;
 use crate::corpus::resample::read_at_rate;
 use crate::corpus::sound::Side;
 use clap::{Args, ValueEnum};
@@ -301,7 +300,7 @@ fn predict_input(
         if sides != Sides::Mix {
             return Err(Error::new(Kind::Settings, "--side is for recordings, but this is a feature file"));
         }
-        let features = npy::from_bytes(&inputs::read(&input.path)?)?;
+        let features = clip::features(predictor, &input.path, input.segment)?;
         return Ok(vec![(None, Span::Whole, predictor.predict_features(&features)?)]);
     }
     let rate = predictor.sample_rate()?;

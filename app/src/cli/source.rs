@@ -1,5 +1,6 @@
 //! `DATA`: a corpus loaded for training or evaluation, with its licence.
 
+use super::inputs::is_features;
 use super::notes::Notes;
 use super::options::{FramesMs, thread_pool};
 use super::{interrupt, progress};
@@ -198,8 +199,7 @@ impl Found {
 
     /// Whether every clip is a matrix of features, without a recording that could be played faster or through a telephone.
     pub fn holds_features_only(&self) -> bool {
-        let is_matrix = |path: &Path| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("npy"));
-        self.corpus.entries().iter().all(|entry| is_matrix(&entry.path))
+        self.corpus.entries().iter().all(|entry| is_features(&entry.path))
     }
 
     /// Its speakers, each once, sorted.

@@ -11,7 +11,7 @@ use reslstm::data::folds::Split;
 use reslstm::error::{Error, Kind, Result};
 use reslstm::models::{Metadata, ModelFile};
 use reslstm::train::task::check_all_speakers;
-use reslstm::train::{CheckedSettings, EpochRecord, Identity, Task, checkpoint, model_file};
+use reslstm::train::{CheckedSettings, EpochRecord, Identity, Task, Weights, checkpoint, model_file};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -44,9 +44,9 @@ pub struct Train {
     all: bool,
     /// Softmax temperature (calibration), with --all
     ///
-    /// Scores are divided by it before they become probabilities. It is fitted on the validation speakers, and with --all no
-    /// validation speakers remain. `reslstm robustness` prints the mean temperature that a cross-validation with the same settings
-    /// and --validation apart fitted.
+    /// Scores are divided by it before they become probabilities. With --all, no validation speakers remain to fit it. `reslstm
+    /// robustness` prints one for a cross-validation: with --validation apart the mean temperature of its models, without it the
+    /// pooled temperature, which is fitted on the test speakers of all folds.
     #[arg(long, value_name = "T", requires = "all", value_parser = temperature)]
     temperature: Option<f64>,
     /// Print scores and epochs as JSON
@@ -95,7 +95,7 @@ impl Train {
                 message!("{note}");
             }
             message!("{}: finished already, nothing to do", self.output.display());
-            return self.report(&metadata, &[]);
+            return self.report(&metadata, settings.weights, &[]);
         }
         let task = match &split {
             Some(split) => Task::for_split(data.dataset(), split, settings)?,
@@ -126,7 +126,7 @@ impl Train {
         let model = model_file(&source, settings, 0, split.as_ref(), &task, outcome)?;
         files::write_atomically(&self.output, &model.to_bytes())?;
         files::remove(&checkpoint)?;
-        self.report(model.metadata().expect("a model trained here has metadata"), &epochs)
+        self.report(model.metadata().expect("a model trained here has metadata"), settings.weights, &epochs)
     }
 
     /// Refuses files that exist, unless their training is to be continued; checks that the model can be written.
@@ -141,15 +141,22 @@ impl Train {
     }
 
     /// Prints scores for people, or scores and epochs as JSON. `epochs` is empty where nothing had to be trained.
-    fn report(&self, metadata: &Metadata, epochs: &[EpochRecord]) -> Outcome {
-        let Metadata { best_epoch, scores, score_note, test_speakers, .. } = metadata;
-        match (best_epoch, scores.get("validation_uar"), scores.get("test_uar")) {
+    fn report(&self, metadata: &Metadata, weights: Weights, epochs: &[EpochRecord]) -> Outcome {
+        let Metadata { scores, score_note, test_speakers, .. } = metadata;
+        // Files name the last epoch where none was chosen.
+        let best_epoch = metadata.best_epoch.filter(|_| weights == Weights::Best);
+        match (metadata.fold, scores.get("validation_uar"), scores.get("test_uar")) {
             _ if self.json => print_line(json!({ "model": self.output, "best_epoch": best_epoch, "scores": scores,
                                                  "score_note": score_note, "test_speakers": test_speakers,
                                                  "epochs": epochs }))?,
-            (Some(epoch), validation, Some(test)) => message!(
-                "{}: weights of epoch {epoch},{} test UAR {test:.4} on speakers {}{}{score_note}",
+            (Some(_), validation, Some(test)) => message!(
+                "{}: {},{} test UAR {test:.4} on speakers {}{}{score_note}",
                 self.output.display(),
+                match (weights, best_epoch) {
+                    (Weights::Average, _) => "averaged weights".to_string(),
+                    (_, None) => "weights of the last epoch".into(),
+                    (_, Some(epoch)) => format!("weights of epoch {epoch}"),
+                },
                 validation.map_or(String::new(), |uar| format!(" validation UAR {uar:.4},")),
                 test_speakers.join(" "),
                 if score_note.is_empty() { "" } else { ", " },

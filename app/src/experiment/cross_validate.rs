@@ -8,11 +8,11 @@
 //! OUT/unfinished/…                      checkpoints, and folds of runs not complete yet
 //! OUT/summary.json                      the table, written last
 //! ```
-//! [`Results`](super::folder::Results) reads it back.
+//! [`Results`] reads it back.
 
 use super::CONTENT_UNKNOWN;
 use super::fit::fit;
-use super::folder::{Begun, model_path, plan_path, run_path, write_clips};
+use super::folder::{Begun, Results, model_path, plan_path, read_plan, run_path, write_clips};
 use super::plan::{Plan, check_runs};
 use super::results::{Epochs, FoldRecord, Made, ModelSummary, NoSpeech, RunResult, Summary};
 use crate::files::{self, Existing, FolderLock, read_json, remove, write_json};
@@ -66,7 +66,7 @@ pub fn cross_validate(
     plans: &[(Plan, PathBuf)],
     execution: &Execution<'_>,
 ) -> Result<Summary> {
-    let folders = plans.iter().map(|(plan, root)| Folder::open(root, source, plan, execution));
+    let folders = plans.iter().map(|(plan, root)| Folder::open(root, *source, plan, execution));
     let folders = folders.collect::<Result<Vec<_>>>()?;
 
     let mut open = Vec::new();
@@ -140,8 +140,7 @@ pub fn begun_plan(folder: &Path) -> Result<Option<Plan>> {
 }
 
 fn begun(folder: &Path) -> Result<Option<Begun>> {
-    let path = plan_path(folder);
-    path.exists().then(|| read_json(&path)).transpose()
+    plan_path(folder).exists().then(|| read_plan(folder)).transpose()
 }
 
 /// Refuses a folder that is in use.
@@ -165,10 +164,8 @@ fn is_in_use(folder: &Path) -> bool {
 
 /// Refuses to continue a folder that was started differently; a folder that was not begun is accepted.
 fn refuse_difference(out: &Path, difference: impl Fn(&Value) -> Option<String>) -> Result<()> {
-    let path = plan_path(out);
-    let Some(difference) = path.exists().then(|| read_json(&path)).transpose()?.as_ref().and_then(difference) else {
-        return Ok(());
-    };
+    let begun: Option<Value> = plan_path(out).exists().then(|| read_plan(out)).transpose()?;
+    let Some(difference) = begun.as_ref().and_then(difference) else { return Ok(()) };
     let problem = format!("this folder was started with other settings or data: {difference}");
     let advice = "use the settings it was started with, or choose another folder";
     Err(Error::new(Kind::Settings, problem).at(out.display()).advice(advice))
@@ -196,7 +193,7 @@ impl OpenRun<'_> {
 /// The output folder of a plan.
 struct Folder<'a> {
     root: &'a Path,
-    source: &'a TrainingData<'a>,
+    source: TrainingData<'a>,
     plan: &'a Plan,
     splits: Vec<Split>,
     execution: &'a Execution<'a>,
@@ -207,25 +204,26 @@ impl<'a> Folder<'a> {
     /// Claims a folder for a plan, before any training.
     fn open(
         root: &'a Path,
-        source: &'a TrainingData<'_>,
+        mut source: TrainingData<'a>,
         plan: &'a Plan,
         execution: &'a Execution<'_>,
     ) -> Result<Self> {
-        check_runs(plan.runs)?;
+        check_runs("runs", plan.runs)?;
         let splits = plan.folds.splits_of(source.dataset.speakers_and_labels())?;
         let lock = FolderLock::acquire(root)?;
         check_content(root, plan, execution.resume)?;
-        let TrainingData { fingerprint: data, content, .. } = *source;
+        let TrainingData { fingerprint: data, content, .. } = source;
         refuse_difference(root, |begun| first_difference("data", &begun["data"], &json!(data)))?;
         refuse_difference(root, |begun| content_difference(begun["content"].as_str().unwrap_or_default(), content))?;
         let begun = begun(root)?;
-        // A folder of an earlier version stays one: what its runs were trained on is not known.
+        // A folder of an earlier version stays one: what its runs were trained on is not known, and its models do not say it.
         let content = match &begun {
             None => Some(content.to_string()),
             Some(begun) => begun.content.clone(),
         };
         if content.is_none() {
             message!("note: {}: {CONTENT_UNKNOWN}", root.display());
+            source.content = "";
         }
         if begun.is_none_or(|begun| begun.plan.runs < plan.runs) {
             let sample_rate = Some(source.sample_rate).filter(|&rate| rate != 48_000);
@@ -263,7 +261,7 @@ impl<'a> Folder<'a> {
         let outcome = fit(&identity, &task, &checkpoint, self.execution.stop, &mut observe)
             .map_err(|error| error.at(format!("{}: run {run}, fold {fold}", self.root.display())))?;
         let record = fold_record(self.source.dataset, split, &outcome);
-        let model = model_file(self.source, settings, run, Some(split), &task, outcome)?;
+        let model = model_file(&self.source, settings, run, Some(split), &task, outcome)?;
         files::write_atomically(&model_path(self.root, run, fold), &model.to_bytes())?;
         write_json(&record_path, &record)?;
         remove(&checkpoint)
@@ -275,8 +273,8 @@ impl<'a> Folder<'a> {
         let labels = dataset.labels();
         let record = |split: &Split| {
             let path = self.unfinished(run, split.fold(), "json");
-            let record: FoldRecord = read_json(&path)?;
             let advice = "delete it, and the fold is trained again";
+            let record: FoldRecord = read_json(&path, advice)?;
             record.check(labels.count()).map_err(|error| error.at(path.display()).advice(advice))?;
             Ok(record)
         };
@@ -293,9 +291,7 @@ impl<'a> Folder<'a> {
 
     /// The row of the table, of runs that are all complete; written here too.
     fn summarise(&self) -> Result<ModelSummary> {
-        let runs =
-            (0..self.plan.runs).map(|run| read_json(&run_path(self.root, run))).collect::<Result<Vec<RunResult>>>()?;
-        let model = ModelSummary::new(&runs);
+        let model = ModelSummary::new(&Results::read(self.root)?.runs);
         write_json(&self.root.join("summary.json"), &Summary { models: vec![model.clone()] })?;
         Ok(model)
     }

@@ -1,11 +1,14 @@
 //! Reads the folder of a [cross-validation](super::cross_validate): its finished runs, and the predictions for every clip.
 
 use super::plan::Plan;
-use super::results::{FoldRecord, RunResult};
+use super::results::{FoldRecord, RunResult, VariantScore};
 use crate::files::{read_json, write_json};
+use reslstm::data::folds::Split;
 use reslstm::data::{Clip, Dataset};
 use reslstm::error::{Error, Kind, Result};
 use reslstm::train::metrics::Confusion;
+use reslstm::train::settings::Protocol;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,8 +18,20 @@ pub(super) fn plan_path(folder: &Path) -> PathBuf {
     folder.join("plan.json")
 }
 
+/// Reads the plan of the folder.
+///
+/// # Errors
+/// Those of [`read_json`].
+pub(super) fn read_plan<T: DeserializeOwned>(folder: &Path) -> Result<T> {
+    read_json(&plan_path(folder), "the file was changed or damaged: put it back, or choose another folder")
+}
+
 /// Every clip of the data.
 pub(super) const CLIPS: &str = "clips.json";
+
+/// Advice for a damaged file that is written again if it is missing.
+pub(super) const DAMAGED: &str =
+    "the file was changed or damaged: delete it, and the command that wrote it, with --resume, writes it again";
 
 /// `clips.json` of a folder: in it, or in the folder above.
 fn clips_path(folder: &Path) -> Option<PathBuf> {
@@ -69,7 +84,7 @@ pub fn write_clips(folder: &Path, dataset: &Dataset) -> Result<()> {
         ClipRecord { name, label: clip.label, speaker }
     };
     let clips: Vec<ClipRecord> = dataset.clips().iter().map(record).collect();
-    let same = |path: &PathBuf| read_json::<Vec<ClipRecord>>(path).is_ok_and(|found| found == clips);
+    let same = |path: &PathBuf| read_json::<Vec<ClipRecord>>(path, DAMAGED).is_ok_and(|found| found == clips);
     match clips_path(folder).filter(same) {
         Some(_) => Ok(()),
         None => write_json(&folder.join(CLIPS), &clips),
@@ -83,7 +98,7 @@ pub struct Results {
     pub plan: Plan,
     /// Every clip, in the order of the data.
     pub clips: Vec<ClipRecord>,
-    /// The finished runs, by number; all of the same settings, classes and folds.
+    /// The finished runs, by number; all of the same settings, classes and folds, and each with the scores of the first.
     pub runs: Vec<RunResult>,
 }
 
@@ -99,7 +114,7 @@ impl Results {
         if !plan_path(folder).exists() {
             return wrong("expected a folder made by cv, but it has no plan.json", "cv DATA -o DIR makes one");
         }
-        let Begun { plan, data, .. } = read_json(&plan_path(folder))?;
+        let Begun { plan, data, .. } = read_plan(folder)?;
         let numbers: Vec<usize> = (0..plan.runs).filter(|&run| run_path(folder, run).exists()).collect();
         if numbers.is_empty() {
             return wrong(
@@ -113,8 +128,8 @@ impl Results {
                 "the cv command that made it, with --resume, writes it again",
             );
         };
-        let runs = numbers.iter().map(|&run| read_json(&run_path(folder, run))).collect::<Result<_>>()?;
-        let results = Results { plan, clips: read_json(&clips)?, runs };
+        let runs = numbers.iter().map(|&run| read_json(&run_path(folder, run), DAMAGED)).collect::<Result<_>>()?;
+        let results = Results { plan, clips: read_json(&clips, DAMAGED)?, runs };
         for (run, number) in results.runs.iter().zip(numbers) {
             results.check(run, number, &data).map_err(|error| error.at(run_path(folder, number).display()))?;
         }
@@ -133,7 +148,7 @@ impl Results {
         folders.sort();
         let mut all = Vec::new();
         for folder in folders {
-            let Begun { plan, .. } = read_json(&plan_path(&folder))?;
+            let Begun { plan, .. } = read_plan(&folder)?;
             if (0..plan.runs).any(|run| run_path(&folder, run).exists()) {
                 all.push(Self::read(&folder)?);
             }
@@ -182,8 +197,8 @@ impl Results {
         self.clips.iter().filter(|clip| fold.split.test().contains(&clip.speaker))
     }
 
-    /// Checks that a run belongs to the plan and to these clips: its predictions, counted again, must give its confusion
-    /// matrices.
+    /// Checks that a run belongs to the plan, to the other runs and to these clips: its predictions, counted again, must give its
+    /// confusion matrices.
     fn check(&self, run: &RunResult, number: usize, data: &str) -> Result<()> {
         let wrong = |problem: &str| {
             let advice = "files of the folder were changed, or come from another one";
@@ -193,8 +208,28 @@ impl Results {
         if (run.run, &run.settings, &*run.data, &*run.labels) != (number, settings, data, labels) {
             return wrong("expected the number, settings, data and classes of the folder's runs, got others");
         }
+        if run.folds.is_empty() {
+            return wrong("expected at least one fold, got none");
+        }
+        if !splits(run).eq(splits(&self.runs[0])) {
+            return wrong("expected the folds and speakers of the folder's first run, got others");
+        }
+        // A run of a later version may have more than the first.
+        let ((enrolments, variants), first) = (names(run), names(&self.runs[0]));
+        if !enrolments.starts_with(&first.0) || !variants.starts_with(&first.1) {
+            return wrong("expected the enrolments and predictor variants of the folder's first run, got others");
+        }
         let mut pooled = Confusion::new(labels.len());
         for fold in &run.folds {
+            let has = |variant: &VariantScore| fold.variants.iter().any(|it| it.name == variant.name);
+            if !run.variants.iter().all(has) {
+                return wrong(&format!("fold {}: expected the predictor variants of its run", fold.split.fold()));
+            }
+            let (scored, epochs) = (fold.epochs.test_correct.len(), fold.epochs.count());
+            if settings.protocol == Protocol::Table1 && scored != epochs {
+                let fold = fold.split.fold();
+                return wrong(&format!("fold {fold}: test_correct: expected {epochs} epochs, got {scored}"));
+            }
             let Some(confusion) = self.count(fold).filter(|confusion| *confusion == fold.confusion) else {
                 let fold = fold.split.fold();
                 return wrong(&format!("fold {fold}: its predictions for the clips do not give its confusion matrix"));
@@ -219,6 +254,17 @@ impl Results {
         self.predictions(fold).for_each(|(clip, predicted)| confusion.count(clip.label, predicted));
         Some(confusion)
     }
+}
+
+/// The split of every fold.
+fn splits(run: &RunResult) -> impl Iterator<Item = &Split> {
+    run.folds.iter().map(|fold| &fold.split)
+}
+
+/// The names of a run's scores besides those of the kept weights without enrolment.
+fn names(run: &RunResult) -> (Vec<&str>, Vec<&str>) {
+    let enrolment = run.enrolment.iter().map(|score| score.clips.as_str());
+    (enrolment.collect(), run.variants.iter().map(|score| score.name.as_str()).collect())
 }
 
 #[cfg(test)]
@@ -340,7 +386,7 @@ mod tests {
         cross_validated(folder.path());
         let (clips, run) = (folder.path().join(CLIPS), run_path(folder.path(), 1));
         let refused = |path: &Path, change: &dyn Fn(&mut Value), expected: &str| {
-            let before: Value = read_json(path).unwrap();
+            let before: Value = read_json(path, DAMAGED).unwrap();
             let mut changed = before.clone();
             change(&mut changed);
             write_json(path, &changed).unwrap();
@@ -354,6 +400,14 @@ mod tests {
         refused(&run, &|run| run["folds"][0]["predictions"][0] = json!(3), "run1.json: fold 0: its predictions");
         refused(&run, &|run| run["folds"][1]["predictions"] = json!([]), "run1.json: fold 1: its predictions");
         refused(&run, &|run| run["confusion"][0][0] = json!(77), "do not add up");
+        refused(&run, &|run| run["folds"] = json!([]), "run1.json: expected at least one fold, got none");
+        refused(&run, &|run| run["folds"].as_array_mut().unwrap().truncate(1), "run1.json: expected the folds and");
+        refused(&run, &|run| run["folds"].as_array_mut().unwrap().reverse(), "run1.json: expected the folds and");
+        let first = run_path(folder.path(), 0);
+        let variant = json!([{ "name": "last epoch", "parameters": 9, "uar": 0.5 }]);
+        refused(&first, &|run| run["others"] = variant.clone(), "run0.json: fold 0: expected the predictor variants");
+        let enrolled = json!([{ "clips": "all", "uar": 0.5 }]);
+        refused(&first, &|run| run["enrolment"] = enrolled.clone(), "run1.json: expected the enrolments and");
         for (name, other) in [("run", json!(0)), ("data", json!("g")), ("labels", json!(["x", "y", "w"]))] {
             refused(
                 &run,

@@ -10,7 +10,7 @@
 //! Varma and Simon, *Bias in error estimation when using cross-validation for model selection*, 2006.
 
 use super::cross_validate::begun_plan;
-use super::folder::{Begun, CLIPS, Results, plan_path, run_path};
+use super::folder::{Begun, CLIPS, DAMAGED, Results, plan_path, read_plan, run_path};
 use super::plan::Plan;
 use super::results::{FoldRecord, ModelSummary, RunResult, Summary};
 use crate::files::{self, read_json, write_json};
@@ -181,7 +181,7 @@ pub fn join(parts: &[PathBuf], out: &Path) -> Result<Summary> {
     for folder in ["runs", "models"].map(|name| out.join(name)) {
         std::fs::create_dir_all(&folder).map_err(|error| Error::io(folder.display(), error))?;
     }
-    let begun = read_json::<Begun>(&plan_path(&parts[0]))?;
+    let begun: Begun = read_plan(&parts[0])?;
     write_json(&plan_path(out), &Begun { plan, data: runs[0].data.clone(), ..begun })?;
     write_json(&out.join(CLIPS), &all[0].clips)?;
     runs.iter().try_for_each(|run| write_json(&run_path(out, run.run), run))?;
@@ -216,7 +216,7 @@ fn join_run(plan: &Plan, parts: Vec<RunResult>) -> Result<RunResult> {
 /// [`Kind::Data`] if the file cannot be understood.
 pub fn earlier_choices(root: &Path) -> Result<Option<Vec<Choice>>> {
     let path = choices_path(root);
-    path.exists().then(|| read_json(&path)).transpose()
+    path.exists().then(|| read_json(&path, DAMAGED)).transpose()
 }
 
 /// Where the choices are kept.

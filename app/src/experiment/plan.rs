@@ -10,20 +10,20 @@ use serde::{Deserialize, Deserializer, Serialize};
 /// The most runs of a cross-validation.
 pub const MAX_RUNS: usize = 10_000;
 
-/// Checks a number of runs.
+/// Checks a number of runs, which the option `name` gives.
 ///
 /// # Errors
 /// [`Kind::Settings`] if it is not 1 to [`MAX_RUNS`].
-pub fn check_runs(runs: usize) -> Result<()> {
+pub fn check_runs(name: &str, runs: usize) -> Result<()> {
     match runs {
         1..=MAX_RUNS => Ok(()),
-        _ => Err(Error::new(Kind::Settings, format!("runs: expected 1 to 10,000, got {runs}"))),
+        _ => Err(Error::new(Kind::Settings, format!("{name}: expected 1 to 10,000, got {runs}"))),
     }
 }
 
 fn checked_runs<'a, D: Deserializer<'a>>(source: D) -> std::result::Result<usize, D::Error> {
     let runs = usize::deserialize(source)?;
-    check_runs(runs).map(|()| runs).map_err(D::Error::custom)
+    check_runs("runs", runs).map(|()| runs).map_err(D::Error::custom)
 }
 
 /// A cross-validation.

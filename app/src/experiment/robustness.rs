@@ -195,11 +195,17 @@ pub struct PooledTemperature {
 }
 
 impl PooledTemperature {
-    /// Fits the temperatures; `None` if the models are calibrated already, or if there is one fold only, or no temperature fits.
+    /// Fits the temperatures; `None` if the models are calibrated already, or if there is one fold only, or no temperature fits. Models
+    /// with different numbers of branches, as `nested` may choose them, get none either, which a note says.
     pub fn fit(all: &[ConditionScores<'_>], clips: &[Clip]) -> Option<Self> {
         let fitted: Vec<_> = all.iter().filter(|it| it.condition == Condition::AsRecorded || it.is_trained()).collect();
         let scores: Vec<&FoldScores<'_>> = fitted.iter().flat_map(|it| &it.folds).collect();
         if scores.iter().any(|fold| fold.model.metadata().temperature.is_some()) {
+            return None;
+        }
+        let branches = |fold: &&FoldScores<'_>| fold.scores.len();
+        if scores.iter().any(|fold| branches(fold) != branches(&scores[0])) {
+            message!("note: no pooled temperature: the models have different numbers of branches");
             return None;
         }
         let folds: BTreeSet<usize> = scores.iter().map(|fold| fold.model.fold()).collect();
@@ -213,14 +219,10 @@ impl PooledTemperature {
     }
 }
 
-/// The temperature that fits scores best; `None` if there are none, or none fits, or models have different numbers of branches, as
-/// those that `nested` chose may.
+/// The temperature that fits scores best, of models with equal numbers of branches; `None` if there are none, or none fits.
 fn temperature_of(folds: Vec<&FoldScores<'_>>, clips: &[Clip]) -> Option<f64> {
     let labels: Vec<usize> = folds.iter().flat_map(|fold| &fold.model.test).map(|&clip| clips[clip].label).collect();
     let branches = folds.first()?.scores.len();
-    if folds.iter().any(|fold| fold.scores.len() != branches) {
-        return None;
-    }
     let of_branch = |branch: usize| {
         let rows = folds.iter().flat_map(|fold| fold.scores[branch].as_slice()).copied().collect();
         Matrix::from_vec(labels.len(), folds[0].scores[branch].cols(), rows)

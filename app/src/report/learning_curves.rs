@@ -100,7 +100,9 @@ fn draw_curve(canvas: &Canvas<'_>, panel: &Panel, fold: &FoldRecord, curve: &[f6
     let pixel = |(epoch, &value): (usize, &f64)| panel.at(epoch as f64 + 1.0, value);
     let pixels: Vec<(i32, i32)> = curve.iter().enumerate().map(pixel).collect();
     line(canvas, pixels.clone(), mark(fold).colour.stroke_width(2))?;
-    kept.iter().try_for_each(|&epoch| mark(fold).draw(canvas, pixels[epoch], 6.0))
+    // The folds of `nested` may have been trained for different numbers of epochs.
+    let mut marked = kept.iter().filter_map(|&epoch| pixels.get(epoch));
+    marked.try_for_each(|&at| mark(fold).draw(canvas, at, 6.0))
 }
 
 /// The figure's data as CSV text, one line per fold and epoch: `fold,epoch,learning_rate,restart,loss,validation_uar,
@@ -153,6 +155,18 @@ mod tests {
         for top in [TOP, TOP + HEIGHT + BETWEEN] {
             assert_eq!([1.0, 2.0, 3.0, 4.0].map(|epoch| tick(epoch, top)), [false, false, true, false]);
         }
+    }
+
+    #[test]
+    fn a_fold_that_was_trained_for_fewer_epochs_has_the_marks_that_it_can() {
+        let mut run = results().runs[0].clone();
+        let averaged =
+            |it: &mut reslstm::train::Settings| (it.epochs, it.weights) = (8, reslstm::train::Weights::Average);
+        run.settings = reslstm::train::Settings::clone(&run.settings).with(averaged).check().unwrap();
+        assert_eq!(run.settings.snapshots().collect::<Vec<_>>(), [5, 7]);
+        let epochs = &mut run.folds[0].epochs;
+        (epochs.loss, epochs.validation_uar) = (vec![1.0; 8], vec![0.5; 8]);
+        crate::report::example::assert_well_formed(&svg("Title", &run, None));
     }
 
     #[test]

@@ -244,8 +244,9 @@ impl<W: Work> Folder<W> {
             let advice = "create one with: reslstm sweep plan GRID.toml DATA -o DIR";
             return Err(Error::new(Kind::Settings, problem).at(root.display()).advice(advice));
         }
-        let changed = |error: Error| error.at(path.display()).advice("it was edited or damaged: create the plan again");
-        let file: PlanFile = files::read_json(&path).map_err(|error| error.advice("create the plan again"))?;
+        let advice = "it was edited or damaged: create the plan again";
+        let changed = |error: Error| error.at(path.display()).advice(advice);
+        let file: PlanFile = files::read_json(&path, advice)?;
         let (data, content, reading) = (file.data.clone(), file.content.clone(), file.reading.clone());
         let jobs = file.jobs().map_err(changed)?;
         // Before the names are part of any path.
@@ -268,10 +269,11 @@ impl<W: Work> Folder<W> {
         if !path.exists() {
             return Ok(None);
         }
-        let JobResult { job: found, result } = files::read_json::<JobResult<Job<W>, R>>(&path)?;
+        let advice = "delete it to run the job again";
+        let JobResult { job: found, result } = files::read_json::<JobResult<Job<W>, R>>(&path, advice)?;
         if found != *job {
             let problem = format!("expected the result of {}, got that of {} with other work", job.id, found.id);
-            return Err(Error::new(Kind::Data, problem).at(path.display()).advice("delete it to run the job again"));
+            return Err(Error::new(Kind::Data, problem).at(path.display()).advice(advice));
         }
         Ok(Some(result))
     }

@@ -103,6 +103,9 @@ fn segments_of_recordings_train_and_are_scored() {
     assert_eq!(predicted.lines().map(file).collect::<Vec<_>>(), ["anna.wav#t=1,1.75", "ben.wav"]);
     dir.does("features parts.csv -o features");
     assert_eq!(dir.list("features"), ["anna#t=1,1.75.npy", "ben.npy"]);
+    dir.write("matrices.csv", "file,start,end\nfeatures/ben.npy,1,1.75\n");
+    let matrix = "features/ben.npy#t=1,1.75: start and end: expected a recording, got a file of features";
+    dir.refuses_saying(&format!("predict matrices.csv --model {model}"), &[matrix]);
     dir.write("talks.csv", table.replace("03.750", "04.750"));
     let problem = "anna.wav#t=3,4.75: expected a segment within the recording's 4.000 s, got 3 to 4.75 s";
     dir.refuses_saying(

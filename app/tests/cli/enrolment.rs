@@ -49,6 +49,12 @@ fn a_model_trained_with_enrolment_uses_recordings_of_a_speaker() {
     let ran = dir.run_with_stdin(&format!("predict --live --adapt --model {file}"), dir.read(CLIP));
     assert!(ran.code == 0 && ran.stdout.lines().count() > 3, "{}", ran.stderr);
 
+    dir.write("damaged.json", &dir.read("profile.json")[..99]);
+    dir.refuses_saying(
+        &format!("predict {CLIP} --model {file} --enrol damaged.json"),
+        &["error: damaged.json: profile: EOF while parsing", "make it again with reslstm enrol"],
+    );
+
     // Another model has no such statistics, or of other features.
     dir.refuses_saying(&format!("eval {} ../speech --enrol 4", model()), &["--enrolment"]);
     dir.does(&format!("train ../speech -o deltas.safetensors {settings} --inputs deltas"));

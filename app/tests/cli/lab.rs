@@ -360,3 +360,16 @@ fn the_branch_that_is_shown_can_be_chosen() {
     }
     assert!(answer["about"].as_str().unwrap().contains("all 2 branches together"), "{answer}");
 }
+
+#[test]
+fn a_second_click_opens_no_second_microphone() {
+    let dir = page("lab-microphone");
+    let question = "
+        let opened = 0;
+        const getUserMedia = () => { opened += 1; return new Promise(() => {}); };
+        Object.defineProperty(navigator, 'mediaDevices', { value: { getUserMedia } });
+        for (let click = 0; click < 3; click += 1) byId('microphone').click();
+        return opened;";
+    let Some(opened) = ask(&dir, "lab.html", "room=listen", question) else { return };
+    assert_eq!(opened, 1);
+}

@@ -108,6 +108,13 @@ fn candidates_that_cannot_be_are_named() {
         "nested ../speech -o out --candidates candidates.toml --folds k=3",
         &["--folds: expected all, or a list as 0,3, got k=3"],
     );
+    for option in ["--runs", "--inner-runs"] {
+        dir.is_wrong_call(
+            &format!("nested ../speech -o out --candidates candidates.toml {option} 0"),
+            &[&format!("error: {option}: expected 1 to 10,000, got 0")],
+        );
+    }
+    assert!(!dir.path("out").exists());
 }
 
 #[test]

@@ -303,7 +303,7 @@ fn what_cannot_be_is_refused_before_the_work() {
     dir.is_wrong_call(&line("out", 2).replace("mine.toml", "none.toml"), &["none.toml"]);
     assert!(!dir.path("out").exists());
     // Names that there are not.
-    for bad in ["--arch gru-h4", "--protocol lax", "--tables", "--folds k=1"] {
+    for bad in ["--arch gru-h4", "--protocol lax", "--tables", "--folds k=1", "--runs 0"] {
         assert_eq!(dir.run(&format!("paper ../speech -o out {bad}")).code, 2, "{bad}");
     }
     assert_eq!(dir.run("paper -o out").code, 2);

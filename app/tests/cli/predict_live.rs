@@ -121,7 +121,7 @@ fn input_that_is_not_raw_sound_is_refused() {
         assert_eq!((ran.code, ran.stdout.as_str()), (1, ""), "{}", ran.stderr);
         assert!(ran.stderr.contains("error: stdin: ") && ran.stderr.contains(problem), "{}", ran.stderr);
     }
-    dir.is_wrong_call(&format!("{line} --rate 12"), &["--rate: expected 1,000 to 1,000,000 Hz, got 12"]);
+    dir.is_wrong_call(&format!("{line} --rate 12"), &["--rate: expected a sample rate of 1000 to 1000000 Hz, got 12"]);
     dir.is_wrong_call(&format!("{line} --channels 17"), &["--channels: expected 1 to 16 channels, got 17"]);
     dir.is_wrong_call(&format!("{line} --format s12"), &["invalid value 's12' for '--format <FORMAT>'"]);
     let ran = dir.run_with_stdin(&format!("{line} --side right"), tone(48_000, 0.5));
@@ -242,7 +242,7 @@ fn a_stream_that_is_something_else_is_noted() {
     for (what, bytes, note) in [
         ("good", good.clone(), ""),
         ("stereo", stereo, "note: the samples alternate between two sounds"),
-        ("big-endian", big_endian, "note: the sound is loud noise"),
+        ("big-endian", big_endian.clone(), "note: the sound is loud noise"),
         ("float", float, "note: the sound is loud noise"),
         ("8-bit", eight, "note: the samples are at their limits"),
         ("out of step", good[1..good.len() - 1].to_vec(), "note: the sound is loud noise"),
@@ -252,6 +252,9 @@ fn a_stream_that_is_something_else_is_noted() {
         let rest = ran.stderr.strip_prefix(first).unwrap_or_else(|| panic!("{what}: {}", ran.stderr));
         assert!(ran.code == 0 && rest.starts_with(note) && note.is_empty() == rest.is_empty(), "{what}: {rest}");
     }
+    // The header of a file says what it is: noise in it is noise.
+    let ran = dir.run_with_stdin(&line, wav(1, 1, 48_000, 16, &big_endian));
+    assert!(ran.code == 0 && !ran.stderr.contains("see --format"), "{}", ran.stderr);
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! `quantise`.
 
 use crate::test_dir::{CLIP, TestDir};
+use reslstm::models::{Model, ModelFile};
+use reslstm::params::{Parameters, Path};
+use reslstm::rng::RandomStream;
 use serde_json::Value;
 
 const BUNDLED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/reslstm-sa-h64-ravdess.safetensors");
@@ -27,4 +30,23 @@ fn a_quantised_model_is_smaller_and_every_command_reads_it() {
     }
     dir.refuses_saying("quantise --to f16 -o f16.safetensors", &["f16.safetensors", "exists already"]);
     dir.is_wrong_call("quantise --to int4 -o x.safetensors", &["int4", "f16, int8"]);
+}
+
+#[test]
+fn a_weight_beyond_the_largest_16_bit_float_is_refused() {
+    let dir = TestDir::new("quantise-large");
+    let mut model: Model<f32> = Model::init("lstm-sa-h2".parse().unwrap(), 46, 8, &mut RandomStream::new(1, "init", 0));
+    model.visit_mut(&Path::ROOT, &mut |path, _, _, values| {
+        if path.to_string() == "fc.weight" {
+            values[3] = 65_520.0;
+        }
+    });
+    dir.write("large.safetensors", ModelFile::new(model, None).unwrap().to_bytes());
+    dir.refuses_saying(
+        "quantise large.safetensors --to f16 -o f16.safetensors",
+        &["tensor fc.weight: expected finite values, got inf in row 1, column 1", "weights beyond 65,504 need 32 bits"],
+    );
+    assert!(!dir.path("f16.safetensors").exists());
+    // Rows of 8-bit integers have a scale.
+    dir.does("quantise large.safetensors --to int8 -o int8.safetensors");
 }

@@ -104,5 +104,6 @@ fn feature_files_have_frames_in_samples_unless_a_duration_is_given() {
     assert_eq!(dir.read("ms/b.npy"), dir.read("samples/b.npy"));
     dir.does("features in -o rate --rate 48000");
     assert_eq!((rows("rate/a.npy"), dir.read("rate/b.npy")), (1 + 48_000 / 2048, dir.read("samples/b.npy")));
+    dir.is_wrong_call("features in -o wrong --rate 999", &["--rate: expected a sample rate of 1000 to", "got 999"]);
     dir.is_wrong_call("features in -o wrong --hop-ms 90", &["--hop-ms: expected 0.1 to 85.33, the window, got 90"]);
 }

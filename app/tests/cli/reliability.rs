@@ -1,6 +1,7 @@
 //! What comes from strangers, and what the system takes away: special files, closed streams, locks of others, limits, hostile names.
 
 use crate::test_dir::{CLIP, Ran, SMALL, TestDir, model};
+use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -368,7 +369,7 @@ fn results_and_plans_of_a_grid_are_not_trusted() {
     // Counts that overflow, and a class that does not exist.
     let result = format!("grid/results/{job}.json");
     let good = dir.json(&result);
-    let refused = |change: &dyn Fn(&mut serde_json::Value), part: &str| {
+    let refused = |change: &dyn Fn(&mut Value), part: &str| {
         let mut changed = good.clone();
         change(&mut changed["result"]["record"]);
         dir.write(&result, changed.to_string());
@@ -395,6 +396,32 @@ fn a_plan_of_a_quintillion_runs_is_refused() {
         let ran = ends(line, dir.start(line));
         assert!(ran.code == 1 && ran.stderr.contains("runs: expected 1 to 10,000"), "{line}: {ran:?}");
     }
+}
+
+#[test]
+fn damaged_runs_are_refused_by_name() {
+    let dir = TestDir::new("damaged-runs");
+    dir.does(&format!("cv ../speech -o out --runs 2 --folds k=3 {SMALL}"));
+    let good = dir.json("out/runs/run1.json");
+    let refused = |change: &dyn Fn(&mut Value), problem: &str| {
+        let mut changed = good.clone();
+        change(&mut changed);
+        dir.write("out/runs/run1.json", changed.to_string());
+        for line in [
+            "report out -o page.html",
+            "figure seeds out -o seeds.svg",
+            "compare out out",
+            "robustness out ../speech",
+            "cv ../speech -o out --resume",
+        ] {
+            dir.refuses_saying(line, &["out/runs/run1.json: ", problem]);
+        }
+    };
+    refused(&|run| run["folds"] = json!([]), "expected at least one fold, got none");
+    let other_folds = "expected the folds and speakers of the folder's first run, got others";
+    refused(&|run| drop(run["folds"].as_array_mut().unwrap().pop()), other_folds);
+    let other_length = "fold 1: its predictions for the clips do not give its confusion matrix";
+    refused(&|run| run["folds"][1]["predictions"] = json!([0]), other_length);
 }
 
 #[test]

@@ -197,8 +197,10 @@ fn files_with_other_content_are_noticed_where_their_features_are_the_same() {
     assert!(dir.json("out/plan.json").get("content").is_none(), "what the first run was trained on is not known");
     let model = dir.read("out/models/run0-fold0.safetensors");
     dir.write("old.safetensors", without_content(&model, "reslstm", "data_content"));
-    let ran = dir.run("eval old.safetensors speech");
-    assert!(ran.code == 0 && ran.stderr.contains("note: the model does not say the content"), "{}", ran.stderr);
+    for model in ["old.safetensors", "out/models/run1-fold0.safetensors"] {
+        let ran = dir.run(&format!("eval {model} speech"));
+        assert!(ran.code == 0 && ran.stderr.contains("note: the model does not say the content"), "{}", ran.stderr);
+    }
 }
 
 /// As above, of work that has no plan of a cross-validation.

@@ -90,6 +90,12 @@ fn without_validation_speakers_the_test_speakers_of_the_other_folds_give_a_tempe
             (&Value::Null, Some(&Value::Null))
         );
     }
+    // As nested may leave them: one temperature is not for networks and ensembles alike.
+    dir.write("one/models/run0-fold2.safetensors", dir.read("two/models/run0-fold2.safetensors"));
+    let ran = dir.run("robustness one ../speech --json --cache cache");
+    let note = "note: no pooled temperature: the models have different numbers of branches";
+    assert!(ran.code == 0 && ran.stderr.contains(note), "{}", ran.stderr);
+    assert!(!ran.stdout.contains("pooled_temperature"), "{}", ran.stdout);
 }
 
 #[test]

@@ -55,6 +55,20 @@ fn train_says_its_scores_and_keeps_its_hands_off_other_files() {
 }
 
 #[test]
+fn an_epoch_is_named_where_one_was_chosen() {
+    let dir = TestDir::new("train-weights");
+    for (weights, said) in
+        [("best", "weights of epoch "), ("last", "weights of the last epoch, "), ("average", "averaged weights, ")]
+    {
+        let line = format!("train ../speech -o {weights}.safetensors --weights {weights} --t0 1 {SMALL}");
+        let ran = dir.run(&line);
+        assert!(ran.code == 0 && ran.stderr.contains(&format!("{weights}.safetensors: {said}")), "{}", ran.stderr);
+        let again = dir.does_json(&format!("{line} --json --resume"));
+        assert_eq!(again["best_epoch"].is_null(), weights != "best", "{again}");
+    }
+}
+
+#[test]
 fn train_is_one_training_and_cv_is_of_folds() {
     let dir = TestDir::new("train-one");
     let train = format!("train ../speech -o m.safetensors {SMALL}");
@@ -78,6 +92,7 @@ fn train_is_one_training_and_cv_is_of_folds() {
         ("--dropout 1", "dropout: expected at least 0 and below 1, got 1"),
         ("--threads 0", "0 is not in 1..=1024"),
         ("--epochs 0", "error: --epochs: expected 1 to 1,000,000, got 0"),
+        ("--runs 0", "error: --runs: expected 1 to 10,000, got 0"),
     ] {
         dir.is_wrong_call(&format!("cv ../speech -o out {flag}"), &[expected]);
     }

@@ -10,7 +10,7 @@ use std::cell::RefCell;
 use std::ffi::{c_char, CString};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::ptr::null;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use engine::audio::{Recording, Resampler, Sound};
 use engine::error::{Error, Kind};
@@ -99,7 +99,7 @@ thread_local! {
 
 /// Runs `work`, keeps the text of its failure for [`reslstm_last_error`].
 fn status(work: impl FnOnce() -> Outcome) -> Status {
-    // After a panic nothing is used again but values behind a mutex, which every call puts into a valid state first.
+    // What a panic leaves half-changed is behind a mutex, which it poisons: no later call uses that.
     let outcome = catch_unwind(AssertUnwindSafe(work))
         .unwrap_or_else(|_| Err(Failure(Status::Internal, "a fault of the library: please report it".into())));
     let (status, text) = match outcome {
@@ -117,6 +117,12 @@ fn c_string(text: &str) -> CString {
 
 fn is_null(name: &str) -> Failure {
     Failure(Status::Null, format!("{name}: expected a pointer, got NULL"))
+}
+
+/// The state of a handle, unless a panic has left it half-changed.
+fn locked<T>(state: &Mutex<T>) -> Outcome<MutexGuard<'_, T>> {
+    let problem = "a fault of the library in an earlier call: free this model or stream, and make another one";
+    state.lock().map_err(|_| Failure(Status::Internal, problem.into()))
 }
 
 /// # Safety
@@ -242,7 +248,7 @@ pub unsafe extern "C" fn reslstm_model_enrol(
         // SAFETY: the caller's promises.
         let (model, bytes) = unsafe { (reference("model", model)?, slice("profile", profile, length)?) };
         let profile = (length > 0).then(|| Profile::from_json(bytes)).transpose()?;
-        let mut state = model.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = locked(&model.state)?;
         state.predictor.set_profile(profile.as_ref())?;
         state.profile = profile;
         Ok(())
@@ -344,7 +350,7 @@ pub unsafe extern "C" fn reslstm_stream_new(
         let (place, model) = unsafe { (place("stream", stream)?, reference("model", model)?) };
         *place = std::ptr::null_mut();
         let mut live = LivePredictor::new(&model.file)?;
-        if let Some(profile) = &model.state.lock().unwrap_or_else(PoisonError::into_inner).profile {
+        if let Some(profile) = &locked(&model.state)?.profile {
             live = live.with_profile(profile)?;
         }
         let resampler = model.resampler(sample_rate)?;
@@ -408,7 +414,7 @@ pub unsafe extern "C" fn reslstm_stream_latest(
     status(|| {
         // SAFETY: the caller's promise.
         let stream = unsafe { reference("stream", stream)? };
-        let state = stream.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = locked(&stream.state)?;
         let Some(Moment { time, prediction, .. }) = &state.latest else {
             return Err(Failure(Status::State, "the stream has no prediction yet: push more samples".into()));
         };
@@ -454,7 +460,7 @@ impl reslstm_model {
     fn predict(&self, samples: &[f32], sample_rate: u32) -> Outcome<Prediction> {
         let mut resampler = self.resampler(sample_rate)?;
         engine::audio::check_samples(0, samples)?;
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = locked(&self.state)?;
         Ok(state.predictor.predict_blocks(|sink| {
             resampler.push(samples, sink)?;
             resampler.finish(sink)
@@ -465,7 +471,7 @@ impl reslstm_model {
 impl reslstm_stream {
     /// Changes the state of a stream that has not ended.
     fn advance(&self, change: impl FnOnce(&mut Stream) -> engine::error::Result<()>) -> Outcome {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = locked(&self.state)?;
         if state.has_ended {
             return Err(Failure(Status::State, "the stream has ended: begin another one".into()));
         }
@@ -479,4 +485,55 @@ fn keep(moments: Vec<Moment>, latest: &mut Option<Moment>) -> engine::error::Res
         *latest = Some(moment);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ptr::null_mut;
+
+    /// Panics in the middle of a change, as a fault of the library would.
+    fn fault<T>(state: &Mutex<T>) {
+        let failed = status(|| {
+            let _changing = locked(state)?;
+            panic!("a fault, on purpose");
+        });
+        assert_eq!(failed, Status::Internal);
+    }
+
+    fn refused(got: Status) {
+        let text = LAST_ERROR.with_borrow(|last| last.to_str().expect("text").to_string());
+        assert!(got == Status::Internal && text.contains("in an earlier call: free this"), "{text}");
+    }
+
+    #[test]
+    fn after_a_panic_a_handle_gives_an_error() {
+        let bytes = include_bytes!("../../../fuzz/seeds/model/telephone.safetensors");
+        let (mut model, mut stream) = (null_mut(), null_mut());
+        let samples = [0.25f32; 4_000];
+        let mut probabilities = [0.0f32; 64];
+        // SAFETY: handles and arrays live, and have the lengths that are said.
+        unsafe {
+            assert_eq!(reslstm_model_load(bytes.as_ptr(), bytes.len(), &mut model), Status::Ok);
+            assert_eq!(reslstm_stream_new(model, 8_000, &mut stream), Status::Ok);
+            let classes = reslstm_model_classes(model);
+            let mut predict = || {
+                reslstm_predict(model, samples.as_ptr(), 4_000, 8_000, probabilities.as_mut_ptr(), classes, null_mut())
+            };
+            assert_eq!(predict(), Status::Ok);
+            fault(&(*model).state);
+            refused(predict());
+            refused(reslstm_model_enrol(model, null(), 0));
+            let mut other = null_mut();
+            refused(reslstm_stream_new(model, 8_000, &mut other));
+            assert!(other.is_null());
+            // The stream has a state of its own.
+            assert_eq!(reslstm_stream_push(stream, samples.as_ptr(), 4_000), Status::Ok);
+            fault(&(*stream).state);
+            refused(reslstm_stream_push(stream, samples.as_ptr(), 4_000));
+            refused(reslstm_stream_finish(stream));
+            reslstm_stream_free(stream);
+            reslstm_model_free(model);
+        }
+    }
 }

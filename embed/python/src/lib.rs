@@ -259,7 +259,7 @@ fn timed(moments: Vec<Moment>) -> Vec<(f64, Parts)> {
     moments.into_iter().map(|moment| (moment.time, parts(moment.prediction))).collect()
 }
 
-/// Features `[T,D]` of samples at `rate` Hz, not normalised.
+/// Features `[T,D]` of samples at `rate` Hz, not normalised. A feature set that has its own rate is computed at that.
 #[pyfunction]
 fn features<'py>(
     py: Python<'py>,
@@ -267,21 +267,25 @@ fn features<'py>(
     rate: u32,
     inputs: &str,
 ) -> PyResult<Bound<'py, PyArray2<f32>>> {
-    let settings = inputs.parse::<Inputs>().map_err(raised)?.features();
+    let inputs = inputs.parse::<Inputs>().map_err(raised)?;
     let samples = samples.as_slice()?.to_vec();
-    let features = py.detach(|| FrontEnd::new(settings, rate)?.features(&samples));
+    let features = py.detach(|| {
+        let sample_rate = inputs.sample_rate().unwrap_or(rate);
+        let samples = resampled(&samples, rate, sample_rate)?;
+        FrontEnd::new(inputs.features(), sample_rate)?.features(&samples)
+    });
     array(py, &features.map_err(raised)?)
 }
 
 /// A model trained on features `[T,D]` of clips, their class names and speakers. `settings` is JSON, as a configuration file has
-/// it; `sample_rate` and the settings' feature set tell how the features were made.
+/// it; the rate of the recordings and the settings' feature set tell how the features were made, as [`features`] does.
 #[pyfunction]
 fn train(
     py: Python<'_>,
     clips: Vec<PyReadonlyArray2<'_, f32>>,
     labels: Vec<String>,
     speakers: Vec<String>,
-    sample_rate: u32,
+    rate: u32,
     settings: &str,
     on_epoch: Option<Py<PyAny>>,
 ) -> PyResult<Model> {
@@ -295,6 +299,7 @@ fn train(
         Ok(Clip { name: format!("clip {n}"), label: class(label), speaker, features: matrix(features)? })
     });
     let clips = clips.collect::<PyResult<Vec<_>>>()?;
+    let sample_rate = settings.inputs.sample_rate().unwrap_or(rate);
     let features = settings.features(sample_rate).map_err(raised)?;
     // The error of the caller's function, or Ctrl-C, ends the training.
     let after_epoch = |epoch: usize, loss: f64| {

@@ -195,6 +195,16 @@ def corpus():
     return clips, labels, [f"speaker {n % 6}" for n in range(24)]
 
 
+def test_speech_features_are_made_and_trained_on_at_16_khz(model):
+    features = reslstm.features(voice(), 48_000, inputs="speech")
+    assert features.shape[1] == 61 and np.array_equal(features, model.features(voice(), 48_000))
+    clips = [features + (3 if n % 2 else -3) * np.eye(61)[5] for n in range(8)]
+    settings = dict(inputs="speech", arch="lstm-sa-h4", epochs=1)
+    trained = reslstm.train(clips, ["low", "high"] * 4, rate=48_000, **settings)
+    assert trained.metadata["sample_rate"] == 16_000
+    assert np.array_equal(trained.features(voice(), 48_000), features)
+
+
 def test_training_learns_saves_and_repeats_itself(tmp_path):
     clips, labels, speakers = corpus()
     losses = []

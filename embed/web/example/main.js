@@ -22,6 +22,8 @@ function show({ hasSpeech, label, probabilities }) {
 let recording = null;
 
 async function start() {
+  // A second click would open the microphone twice.
+  byId("start").disabled = true;
   const media = await navigator.mediaDevices.getUserMedia({
     audio: { channelCount: 1, echoCancellation: false, noiseSuppression: false, autoGainControl: false },
   });
@@ -35,7 +37,7 @@ async function start() {
   };
   context.createMediaStreamSource(media).connect(microphone);
   recording = { media, context, stream, microphone };
-  [byId("start").disabled, byId("stop").disabled] = [true, false];
+  byId("stop").disabled = false;
 }
 
 async function stop() {
@@ -47,5 +49,8 @@ async function stop() {
   [byId("start").disabled, byId("stop").disabled] = [false, true];
 }
 
-byId("start").addEventListener("click", () => start().catch((error) => { byId("verdict").textContent = error.message; }));
+byId("start").addEventListener("click", () => start().catch((error) => {
+  byId("start").disabled = false;
+  byId("verdict").textContent = error.message;
+}));
 byId("stop").addEventListener("click", stop);

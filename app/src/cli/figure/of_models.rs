@@ -76,7 +76,9 @@ Example: reslstm figure augmentation clip.wav -o augmentation.svg")]
 pub struct Augmentation {
     /// A recording
     audio: PathBuf,
-    /// Augmentation: voices, anywhere, speech, or a TOML file with speeds, conditions, stretch, channel and noise
+    /// Augmentation: voices, anywhere, speech, or a TOML file as train --augment reads it
+    ///
+    /// The picture shows speeds, conditions, stretch, channel and noise, but not gain and shares.
     #[arg(long, value_name = "NAME|FILE.toml", default_value = "voices")]
     augment: String,
     /// Seed of the noise

@@ -148,10 +148,11 @@ pub fn draw_groups(results: &Results, paper: bool) -> Figure {
 
 /// Reads the result of robustness.
 fn read_robustness(path: &Path) -> Result<Robustness> {
-    let found: Robustness = read_json(path)?;
+    let advice = "give a file that robustness -o wrote";
+    let found: Robustness = read_json(path, advice)?;
     if found.conditions.is_empty() {
         let problem = "expected the result of robustness, found no conditions";
-        return Err(Error::new(Kind::Data, problem).at(path.display()));
+        return Err(Error::new(Kind::Data, problem).at(path.display()).advice(advice));
     }
     Ok(found)
 }
@@ -215,7 +216,9 @@ impl Parameters {
         let mut models = Vec::new();
         for path in &self.results {
             match path.is_file() {
-                true => models.extend(read_json::<Summary>(path)?.models),
+                true => {
+                    models.extend(read_json::<Summary>(path, "give a folder that cv made, or its summary.json")?.models)
+                }
                 false => models.push(ModelSummary::new(&read(path)?.runs)),
             }
         }

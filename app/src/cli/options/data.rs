@@ -1,5 +1,6 @@
 //! How `DATA` is read, the same in every command that takes it.
 
+use crate::cli::commands::quote;
 use crate::corpus::Reading;
 use crate::corpus::reading::{Columns, SpeakerPattern};
 use crate::label_map::LabelMap;
@@ -62,15 +63,14 @@ pub struct ExactLabels {
 /// The options that are given, as they are written after `DATA`; each begins with a blank.
 impl fmt::Display for DataOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let quote = |value: String| shell_escape::escape(value.into()).into_owned();
         if let Some(columns) = &self.columns {
-            write!(f, " --columns {}", quote(columns.to_string()))?;
+            write!(f, " --columns {}", quote(&columns.to_string()))?;
         }
         if let Some(pattern) = &self.speaker_from {
-            write!(f, " --speaker-from {}", quote(pattern.to_string()))?;
+            write!(f, " --speaker-from {}", quote(&pattern.to_string()))?;
         }
         if let Some(file) = &self.map {
-            write!(f, " --map {}", quote(file.path.clone()))?;
+            write!(f, " --map {}", quote(&file.path))?;
         }
         f.write_str(if self.normalise_labels { " --normalise-labels" } else { "" })?;
         f.write_str(if self.song { " --song" } else { "" })

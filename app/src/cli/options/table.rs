@@ -62,11 +62,12 @@ impl Row {
 pub static SETTINGS: [Row; 19] = [
     row("arch", "NAME", Values::Text(|name| name.parse::<Architecture>().map(drop)), "Model and its hidden units")
         .more("reslstm-sa-hH, lstm-sa-hH or lstm-sa-hH-2vectors, where H is the number of hidden units."),
-    row("branches", "GROUPS", Values::Text(|list| list.parse::<Branches>().map(drop)), "Networks")
+    row("branches", "GROUPS", Values::Text(|list| list.parse::<Branches>().map(drop)), "Network inputs")
         .more(
-            "none: one network reads all columns. mfcc,mfcc+deltas,all: three networks of the architecture in one model file, each \
-             trained on its columns; their probabilities are averaged. This is an ensemble: its size is the sum of theirs. Kinds of \
-             columns: mfcc, chroma, pitch, level, deltas, as far as the feature set has them.",
+            "Columns that each network reads. none: one network, all columns. mfcc,mfcc+deltas,all: three networks of the architecture \
+             --arch in one model file, each trained on the named columns; their probabilities are averaged. This is an ensemble; its \
+             number of parameters is the sum over the networks. Kinds of columns: mfcc, chroma, pitch (with voicing), level, deltas, \
+             if the feature set (--inputs) has them.",
         ),
     row(
         "protocol",
@@ -137,19 +138,20 @@ pub static SETTINGS: [Row; 19] = [
     ),
     row("label-smoothing", "E", Values::Real, "Label smoothing of the loss")
         .more("Share of each training label that is spread over all classes, as PyTorch's label_smoothing: the target of the right class is 1 - E + E/K, that of the others E/K."),
-    row("enrolment", "K", Values::Clips, "Clips of a speaker that weigh half")
+    row("enrolment", "K", Values::Clips, "Normalise by clips of the speaker; K weigh half")
         .more(
-            "none: features are normalised by the statistics of the training. 4: by statistics between these and those of k random clips \
-             of the speaker, with the weight k/(k+4); in training k is drawn from 0, 1, 2, 4, 8, 16 and all, so the model works without \
-             clips too. enrol and predict --enrol use such a model.",
+            "none: features are normalised by mean and standard deviation of the training speakers. 4: by a weighted mean of these \
+             and those of k clips of the speaker, which have the weight k/(k+4): four clips weigh half. In training k is drawn from \
+             0, 1, 2, 4, 8, 16 and all, so the model works without clips too. enrol and predict --enrol use such a model.",
         ),
     row("augment", "NAME|TABLE|FILE", Values::Augment, "Random augmentation: a name or a table")
         .more(
             "The names are none, voices, anywhere and speech: voices has speeds, stretch and noise; anywhere has these, a telephone, a small loudspeaker and white noise; speech has \
              speeds, noise, a telephone and three codecs, five sample rates, two rooms, babble, white noise and trimmed clips. A table is written \
-             '{ speeds = [0.9, 1, 1.1], noise = 0.5 }' or in a TOML file; its fields are speeds, conditions, shares (how often \
-             speeds and conditions are drawn), stretch, channel, gain (quieter by up to so many dB) and noise. A table changes only \
-             the fields it lists; a name replaces the whole augmentation.",
+             '{ speeds = [0.9, 1, 1.1], noise = 0.5 }' or in a TOML file; its fields are speeds; conditions; shares, the \
+             probabilities of a speed other than 1 and of a condition, as in { speeds = 0.4, conditions = 0.4 }; stretch; channel; \
+             gain, each clip quieter by a random 0 to so many dB; and noise. A table changes only the fields it lists; a name \
+             replaces the whole augmentation.",
         )
         .decides_features(),
     row("seed", "S", Values::Whole, "Seed of all random numbers"),

@@ -11,6 +11,7 @@ use crate::experiment::Plan;
 use crate::experiment::Results;
 use crate::experiment::cross_validate::{Event, Execution, begun_plan, check_folder, check_new, cross_validate};
 use crate::experiment::folder::write_clips;
+use crate::experiment::plan::check_runs;
 use crate::files::FolderLock;
 use crate::report::decomposition::{self, DECOMPOSED};
 use crate::report::table1::{MODELS, PROTOCOLS, difference, name};
@@ -127,6 +128,7 @@ impl Paper {
 
     /// Every row of the table, and its folder.
     fn plans(&self) -> Result<Vec<(Plan, PathBuf)>> {
+        check_runs("--runs", self.runs)?;
         let hyperparameters = Hyperparameters::read(self.hyperparameters.as_deref())?;
         let models = if self.arch.is_empty() {
             MODELS.map(|name| name.parse().expect("a valid name")).to_vec()

@@ -28,8 +28,9 @@
 
 use super::{Biquad, random_stream_of};
 use reslstm::rng::RandomStream;
-use rustfft::FftPlanner;
+use rustfft::algorithm::Radix4;
 use rustfft::num_complex::Complex;
+use rustfft::{Fft as _, FftDirection};
 use std::f64::consts::PI;
 
 /// Speed of sound `c`, m/s.
@@ -161,15 +162,15 @@ fn norm([x, y, z]: [f64; 3]) -> f64 {
     (x * x + y * y + z * z).sqrt()
 }
 
-/// The first `N` samples of the convolution of `N` samples with a response, by one Fourier transform.
+/// The first `N` samples of the convolution of `N` samples with a response, by one Fourier transform: the same on every processor,
+/// as no instruction set is chosen for it.
 fn convolve(samples: &mut [f32], response: &[f32]) {
     let length = (samples.len() + response.len()).next_power_of_two();
-    let mut planner = FftPlanner::new();
     // The real part becomes the samples' transform, the imaginary part the response's: both are real.
     let mut spectra = vec![Complex::new(0.0, 0.0); length];
     spectra.iter_mut().zip(samples.iter()).for_each(|(z, &x)| z.re = f64::from(x));
     spectra.iter_mut().zip(response).for_each(|(z, &h)| z.im = f64::from(h));
-    planner.plan_fft_forward(length).process(&mut spectra);
+    Radix4::new(length, FftDirection::Forward).process(&mut spectra);
     // X = (Z[k] + Z*[−k])/2 and H = (Z[k] − Z*[−k])/2i, so X·H = (Z[k]² − Z*[−k]²)/4i.
     let mut product: Vec<Complex<f64>> = (0..length)
         .map(|k| {
@@ -177,7 +178,7 @@ fn convolve(samples: &mut [f32], response: &[f32]) {
             (z * z - mirrored * mirrored) * Complex::new(0.0, -0.25 / length as f64)
         })
         .collect();
-    planner.plan_fft_inverse(length).process(&mut product);
+    Radix4::new(length, FftDirection::Inverse).process(&mut product);
     samples.iter_mut().zip(&product).for_each(|(x, z)| *x = z.re as f32);
 }
 

@@ -46,7 +46,7 @@ const RECORDER = `
     }
   });`;
 
-const microphone = { running: null };
+const microphone = { running: null, isStarting: false };
 
 async function startMicrophone() {
   const media = await navigator.mediaDevices.getUserMedia({
@@ -149,7 +149,10 @@ function buildSource() {
   byId("open").addEventListener("click", () => byId("file").click());
   byId("microphone").addEventListener("click", () => {
     if (microphone.running) stopMicrophone();
-    else startMicrophone().catch(showError);
+    else if (!microphone.isStarting) {
+      microphone.isStarting = true;
+      startMicrophone().catch(showError).finally(() => { microphone.isStarting = false; });
+    }
   });
   document.addEventListener("dragover", (event) => event.preventDefault());
   document.addEventListener("drop", (event) => {

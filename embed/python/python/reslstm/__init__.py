@@ -183,7 +183,10 @@ def _naming(path: Optional[Union[str, os.PathLike]], work: Callable[[], Any]) ->
 
 
 def features(samples: Any, rate: int, inputs: str = "paper") -> np.ndarray:
-    """Features [T,D] of one channel, not normalised: ``paper`` is 34 MFCC and 12 chroma, as librosa computes them."""
+    """Features [T,D] of one channel, not normalised: ``paper`` is 34 MFCC and 12 chroma, as librosa computes them.
+
+    For ``speech``, samples at other rates than 16,000 Hz are resampled to it.
+    """
     return _engine.features(_samples(samples), rate, inputs)
 
 
@@ -198,7 +201,7 @@ def train(
 ) -> Model:
     """Trains a model on features [T,D] of clips with their labels.
 
-    ``rate`` is that of the recordings. ``settings`` are those of a configuration file, with ``_`` for ``-``: ``arch``,
+    ``rate`` is that of the recordings, as given to :func:`features`. ``settings`` are those of a configuration file, with ``_`` for ``-``: ``arch``,
     ``inputs``, ``epochs``, ``batch``, ``lr``, ``weight_decay``, ``dropout``, ``seed``, … ``on_epoch`` is called with the
     number of each epoch and its training loss.
     """

@@ -19,8 +19,9 @@ pub struct Live {
     /// Columns that the network reads.
     columns: Vec<usize>,
     model: StreamingModel<f64>,
-    /// So far, at the model's rate.
+    /// The latest, at the model's rate, as far as frames to come reach back, and the place of the first of them.
     samples: Vec<f32>,
+    first: usize,
     /// Of the frames: `hop` samples around the middle of each.
     sound: Vec<f32>,
     /// Normalised, `[T,D]`.
@@ -53,6 +54,7 @@ impl Lab {
             columns: file.branches()[self.branch].columns().to_vec(),
             model: StreamingModel::new(&self.model),
             samples: Vec::new(),
+            first: 0,
             sound: Vec::new(),
             features: Vec::new(),
         })
@@ -80,12 +82,12 @@ impl Live {
 impl Live {
     pub fn add(&mut self, samples: &[f32]) -> Result<Vec<f64>> {
         check_samples(0, samples)?;
-        let Live { resampler, front_end, normaliser, columns, model, samples: all, sound, features } = self;
+        let Live { resampler, front_end, normaliser, columns, model, samples: latest, first, sound, features } = self;
         let hop = front_end.settings().hop;
         let mut frame = vec![0.0; front_end.settings().width()];
         let mut probabilities = Vec::new();
         resampler.push(samples, &mut |samples| {
-            all.extend_from_slice(samples);
+            latest.extend_from_slice(samples);
             front_end.push(samples)?;
             let with_features = front_end.latest().iter().filter(|frame| frame.has_features);
             for (row, at) in front_end.features().iter_rows().zip(with_features) {
@@ -93,8 +95,14 @@ impl Live {
                 let x: Vec<f64> = columns.iter().map(|&column| f64::from(frame[column])).collect();
                 probabilities.extend_from_slice(model.push(&x));
                 features.extend(x);
-                let from = (at.place + hop / 2).saturating_sub(hop);
-                sound.extend((from..from + hop).map(|n| all.get(n).copied().unwrap_or(0.0)));
+                let from = (at.place + hop / 2).saturating_sub(hop) - *first;
+                sound.extend((from..from + hop).map(|n| latest.get(n).copied().unwrap_or(0.0)));
+            }
+            // Frames come in their order; those of a pause that is left out say how far it is.
+            if let Some(last) = front_end.latest().last() {
+                let needed = (last.place + hop / 2).saturating_sub(hop).min(*first + latest.len());
+                latest.drain(..needed - *first);
+                *first = needed;
             }
             Ok(())
         })?;
@@ -110,7 +118,8 @@ impl Live {
 mod tests {
     use super::super::clip::tests::lab;
     use super::*;
-    use reslstm::models::LivePredictor;
+    use reslstm::audio::FeatureSettings;
+    use reslstm::models::{LivePredictor, Model, ModelFile};
     use reslstm::rng::RandomStream;
 
     #[test]
@@ -129,6 +138,9 @@ mod tests {
             }
             assert!(moments.len() > 10 && live.frames() == moments.len() && rows.len() == 3 * moments.len());
             assert_eq!(live.sound.len(), moments.len() * 2048);
+            if rate == 16_000 {
+                assert_eq!(live.sound[2048..], samples[1024..][..live.sound.len() - 2048]);
+            }
             for (row, moment) in rows.chunks(3).zip(&moments) {
                 for (got, &expected) in row.iter().zip(&moment.prediction.probabilities) {
                     assert!((got - f64::from(expected)).abs() < 1e-5, "{got} {expected}");
@@ -138,6 +150,27 @@ mod tests {
             for (got, expected) in clip.values("running").ok().unwrap().iter().zip(&rows) {
                 assert!((got - expected).abs() < 1e-12, "{got} {expected}");
             }
+        }
+    }
+
+    #[test]
+    fn sound_that_no_frame_needs_is_forgotten_whether_somebody_speaks_or_not() {
+        let features = FeatureSettings::speech();
+        let width = features.width();
+        let labels = vec!["calm".to_string(), "cross".to_string()].try_into().unwrap();
+        let mut metadata = Metadata::new("lstm-sa-h2".into(), labels, 16_000, features);
+        (metadata.mean, metadata.std) = (vec![0.0; width], vec![10.0; width]);
+        let mut stream = RandomStream::new(4, "silence", 0);
+        let model = Model::init("lstm-sa-h2".parse().unwrap(), width, 2, &mut stream);
+        let prepared = Lab::of(ModelFile::new(model, Some(metadata)).unwrap(), 0).unwrap();
+        let quiet: Vec<f32> = (0..16_000).map(|_| 1e-4 * stream.normal() as f32).collect();
+        for (lab, has_frames) in [(prepared, false), (lab("lstm-sa-h5").0, true)] {
+            let mut live = lab.begin(16_000).unwrap();
+            for _ in 0..20 {
+                live.add(&quiet).unwrap();
+                assert!(live.samples.len() <= 3 * 16_000, "{} samples are kept", live.samples.len());
+            }
+            assert_eq!(live.frames() > 0, has_frames);
         }
     }
 }
