@@ -332,24 +332,21 @@ pub(crate) fn infer(tensors: &Tensors) -> Result<Shape> {
     Ok((architecture, inputs, classes))
 }
 
-/// The tensor of this name.
-pub(super) fn find<'t, 'a>(tensors: &'t Tensors<'a>, name: &str) -> Result<&'t Tensor<'a>> {
-    tensors.get(name).ok_or_else(|| {
-        Error::new(Kind::Model, "expected this tensor, found none of the name")
-            .at(format!("tensor {name}"))
-            .advice(OTHER_ARCHITECTURE)
-    })
+/// The shape of the tensor of this name.
+fn shape_of<'t>(tensors: &'t Tensors, name: &str) -> Result<&'t [usize]> {
+    let tensor = stored::find(tensors, name).map_err(|error| error.advice(OTHER_ARCHITECTURE))?;
+    Ok(&tensor.shape)
 }
 
 fn matrix_shape(tensors: &Tensors, name: &str) -> Result<[usize; 2]> {
-    let shape = &find(tensors, name)?.shape;
-    shape[..].try_into().map_err(|_| {
+    let shape = shape_of(tensors, name)?;
+    shape.try_into().map_err(|_| {
         Error::new(Kind::Model, format!("expected two dimensions, got shape {shape:?}")).at(format!("tensor {name}"))
     })
 }
 
 pub(super) fn expect_shape(tensors: &Tensors, name: &str, expected: &[usize]) -> Result<()> {
-    let got = &find(tensors, name)?.shape;
+    let got = shape_of(tensors, name)?;
     if got == expected {
         return Ok(());
     }

@@ -9,7 +9,6 @@
 //!
 //! A tensor `NAME` of type `I8` has its scales in a tensor `NAME.scale` of type `F32`, `[rows]`.
 
-use super::file::find;
 use super::tensors::{Tensor, Tensors};
 use crate::error::{Error, Kind, Result};
 use crate::kernels::stored::f16_to_f32;
@@ -86,6 +85,11 @@ fn in_place<const N: usize>(tensor: &Tensor<'static>) -> &'static [[u8; N]] {
         Cow::Borrowed(data) => data.as_chunks().0,
         Cow::Owned(_) => unreachable!("what is read is borrowed"),
     }
+}
+
+/// The tensor of this name.
+pub(super) fn find<'t, 'a>(tensors: &'t Tensors<'a>, name: &str) -> Result<&'t Tensor<'a>> {
+    tensors.get(name).ok_or_else(|| wrong(name, "expected this tensor, found none of the name".into()))
 }
 
 /// The scales of tensor `name`, one per row.
@@ -178,8 +182,7 @@ mod tests {
     fn missing_scales_and_other_types_are_refused() {
         let tensor = |dtype| Tensor { dtype, shape: vec![2, 3], data: vec![0; 6].into() };
         let refused = |tensors: Tensors| numbers(&tensors, "w").unwrap_err().to_string();
-        let message = refused(Tensors::new());
-        assert!(message.starts_with("tensor w: expected this tensor, found none of the name ("), "{message}");
+        assert_eq!(refused(Tensors::new()), "tensor w: expected this tensor, found none of the name");
         let message = refused([("w".to_string(), tensor("I8"))].into());
         assert_eq!(message, "tensor w: expected its scales, F32 [2], as w.scale");
         let message = refused([("w".to_string(), tensor("U8"))].into());
