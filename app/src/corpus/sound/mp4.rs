@@ -19,34 +19,36 @@ pub(super) fn delay(movie: &[u8], id: u32) -> f64 {
 ///
 /// # Errors
 /// [`Kind::Audio`](reslstm::error::Kind::Audio) if it is longer than 64 MB: it would be held in memory.
-pub(super) fn movie(kind: &str, mut file: impl Read + Seek) -> Result<Option<Vec<u8>>> {
-    let mut find = || {
-        file.rewind().ok()?;
-        loop {
-            let mut header = [0; 16];
-            file.read_exact(&mut header[..8]).ok()?;
-            let mut length = number(&header, 0, 4)?;
-            let mut header_length = 8;
-            if length == 1 {
-                file.read_exact(&mut header[8..]).ok()?;
-                (length, header_length) = (number(&header, 8, 8)?, 16);
-            }
-            let content = length.checked_sub(header_length);
-            if &header[4..8] == b"moov" {
-                let mut movie = Vec::new();
-                // Without a length, it is the last.
-                let most = content.unwrap_or(u64::MAX).min(MOST_BYTES + 1);
-                file.by_ref().take(most).read_to_end(&mut movie).ok()?;
-                return Some(movie);
-            }
-            file.seek(SeekFrom::Current(i64::try_from(content?).ok()?)).ok()?;
-        }
-    };
-    match find() {
+pub(super) fn movie(kind: &str, file: impl Read + Seek) -> Result<Option<Vec<u8>>> {
+    let movie = read_movie(file);
+    match &movie {
         Some(movie) if movie.len() as u64 > MOST_BYTES => {
             Err(damaged(kind, &format!("a description of the sound of more than {MOST_BYTES} bytes")))
         }
-        movie => Ok(movie),
+        _ => Ok(movie),
+    }
+}
+
+/// The content of the box `moov`, at most one byte more than [`MOST_BYTES`].
+fn read_movie(mut file: impl Read + Seek) -> Option<Vec<u8>> {
+    file.rewind().ok()?;
+    loop {
+        let mut header = [0; 16];
+        file.read_exact(&mut header[..8]).ok()?;
+        let mut length = number(&header, 0, 4)?;
+        let mut header_length = 8;
+        if length == 1 {
+            file.read_exact(&mut header[8..]).ok()?;
+            (length, header_length) = (number(&header, 8, 8)?, 16);
+        }
+        let content = length.checked_sub(header_length);
+        if &header[4..8] == b"moov" {
+            let mut movie = Vec::new();
+            // Without a length, it is the last.
+            file.take(content.unwrap_or(u64::MAX).min(MOST_BYTES + 1)).read_to_end(&mut movie).ok()?;
+            return Some(movie);
+        }
+        file.seek(SeekFrom::Current(i64::try_from(content?).ok()?)).ok()?;
     }
 }
 

@@ -201,9 +201,9 @@ def train(
 ) -> Model:
     """Trains a model on features [T,D] of clips with their labels.
 
-    ``rate`` is that of the recordings, as given to :func:`features`. ``settings`` are those of a configuration file, with ``_`` for ``-``: ``arch``,
-    ``inputs``, ``epochs``, ``batch``, ``lr``, ``weight_decay``, ``dropout``, ``seed``, … ``on_epoch`` is called with the
-    number of each epoch and its training loss.
+    ``rate`` is that of the recordings, as given to :func:`features`. ``settings`` are those of a configuration file, with
+    ``_`` for ``-``: ``arch``, ``inputs``, ``epochs``, ``batch``, ``lr``, ``weight_decay``, ``dropout``, ``seed``, …
+    ``on_epoch`` is called with the number of each epoch and its training loss.
     """
     speakers = ["unknown"] * len(labels) if speakers is None else speakers
     if not len(features) == len(labels) == len(speakers):
