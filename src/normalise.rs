@@ -278,6 +278,18 @@ impl ColumnSums {
         self.frames
     }
 
+    /// The mean of every column, `[D]`; NaN without frames.
+    pub fn mean(&self) -> impl Iterator<Item = f64> {
+        self.sum.iter().map(|sum| sum / self.frames as f64)
+    }
+
+    /// Back to no frame.
+    pub fn clear(&mut self) {
+        self.frames = 0;
+        self.sum.fill(0.0);
+        self.squares.fill(0.0);
+    }
+
     /// The sums of some columns.
     pub fn select_columns(&self, columns: &[usize]) -> Self {
         let of = |values: &[f64]| columns.iter().map(|&column| values[column]).collect();

@@ -5,6 +5,8 @@
 //! PyTorch state dict and are 32-bit floats. [`Metadata`] is one JSON text in the header, under the key `reslstm`, its
 //! keys sorted: the format's own map has no order, and the same model must give the same bytes.
 //!
+//! Two tensors, `training.mean` and `training.whitening`, are no weights: they are the [`TrainingClips`].
+//!
 //! A file with [branches] has several models: the names of branch 0 begin with `branches.0.`, and so on.
 //!
 //! A state dict saved from PyTorch loads as well: it has no metadata, may hold 64-bit floats, and counts batches in
@@ -14,7 +16,8 @@
 use super::branches::{self, Branch};
 use super::stored::{self, Precision, SCALE};
 use super::tensors::{self, Tensor, Tensors};
-use super::{Architecture, Family, Metadata, Model};
+use super::training_clips::Likeness;
+use super::{Architecture, Family, Metadata, Model, TrainingClips};
 use crate::error::{Error, Kind, Result};
 use crate::labels::Labels;
 use crate::params::{Parameters, Path};
@@ -37,6 +40,7 @@ pub struct ModelFile {
     /// At least one; in an ordinary file one that reads all columns.
     branches: Vec<Branch>,
     metadata: Option<Metadata>,
+    training_clips: Option<TrainingClips>,
     labels: Labels,
     prefix: String,
 }
@@ -82,7 +86,26 @@ impl ModelFile {
             None if classes == ravdess.count() => ravdess,
             None => Labels::new((0..classes).map(|class| format!("class {class}")).collect())?,
         };
-        Ok(ModelFile { branches, metadata, labels, prefix: String::new() })
+        Ok(ModelFile { branches, metadata, training_clips: None, labels, prefix: String::new() })
+    }
+
+    /// The file with its training clips, if there are any, to which a temperature may refer.
+    ///
+    /// # Errors
+    /// [`Kind::Model`] if they are of other features, or missing where the temperature grows with the distance from them.
+    pub fn with_training_clips(self, training_clips: Option<TrainingClips>) -> Result<Self> {
+        check_training_clips(training_clips.as_ref(), self.metadata.as_ref(), self.inputs())?;
+        Ok(ModelFile { training_clips, ..self })
+    }
+
+    /// Where the training clips lie; none in files that do not say it.
+    pub fn training_clips(&self) -> Option<&TrainingClips> {
+        self.training_clips.as_ref()
+    }
+
+    /// What predictions need of the training clips; none in files that do not say where they lie.
+    pub fn likeness(&self) -> Option<Likeness> {
+        Likeness::new(self.training_clips.clone(), self.metadata.as_ref())
     }
 
     /// The networks, each with the columns that it reads: in an ordinary file one that reads all.
@@ -156,6 +179,9 @@ impl ModelFile {
                 tensors.extend(stored(&format!("{place}{path}"), shape, values));
             });
         }
+        for (name, shape, values) in self.training_clips.iter().flat_map(TrainingClips::tensors) {
+            tensors.extend(stored(name, &shape, values));
+        }
         let texts = self.metadata.iter().map(|it| (METADATA_KEY.to_string(), it.to_json())).collect();
         tensors::write(&tensors, &texts)
     }
@@ -172,8 +198,9 @@ impl ModelFile {
     /// [`Kind::Model`] if this is no safetensors file or cut off; a tensor is missing, unknown, of another shape or type; and
     /// those of [`new`](Self::new). Memory is taken in proportion to the bytes given, whatever their header claims.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        let Contents { networks, metadata, prefix } = read_networks(bytes, read_model)?;
-        Ok(ModelFile { prefix, ..ModelFile::of_networks(networks, metadata)? })
+        let Contents { networks, metadata, training_clips, prefix } = read_networks(bytes, read_model)?;
+        let file = ModelFile { prefix, ..ModelFile::of_networks(networks, metadata)? };
+        file.with_training_clips(training_clips)
     }
 }
 
@@ -181,6 +208,7 @@ impl ModelFile {
 pub(super) struct Contents<N> {
     pub networks: Vec<N>,
     pub metadata: Option<Metadata>,
+    pub training_clips: Option<TrainingClips>,
     /// What stood before all names.
     pub prefix: String,
 }
@@ -192,11 +220,12 @@ pub(super) fn read_networks<'a, N>(
 ) -> Result<Contents<N>> {
     let (mut named, texts) = tensors::read(bytes).map_err(|problem| unreadable(bytes, &problem))?;
     named.retain(|name, _| !name.ends_with(BATCH_COUNT));
+    let training_clips = TrainingClips::take(&mut named)?;
     let metadata = || texts.get(METADATA_KEY).map(|json| Metadata::from_json(json)).transpose();
     if !named.keys().any(|name| name.starts_with(BRANCHES)) {
         let prefix = find_prefix(&named)?;
         let networks = vec![read_network(&without_prefix(named, &prefix))?];
-        return Ok(Contents { networks, metadata: metadata()?, prefix });
+        return Ok(Contents { networks, metadata: metadata()?, training_clips, prefix });
     }
     let metadata = metadata()?.filter(|metadata| !metadata.branches.is_none()).ok_or_else(|| {
         let problem = format!("expected a list of branches, as tensors begin with {BRANCHES}, got none");
@@ -213,7 +242,23 @@ pub(super) fn read_networks<'a, N>(
         let problem = format!("a model with the branches {} has no such tensor", metadata.branches);
         return Err(Error::new(Kind::Model, problem).at(format!("tensor {name}")).advice(DAMAGED));
     }
-    Ok(Contents { networks, metadata: Some(metadata), prefix: String::new() })
+    Ok(Contents { networks, metadata: Some(metadata), training_clips, prefix: String::new() })
+}
+
+/// Checks that the training clips of a file are of features of this many columns, and there if the temperature refers to them.
+pub(super) fn check_training_clips(
+    clips: Option<&TrainingClips>,
+    metadata: Option<&Metadata>,
+    columns: usize,
+) -> Result<()> {
+    match clips {
+        Some(clips) => clips.check(columns),
+        None if metadata.is_some_and(|metadata| metadata.temperature_growth.is_some()) => {
+            let problem = "expected the training clips from which distances grow the temperature, got none";
+            Err(Error::new(Kind::Model, problem).at("metadata").advice(DAMAGED))
+        }
+        None => Ok(()),
+    }
 }
 
 /// What stands before the names of all tensors of branches.

@@ -2,9 +2,10 @@
 
 use super::branches::StreamingBranches;
 use super::enrolment::{Profile, kappa};
-use super::file::{Contents, Shape, read_networks};
+use super::file::{Contents, Shape, check_training_clips, read_networks};
 use super::in_place::StoredNetwork;
 use super::predictor::takes_features_only;
+use super::training_clips::{Likeness, TrainingClips};
 use super::{Metadata, ModelFile, Prediction, StreamingModel};
 use crate::audio::{FeatureSettings, LiveFrontEnd, SpeechDetector};
 use crate::error::{Error, Kind, Result};
@@ -51,6 +52,11 @@ struct Reader {
     /// None unless the statistics adapt to the speaker.
     adaptation: Option<Adaptation>,
     model: StreamingBranches,
+    likeness: Option<Likeness>,
+    /// Of the frames so far as the networks were given them, if there is a `likeness`.
+    sums: ColumnSums,
+    /// Probabilities of the current frame, `[K]`.
+    probabilities: Vec<f32>,
     detector: SpeechDetector,
     /// Hz
     rate: u32,
@@ -106,7 +112,7 @@ impl LivePredictor {
     pub fn new(file: &ModelFile) -> Result<Self> {
         let metadata = file.metadata().ok_or_else(takes_features_only)?.clone();
         let branches = file.branches().iter().map(|it| (it.columns().to_vec(), StreamingModel::new(it.model())));
-        Self::of(metadata, branches.collect())
+        Self::of(metadata, file.training_clips().cloned(), branches.collect())
     }
 
     /// The model in the bytes of a file that live as long as the program, such as flash memory: the matrices of its LSTMs, nearly all
@@ -116,13 +122,22 @@ impl LivePredictor {
     /// # Errors
     /// [`Kind::Model`], as [`ModelFile::from_bytes`] and [`new`](Self::new), and if the matrices have 64-bit floats.
     pub fn from_static(bytes: &'static [u8]) -> Result<Self> {
-        let Contents { networks, metadata, .. } = read_networks(bytes, StoredNetwork::read)?;
+        let Contents { networks, metadata, training_clips, .. } = read_networks(bytes, StoredNetwork::read)?;
         let metadata = metadata.ok_or_else(takes_features_only)?;
         let columns = metadata.check(&networks.iter().map(|network| network.shape).collect::<Vec<Shape>>())?;
-        Self::of(metadata, columns.into_iter().zip(networks.into_iter().map(StreamingModel::from)).collect())
+        check_training_clips(training_clips.as_ref(), Some(&metadata), metadata.features.width())?;
+        Self::of(
+            metadata,
+            training_clips,
+            columns.into_iter().zip(networks.into_iter().map(StreamingModel::from)).collect(),
+        )
     }
 
-    fn of(metadata: Metadata, branches: Vec<(Vec<usize>, StreamingModel<f32>)>) -> Result<Self> {
+    fn of(
+        metadata: Metadata,
+        training_clips: Option<TrainingClips>,
+        branches: Vec<(Vec<usize>, StreamingModel<f32>)>,
+    ) -> Result<Self> {
         let wrong = |error| Error::caused_by(Kind::Model, error).at("metadata");
         let normaliser = metadata.require_normaliser().map_err(wrong)?;
         let front_end = LiveFrontEnd::new(metadata.features.clone(), metadata.sample_rate).map_err(wrong)?;
@@ -130,6 +145,9 @@ impl LivePredictor {
             normaliser,
             adaptation: None,
             model: StreamingBranches::new(metadata.labels.count(), branches),
+            likeness: Likeness::new(training_clips, Some(&metadata)),
+            sums: ColumnSums::new(metadata.features.width()),
+            probabilities: vec![0.0; metadata.labels.count()],
             detector: SpeechDetector::new(metadata.sample_rate).map_err(wrong)?,
             rate: metadata.sample_rate,
             samples: 0,
@@ -202,6 +220,7 @@ impl LivePredictor {
         self.front_end.finish();
         let last = self.reader.read(&self.metadata.labels, &self.front_end, &[]);
         self.reader.model.reset();
+        self.reader.sums.clear();
         self.reader.detector.reset();
         self.reader.begin_adaptation();
         (self.reader.samples, self.reader.latest) = (0, None);
@@ -231,7 +250,12 @@ impl Reader {
                     self.normaliser = adaptation.add(features);
                 }
                 self.normaliser.apply_to_frame(features, &mut self.frame);
-                self.latest = Some(Prediction::new(labels, self.model.push(&self.frame))?);
+                self.probabilities.copy_from_slice(self.model.push(&self.frame));
+                let unlike = self.likeness.as_ref().map(|likeness| {
+                    self.sums.add_frame(&self.frame);
+                    likeness.temper(&self.sums, &mut self.probabilities)
+                });
+                self.latest = Some(Prediction::new(labels, &self.probabilities, unlike)?);
             }
             if let Some(latest) = &self.latest {
                 let prediction = latest.clone().with_sound(sound);

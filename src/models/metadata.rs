@@ -14,6 +14,9 @@ use crate::labels::Labels;
 use crate::normalise::Normaliser;
 use crate::prelude::*;
 
+/// The largest growth of a temperature: twice the distance is then a thousand times the temperature.
+pub const MOST_GROWTH: f64 = 10.0;
+
 /// Where a model comes from and what it needs to be used.
 ///
 /// A file must have the first five fields; the others may be empty. Fields that a later version adds
@@ -74,9 +77,13 @@ pub struct Metadata {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub score_note: String,
     /// Temperature by which the last layer was divided after training, so that probabilities are calibrated for unseen speakers;
-    /// none if it was not.
+    /// none if it was not. With a growth, it is `T` of [`training_clips`](super::training_clips), and divided nothing yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub temperature: Option<f64>,
+    /// `B` of [`training_clips`](super::training_clips): how the temperature grows with the distance of a clip from the training
+    /// clips; none if it is the same for all clips.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub temperature_growth: Option<f64>,
     /// κ of a model trained with [enrolment](super::enrolment): the number of clips at which a speaker's statistics count as much as
     /// those of the training; none for others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -125,6 +132,7 @@ impl Metadata {
             scores: BTreeMap::new(),
             score_note: String::new(),
             temperature: None,
+            temperature_growth: None,
             enrolment: None,
             settings: serde_json::Value::Null,
             data_fingerprint: String::new(),
@@ -228,6 +236,14 @@ impl Metadata {
             self.temperature.filter(|temperature| !(temperature.is_finite() && *temperature > 0.0))
         {
             return wrong(format!("expected a temperature above 0, got {temperature}"));
+        }
+        if let Some(growth) = self.temperature_growth {
+            if !(0.0..=MOST_GROWTH).contains(&growth) {
+                return wrong(format!("expected a growth of the temperature of 0 to {MOST_GROWTH}, got {growth}"));
+            }
+            if self.temperature.is_none() {
+                return wrong("expected a temperature, as it is to grow, got none".into());
+            }
         }
         if let Some(kappa) = self.enrolment.filter(|kappa| !(kappa.is_finite() && *kappa > 0.0)) {
             return wrong(format!("expected enrolment above 0 clips, got {kappa}"));

@@ -15,6 +15,7 @@ pub(crate) mod stored;
 pub mod stream;
 pub(crate) mod tensors;
 pub mod trace;
+pub mod training_clips;
 
 pub use architecture::{Architecture, Family};
 pub use branches::{Branch, Branches};
@@ -22,12 +23,13 @@ pub use enrolment::{Enroller, Profile};
 pub use file::ModelFile;
 pub use live::{LivePredictor, Moment};
 pub use lstm_sa::{LstmSa, LstmSaTape, PackedLstmSa};
-pub use metadata::Metadata;
+pub use metadata::{MOST_GROWTH, Metadata};
 pub use predictor::{Prediction, Predictor};
 pub use res_lstm_sa::{PackedResLstmSa, ResLstmSa, ResLstmSaTape};
 pub use stored::Precision;
 pub use stream::StreamingModel;
 pub use trace::{LstmTrace, Trace};
+pub use training_clips::TrainingClips;
 
 use crate::layers::Packing;
 use crate::matrix::Matrix;

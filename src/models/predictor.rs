@@ -2,6 +2,7 @@
 
 use super::branches;
 use super::long_clip::LongClip;
+use super::training_clips::Likeness;
 use super::{Metadata, Model, ModelFile, PackedModel, Profile, Tape};
 use crate::audio::{FrontEnd, Recording, SampleSink, Sound, SpeechDetector};
 use crate::error::{Error, Kind, Result};
@@ -9,7 +10,7 @@ use crate::labels::Labels;
 use crate::layers::Packing;
 use crate::layers::softmax_cross_entropy::softmax;
 use crate::matrix::{Matrix, argmax};
-use crate::normalise::Normaliser;
+use crate::normalise::{ColumnSums, Normaliser};
 use crate::packed::{Packed, Padding};
 use crate::prelude::*;
 
@@ -45,6 +46,9 @@ pub struct Predictor {
     front_end: Option<FrontEnd>,
     detector: Option<SpeechDetector>,
     normaliser: Option<Normaliser>,
+    likeness: Option<Likeness>,
+    /// The frames of the current clip, if there is a `likeness`.
+    sums: ColumnSums,
     /// Normalised features of the current clip, `[T,D]`.
     x: Matrix<f32>,
     /// The columns of `x` that a branch reads.
@@ -68,6 +72,9 @@ pub struct Prediction {
     /// Level and speech of the samples; none for a prediction from features. Where nobody speaks, the most probable class says
     /// nothing of an emotion.
     pub sound: Option<Sound>,
+    /// How unlike the training clips the clip is, near 1 for one of them: `d` of [`training_clips`](super::training_clips). None
+    /// if the model file does not hold where they lie.
+    pub unlike: Option<f32>,
     labels: Labels,
 }
 
@@ -76,7 +83,7 @@ impl Prediction {
     ///
     /// # Errors
     /// [`Kind::Model`] if a probability is NaN or infinite.
-    pub(super) fn new(labels: &Labels, probabilities: &[f32]) -> Result<Self> {
+    pub(super) fn new(labels: &Labels, probabilities: &[f32], unlike: Option<f32>) -> Result<Self> {
         if !probabilities.iter().all(|p| p.is_finite()) {
             let problem = format!("expected probabilities, got {probabilities:?}");
             return Err(Error::new(Kind::Model, problem).advice(
@@ -84,7 +91,7 @@ impl Prediction {
             ));
         }
         let (label, probabilities) = (argmax(probabilities), probabilities.to_vec());
-        Ok(Prediction { label, probabilities, sound: None, labels: labels.clone() })
+        Ok(Prediction { label, probabilities, sound: None, unlike, labels: labels.clone() })
     }
 
     /// This prediction, made from such a sound.
@@ -131,6 +138,8 @@ impl Predictor {
         Ok(Predictor {
             packed: file.branches().iter().map(|it| PackedModel::new(it.model(), Packing::OneClip)).collect(),
             mean: vec![0.0; file.model().classes()],
+            likeness: file.likeness(),
+            sums: ColumnSums::new(file.inputs()),
             file,
             front_end,
             detector,
@@ -233,6 +242,7 @@ impl Predictor {
             })
         };
         let (mut short, mut long) = (None, None);
+        self.sums.clear();
         let done = front_end.features_in_blocks(read, |frames, features| {
             if features.rows() == frames {
                 short = Some(self.predict_features(&features)?);
@@ -242,6 +252,7 @@ impl Predictor {
                 self.file.branches().iter().map(|branch| LongClip::new(branch.model())).collect()
             });
             self.normalised(&features)?;
+            self.count_frames();
             for (clip, branch) in clips.iter_mut().zip(self.file.branches()) {
                 self.x.select_columns(branch.columns(), &mut self.columns);
                 self.columns.iter_rows().for_each(|frame| clip.push(frame));
@@ -297,6 +308,8 @@ impl Predictor {
     /// [`Kind::Model`] if weights and features are so large that the scores overflow.
     pub fn predict_features(&mut self, features: &Matrix<f32>) -> Result<Prediction> {
         self.normalised(features)?;
+        self.sums.clear();
+        self.count_frames();
         self.layout.set(core::iter::once(features.rows()), Padding::Ignored);
         self.mean.fill(0.0);
         for branch in 0..self.packed.len() {
@@ -317,7 +330,14 @@ impl Predictor {
         self.normalised(features)?;
         self.layout.set(core::iter::once(features.rows()), Padding::Ignored);
         self.run_branch(branch);
-        Prediction::new(self.file.labels(), self.probabilities.row(0))
+        Prediction::new(self.file.labels(), self.probabilities.row(0), None)
+    }
+
+    /// Adds the frames of `x` to the sums of the clip.
+    fn count_frames(&mut self) {
+        if self.likeness.is_some() {
+            self.x.iter_rows().for_each(|frame| self.sums.add_frame(frame));
+        }
     }
 
     /// The probabilities of a branch for `x`.
@@ -330,7 +350,8 @@ impl Predictor {
     /// The prediction when `mean` is the sum of the probabilities of all branches.
     fn prediction_of_sum(&mut self) -> Result<Prediction> {
         branches::divide(&mut self.mean, self.packed.len());
-        Prediction::new(self.file.labels(), &self.mean)
+        let unlike = self.likeness.as_ref().map(|likeness| likeness.temper(&self.sums, &mut self.mean));
+        Prediction::new(self.file.labels(), &self.mean, unlike)
     }
 
     /// The model's input for these features, `[T,D]`: normalised, if the model file says how.

@@ -105,6 +105,46 @@ pub fn fit_branches_temperature(scores: &[Matrix<f32>], labels: &[usize]) -> Opt
     }
 }
 
+/// Fits a temperature that grows with the [distance](crate::models::training_clips) of a clip from the training clips: `[T, B]` of
+/// `p^(1/T(d))`, normalised, with `T(d) = T·d^B`, to `probabilities` `[N,K]`, `distances` `[N]` and `labels` `[N]` of clips that were
+/// not trained on.
+///
+/// For each `B` the best `T` is that of [`fit_temperature`] on the scores `d^(−B)·ln p`. The least of 41 values of `B` from 0 to 4,
+/// equally spaced, is refined by thirds between its neighbours. Returns `None` if no `T` fits there.
+///
+/// # Panics
+/// If there is no clip, or the numbers of clips differ.
+pub fn fit_growing_temperature(probabilities: &Matrix<f32>, distances: &[f32], labels: &[usize]) -> Option<[f64; 2]> {
+    assert_eq!(distances.len(), labels.len(), "one distance per clip");
+    let scores = |growth: f64| {
+        let of_clip = |(row, &distance): (&[f32], &f32)| {
+            // As far as a temperature is bounded; a probability that is 0 in f32 is no smaller than this.
+            let beta = f64::from(distance).powf(-growth).clamp(1e-3, 1e3) as f32;
+            row.iter().map(move |&p| beta * p.max(f32::MIN_POSITIVE).ln()).collect::<Vec<_>>()
+        };
+        let values = probabilities.iter_rows().zip(distances).flat_map(of_clip).collect();
+        Matrix::from_vec(probabilities.rows(), probabilities.cols(), values)
+    };
+    let loss = |growth: f64| {
+        let scores = scores(growth);
+        let beta = 1.0 / fit_temperature(&scores, labels)?;
+        let of_clip = |(row, &label): (&[f32], &usize)| -probability(row, label, beta).max(f64::MIN_POSITIVE).ln();
+        Some(scores.iter_rows().zip(labels).map(of_clip).sum::<f64>())
+    };
+    let loss = |growth: f64| loss(growth).unwrap_or(f64::INFINITY);
+    let (steps, largest) = (40, 4.0);
+    let place = |step: usize| largest * step as f64 / steps as f64;
+    let losses: Vec<f64> = (0..=steps).map(|step| loss(place(step))).collect();
+    let least = (0..=steps).fold(0, |best, step| if losses[step] < losses[best] { step } else { best });
+    let (mut left, mut right) = (place(least.saturating_sub(1)), place((least + 1).min(steps)));
+    for _ in 0..20 {
+        let third = (right - left) / 3.0;
+        if loss(left + third) <= loss(right - third) { right -= third } else { left += third }
+    }
+    let growth = 0.5 * (left + right);
+    Some([fit_temperature(&scores(growth), labels)?, growth])
+}
+
 /// Probability of class `label` of a clip with these scores, times `beta`.
 fn probability(scores: &[f32], label: usize, beta: f64) -> f64 {
     let most = scores.iter().fold(f32::NEG_INFINITY, |most, &s| most.max(s));
@@ -181,6 +221,7 @@ impl Reliability {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::models::training_clips::temper;
 
     #[test]
     fn the_temperature_of_a_mean_is_that_of_equal_branches_and_undoes_a_factor() {
@@ -250,6 +291,24 @@ mod tests {
         let best = fit_temperature(&scores, &labels).unwrap();
         for other in [0.5, 0.9, 0.99, 1.01, 1.1, 2.0] {
             assert!(loss(&scores, &labels, best) < loss(&scores, &labels, best * other), "{best}, times {other}");
+        }
+    }
+
+    #[test]
+    fn a_temperature_that_grew_is_found_again() {
+        let (scores, labels) = calibrated(4000);
+        let mut stream = RandomStream::new(5, "distances", 0);
+        let distances: Vec<f32> = (0..4000).map(|_| (0.3 * stream.normal()).exp() as f32).collect();
+        let mut probabilities = Matrix::default();
+        crate::layers::softmax_cross_entropy::softmax(&scores, &mut probabilities);
+        // Calibrated probabilities whose scores are multiplied by T·d^B need that temperature.
+        for (t, b) in [(1.3, 1.5), (0.8, 0.0)] {
+            let mut sure = probabilities.clone();
+            for (n, &distance) in distances.iter().enumerate() {
+                temper(sure.row_mut(n), 1.0 / (t * f64::from(distance).powf(b)));
+            }
+            let [temperature, growth] = fit_growing_temperature(&sure, &distances, &labels).unwrap();
+            assert!((temperature / t - 1.0).abs() < 0.1 && (growth - b).abs() < 0.25, "{temperature} {growth}");
         }
     }
 

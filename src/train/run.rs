@@ -109,6 +109,8 @@ pub struct Outcome {
     /// Temperature fitted on the validation speakers; the model's scores are divided by it already. `None` without validation
     /// speakers, or if no temperature fits.
     pub temperature: Option<f64>,
+    /// How a temperature that is given to the trained model grows with the distance of a clip; `None` here.
+    pub temperature_growth: Option<f64>,
     /// One record per epoch. Of several branches loss and UAR are means over them, seconds the sum.
     pub history: Vec<EpochRecord>,
     /// The class predicted for each test clip, in the order of the data. Test speakers are used here only, but under
@@ -347,6 +349,7 @@ impl<'a> Training<'a> {
             epoch: finished.iter().map(|branch| branch.epoch).max().unwrap_or(0),
             validation_uar,
             temperature,
+            temperature_growth: None,
             history: mean_history(&finished),
             predictions,
             confusion,

@@ -11,7 +11,7 @@ use crate::audio::FeatureSettings;
 use crate::data::Dataset;
 use crate::data::folds::Split;
 use crate::error::Result;
-use crate::models::{Metadata, ModelFile};
+use crate::models::{Metadata, ModelFile, TrainingClips};
 
 /// The data of a training, and what a model file says of it.
 #[derive(Clone, Copy, Debug)]
@@ -117,6 +117,7 @@ pub fn model_file(
     metadata.data_content = data.content.to_string();
     metadata.licence = data.licence.to_string();
     metadata.temperature = outcome.temperature;
+    metadata.temperature_growth = outcome.temperature_growth;
     metadata.enrolment = settings.enrolment;
     match split {
         Some(split) => {
@@ -132,7 +133,8 @@ pub fn model_file(
         }
         None => metadata.train_speakers = data.dataset.speakers(),
     }
-    ModelFile::with_branches(outcome.models, metadata)
+    let training_clips = TrainingClips::fit(task.train.iter().map(|&clip| &task.examples[clip].frames));
+    ModelFile::with_branches(outcome.models, metadata)?.with_training_clips(training_clips)
 }
 
 #[cfg(test)]

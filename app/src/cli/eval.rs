@@ -15,7 +15,9 @@ use reslstm::data::batch::Example;
 use reslstm::error::{Error, Kind, Result};
 use reslstm::labels::Labels;
 use reslstm::models::branches::mean_probabilities;
+use reslstm::models::training_clips::Likeness;
 use reslstm::models::{LivePredictor, Metadata, ModelFile};
+use reslstm::normalise::ColumnSums;
 use reslstm::train::calibration::Reliability;
 use reslstm::train::task::{self, Scratch, in_batching_order};
 use reslstm::train::{CheckedSettings, Confusion, Protocol};
@@ -82,7 +84,7 @@ impl Eval {
             return Err(Error::new(Kind::Data, problem).at(self.data.display()).into());
         }
 
-        let (scores, enrolled) = match self.live {
+        let (Scored { scores, unlike }, enrolled) = match self.live {
             true => (scores_live(&file, &data, &clips)?, None),
             false => scores_of_clips(&file, metadata, &settings, &data, &clips, self.enrol)?,
         };
@@ -96,10 +98,11 @@ impl Eval {
         if self.json {
             let speakers = speakers_of(&data, &clips);
             let Score { labels, scores, confusion, calibration_error } = among_all;
+            let unlike = median(unlike);
             print_line(json!({ "model": self.model, "data": self.data, "live": self.live, "clips": clips.len(),
                                "speakers": speakers, "scores": scores, "score_note": metadata.score_note,
                                "confusion": confusion, "labels": labels, "calibration_error": calibration_error,
-                               "no_speech": no_speech, "enrolment": enrolled, "shared": among_shared, "renamed": shared.renamed, "left_out": left_out,
+                               "no_speech": no_speech, "unlike": unlike, "enrolment": enrolled, "shared": among_shared, "renamed": shared.renamed, "left_out": left_out,
                                "sample_rate": metadata.sample_rate }))?;
         } else {
             if let Some(enrolled) = enrolled {
@@ -115,6 +118,11 @@ impl Eval {
             print_line(table::confusion(&among_shared.confusion, &among_shared.labels))?;
             if let Some(no_speech) = no_speech {
                 print_line(no_speech)?;
+            }
+            if let Some(median) = median(unlike) {
+                print_line(format_args!(
+                    "unlike the training clips: {median:.2} (median; a training clip has about 1)"
+                ))?;
             }
         }
         Ok(Done::Everything)
@@ -281,7 +289,21 @@ impl fmt::Display for Score {
     }
 }
 
-/// Logits `[N,K]` of whole clips, batched as in training; with clips of their speakers if they are to be enrolled.
+/// What a model says of clips.
+struct Scored {
+    /// Logits `[N,K]`.
+    scores: Vec<Vec<f64>>,
+    /// How unlike the training clips each is, of those of which the model says it.
+    unlike: Vec<f32>,
+}
+
+/// The middle one, of an even number the upper of the two.
+fn median(mut values: Vec<f32>) -> Option<f32> {
+    values.sort_by(f32::total_cmp);
+    values.get(values.len() / 2).copied()
+}
+
+/// Scores whole clips, batched as in training; with clips of their speakers if they are to be enrolled.
 fn scores_of_clips(
     file: &ModelFile,
     metadata: &Metadata,
@@ -289,22 +311,33 @@ fn scores_of_clips(
     data: &Licensed,
     clips: &[usize],
     wanted: Option<EnrolledClips>,
-) -> Result<(Vec<Vec<f64>>, Option<Enrolled>)> {
+) -> Result<(Scored, Option<Enrolled>)> {
     let normaliser = metadata.require_normaliser()?;
     let example = |clip: &Clip| Ok(Example { frames: normaliser.apply(&clip.features)?, label: clip.label });
     let mut examples = data.dataset().clips().iter().map(example).collect::<Result<Vec<_>>>()?;
     let enrol = |wanted| enrolled::enrol(&mut examples, clips, data.dataset(), metadata, wanted);
     let enrolled = wanted.map(enrol).transpose()?;
     let scores = task::branch_scores(file.branches(), settings, &examples, clips, &mut Scratch::default());
-    let scores = match &scores[..] {
-        [one] => one.iter_rows().map(|row| row.iter().map(|&score| score.into()).collect()).collect(),
-        several => mean_probabilities(several).iter_rows().map(logarithms).collect(),
+    let mut probabilities = mean_probabilities(&scores);
+    let likeness = file.likeness();
+    let temper = |likeness: &Likeness| {
+        let of_clip = |(n, &clip): (usize, &usize)| {
+            likeness.temper(&ColumnSums::of(&examples[clip].frames), probabilities.row_mut(n))
+        };
+        clips.iter().enumerate().map(of_clip).collect()
     };
-    Ok((scores, enrolled))
+    let unlike = likeness.as_ref().map(temper).unwrap_or_default();
+    let scores = match &scores[..] {
+        [one] if metadata.temperature_growth.is_none() => {
+            one.iter_rows().map(|row| row.iter().map(|&score| score.into()).collect()).collect()
+        }
+        _ => probabilities.iter_rows().map(logarithms).collect(),
+    };
+    Ok((Scored { scores, unlike }, enrolled))
 }
 
-/// Logits `[N,K]` of the last prediction of each recording, read as a stream: the logarithms of its probabilities.
-fn scores_live(file: &ModelFile, data: &Licensed, clips: &[usize]) -> Result<Vec<Vec<f64>>> {
+/// Scores the last prediction of each recording, read as a stream, by the logarithms of its probabilities.
+fn scores_live(file: &ModelFile, data: &Licensed, clips: &[usize]) -> Result<Scored> {
     let bar = progress::bar(clips.len() as u64, "scoring", "clips");
     let live = LivePredictor::new(file)?;
     let last_scores = |live: &mut LivePredictor, &clip: &usize| {
@@ -315,12 +348,13 @@ fn scores_live(file: &ModelFile, data: &Licensed, clips: &[usize]) -> Result<Vec
         moments.extend(live.finish()?);
         bar.inc(1);
         // Of a prepared recording without a voice, live prediction says nothing: all classes are equal.
-        let Some(last) = moments.pop() else { return Ok(vec![0.0; file.labels().count()]) };
-        Ok(logarithms(&last.prediction.probabilities))
+        let Some(last) = moments.pop() else { return Ok((vec![0.0; file.labels().count()], None)) };
+        Ok((logarithms(&last.prediction.probabilities), last.prediction.unlike))
     };
-    let scores = clips.par_iter().map_init(|| live.clone(), last_scores).collect();
+    let scored = clips.par_iter().map_init(|| live.clone(), last_scores).collect::<Result<Vec<_>>>();
     bar.finish_and_clear();
-    scores
+    let (scores, unlike): (Vec<_>, Vec<_>) = scored?.into_iter().unzip();
+    Ok(Scored { scores, unlike: unlike.into_iter().flatten().collect() })
 }
 
 /// The logarithms of probabilities, of which they are the softmax.

@@ -206,10 +206,9 @@ fn table(robustness: &Robustness) -> String {
     }
     let temperature = match (temperature, pooled_temperature) {
         (Some(mean), _) => format!("\nmean temperature {mean:.3}\n"),
-        (None, Some(PooledTemperature { all, conditions, .. })) => format!(
-            "\npooled temperature {all:.3}, of {} conditions: train --all --temperature {all:.3}\n",
-            conditions.len()
-        ),
+        (None, Some(PooledTemperature { all, conditions, .. })) => {
+            format!("\npooled temperature {all}, of {} conditions: train --all --temperature {all}\n", conditions.len())
+        }
         (None, None) => String::new(),
     };
     let note = if score_note.is_empty() { String::new() } else { format!("\n{score_note}\n") };

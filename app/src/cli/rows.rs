@@ -71,15 +71,15 @@ impl Place<'_> {
 }
 
 impl Format {
-    /// Writes the header of CSV: the names of the place's parts, `label`, the classes, then what is known of the sound and of the
-    /// gate. These last three came later: a reader of the columns before them needs no change.
+    /// Writes the header of CSV: the names of the place's parts, `label`, the classes, then what is known of the sound, of
+    /// the gate and of the training clips. These last four came later: a reader of the columns before them needs no change.
     pub fn write_header(self, out: &mut impl Write, place: &[&str], labels: &[String]) -> anyhow::Result<()> {
         if matches!(self, Format::Csv | Format::RawCsv) {
             let classes = labels.iter().map(String::as_str);
             write_csv(
                 out,
                 self,
-                place.iter().chain(&["label"]).copied().chain(classes).chain(["level", "speech", "gate"]),
+                place.iter().chain(&["label"]).copied().chain(classes).chain(["level", "speech", "gate", "unlike"]),
             )?;
         }
         Ok(())
@@ -112,9 +112,10 @@ impl Format {
                 let level = or_null(level.map(|sound| format!("{:.2}", sound.level)));
                 let speech = or_null(prediction.sound.map(|sound| format!("{:.4}", sound.speech)));
                 let gate = json!(refusal.map(Refusal::reason));
+                let unlike = or_null(prediction.unlike.map(|unlike| format!("{unlike:.3}")));
                 let line = format!(
                     "{{{texts}{seconds}\"label\": {label}, \"probabilities\": {{{pairs}}}, \"level\": {level}, \
-                     \"speech\": {speech}, \"gate\": {gate}}}"
+                     \"speech\": {speech}, \"gate\": {gate}, \"unlike\": {unlike}}}"
                 );
                 writeln!(out, "{}", printable(&line))?;
             }
@@ -129,12 +130,15 @@ impl Format {
                 fields.push(sound(&|level, _| format!("{level:.2}")));
                 fields.push(sound(&|_, speech| format!("{speech:.4}")));
                 fields.push(refusal.map_or("", Refusal::reason).into());
+                fields.push(prediction.unlike.map_or(String::new(), |unlike| format!("{unlike:.3}")));
                 write_csv(out, self, fields.iter().map(String::as_str))?;
             }
             Format::Text => {
                 let all = labels.iter().zip(probabilities).map(|(label, p)| format!("{label} {p:.3}"));
                 let sound = prediction.sound.map_or(String::new(), |sound| format!("  {sound}"));
-                let line = format!("{}: {label}  ({}){sound}", place.text(), all.collect::<Vec<_>>().join(", "));
+                let unlike = prediction.unlike.map_or(String::new(), |unlike| format!("  unlike {unlike:.1}"));
+                let line =
+                    format!("{}: {label}  ({}){sound}{unlike}", place.text(), all.collect::<Vec<_>>().join(", "));
                 writeln!(out, "{}", printable_line(&line))?;
             }
         }

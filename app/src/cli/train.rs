@@ -4,6 +4,7 @@ use super::options::{Begun, DataOptions, ExactLabels, TRAIN, TrainingOptions, Wr
 use super::source::Found;
 use super::{Done, Outcome, interrupt, print_line, progress};
 use crate::experiment::fit::fit;
+use crate::experiment::temperature::Temperature;
 use crate::experiment::{CONTENT_UNKNOWN, Plan};
 use crate::files::{self, Existing};
 use clap::Args;
@@ -46,9 +47,10 @@ pub struct Train {
     ///
     /// Scores are divided by it before they become probabilities. With --all, no validation speakers remain to fit it. `reslstm
     /// robustness` prints one for a cross-validation: with --validation apart the mean temperature of its models, without it the
-    /// pooled temperature, which is fitted on the test speakers of all folds.
-    #[arg(long, value_name = "T", requires = "all", value_parser = temperature)]
-    temperature: Option<f64>,
+    /// pooled temperature, which is fitted on the test speakers of all folds. T,B: the temperature of a clip is T·d^B, where d is
+    /// how unlike the training clips it is (`unlike` of `predict --json`).
+    #[arg(long, value_name = "T[,B]", requires = "all")]
+    temperature: Option<Temperature>,
     /// Print scores and epochs as JSON
     #[arg(long)]
     json: bool,
@@ -119,8 +121,10 @@ impl Train {
         bar.finish_and_clear();
         let mut outcome = outcome.map_err(interrupt::resumable)?;
         if let Some(temperature) = self.temperature {
-            outcome.models.iter_mut().for_each(|model| model.divide_scores(temperature));
-            outcome.temperature = Some(temperature);
+            if let Temperature::Constant(temperature) = temperature {
+                outcome.models.iter_mut().for_each(|model| model.divide_scores(temperature));
+            }
+            (outcome.temperature, outcome.temperature_growth) = (Some(temperature.at_one()), temperature.growth());
         }
         let epochs = outcome.history.clone();
         let model = model_file(&source, settings, 0, split.as_ref(), &task, outcome)?;
@@ -195,10 +199,13 @@ fn of_checkpoint(path: &Path) -> Option<Identity> {
 }
 
 /// The metadata of the model that this training has written; a model of another training is not overwritten.
-fn finished(path: &Path, identity: &Identity, temperature: Option<f64>) -> Result<Metadata> {
+fn finished(path: &Path, identity: &Identity, temperature: Option<Temperature>) -> Result<Metadata> {
     let metadata = ModelFile::from_bytes(&files::read(path)?)?.metadata().cloned();
     let earlier = metadata.as_ref().and_then(Identity::of_model);
-    let same = |metadata: &Metadata| temperature.is_none() || temperature == metadata.temperature;
+    let same = |metadata: &Metadata| {
+        let theirs = (metadata.temperature, metadata.temperature_growth);
+        temperature.is_none_or(|it| (Some(it.at_one()), it.growth()) == theirs)
+    };
     let difference = match &earlier {
         Some(_) if !metadata.as_ref().is_some_and(same) => Some("its temperature is not the given one".into()),
         Some(earlier) => identity.difference(earlier),
@@ -211,9 +218,4 @@ fn finished(path: &Path, identity: &Identity, temperature: Option<f64>) -> Resul
             Err(Error::new(Kind::Settings, problem).advice("choose another name"))
         }
     }
-}
-
-fn temperature(text: &str) -> std::result::Result<f64, String> {
-    let temperature = text.parse().ok().filter(|temperature: &f64| (0.01..=100.0).contains(temperature));
-    temperature.ok_or_else(|| "expected 0.01 to 100".into())
 }

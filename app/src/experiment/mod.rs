@@ -26,6 +26,7 @@ pub mod plan;
 pub mod results;
 pub mod robustness;
 pub mod statistics;
+pub mod temperature;
 pub mod trial;
 
 pub use folder::{ClipRecord, Results};

@@ -3,6 +3,7 @@
 
 use super::results::{NoSpeech, Scores};
 use super::statistics::{Interval, bootstrap};
+use super::temperature::Temperature;
 use rayon::prelude::*;
 use reslstm::data::batch::Example;
 use reslstm::data::condition::Condition;
@@ -11,8 +12,8 @@ use reslstm::error::{Error, Kind, Result};
 use reslstm::matrix::{Matrix, argmax};
 use reslstm::models::branches::mean_probabilities;
 use reslstm::models::{Metadata, ModelFile, Precision};
-use reslstm::normalise::Normaliser;
-use reslstm::train::calibration::{Reliability, fit_branches_temperature};
+use reslstm::normalise::{ColumnSums, Normaliser};
+use reslstm::train::calibration::{Reliability, fit_branches_temperature, fit_growing_temperature};
 use reslstm::train::metrics::{Confusion, Spread};
 use reslstm::train::settings::CheckedSettings;
 use reslstm::train::task::{Scratch, branch_scores, in_batching_order};
@@ -31,12 +32,17 @@ pub struct FoldModel {
     test: Vec<usize>,
 }
 
+/// Leaves scores as they are.
+const AS_IT_IS: Temperature = Temperature::Constant(1.0);
+
 /// The scores of a fold's model for its test clips.
 #[derive(Clone, Debug)]
 pub struct FoldScores<'a> {
     model: &'a FoldModel,
     /// `[N,K]` of every branch.
     scores: Vec<Matrix<f32>>,
+    /// From the training clips, `[N]`; none of a model that does not hold where they lie.
+    distances: Option<Vec<f32>>,
 }
 
 impl FoldModel {
@@ -92,6 +98,11 @@ impl FoldModel {
         // The label is not used here.
         let example = |&clip: &usize| Ok(Example { frames: self.normaliser.apply(&clips[clip].features)?, label: 0 });
         let examples = self.test.iter().map(example).collect::<Result<Vec<_>>>()?;
+        let mean_frame = |example: &Example<f32>| ColumnSums::of(&example.frames);
+        let distances = self
+            .file
+            .training_clips()
+            .map(|training| examples.iter().map(|example| training.distance(mean_frame(example).mean())).collect());
         let all: Vec<usize> = (0..examples.len()).collect();
         let score =
             |file: &ModelFile| branch_scores(file.branches(), &self.settings, &examples, &all, &mut Scratch::default());
@@ -99,7 +110,7 @@ impl FoldModel {
             None => score(&self.file),
             Some(precision) => score(&ModelFile::from_bytes(&self.file.to_bytes_with(precision))?),
         };
-        Ok(FoldScores { model: self, scores })
+        Ok(FoldScores { model: self, scores, distances })
     }
 }
 
@@ -181,15 +192,15 @@ impl<'a> ConditionScores<'a> {
     }
 }
 
-/// One temperature for models without validation speakers: fitted on what each model says of its own test speakers, as recorded and
+/// A temperature for models without validation speakers: fitted on what each model says of its own test speakers, as recorded and
 /// in the conditions of its training. It is for the model trained on all speakers, which has none left for a fit. The models
 /// themselves are judged with the temperature of the other folds, whose test speakers are other people.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PooledTemperature {
     /// Fitted on all folds, for `train --all --temperature`.
-    pub all: f64,
+    pub all: Temperature,
     /// By number of a fold: fitted on the other folds.
-    pub without_fold: BTreeMap<usize, f64>,
+    pub without_fold: BTreeMap<usize, Temperature>,
     /// The conditions of the fit.
     pub conditions: Vec<String>,
 }
@@ -219,15 +230,23 @@ impl PooledTemperature {
     }
 }
 
-/// The temperature that fits scores best, of models with equal numbers of branches; `None` if there are none, or none fits.
-fn temperature_of(folds: Vec<&FoldScores<'_>>, clips: &[Clip]) -> Option<f64> {
+/// The temperature that fits scores best, of models with equal numbers of branches; `None` if there are none, or none fits. It grows with
+/// the distance from the training clips if all models hold where these lie.
+fn temperature_of(folds: Vec<&FoldScores<'_>>, clips: &[Clip]) -> Option<Temperature> {
     let labels: Vec<usize> = folds.iter().flat_map(|fold| &fold.model.test).map(|&clip| clips[clip].label).collect();
     let branches = folds.first()?.scores.len();
     let of_branch = |branch: usize| {
         let rows = folds.iter().flat_map(|fold| fold.scores[branch].as_slice()).copied().collect();
         Matrix::from_vec(labels.len(), folds[0].scores[branch].cols(), rows)
     };
-    fit_branches_temperature(&(0..branches).map(of_branch).collect::<Vec<_>>(), &labels)
+    let scores: Vec<Matrix<f32>> = (0..branches).map(of_branch).collect();
+    match folds.iter().map(|fold| fold.distances.as_deref()).collect::<Option<Vec<_>>>() {
+        Some(distances) => {
+            let fitted = fit_growing_temperature(&mean_probabilities(&scores), &distances.concat(), &labels);
+            fitted.map(|[temperature, growth]| Temperature::Growing(temperature, growth))
+        }
+        None => fit_branches_temperature(&scores, &labels).map(Temperature::Constant),
+    }
 }
 
 impl ConditionResult {
@@ -247,14 +266,14 @@ impl ConditionResult {
         let new = || Confusion::new(labels.len());
         let (mut runs, mut speakers, mut all) = (BTreeMap::new(), BTreeMap::new(), new());
         for fold in scores {
-            for (clip, predicted, _) in fold.predictions(clips, 1.0) {
+            for (clip, predicted, _) in fold.predictions(clips, AS_IT_IS) {
                 runs.entry(fold.model.run).or_insert_with(new).count(clip.label, predicted);
                 speakers.entry(&clip.speaker).or_insert_with(new).count(clip.label, predicted);
                 all.count(clip.label, predicted);
             }
         }
-        let reliability = |factor: &dyn Fn(&FoldModel) -> f64| {
-            let all = scores.iter().flat_map(|fold| fold.predictions(clips, factor(fold.model)));
+        let reliability = |temperature: &dyn Fn(&FoldModel) -> Temperature| {
+            let all = scores.iter().flat_map(|fold| fold.predictions(clips, temperature(fold.model)));
             Reliability::from_predictions(
                 all.map(|(clip, predicted, confidence)| (f64::from(confidence), predicted == clip.label)),
             )
@@ -270,19 +289,24 @@ impl ConditionResult {
             recall: Scores::new(&all, labels).recall,
             confusion: all,
             no_speech: *no_speech,
-            reliability: reliability(&|_| 1.0),
-            uncalibrated: calibrated.then(|| reliability(&FoldModel::temperature)),
-            pooled: temperature.map(|temperature| reliability(&|model| 1.0 / temperature.without_fold[&model.fold()])),
+            reliability: reliability(&|_| AS_IT_IS),
+            uncalibrated: calibrated.then(|| reliability(&|model| Temperature::Constant(1.0 / model.temperature()))),
+            pooled: temperature.map(|temperature| reliability(&|model| temperature.without_fold[&model.fold()])),
         }
     }
 }
 
 impl FoldScores<'_> {
-    /// Every test clip with its most probable class and the probability of that, after all scores are multiplied by `factor`.
-    fn predictions<'a>(&self, clips: &'a [Clip], factor: f64) -> Vec<(&'a Clip, usize, f32)> {
+    /// Every test clip with its most probable class and the probability of that, at a temperature.
+    fn predictions<'a>(&self, clips: &'a [Clip], temperature: Temperature) -> Vec<(&'a Clip, usize, f32)> {
         let mut scores = self.scores.clone();
-        scores.iter_mut().flat_map(Matrix::as_mut_slice).for_each(|score| *score *= factor as f32);
-        let probabilities = mean_probabilities(&scores);
+        if let Temperature::Constant(temperature) = temperature {
+            scores.iter_mut().flat_map(Matrix::as_mut_slice).for_each(|score| *score *= (1.0 / temperature) as f32);
+        }
+        let mut probabilities = mean_probabilities(&scores);
+        for (n, &distance) in self.distances.iter().flatten().enumerate() {
+            temperature.temper(probabilities.row_mut(n), distance);
+        }
         let most_probable = |(&clip, row): (&usize, &[f32])| {
             let class = argmax(row);
             (&clips[clip], class, row[class])
