@@ -278,11 +278,6 @@ impl ColumnSums {
         self.frames
     }
 
-    /// The mean of every column, `[D]`; NaN without frames.
-    pub fn mean(&self) -> impl Iterator<Item = f64> {
-        self.sum.iter().map(|sum| sum / self.frames as f64)
-    }
-
     /// Back to no frame.
     pub fn clear(&mut self) {
         self.frames = 0;

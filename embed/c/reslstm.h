@@ -38,7 +38,8 @@ typedef struct reslstm_model reslstm_model;
 // A recording that is still going on.
 typedef struct reslstm_stream reslstm_stream;
 
-// Level of a sound, and whether somebody speaks in it. Where nobody speaks, the most probable label says nothing.
+// Level of a sound, whether somebody speaks in it, and how unlike the sounds of the training it is. Where nobody speaks, the most
+// probable label says nothing.
 typedef struct reslstm_sound {
   // Mean level in dB of full scale; minus infinity for digital silence.
   double level;
@@ -46,6 +47,9 @@ typedef struct reslstm_sound {
   double speech;
   // Whether somebody speaks.
   bool has_speech;
+  // How unlike the clips of the training: near 1 for one of them, larger the less the model knows such sounds; NaN for a
+  // model that cannot say it.
+  float unlike;
 } reslstm_sound;
 
 #ifdef __cplusplus

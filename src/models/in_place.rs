@@ -99,7 +99,8 @@ mod tests {
     use super::*;
     use crate::audio::FeatureSettings;
     use crate::error::Kind;
-    use crate::models::{LivePredictor, Metadata, Model, ModelFile, Precision};
+    use crate::matrix::Matrix;
+    use crate::models::{LivePredictor, Metadata, Model, ModelFile, Precision, TrainingClips};
     use crate::rng::RandomStream;
 
     const RATE: u32 = 8_000;
@@ -120,8 +121,14 @@ mod tests {
         let mut of_branches = metadata("lstm-sa-h5 + reslstm-sa-h4-2vectors");
         of_branches.branches = "mfcc,chroma".parse().unwrap();
         let networks = vec![model("lstm-sa-h5", 3), model("reslstm-sa-h4-2vectors", 12)];
-        let files =
-            [plain("lstm-sa-h5"), plain("reslstm-sa-h18"), ModelFile::with_branches(networks, of_branches).unwrap()];
+        // With training clips from which the temperature grows.
+        (of_branches.temperature, of_branches.temperature_growth) = (Some(1.2), Some(0.7));
+        let mut stream = RandomStream::new(6, "clips", 0);
+        let clip = |_| Matrix::from_vec(2, 15, (0..30).map(|_| stream.normal() as f32).collect());
+        let clips: Vec<Matrix<f32>> = (0..9).map(clip).collect();
+        let branches = ModelFile::with_branches(networks, of_branches).unwrap();
+        let branches = branches.with_training_clips(TrainingClips::fit(&clips)).unwrap();
+        let files = [plain("lstm-sa-h5"), plain("reslstm-sa-h18"), branches];
         let bytes =
             |file: &ModelFile| [file.to_bytes(), file.to_bytes_with(Precision::F16), file.to_bytes_with(Precision::I8)];
         files.iter().flat_map(bytes).collect()

@@ -286,7 +286,7 @@ mod tests {
     use super::*;
     use crate::audio::Sound;
     use crate::matrix::Matrix;
-    use crate::models::{Enroller, Metadata, Model, Predictor};
+    use crate::models::{Enroller, Metadata, Model, Predictor, TrainingClips};
     use crate::rng;
 
     const RATE: u32 = 8_000;
@@ -315,6 +315,20 @@ mod tests {
         ModelFile::new(model, Some(metadata)).unwrap()
     }
 
+    /// With a temperature that grows with the distance from some noise.
+    fn growing(file: ModelFile) -> ModelFile {
+        let mut metadata = file.metadata().unwrap().clone();
+        (metadata.temperature, metadata.temperature_growth) = (Some(1.2), Some(0.7));
+        let mut predictor = Predictor::new(file.clone()).unwrap();
+        let clips = (0..20).map(|n| {
+            let features = predictor.features(&noise(3_000 + 200 * n)).unwrap();
+            predictor.normalised(&features).unwrap().clone()
+        });
+        let training = TrainingClips::fit(&clips.collect::<Vec<_>>());
+        let grown = ModelFile::new(file.model().clone(), Some(metadata)).unwrap();
+        grown.with_training_clips(training).unwrap()
+    }
+
     fn noise(length: usize) -> Vec<f32> {
         let mut stream = rng::RandomStream::new(9, "noise", length as u64);
         (0..length).map(|_| (0.1 * stream.normal()) as f32).collect()
@@ -322,7 +336,13 @@ mod tests {
 
     #[test]
     fn a_live_prediction_is_the_predictors_on_live_features() {
-        let (mut live, mut predictor) = (LivePredictor::new(&file(true)).unwrap(), Predictor::new(file(true)).unwrap());
+        for file in [file(true), growing(file(true))] {
+            assert_live_is_the_predictor(file);
+        }
+    }
+
+    fn assert_live_is_the_predictor(file: ModelFile) {
+        let (mut live, mut predictor) = (LivePredictor::new(&file).unwrap(), Predictor::new(file).unwrap());
         let mut front_end = LiveFrontEnd::new(live.front_end.settings().clone(), RATE).unwrap();
         // The second recording must hear nothing of the first.
         for length in [5_000, 1_300] {
@@ -337,6 +357,8 @@ mod tests {
                 assert_eq!(moment.time, t as f64 * (256.0 / 8_000.0));
                 let so_far = Matrix::from_vec(t + 1, 15, features[..(t + 1) * 15].to_vec());
                 let expected = predictor.predict_features(&so_far).unwrap();
+                let [got, unlike] = [&moment.prediction, &expected].map(|it| it.unlike.unwrap_or(-1.0));
+                approx::assert_relative_eq!(got, unlike, max_relative = 1e-4);
                 for (got, expected) in moment.prediction.probabilities.iter().zip(&expected.probabilities) {
                     approx::assert_abs_diff_eq!(got, expected, epsilon = 1e-6);
                 }

@@ -1,15 +1,15 @@
-//! How unlike the clips of its training a model finds a clip: the Mahalanobis distance of the clip's mean frame.
+//! How unlike the clips of its training a model finds a clip: the Mahalanobis distance of the clip's statistics.
 //!
 //! # Formula
 //! ```text
-//! m = 1/T Σ_t x[t]                              the mean frame of a clip, x normalised as the networks are given it, [D]
-//! μ, Σ = mean and covariance of m over the training clips
-//! S = (1 − s)·Σ + s·diag(Σ),   s = 0.1          shrunk: fewer clips than columns are enough
-//! d = √( (m − μ)ᵀ S⁻¹ (m − μ) / D )
+//! m                             mean and standard deviation of every column over the clip, normalised as for the networks, [2D]
+//! μ, Σ                          mean and covariance of m over the training clips
+//! S = (1 − s)·Σ + s·diag(Σ)     s = 0.1: shrunk, so that fewer clips than numbers are enough
+//! d = √( (m − μ)ᵀ S⁻¹ (m − μ) / 2D )
 //! ```
-//! With the Cholesky factor `S = L·Lᵀ`, `d = ‖W·(m − μ)‖` where `W = L⁻¹/√D` is lower triangular, and is what a file holds. Over the
-//! training clips themselves the mean of `d²` is near 1, whatever their number of columns. A column that is the same in all of them
-//! says nothing of other clips: it is left out, and `D` counts the others.
+//! With the Cholesky factor `S = L·Lᵀ`, `d = ‖W·(m − μ)‖` where `W = L⁻¹/√2D` is lower triangular, and is what a file holds. Over the
+//! training clips themselves the mean of `d²` is near 1, whatever their number of columns. What is the same in all of them says
+//! nothing of other clips: it is left out, and `2D` counts the rest.
 //!
 //! A model is less often right on clips unlike its training, but as sure. A temperature that grows with the distance says so:
 //! ```text
@@ -37,9 +37,9 @@ const NAMES: [&str; 2] = ["training.mean", "training.whitening"];
 /// Where the training clips lie, and how they scatter.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrainingClips {
-    /// `μ`, `[D]`
+    /// `μ`, `[2D]`
     mean: Vec<f32>,
-    /// The rows of `W` up to the diagonal, one after the other, `[D·(D+1)/2]`.
+    /// The rows of `W` up to the diagonal, one after the other, `[D·(2D+1)]`.
     whitening: Vec<f32>,
 }
 
@@ -49,25 +49,26 @@ impl TrainingClips {
     /// # Panics
     /// If clips have different numbers of columns, or one has no frame.
     pub fn fit<'a>(clips: impl IntoIterator<Item = &'a Matrix<f32>>) -> Option<Self> {
-        let means: Vec<Vec<f64>> = clips.into_iter().map(|clip| ColumnSums::of(clip).mean().collect()).collect();
-        let (n, width) = (means.len() as f64, means.first()?.len());
-        let mean_over = |value: &dyn Fn(&[f64]) -> f64| means.iter().map(|mean| value(mean)).sum::<f64>() / n;
-        let mean: Vec<f64> = (0..width).map(|column| mean_over(&|clip| clip[column])).collect();
+        let clips: Vec<Vec<f64>> = clips.into_iter().map(|clip| statistics(&ColumnSums::of(clip))).collect();
+        let (n, width) = (clips.len() as f64, clips.first()?.len());
+        let mean_over = |value: &dyn Fn(&[f64]) -> f64| clips.iter().map(|clip| value(clip)).sum::<f64>() / n;
+        let mean: Vec<f64> = (0..width).map(|place| mean_over(&|clip| clip[place])).collect();
         let covariance = |r: usize, c: usize| mean_over(&|clip| (clip[r] - mean[r]) * (clip[c] - mean[c]));
         let shrunk = |r, c| if r == c { covariance(r, c) } else { (1.0 - SHRINKAGE) * covariance(r, c) };
         let lower = (0..width).flat_map(|r| (0..width).map(move |c| (r, c)));
         let lower = lower.map(|(r, c)| if c <= r { shrunk(r, c) } else { 0.0 });
         let whitening = inverse(&cholesky(&Matrix::from_vec(width, width, lower.collect())));
-        let counted = (0..width).filter(|&column| whitening[(column, column)] > 0.0).count();
+        let counted = (0..width).filter(|&place| whitening[(place, place)] > 0.0).count();
         let scale = 1.0 / (counted as f64).sqrt();
         let rows = (0..width).flat_map(|r| whitening.row(r)[..=r].iter().map(|w| (scale * w) as f32));
         (counted > 0)
             .then(|| TrainingClips { whitening: rows.collect(), mean: mean.iter().map(|&mean| mean as f32).collect() })
     }
 
-    /// `d` of a clip with this mean frame `[D]`.
-    pub fn distance(&self, mean_frame: impl Iterator<Item = f64>) -> f32 {
-        let offsets: Vec<f32> = mean_frame.zip(&self.mean).map(|(m, mean)| (m - f64::from(*mean)) as f32).collect();
+    /// `d` of a clip whose normalised frames have these sums.
+    pub fn distance(&self, sums: &ColumnSums) -> f32 {
+        let offset = |(m, &mean): (f64, &f32)| (m - f64::from(mean)) as f32;
+        let offsets: Vec<f32> = statistics(sums).into_iter().zip(&self.mean).map(offset).collect();
         let mut rows = &self.whitening[..];
         let squares = (1..=offsets.len()).map(|length| {
             let (row, others) = rows.split_at(length);
@@ -106,12 +107,18 @@ impl TrainingClips {
 
     /// Checks that it is of features of this many columns.
     pub(super) fn check(&self, width: usize) -> Result<()> {
-        if self.mean.len() == width {
+        if self.mean.len() == 2 * width {
             return Ok(());
         }
-        let problem = format!("expected one value for each of the {width} columns, got {}", self.mean.len());
+        let problem = format!("expected two values for each of the {width} columns, got {}", self.mean.len());
         Err(Error::new(Kind::Model, problem).at(format!("tensor {}", NAMES[0])))
     }
+}
+
+/// Means, then standard deviations of the columns, `[2D]`.
+fn statistics(sums: &ColumnSums) -> Vec<f64> {
+    let statistics = sums.statistics().expect("a clip has a frame");
+    [statistics.mean(), statistics.std()].concat()
 }
 
 /// Number of values of a triangular matrix `[width,width]`, with its diagonal.
@@ -119,13 +126,13 @@ fn triangle(width: usize) -> usize {
     width * (width + 1) / 2
 }
 
-/// `L`, lower triangular, with `L·Lᵀ = S`, of which the lower triangle is read. Where a column of `S` does not vary, `L` is zero.
+/// `L`, lower triangular, with `L·Lᵀ = S`, of which the lower triangle is read. Where the diagonal of `S` is zero, so is `L`.
 fn cholesky(s: &Matrix<f64>) -> Matrix<f64> {
     let n = s.rows();
     let mut l = Matrix::zeros(n, n);
     for c in 0..n {
         let rest = |l: &Matrix<f64>, r: usize| s[(r, c)] - (0..c).map(|k| l[(r, k)] * l[(c, k)]).sum::<f64>();
-        // What the columns before it explain to within rounding does not vary by itself.
+        // What those before it explain to within rounding does not vary by itself.
         let pivot = rest(&l, c);
         if pivot > 1e-12 * s[(c, c)].max(f64::MIN_POSITIVE) && s[(c, c)] > 1e-12 {
             l[(c, c)] = pivot.sqrt();
@@ -169,7 +176,7 @@ impl Likeness {
     /// The distance of a clip whose normalised frames have these sums; divides the logarithms of its `probabilities` `[K]` by the
     /// temperature at that distance.
     pub fn temper(&self, sums: &ColumnSums, probabilities: &mut [f32]) -> f32 {
-        let distance = self.clips.distance(sums.mean());
+        let distance = self.clips.distance(sums);
         if let Some([temperature, growth]) = self.temperature {
             temper(probabilities, temperature * f64::from(distance).powf(growth));
         }
@@ -192,13 +199,16 @@ mod tests {
     use super::*;
     use crate::rng::RandomStream;
 
-    /// Clips whose columns are correlated: the third is nearly the sum of the others, the fourth never changes.
+    /// Clips whose columns are correlated: the mean of the third is nearly the sum of the others', the fourth never changes.
     fn clips(count: usize) -> Vec<Matrix<f32>> {
         let mut stream = RandomStream::new(7, "training clips", 0);
         let clip = |_| {
-            let (a, b, frames) = (stream.normal(), 3.0 * stream.normal() + 5.0, 1 + stream.below(4));
+            let (a, b) = (stream.normal(), 3.0 * stream.normal() + 5.0);
             let c = a + b + 0.1 * stream.normal();
-            Matrix::from_rows(&vec![[a, b, c, 2.0].map(|x| x as f32); frames])
+            let frames = 20 + stream.below(10);
+            let frame = |_| [a, b, c].map(|mean| mean + stream.normal());
+            let frames: Vec<[f64; 3]> = (0..frames).map(frame).collect();
+            Matrix::from_rows(&frames.iter().map(|&[a, b, c]| [a, b, c, 2.0].map(|x| x as f32)).collect::<Vec<_>>())
         };
         (0..count).map(clip).collect()
     }
@@ -207,14 +217,19 @@ mod tests {
     fn over_the_training_clips_the_mean_square_is_near_one_and_correlations_count() {
         let clips = clips(400);
         let fitted = TrainingClips::fit(&clips).unwrap();
-        let distance = |frame: [f64; 4]| f64::from(fitted.distance(frame.into_iter()));
-        let squares = clips.iter().map(|clip| distance(core::array::from_fn(|c| clip[(0, c)].into())).powi(2));
-        // Shrinkage makes the covariance wider where columns go together: 0.74 here.
-        let mean = squares.sum::<f64>() / 400.0;
-        assert!((0.6..1.0).contains(&mean), "{mean}");
-        let usual = distance([1.0, 5.0, 6.0, 2.0]);
-        assert!(distance([1.0, 5.0, 4.0, 2.0]) > 2.0 * usual, "a third column that is not the sum is unlike");
-        assert_eq!(distance([1.0, 5.0, 6.0, 90.0]), usual, "a column that never changed says nothing");
+        let distance = |clip: &Matrix<f32>| fitted.distance(&ColumnSums::of(clip));
+        let mean = clips.iter().map(|clip| distance(clip).powi(2)).sum::<f32>() / 400.0;
+        assert!((0.6..1.1).contains(&mean), "{mean}");
+        // Frames with these means, which spread by a factor of the usual.
+        let around = |means: [f32; 4], spread: f32| {
+            let frame = |n: usize| core::array::from_fn(|c| means[c] + spread * f32::from(u8::from((n >> c) & 1 == 1)));
+            Matrix::from_rows(&(0..16).map(frame).collect::<Vec<[f32; 4]>>())
+        };
+        let usual = distance(&around([0.0, 4.0, 4.0, 2.0], 2.0));
+        assert!(usual < 1.0, "{usual}");
+        assert!(distance(&around([0.0, 4.0, -6.0, 2.0], 2.0)) > 2.0 * usual, "a third column that is not the sum");
+        assert!(distance(&around([0.0, 4.0, 4.0, 2.0], 6.0)) > 2.0 * usual, "a spread of three times");
+        assert_eq!(distance(&around([0.0, 4.0, 4.0, 90.0], 2.0)), usual, "a column that never changed");
     }
 
     #[test]

@@ -56,7 +56,7 @@ fn text_and_csv_agree_with_json() {
     let label = prediction["label"].as_str().unwrap();
     let csv = dir.does(&format!("predict --model {model} --csv {CLIP}"));
     let lines: Vec<&str> = csv.lines().collect();
-    assert_eq!(lines[0], format!("file,label,{},level,speech,gate", RAVDESS.join(",")));
+    assert_eq!(lines[0], format!("file,label,{},level,speech,gate,unlike", RAVDESS.join(",")));
     let fields: Vec<&str> = lines[1].split(',').collect();
     assert_eq!((fields[0], fields[1], lines.len()), (CLIP, label, 2));
     let numbers: Vec<f64> = fields[2..10].iter().map(|field| field.parse().unwrap()).collect();
@@ -64,8 +64,11 @@ fn text_and_csv_agree_with_json() {
     let sound = [10, 11].map(|column| fields[column].parse::<f64>().unwrap());
     assert_eq!(sound, ["level", "speech"].map(|key| prediction[key].as_f64().unwrap()));
     assert_eq!((fields[12], &prediction["gate"]), ("", &Value::Null));
+    let unlike = prediction["unlike"].as_f64().unwrap();
+    assert_eq!(fields[13].parse::<f64>().unwrap(), unlike);
     let text = dir.does(&format!("predict --model {model} {CLIP}"));
     assert!(text.starts_with(&format!("{CLIP}: {label}  (neutral 0.")), "{text}");
+    assert!(text.trim_end().ends_with(&format!("  unlike {unlike:.1}")), "{text}");
     assert_eq!(dir.run(&format!("predict --model {model} --csv --json {CLIP}")).code, 2);
 }
 

@@ -1,6 +1,7 @@
 //! `robustness`: the models of a cross-validation in other conditions, and its figures.
 
 use crate::test_dir::{SMALL, SPEECH_CLIPS, TestDir};
+use reslstm::models::ModelFile;
 use serde_json::Value;
 
 #[test]
@@ -73,13 +74,13 @@ fn without_validation_speakers_the_test_speakers_of_the_other_folds_give_a_tempe
         let found = dir.json(&format!("{name}.json"));
         let pooled = &found["pooled_temperature"];
         assert_eq!(pooled["conditions"], serde_json::json!(["as recorded", "telephone", "µ-law"]));
-        let all = pooled["all"].as_f64().unwrap();
         let without = pooled["without_fold"].as_object().unwrap();
-        let of_folds: Vec<f64> = without.values().map(|it| it.as_f64().unwrap()).collect();
         assert_eq!(without.keys().collect::<Vec<_>>(), ["0", "1", "2"]);
-        // Every clip is in two of three: the fit on all lies between them.
-        assert!(of_folds.iter().any(|&it| it < all) && of_folds.iter().any(|&it| it > all), "{all} {of_folds:?}");
-        assert!(table.contains(&format!("train --all --temperature {all:.3}")), "{table}");
+        let pair = |it: &Value| [0, 1].map(|n| it[n].as_f64().unwrap());
+        let [temperature, growth] = pair(&pooled["all"]);
+        assert!(without.values().all(|it| pair(it) != [temperature, growth]), "{pooled}");
+        assert!((0.05..=20.0).contains(&temperature) && (0.0..=4.0).contains(&growth), "{pooled}");
+        assert!(table.contains(&format!("train --all --temperature {temperature:.3},{growth:.3}")), "{table}");
         for result in found["conditions"].as_array().unwrap() {
             let bins = result["pooled"]["bins"].as_array().unwrap();
             assert_eq!(bins.iter().map(|bin| bin["count"].as_u64().unwrap()).sum::<u64>(), 90);
@@ -90,6 +91,20 @@ fn without_validation_speakers_the_test_speakers_of_the_other_folds_give_a_tempe
             (&Value::Null, Some(&Value::Null))
         );
     }
+    // Models of earlier versions do not hold where their training clips lie: their temperature is one for all clips.
+    for fold in 0..3 {
+        let path = format!("one/models/run0-fold{fold}.safetensors");
+        let file = ModelFile::from_bytes(&std::fs::read(dir.path(&path)).unwrap()).unwrap();
+        dir.write(&path, file.with_training_clips(None).unwrap().to_bytes());
+    }
+    let table = dir.does("robustness one ../speech -o one.json --cache cache");
+    let pooled = &dir.json("one.json")["pooled_temperature"];
+    let all = pooled["all"].as_f64().unwrap();
+    let of_folds = pooled["without_fold"].as_object().unwrap().values().map(|it| it.as_f64().unwrap());
+    let of_folds: Vec<f64> = of_folds.collect();
+    // Every clip is in two of three: the fit on all lies between them.
+    assert!(of_folds.iter().any(|&it| it < all) && of_folds.iter().any(|&it| it > all), "{all} {of_folds:?}");
+    assert!(table.contains(&format!("train --all --temperature {all:.3}\n")), "{table}");
     // As nested may leave them: one temperature is not for networks and ensembles alike.
     dir.write("one/models/run0-fold2.safetensors", dir.read("two/models/run0-fold2.safetensors"));
     let ran = dir.run("robustness one ../speech --json --cache cache");

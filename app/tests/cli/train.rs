@@ -30,11 +30,25 @@ fn train_says_its_scores_and_keeps_its_hands_off_other_files() {
     let (soft, sharp) = (probabilities("all.safetensors"), probabilities("plain.safetensors"));
     assert_eq!(soft["label"], sharp["label"]);
     assert_ne!(soft["probabilities"], sharp["probabilities"]);
+    // One that grows leaves the weights, and sharpens or flattens each prediction by its distance.
+    dir.does(&format!("train ../speech -o growing.safetensors --all --temperature 1.3,1.5 {SMALL}"));
+    let (plain, growing) = (&sharp, probabilities("growing.safetensors"));
+    assert_eq!((&plain["label"], &plain["unlike"]), (&growing["label"], &growing["unlike"]));
+    let temperature = 1.3 * plain["unlike"].as_f64().unwrap().powf(1.5);
+    let power = |label: &String| plain["probabilities"][label].as_f64().unwrap().powf(1.0 / temperature);
+    let labels: Vec<&String> = plain["probabilities"].as_object().unwrap().keys().collect();
+    let sum: f64 = labels.iter().map(|label| power(label)).sum();
+    for label in labels {
+        // `unlike` is printed with three decimals.
+        assert!((growing["probabilities"][label].as_f64().unwrap() - power(label) / sum).abs() < 1e-3, "{growing}");
+    }
+    let resumed = format!("train ../speech -o growing.safetensors --all --temperature 1.3,1 --resume {SMALL}");
+    dir.refuses_saying(&resumed, &["growing.safetensors", "its temperature is not the given one"]);
     let resumed = format!("train ../speech -o all.safetensors --all --temperature 2 --resume {SMALL}");
     dir.refuses_saying(&resumed, &["all.safetensors", "its temperature is not the given one"]);
     let without_all = dir.run("train ../speech -o x.safetensors --temperature 2");
     assert!(without_all.code == 2 && without_all.stderr.contains("--all"), "{}", without_all.stderr);
-    for name in ["all", "plain"] {
+    for name in ["all", "plain", "growing"] {
         std::fs::remove_file(dir.path(&format!("{name}.safetensors"))).unwrap();
     }
 

@@ -60,8 +60,8 @@ int main(int argc, char **argv) {
         } else {
             for (size_t k = 0; k < classes; k++)
                 printf("%10s %.6f\n", reslstm_model_label(model, k), probabilities[k]);
-            printf("level %.1f dBFS, speech %.0f %%%s\n", sound.level, 100 * sound.speech,
-                   sound.has_speech ? "" : ": nobody speaks, so no label holds");
+            printf("level %.1f dBFS, speech %.0f %%%s, unlike %.2f\n", sound.level, 100 * sound.speech,
+                   sound.has_speech ? "" : ": nobody speaks, so no label holds", sound.unlike);
             failed = 0;
         }
     }

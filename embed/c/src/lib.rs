@@ -38,7 +38,8 @@ pub enum reslstm_status {
 
 use reslstm_status as Status;
 
-/// Level of a sound, and whether somebody speaks in it. Where nobody speaks, the most probable label says nothing.
+/// Level of a sound, whether somebody speaks in it, and how unlike the sounds of the training it is. Where nobody speaks, the most
+/// probable label says nothing.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct reslstm_sound {
@@ -48,6 +49,9 @@ pub struct reslstm_sound {
     pub speech: f64,
     /// Whether somebody speaks.
     pub has_speech: bool,
+    /// How unlike the clips of the training: near 1 for one of them, larger the less the model knows such sounds; NaN for a
+    /// model that cannot say it.
+    pub unlike: f32,
 }
 
 /// A trained model.
@@ -177,7 +181,7 @@ unsafe fn write_prediction(
     // SAFETY: the caller's promise. Callers who do not need it pass NULL.
     if let (Some(place), Some(Sound { level, speech, has_speech, .. })) = (unsafe { sound.as_mut() }, prediction.sound)
     {
-        *place = reslstm_sound { level, speech, has_speech };
+        *place = reslstm_sound { level, speech, has_speech, unlike: prediction.unlike.unwrap_or(f32::NAN) };
     }
     Ok(())
 }

@@ -31,8 +31,9 @@ fn raised(error: Error) -> PyErr {
     }
 }
 
-/// Label, probabilities `[K]`, and level, share of speech and whether somebody speaks; the last three are none for features.
-type Parts = (String, Vec<f32>, Option<f64>, Option<f64>, Option<bool>);
+/// Label, probabilities `[K]`, level, share of speech and whether somebody speaks, which are none for features, and how unlike the
+/// training clips, which some models cannot say.
+type Parts = (String, Vec<f32>, Option<f64>, Option<f64>, Option<bool>, Option<f32>);
 
 fn parts(prediction: Prediction) -> Parts {
     let label = prediction.label_name().to_string();
@@ -43,6 +44,7 @@ fn parts(prediction: Prediction) -> Parts {
         sound.map(|sound| sound.level),
         sound.map(|sound| sound.speech),
         sound.map(|sound| sound.has_speech),
+        prediction.unlike,
     )
 }
 

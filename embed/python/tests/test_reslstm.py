@@ -51,6 +51,7 @@ def test_predictions_are_those_of_the_command(model, tmp_path):
         for label, probability in expected["probabilities"].items():
             assert abs(got.probabilities[label] - probability) < 1e-6
         assert got.level == pytest.approx(expected["level"], abs=0.06)
+        assert got.unlike == pytest.approx(expected["unlike"], abs=6e-4)
 
 
 @pytest.fixture(scope="module")

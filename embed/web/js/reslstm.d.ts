@@ -9,6 +9,8 @@ export interface Prediction {
   /** Share of the sound in which somebody speaks, 0 to 1. */
   speech: number;
   hasSpeech: boolean;
+  /** How unlike the training clips: near 1 for one of them; undefined for a model that cannot say it. */
+  unlike: number | undefined;
 }
 
 /** The prediction for a whole clip. */

@@ -47,12 +47,12 @@ function checkedRate(rate) {
 
 /** The predictions of rows of numbers, whose layout src/lib.rs states. */
 function* predictions(rows, labels) {
-  const width = 4 + labels.length;
+  const width = 5 + labels.length;
   for (let start = 0; start < rows.length; start += width) {
-    const [time, level, speech, hasSpeech, ...probabilities] = rows.subarray(start, start + width);
+    const [time, level, speech, hasSpeech, unlike, ...probabilities] = rows.subarray(start, start + width);
     const best = probabilities.indexOf(Math.max(...probabilities));
     yield {
-      time, level, speech, hasSpeech: hasSpeech === 1, label: labels[best],
+      time, level, speech, hasSpeech: hasSpeech === 1, unlike: Number.isNaN(unlike) ? undefined : unlike, label: labels[best],
       probabilities: Object.fromEntries(labels.map((label, k) => [label, probabilities[k]])),
     };
   }

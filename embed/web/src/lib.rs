@@ -1,6 +1,6 @@
 //! The engine as JavaScript calls it. `js/reslstm.js` picks the build for the machine, and makes objects of the numbers that are
 //! returned here: a prediction is the row time (s), level (dB of full scale), share of speech, 1 or 0 for whether somebody speaks,
-//! and the `K` probabilities.
+//! how unlike the training clips (NaN: unknown), and the `K` probabilities.
 
 #[cfg(feature = "lab")]
 mod lab;
@@ -19,6 +19,7 @@ fn add_row(time: f64, prediction: &Prediction, rows: &mut Vec<f64>) {
     let sound = prediction.sound.map_or([f64::NAN; 3], |it| [it.level, it.speech, f64::from(u8::from(it.has_speech))]);
     rows.push(time);
     rows.extend(sound);
+    rows.push(prediction.unlike.map_or(f64::NAN, f64::from));
     rows.extend(prediction.probabilities.iter().map(|&p| f64::from(p)));
 }
 

@@ -22,6 +22,7 @@ for (const build of ["simd128", "scalar"]) {
     worst = Math.max(worst, difference(got.probabilities, expected.probabilities));
     assert(got.label === expected.label, `${build}: ${got.label} for ${expected.label}`);
     assert(Math.abs(got.level - expected.level) < 0.02 && Math.abs(got.speech - expected.speech) < 1e-3, `${build}: sound`);
+    assert(Math.abs(got.unlike - expected.unlike) < 6e-4, `${build}: unlike ${got.unlike}, expected ${expected.unlike}`);
     assert(Math.abs(got.duration - samples.length / rate) < 1e-9, `${build}: duration`);
   }
   assert(worst <= 1e-5, `${build}: ${worst} from the command`);

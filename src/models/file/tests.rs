@@ -1,6 +1,8 @@
 use super::*;
 use crate::audio::FeatureSettings;
 use crate::labels::Labels;
+use crate::matrix::Matrix;
+use crate::normalise::ColumnSums;
 use crate::rng::RandomStream;
 use proptest::prelude::*;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -441,6 +443,53 @@ fn a_file_with_branches_is_read_as_it_was_written() {
     // An ordinary file says nothing of branches.
     let ordinary = Parts::new(&small());
     assert!(!ordinary.metadata.unwrap().contains("branches"));
+}
+
+#[test]
+fn training_clips_are_read_as_they_were_written_and_what_does_not_fit_is_refused() {
+    let mut metadata = metadata("lstm-sa-h2", &["calm", "cross"]);
+    (metadata.temperature, metadata.temperature_growth) = (Some(0.9), Some(1.6));
+    let clips: Vec<Matrix<f32>> = (0..5)
+        .map(|n| Matrix::from_vec(2, 13, (0..26).map(|place| ((n + 1) * (place + 2) % 7) as f32).collect()))
+        .collect();
+    let sums = ColumnSums::of(&clips[3]);
+    let file = || ModelFile::new(model("lstm-sa-h2", 13, 2), Some(metadata.clone())).unwrap();
+    let with_clips = file().with_training_clips(TrainingClips::fit(&clips)).unwrap();
+    let read = ModelFile::from_bytes(&with_clips.to_bytes()).unwrap();
+    assert_eq!(read, with_clips);
+    for precision in [Precision::F16, Precision::I8] {
+        let read = ModelFile::from_bytes(&with_clips.to_bytes_with(precision)).unwrap();
+        let [got, expected] = [&read, &with_clips].map(|it| it.training_clips().unwrap().distance(&sums));
+        approx::assert_relative_eq!(got, expected, max_relative = 2e-3);
+    }
+    let missing = "metadata: expected the training clips from which distances grow the temperature, got none";
+    let of_file = file().with_training_clips(None).unwrap_err().to_string();
+    let parts = Parts::new(&with_clips);
+    let without = |names: &[&str]| {
+        let mut parts = parts.clone();
+        names.iter().for_each(|&name| assert!(parts.tensors.remove(name).is_some(), "{name}"));
+        parts.refusal().to_string()
+    };
+    for (got, expected) in [
+        (of_file, missing),
+        (without(&["training.mean", "training.whitening"]), missing),
+        (without(&["training.mean"]), "tensor training.mean: expected this tensor, found none of the name"),
+        (without(&["training.whitening"]), "tensor training.whitening: expected this tensor"),
+    ] {
+        assert!(got.contains(expected), "{got}");
+    }
+    let narrow: Vec<Matrix<f32>> = clips.iter().map(|clip| Matrix::from_rows(&[&clip.row(0)[..3]])).collect();
+    let error = file().with_training_clips(TrainingClips::fit(&narrow)).unwrap_err().to_string();
+    assert!(error.contains("tensor training.mean: expected two values for each of the 13 columns, got 6"), "{error}");
+    for (temperature, growth, expected) in [
+        (None, 1.0, "expected a temperature, as it is to grow, got none"),
+        (Some(1.0), -0.1, "expected a growth of the temperature of 0 to 10, got -0.1"),
+        (Some(1.0), f64::NAN, "of 0 to 10, got NaN"),
+    ] {
+        (metadata.temperature, metadata.temperature_growth) = (temperature, Some(growth));
+        let error = ModelFile::new(model("lstm-sa-h2", 13, 2), Some(metadata.clone())).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
 }
 
 #[test]

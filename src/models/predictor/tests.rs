@@ -1,5 +1,7 @@
 use super::*;
 use crate::audio::FeatureSettings;
+use crate::models::TrainingClips;
+use crate::models::training_clips::temper;
 use crate::params::{Parameters, Path};
 use crate::rng::RandomStream;
 
@@ -227,6 +229,39 @@ fn a_recording_in_blocks_has_the_prediction_of_the_whole() {
         assert_eq!(prediction.unwrap(), expected.with_sound(Sound::measure(&samples, RATE).unwrap()));
         assert_eq!(readings, 2);
     }
+}
+
+#[test]
+fn a_temperature_grows_with_the_distance_of_a_clip_whole_and_in_blocks() {
+    let mut plain = predictor("reslstm-sa-h4");
+    let clips = (0..30).map(|n| {
+        let features = plain.features(&samples(2_000 + 100 * n)).unwrap();
+        plain.normalised(&features).unwrap().clone()
+    });
+    let training = TrainingClips::fit(&clips.collect::<Vec<_>>()).unwrap();
+    let mut metadata = plain.metadata().unwrap().clone();
+    (metadata.temperature, metadata.temperature_growth) = (Some(1.4), Some(0.5));
+    let file = ModelFile::new(plain.model().clone(), Some(metadata)).unwrap();
+    let file = file.with_training_clips(Some(training.clone())).unwrap();
+    let mut growing = Predictor::from_bytes(&file.to_bytes()).unwrap();
+    let voice: Vec<f32> = (0..9_000).map(|n| 0.3 * (n as f32 * 0.2).sin()).collect();
+    let mut distances = Vec::new();
+    // A block has 8,160 frames of 256 samples.
+    for samples in [samples(3_000), voice, samples(8_160 * 256 + 2_000)] {
+        let features = plain.features(&samples).unwrap();
+        let distance = training.distance(&ColumnSums::of(plain.normalised(&features).unwrap()));
+        let mut expected = plain.predict_samples(&samples).unwrap();
+        assert_eq!(expected.unlike, None);
+        temper(&mut expected.probabilities, 1.4 * f64::from(distance).sqrt());
+        let got = growing.predict_samples(&samples).unwrap();
+        assert_eq!(got.label, expected.label);
+        approx::assert_relative_eq!(got.unlike.unwrap(), distance, max_relative = 1e-5);
+        for (got, expected) in got.probabilities.iter().zip(&expected.probabilities) {
+            approx::assert_abs_diff_eq!(got, expected, epsilon = 1e-5);
+        }
+        distances.push(distance);
+    }
+    assert!(distances[1] > 3.0 * distances[0], "a tone is unlike noise: {distances:?}");
 }
 
 #[test]

@@ -36,6 +36,8 @@ class Prediction:
     """Share of the sound in which a voice is heard, 0 to 1; none for features."""
     has_speech: Optional[bool]
     """Whether somebody speaks; none for features."""
+    unlike: Optional[float] = None
+    """How unlike the training clips: near 1 for one of them; none for models that cannot say it."""
 
 
 @dataclass(frozen=True)
@@ -149,8 +151,8 @@ class Model:
 
 
 def _prediction(parts: Any, labels: list[str]) -> Prediction:
-    label, probabilities, level, speech, has_speech = parts
-    return Prediction(label, dict(zip(labels, probabilities)), level, speech, has_speech)
+    label, probabilities, level, speech, has_speech, unlike = parts
+    return Prediction(label, dict(zip(labels, probabilities)), level, speech, has_speech, unlike)
 
 
 def load(
