@@ -28,6 +28,7 @@ use crate::error::{Error, Kind, Result};
 use crate::matrix::Matrix;
 use crate::normalise::ColumnSums;
 use crate::prelude::*;
+use serde::{Deserialize, Serialize};
 
 /// `s`: how far the covariance is moved towards its diagonal.
 const SHRINKAGE: f64 = 0.1;
@@ -35,7 +36,7 @@ const SHRINKAGE: f64 = 0.1;
 const NAMES: [&str; 2] = ["training.mean", "training.whitening"];
 
 /// Where the training clips lie, and how they scatter.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrainingClips {
     /// `μ`, `[2D]`
     mean: Vec<f32>,
@@ -97,9 +98,7 @@ impl TrainingClips {
         let width = stored::find(&own, NAMES[0])?.shape.iter().product::<usize>();
         let values = |name: &str, shape: &[usize]| {
             let mut values = vec![0.0; shape.iter().product()];
-            file::fill(&own, name, shape, &mut values)?;
-            file::check_values(name, shape, 0, &values)?;
-            Ok(values)
+            file::fill(&own, name, shape, &mut values).map(|()| values)
         };
         let mean = values(NAMES[0], &[width])?;
         Ok(Some(TrainingClips { mean, whitening: values(NAMES[1], &[triangle(width)])? }))
@@ -107,11 +106,18 @@ impl TrainingClips {
 
     /// Checks that it is of features of this many columns.
     pub(super) fn check(&self, width: usize) -> Result<()> {
-        if self.mean.len() == 2 * width {
-            return Ok(());
+        if self.mean.len() != 2 * width {
+            let problem = format!("expected two values for each of the {width} columns, got {}", self.mean.len());
+            return Err(Error::new(Kind::Model, problem).at(format!("tensor {}", NAMES[0])));
         }
-        let problem = format!("expected two values for each of the {width} columns, got {}", self.mean.len());
-        Err(Error::new(Kind::Model, problem).at(format!("tensor {}", NAMES[0])))
+        for (name, shape, values) in self.tensors() {
+            file::check_values(name, &shape, 0, values)?;
+        }
+        if self.whitening.len() != triangle(2 * width) {
+            let problem = format!("expected {} values, got {}", triangle(2 * width), self.whitening.len());
+            return Err(Error::new(Kind::Model, problem).at(format!("tensor {}", NAMES[1])));
+        }
+        Ok(())
     }
 }
 

@@ -11,11 +11,11 @@ mod value;
 mod walk;
 
 use super::proto::{GraphProto, ModelProto, Size, StringStringEntryProto, ValueInfoProto};
-use super::{FEATURES, PRODUCER};
+use super::{FEATURES, PRODUCER, TRAINING_CLIPS};
 use constant::Constant;
 use prost::Message;
 use reslstm::error::{Error, Kind, Result};
-use reslstm::models::{Metadata, ModelFile};
+use reslstm::models::{Metadata, ModelFile, TrainingClips};
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::{Map, Value as Json};
 use std::collections::HashMap;
@@ -45,11 +45,15 @@ pub fn import(bytes: &[u8]) -> Result<ModelFile> {
     let model = decode(bytes)?;
     let graph = model.graph.as_ref().ok_or_else(|| not_onnx(bytes))?;
     check_opset(&model)?;
-    let metadata = metadata(&model)?;
+    let mut metadata = metadata(&model)?;
+    let training_clips = metadata.as_mut().and_then(|fields| fields.remove(TRAINING_CLIPS));
+    let training_clips = training_clips.map(serde_json::from_value::<TrainingClips>).transpose().map_err(|error| {
+        Error::caused_by(Kind::Model, error).at(format!("metadata {TRAINING_CLIPS}")).advice(DAMAGED)
+    })?;
     let found = follow(graph, model.producer_name == PRODUCER)?;
     let file = ModelFile::from_bytes(&state_dict(&found, metadata))?;
     check_normalisation(&found, file.metadata())?;
-    Ok(file)
+    file.with_training_clips(training_clips)
 }
 
 /// The weights and the metadata as the bytes of a model file, which are checked where all model files are.

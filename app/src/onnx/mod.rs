@@ -27,6 +27,8 @@ use serde_json::{Map, Value as Json};
 
 /// The name of the features in every graph: the input, or what the front end computes.
 const FEATURES: &str = "features";
+/// Key of the training clips among the metadata.
+const TRAINING_CLIPS: &str = "training_clips";
 /// The program that wrote a file, as the file has it.
 const PRODUCER: &str = "reslstm";
 
@@ -46,9 +48,17 @@ pub enum Input {
 /// pitch cannot be computed.
 pub fn export(file: &ModelFile, input: Input) -> Result<Vec<u8>> {
     let model = file.only_model()?;
+    if file.metadata().is_some_and(|metadata| metadata.temperature_growth.is_some()) {
+        let problem =
+            "expected a model with one temperature for all clips, got one whose temperature grows with a distance";
+        return Err(Error::new(Kind::Model, problem).advice("train it with --temperature T, without B"));
+    }
     let graph = Graph::default();
     let (frames, columns) = (Size::Name("frames".into()), Size::Number(model.inputs() as i64));
     let mut properties = properties(file);
+    if let Some(clips) = file.training_clips() {
+        properties.insert(TRAINING_CLIPS.into(), serde_json::to_value(clips).expect("numbers are JSON"));
+    }
     let features = match (input, file.metadata().filter(|metadata| metadata.has_normalisation())) {
         (Input::Features, metadata) => {
             let doc = match metadata {

@@ -1,6 +1,6 @@
 //! `export` and `import`. Where a Python with ONNX Runtime is at hand, it runs what `export` writes.
 
-use crate::test_dir::{CLIP, TestDir, model, python_with};
+use crate::test_dir::{CLIP, SMALL, TestDir, model, python_with};
 use reslstm::audio::{FrontEnd, Recording};
 use reslstm::models::{ModelFile, Predictor};
 use reslstm_cli::corpus::npy;
@@ -123,6 +123,11 @@ fn what_is_exported_is_imported_to_the_byte() {
         }
     }
     assert!(dir.read("bundled.onnx") == dir.read("0-samples.onnx"), "the same model gives the same bytes");
+    dir.does(&format!("train ../speech -o growing.safetensors --all --temperature 1.3,1.5 {SMALL}"));
+    dir.refuses_saying(
+        "export growing.safetensors -o growing.onnx",
+        &["got one whose temperature grows with a distance"],
+    );
 }
 
 #[test]
