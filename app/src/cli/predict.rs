@@ -29,6 +29,9 @@ use std::path::PathBuf;
 /// most probable class: `no speech` or `low probability`; it is null or empty where the label is a class, even one called none. The
 /// probabilities are always those of the model. Feature files have no sound: their level and speech are null or empty.
 ///
+/// `unlike` says how far the recording is from the clips that the model was trained on: near 1 for one like them, more for one unlike
+/// them. It is null or empty for models that cannot say it.
+///
 /// With --live, each line is the prediction for all sound since the beginning. The floor of the features (80 dB below the loudest
 /// mel band, librosa's `top_db`) and the tuning of the chroma features are estimated from the sound so far; for a file, from the
 /// whole file. The label is `none` where nobody has spoken for three seconds.
