@@ -140,7 +140,7 @@ fn cholesky(s: &Matrix<f64>) -> Matrix<f64> {
         let rest = |l: &Matrix<f64>, r: usize| s[(r, c)] - (0..c).map(|k| l[(r, k)] * l[(c, k)]).sum::<f64>();
         // What those before it explain to within rounding does not vary by itself.
         let pivot = rest(&l, c);
-        if pivot > 1e-12 * s[(c, c)].max(f64::MIN_POSITIVE) && s[(c, c)] > 1e-12 {
+        if s[(c, c)] > 1e-12 && pivot > 1e-12 * s[(c, c)] {
             l[(c, c)] = pivot.sqrt();
             for r in c + 1..n {
                 l[(r, c)] = rest(&l, r) / l[(c, c)];
@@ -183,11 +183,16 @@ impl Likeness {
     /// temperature at that distance.
     pub fn temper(&self, sums: &ColumnSums, probabilities: &mut [f32]) -> f32 {
         let distance = self.clips.distance(sums);
-        if let Some([temperature, growth]) = self.temperature {
-            temper(probabilities, temperature * f64::from(distance).powf(growth));
+        if let Some(temperature) = self.temperature {
+            temper_at(probabilities, temperature, distance);
         }
         distance
     }
+}
+
+/// [`temper`] at the temperature `T·d^B`, given `[T, B]` and `d`.
+pub fn temper_at(probabilities: &mut [f32], [temperature, growth]: [f64; 2], distance: f32) {
+    temper(probabilities, temperature * f64::from(distance).powf(growth));
 }
 
 /// `p ← p^(1/T) / Σ p^(1/T)` of probabilities `[K]`.

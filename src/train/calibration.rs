@@ -83,13 +83,17 @@ pub fn fit_mean_temperature(scores: &[Matrix<f32>], labels: &[usize]) -> Option<
     if least == 0 || least == steps {
         return None;
     }
-    let (mut left, mut right) = (place(least - 1), place(least + 1));
-    // Every round leaves two thirds: 1e-10 of the first distance after 60.
-    for _ in 0..60 {
+    // 1e-10 of the first distance is left after 60 rounds.
+    Some((-by_thirds(loss, place(least - 1), place(least + 1), 60)).exp())
+}
+
+/// The place of the minimum of `loss` between two others. Every round leaves two thirds of their distance.
+fn by_thirds(loss: impl Fn(f64) -> f64, mut left: f64, mut right: f64, rounds: usize) -> f64 {
+    for _ in 0..rounds {
         let third = (right - left) / 3.0;
         if loss(left + third) <= loss(right - third) { right -= third } else { left += third }
     }
-    Some((-0.5 * (left + right)).exp())
+    0.5 * (left + right)
 }
 
 /// The temperature of a model, given the scores `[N,K]` of each branch, of an ordinary model one: [`fit_temperature`] or
@@ -136,12 +140,7 @@ pub fn fit_growing_temperature(probabilities: &Matrix<f32>, distances: &[f32], l
     let place = |step: usize| largest * step as f64 / steps as f64;
     let losses: Vec<f64> = (0..=steps).map(|step| loss(place(step))).collect();
     let least = (0..=steps).fold(0, |best, step| if losses[step] < losses[best] { step } else { best });
-    let (mut left, mut right) = (place(least.saturating_sub(1)), place((least + 1).min(steps)));
-    for _ in 0..20 {
-        let third = (right - left) / 3.0;
-        if loss(left + third) <= loss(right - third) { right -= third } else { left += third }
-    }
-    let growth = 0.5 * (left + right);
+    let growth = by_thirds(loss, place(least.saturating_sub(1)), place((least + 1).min(steps)), 20);
     Some([fit_temperature(&scores(growth), labels)?, growth])
 }
 

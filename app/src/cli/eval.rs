@@ -8,6 +8,7 @@ use super::source::{Found, Licensed};
 use super::{Done, Outcome, clip, interrupt, print_line, progress, table};
 use crate::corpus::common_labels::SharedLabels;
 use crate::experiment::results::{NoSpeech, Scores};
+use crate::experiment::statistics::upper_median;
 use clap::Args;
 use rayon::prelude::*;
 use reslstm::data::Clip;
@@ -15,7 +16,6 @@ use reslstm::data::batch::Example;
 use reslstm::error::{Error, Kind, Result};
 use reslstm::labels::Labels;
 use reslstm::models::branches::mean_probabilities;
-use reslstm::models::training_clips::Likeness;
 use reslstm::models::{LivePredictor, Metadata, ModelFile};
 use reslstm::normalise::ColumnSums;
 use reslstm::train::calibration::Reliability;
@@ -95,10 +95,10 @@ impl Eval {
         let among_all = Score::new(&scores, &truths, &every, &metadata.labels);
         let among_shared = Score::new(&scores, &truths, &shared.shared, &metadata.labels);
         let no_speech = NoSpeech::count(data.dataset(), clips.iter().copied());
+        let unlike = upper_median(unlike.into_iter().map(f64::from).collect());
         if self.json {
             let speakers = speakers_of(&data, &clips);
             let Score { labels, scores, confusion, calibration_error } = among_all;
-            let unlike = median(unlike);
             print_line(json!({ "model": self.model, "data": self.data, "live": self.live, "clips": clips.len(),
                                "speakers": speakers, "scores": scores, "score_note": metadata.score_note,
                                "confusion": confusion, "labels": labels, "calibration_error": calibration_error,
@@ -119,7 +119,7 @@ impl Eval {
             if let Some(no_speech) = no_speech {
                 print_line(no_speech)?;
             }
-            if let Some(median) = median(unlike) {
+            if let Some(median) = unlike {
                 print_line(format_args!(
                     "unlike the training clips: {median:.2} (median; a training clip has about 1)"
                 ))?;
@@ -297,12 +297,6 @@ struct Scored {
     unlike: Vec<f32>,
 }
 
-/// The middle one, of an even number the upper of the two.
-fn median(mut values: Vec<f32>) -> Option<f32> {
-    values.sort_by(f32::total_cmp);
-    values.get(values.len() / 2).copied()
-}
-
 /// Scores whole clips, batched as in training; with clips of their speakers if they are to be enrolled.
 fn scores_of_clips(
     file: &ModelFile,
@@ -319,14 +313,12 @@ fn scores_of_clips(
     let enrolled = wanted.map(enrol).transpose()?;
     let scores = task::branch_scores(file.branches(), settings, &examples, clips, &mut Scratch::default());
     let mut probabilities = mean_probabilities(&scores);
-    let likeness = file.likeness();
-    let temper = |likeness: &Likeness| {
-        let of_clip = |(n, &clip): (usize, &usize)| {
-            likeness.temper(&ColumnSums::of(&examples[clip].frames), probabilities.row_mut(n))
-        };
-        clips.iter().enumerate().map(of_clip).collect()
-    };
-    let unlike = likeness.as_ref().map(temper).unwrap_or_default();
+    let mut unlike = Vec::new();
+    if let Some(likeness) = file.likeness() {
+        for (n, &clip) in clips.iter().enumerate() {
+            unlike.push(likeness.temper(&ColumnSums::of(&examples[clip].frames), probabilities.row_mut(n)));
+        }
+    }
     let scores = match &scores[..] {
         [one] if metadata.temperature_growth.is_none() => {
             one.iter_rows().map(|row| row.iter().map(|&score| score.into()).collect()).collect()

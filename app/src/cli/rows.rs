@@ -112,7 +112,8 @@ impl Format {
                 let level = or_null(level.map(|sound| format!("{:.2}", sound.level)));
                 let speech = or_null(prediction.sound.map(|sound| format!("{:.4}", sound.speech)));
                 let gate = json!(refusal.map(Refusal::reason));
-                let unlike = or_null(prediction.unlike.map(|unlike| format!("{unlike:.3}")));
+                let unlike = prediction.unlike.filter(|unlike| unlike.is_finite());
+                let unlike = or_null(unlike.map(|unlike| format!("{unlike:.3}")));
                 let line = format!(
                     "{{{texts}{seconds}\"label\": {label}, \"probabilities\": {{{pairs}}}, \"level\": {level}, \
                      \"speech\": {speech}, \"gate\": {gate}, \"unlike\": {unlike}}}"

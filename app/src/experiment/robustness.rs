@@ -11,7 +11,7 @@ use reslstm::data::{Clip, Dataset};
 use reslstm::error::{Error, Kind, Result};
 use reslstm::matrix::{Matrix, argmax};
 use reslstm::models::branches::mean_probabilities;
-use reslstm::models::{Metadata, ModelFile, Precision, TrainingClips};
+use reslstm::models::{Metadata, ModelFile, Precision};
 use reslstm::normalise::{ColumnSums, Normaliser};
 use reslstm::train::calibration::{Reliability, fit_branches_temperature, fit_growing_temperature};
 use reslstm::train::metrics::{Confusion, Spread};
@@ -98,10 +98,9 @@ impl FoldModel {
         // The label is not used here.
         let example = |&clip: &usize| Ok(Example { frames: self.normaliser.apply(&clips[clip].features)?, label: 0 });
         let examples = self.test.iter().map(example).collect::<Result<Vec<_>>>()?;
-        let training = self.file.training_clips();
-        let of_clip =
-            |training: &TrainingClips, example: &Example<f32>| training.distance(&ColumnSums::of(&example.frames));
-        let distances = training.map(|training| examples.iter().map(|example| of_clip(training, example)).collect());
+        let distance =
+            |example: &Example<f32>| Some(self.file.training_clips()?.distance(&ColumnSums::of(&example.frames)));
+        let distances = examples.iter().map(distance).collect();
         let all: Vec<usize> = (0..examples.len()).collect();
         let score =
             |file: &ModelFile| branch_scores(file.branches(), &self.settings, &examples, &all, &mut Scratch::default());

@@ -35,6 +35,12 @@ const FLIPS: usize = 100_000;
 /// Sums of the same numbers in different orders may differ by this much.
 const ROUNDING: f64 = 1e-12;
 
+/// The middle one of values, of an even number the upper of the two; none of none.
+pub fn upper_median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied()
+}
+
 /// The middle 95 % of the draws of a bootstrap.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Interval {

@@ -1,7 +1,7 @@
 //! A temperature of calibration: the same for all clips, or one that grows with the distance of a clip from the training clips.
 
 use reslstm::models::MOST_GROWTH;
-use reslstm::models::training_clips::temper;
+use reslstm::models::training_clips::temper_at;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -34,7 +34,7 @@ impl Temperature {
     /// Changes the probabilities `[K]` of a clip at this distance, if the temperature grows with it.
     pub fn temper(self, probabilities: &mut [f32], distance: f32) {
         if let Temperature::Growing(temperature, growth) = self {
-            temper(probabilities, temperature * f64::from(distance).powf(growth));
+            temper_at(probabilities, [temperature, growth], distance);
         }
     }
 }

@@ -6,6 +6,7 @@ use super::drawing::{
     write, write_in,
 };
 use super::marks::{Mark, Shape};
+use crate::experiment::statistics::upper_median;
 use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 use reslstm::audit::finite_difference::{STEP, StepCurve};
@@ -153,8 +154,7 @@ fn draw_curves(
     for curve in curves {
         line(canvas, pixels(errors(curve)), colour.mix(0.22))?;
     }
-    let medians: Vec<f64> =
-        (0..steps.len()).map(|n| median(curves.iter().map(|curve| errors(curve)[n]).collect())).collect();
+    let medians: Vec<f64> = (0..steps.len()).map(|n| median(curves.iter().map(|curve| errors(curve)[n]))).collect();
     line(canvas, pixels(&medians), colour.stroke_width(3))?;
     let Some(best) = (0..steps.len()).min_by(|&a, &b| medians[a].total_cmp(&medians[b])) else { return Ok(()) };
     let at = pixels(&medians)[best];
@@ -176,7 +176,7 @@ fn draw_extrapolated(canvas: &Canvas<'_>, panel: &Panel, curves: &[StepCurve]) -
     if curves.is_empty() {
         return Ok(());
     }
-    let error = median(curves.iter().map(|curve| curve.extrapolated).collect());
+    let error = median(curves.iter().map(|curve| curve.extrapolated));
     let at = panel.at(STEP.log10(), height(panel, error));
     Mark::new(Shape::Diamond, GREEN).draw(canvas, at, 8.0)?;
     let label = format!("the audit's, extrapolated: {error:.0e}");
@@ -189,10 +189,9 @@ fn height(panel: &Panel, error: f64) -> f64 {
     error.log10().clamp(panel.y.start, panel.y.end)
 }
 
-/// The upper median.
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+/// Their upper median; no number of none.
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    upper_median(values.collect()).unwrap_or(f64::NAN)
 }
 
 #[cfg(test)]

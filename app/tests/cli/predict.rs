@@ -1,6 +1,7 @@
 //! `predict`.
 
 use crate::test_dir::{CLIP, Ran, TestDir, model, tone, wav};
+use reslstm::matrix::Matrix;
 use reslstm::models::ModelFile;
 use reslstm::normalise::Normaliser;
 use reslstm_cli::corpus::npy;
@@ -70,6 +71,11 @@ fn text_and_csv_agree_with_json() {
     assert!(text.starts_with(&format!("{CLIP}: {label}  (neutral 0.")), "{text}");
     assert!(text.trim_end().ends_with(&format!("  unlike {unlike:.1}")), "{text}");
     assert_eq!(dir.run(&format!("predict --model {model} --csv --json {CLIP}")).code, 2);
+    // A distance beyond any number is none in JSON.
+    dir.write("far.npy", npy::to_bytes(&Matrix::from_vec(1, 46, vec![1e25; 46])));
+    let far = &predictions(&dir.does(&format!("predict --model {model} --json far.npy")))[0];
+    assert_eq!(far["unlike"], Value::Null);
+    assert!(dir.does(&format!("predict --model {model} far.npy")).contains("  unlike inf"));
 }
 
 #[test]
