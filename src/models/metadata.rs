@@ -182,7 +182,7 @@ impl Metadata {
     pub(super) fn from_json(json: &str) -> Result<Self> {
         let wrong = |problem: String| Error::new(Kind::Model, problem).at("metadata");
         let unreadable = |error: serde_json::Error| Error::caused_by(Kind::Model, error).at("metadata");
-        let value: serde_json::Value = serde_json::from_str(json).map_err(unreadable)?;
+        let value: serde_json::Value = serde_json::from_slice(json.as_bytes()).map_err(unreadable)?;
         // Checked first: what a later version means by the other fields is not known here.
         let format = value.get("format").and_then(serde_json::Value::as_u64);
         if let Some(later) = format.filter(|&format| format > u64::from(Self::FORMAT)) {

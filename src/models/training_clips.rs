@@ -28,7 +28,6 @@ use crate::error::{Error, Kind, Result};
 use crate::matrix::Matrix;
 use crate::normalise::ColumnSums;
 use crate::prelude::*;
-use serde::{Deserialize, Serialize};
 
 /// `s`: how far the covariance is moved towards its diagonal.
 const SHRINKAGE: f64 = 0.1;
@@ -36,7 +35,7 @@ const SHRINKAGE: f64 = 0.1;
 const NAMES: [&str; 2] = ["training.mean", "training.whitening"];
 
 /// Where the training clips lie, and how they scatter.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TrainingClips {
     /// `μ`, `[2D]`
     mean: Vec<f32>,
@@ -66,18 +65,29 @@ impl TrainingClips {
             .then(|| TrainingClips { whitening: rows.collect(), mean: mean.iter().map(|&mean| mean as f32).collect() })
     }
 
+    /// `μ`, `[2D]`.
+    pub fn mean(&self) -> &[f32] {
+        &self.mean
+    }
+
+    /// `W`, `[2D,2D]`, lower triangular.
+    pub fn whitening(&self) -> Matrix<f32> {
+        let mut whitening = Matrix::zeros(self.mean.len(), self.mean.len());
+        self.rows().enumerate().for_each(|(r, row)| whitening.row_mut(r)[..=r].copy_from_slice(row));
+        whitening
+    }
+
+    /// The rows of `W` up to the diagonal.
+    fn rows(&self) -> impl Iterator<Item = &[f32]> {
+        (0..self.mean.len()).map(|r| &self.whitening[triangle(r)..triangle(r + 1)])
+    }
+
     /// `d` of a clip whose normalised frames have these sums.
     pub fn distance(&self, sums: &ColumnSums) -> f32 {
         let offset = |(m, &mean): (f64, &f32)| (m - f64::from(mean)) as f32;
         let offsets: Vec<f32> = statistics(sums).into_iter().zip(&self.mean).map(offset).collect();
-        let mut rows = &self.whitening[..];
-        let squares = (1..=offsets.len()).map(|length| {
-            let (row, others) = rows.split_at(length);
-            rows = others;
-            let z: f32 = row.iter().zip(&offsets).map(|(w, offset)| w * offset).sum();
-            z * z
-        });
-        squares.sum::<f32>().sqrt()
+        let z = |row: &[f32]| row.iter().zip(&offsets).map(|(w, offset)| w * offset).sum::<f32>();
+        self.rows().map(|row| z(row).powi(2)).sum::<f32>().sqrt()
     }
 
     /// Its tensors by their names, with their shapes.

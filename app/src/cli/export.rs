@@ -10,11 +10,12 @@ use std::path::PathBuf;
 /// Write a model as an ONNX file, for ONNX Runtime and other programs.
 ///
 /// The graph takes the features of one clip of any length, as the features command writes them, normalises them and returns the
-/// probability of every class. The metadata of the model are those of the ONNX file, each value as JSON.
+/// probability of every class, and how unlike the training clips the clip is, where the model knows that. The metadata of the model
+/// are those of the ONNX file, each value as JSON.
 #[derive(Debug, Args)]
 #[command(after_help = "Example: reslstm export model.safetensors -o model.onnx --with-front-end")]
 pub struct Export {
-    /// Model file of one network, or a PyTorch state dict in safetensors format [default: the bundled model paper]
+    /// Model file, or a PyTorch state dict in safetensors format [default: the bundled model paper]
     #[arg(value_name = "MODEL.safetensors")]
     model: Option<PathBuf>,
     /// ONNX file to write

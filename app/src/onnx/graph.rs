@@ -16,6 +16,8 @@ pub const IR_VERSION: i64 = 8;
 #[derive(Default)]
 pub struct Graph {
     written: RefCell<GraphProto>,
+    /// What the names begin with of all that is written now.
+    scope: RefCell<String>,
 }
 
 /// The output of a node, an input, or a constant.
@@ -56,9 +58,16 @@ impl Graph {
         Value { graph: self, name: name.into() }
     }
 
-    /// Makes `value` the output called `name`.
-    pub fn output(&self, value: &Value<'_>, name: &str, shape: &[Size], doc: &str) {
-        let value = value.clone().called(name);
+    /// The names of all nodes, values and constants that `write` writes begin with `scope`.
+    pub fn within<T>(&self, scope: &str, write: impl FnOnce() -> T) -> T {
+        let outer = self.scope.replace(scope.into());
+        let written = write();
+        self.scope.replace(outer);
+        written
+    }
+
+    /// Makes `value` an output, under its name.
+    pub fn output(&self, value: &Value<'_>, shape: &[Size], doc: &str) {
         self.written.borrow_mut().output.push(describe(&value.name, shape, doc));
     }
 
@@ -71,6 +80,10 @@ impl Graph {
     /// The graph as a message.
     pub fn finish(self, name: &str) -> GraphProto {
         GraphProto { name: name.into(), ..self.written.into_inner() }
+    }
+
+    fn scoped(&self, name: &str) -> String {
+        format!("{}{name}", self.scope.borrow())
     }
 
     /// A list of whole numbers: axes, places, lengths.
@@ -92,7 +105,7 @@ impl Graph {
         if let Some(there) = constants.iter().find(same) {
             return Value { graph: self, name: there.name.clone() };
         }
-        let name = if name.is_empty() { format!("constant_{}", constants.len()) } else { name.to_string() };
+        let name = if name.is_empty() { format!("constant_{}", constants.len()) } else { self.scoped(name) };
         constants.push(TensorProto { dims, data_type, name: name.clone(), raw_data, ..Default::default() });
         Value { graph: self, name }
     }
@@ -100,7 +113,7 @@ impl Graph {
     /// A node with one output.
     fn node(&self, op_type: &str, inputs: &[&Value<'_>], attributes: Vec<AttributeProto>) -> Value<'_> {
         let nodes = &mut self.written.borrow_mut().node;
-        let name = format!("{op_type}_{}", nodes.len());
+        let name = self.scoped(&format!("{op_type}_{}", nodes.len()));
         nodes.push(NodeProto {
             input: inputs.iter().map(|value| value.name.clone()).collect(),
             output: vec![name.clone()],
@@ -159,9 +172,10 @@ impl<'g> Value<'g> {
         let mut written = self.graph.written.borrow_mut();
         let last = written.node.last_mut().expect("a value that gets a name is the output of a node");
         assert_eq!(last.output, [self.name.as_str()], "only the value written last can get a name");
-        last.output = vec![name.into()];
+        let name = self.graph.scoped(name);
+        last.output = vec![name.clone()];
         drop(written);
-        Value { graph: self.graph, name: name.into() }
+        Value { graph: self.graph, name }
     }
 
     /// A constant in the graph of this value.
@@ -215,6 +229,11 @@ impl<'g> Value<'g> {
         self.apply("ReduceMean", &[], vec![ints("axes", &[axis])])
     }
 
+    /// The sum along an axis, which stays, with size 1.
+    pub fn sum(&self, axis: i64) -> Value<'g> {
+        self.apply("ReduceSum", &[&self.graph.whole_numbers(&[axis])], vec![])
+    }
+
     /// The largest along an axis, which stays, with size 1.
     pub fn largest(&self, axis: i64) -> Value<'g> {
         self.apply("ReduceMax", &[], vec![ints("axes", &[axis])])
@@ -238,6 +257,21 @@ impl<'g> Value<'g> {
     /// The smaller of two, element by element.
     pub fn or_at_most(&self, other: impl Operand<'g>) -> Value<'g> {
         self.apply("Min", &[&other.value(self.graph)], vec![])
+    }
+
+    /// Square root.
+    pub fn sqrt(&self) -> Value<'g> {
+        self.apply("Sqrt", &[], vec![])
+    }
+
+    /// To a constant power.
+    pub fn power(&self, exponent: f32) -> Value<'g> {
+        self.apply("Pow", &[&exponent.value(self.graph)], vec![])
+    }
+
+    /// e to this power.
+    pub fn exp(&self) -> Value<'g> {
+        self.apply("Exp", &[], vec![])
     }
 
     /// Natural logarithm.
@@ -269,6 +303,12 @@ impl<'g> Value<'g> {
     pub fn slice(&self, axis: i64, start: i64, end: i64) -> Value<'g> {
         let numbers = [start, end, axis].map(|number| self.graph.whole_numbers(&[number]));
         self.apply("Slice", &numbers.each_ref(), vec![])
+    }
+
+    /// The columns of a matrix at these places.
+    pub fn columns(&self, places: &[usize]) -> Value<'g> {
+        let places: Vec<i64> = places.iter().map(|&place| place as i64).collect();
+        self.apply("Gather", &[&self.graph.whole_numbers(&places)], vec![int("axis", 1)])
     }
 
     /// Places `start`, `start − 1`, … down to 1 of an axis.

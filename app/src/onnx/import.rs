@@ -10,13 +10,15 @@ mod sizes;
 mod value;
 mod walk;
 
-use super::proto::{GraphProto, ModelProto, Size, StringStringEntryProto, ValueInfoProto};
-use super::{FEATURES, PRODUCER, TRAINING_CLIPS};
+use super::proto::{GraphProto, ModelProto, NodeProto, Size, StringStringEntryProto, ValueInfoProto};
+use super::{FEATURES, PREDICTION, PRODUCER, branch_scope, prediction};
 use constant::Constant;
 use prost::Message;
+use reslstm::audio::FeatureSettings;
 use reslstm::error::{Error, Kind, Result};
-use reslstm::models::{Metadata, ModelFile, TrainingClips};
+use reslstm::models::{Metadata, ModelFile};
 use safetensors::tensor::{Dtype, TensorView};
+use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -45,24 +47,39 @@ pub fn import(bytes: &[u8]) -> Result<ModelFile> {
     let model = decode(bytes)?;
     let graph = model.graph.as_ref().ok_or_else(|| not_onnx(bytes))?;
     check_opset(&model)?;
-    let mut metadata = metadata(&model)?;
-    let training_clips = metadata.as_mut().and_then(|fields| fields.remove(TRAINING_CLIPS));
-    let training_clips = training_clips.map(serde_json::from_value::<TrainingClips>).transpose().map_err(|error| {
-        Error::caused_by(Kind::Model, error).at(format!("metadata {TRAINING_CLIPS}")).advice(DAMAGED)
-    })?;
-    let found = follow(graph, model.producer_name == PRODUCER)?;
-    let file = ModelFile::from_bytes(&state_dict(&found, metadata))?;
-    check_normalisation(&found, file.metadata())?;
-    file.with_training_clips(training_clips)
+    let metadata = metadata(&model)?;
+    let constants = constant::all(graph)?;
+    let networks = if model.producer_name == PRODUCER {
+        follow_ours(graph, &constants, metadata.as_ref())?
+    } else {
+        vec![(String::new(), follow(graph, &constants)?)]
+    };
+    let file = ModelFile::from_bytes(&model_file(&networks, training_clips(&constants), metadata))?;
+    for ((_, network), number) in networks.iter().zip(0..) {
+        check_normalisation(network, file.metadata())?;
+        check_columns(network, &file, number)?;
+    }
+    Ok(file)
 }
 
-/// The weights and the metadata as the bytes of a model file, which are checked where all model files are.
-fn state_dict(found: &Found, metadata: Option<Map<String, Json>>) -> Vec<u8> {
+/// The networks of a graph, each with what the names of its tensors begin with in a model file.
+type Networks = Vec<(String, Found)>;
+
+/// All tensors and the metadata as the bytes of a model file, which are checked where all model files are.
+fn model_file(
+    networks: &Networks,
+    training_clips: Option<[(&str, Constant); 2]>,
+    metadata: Option<Map<String, Json>>,
+) -> Vec<u8> {
+    let weights = networks.iter().flat_map(|(prefix, network)| {
+        network.state_dict().into_iter().map(move |(name, constant)| (format!("{prefix}{name}"), constant))
+    });
+    let clips = training_clips.into_iter().flatten().map(|(name, constant)| (name.to_string(), constant));
     let tensor = |(name, constant): (String, Constant)| {
         let bytes: Vec<u8> = constant.values.iter().flat_map(|value| value.to_le_bytes()).collect();
         (name, constant.shape(), bytes)
     };
-    let tensors: Vec<_> = found.state_dict().into_iter().map(tensor).collect();
+    let tensors: Vec<_> = weights.chain(clips).map(tensor).collect();
     let views = tensors.iter().map(|(name, shape, bytes)| {
         (name, TensorView::new(Dtype::F32, shape.clone(), bytes).expect("a constant has the values of its shape"))
     });
@@ -117,24 +134,59 @@ fn metadata(model: &ModelProto) -> Result<Option<Map<String, Json>>> {
     model.metadata_props.iter().map(field).collect::<Result<Map<_, _>>>().map(Some)
 }
 
-/// The weights, by following the graph from the features on.
-fn follow(graph: &GraphProto, ours: bool) -> Result<Found> {
-    let constants = constant::all(graph)?;
-    let columns = columns(graph, &constants)?;
-    if ours && let Some(at) = graph.node.iter().position(|node| node.output.iter().any(|name| name == FEATURES)) {
-        // What comes before is our front end, which the metadata describe.
-        let start = (FEATURES, vec![Axis::Frame, Axis::Column], ANY_FRAMES, columns);
-        return Walk::new(&constants, start).through(&graph.node[at + 1..], &graph.output);
+/// The networks of a graph that `export` wrote. What comes before the features is the front end, which the metadata describe; the
+/// names of all else that is no network begin with [`PREDICTION`].
+fn follow_ours(
+    graph: &GraphProto,
+    constants: &HashMap<&str, Rc<Constant>>,
+    metadata: Option<&Map<String, Json>>,
+) -> Result<Networks> {
+    let features = metadata.and_then(|fields| FeatureSettings::deserialize(fields.get("features")?).ok());
+    let columns = features.map_or_else(|| columns(graph, constants), |features| Ok(features.width()))?;
+    let first =
+        graph.node.iter().position(|node| node.output.iter().any(|name| name == FEATURES)).map_or(0, |at| at + 1);
+    let nodes = || graph.node[first..].iter().filter(|node| !node.name.starts_with(PREDICTION));
+    let is_of = |number: usize| move |node: &&NodeProto| node.name.starts_with(&branch_scope(number));
+    let branches = (0..).take_while(|&number| nodes().any(|node| is_of(number)(&node))).count();
+    let follow = |prefix: String, nodes: Vec<&NodeProto>| {
+        let outputs = nodes.last().map_or(&[][..], |last| &last.output);
+        let walk = Walk::new(constants, (FEATURES, vec![Axis::Frame, Axis::Column], ANY_FRAMES, columns));
+        walk.through(nodes, outputs).map(|network| (prefix, network))
+    };
+    match branches {
+        0 => Ok(vec![follow(String::new(), nodes().collect())?]),
+        _ => {
+            let shared = || nodes().take_while(|node| !is_of(0)(node));
+            let branch = |number| follow(branch_scope(number), shared().chain(nodes().filter(is_of(number))).collect());
+            (0..branches).map(branch).collect()
+        }
     }
+}
+
+/// The network of a graph that PyTorch wrote, from its input on.
+fn follow(graph: &GraphProto, constants: &HashMap<&str, Rc<Constant>>) -> Result<Found> {
+    let columns = columns(graph, constants)?;
     let input = only_input(graph)?;
+    let outputs: Vec<String> = graph.output.iter().map(|output| output.name.clone()).collect();
     let mut first_error = None;
     for (axes, frames) in readings(input)? {
-        match Walk::new(&constants, (&input.name, axes, frames, columns)).through(&graph.node, &graph.output) {
+        match Walk::new(constants, (&input.name, axes, frames, columns)).through(&graph.node, &outputs) {
             Ok(found) => return Ok(found),
             Err(error) => first_error = first_error.or(Some(error)),
         }
     }
     Err(first_error.expect("an input can be read in one way at least"))
+}
+
+/// The training clips among the constants, as a model file has them: of the matrix the rows up to the diagonal. `None` if there
+/// are none.
+fn training_clips(constants: &HashMap<&str, Rc<Constant>>) -> Option<[(&'static str, Constant); 2]> {
+    let constant = |name| constants.get(format!("{PREDICTION}{name}").as_str());
+    let (mean, whitening) = (constant(prediction::MEAN)?, constant(prediction::WHITENING)?);
+    let rows = whitening.values.chunks(mean.values.len().max(1)).zip(1..);
+    let triangle: Vec<f32> = rows.flat_map(|(row, length)| row.iter().take(length)).copied().collect();
+    let whitening = Constant::new(&[triangle.len()], triangle);
+    Some([(prediction::MEAN, Constant::clone(mean)), (prediction::WHITENING, whitening)])
 }
 
 /// `D`, from the weights of the first LSTM.
@@ -197,7 +249,8 @@ fn readings(input: &ValueInfoProto) -> Result<Vec<(Vec<Axis>, usize)>> {
 /// The graph must normalise features as the metadata say: not at all without metadata.
 fn check_normalisation(found: &Found, metadata: Option<&Metadata>) -> Result<()> {
     let rounded = |values: &[f64]| values.iter().map(|&value| value as f32).collect::<Vec<_>>();
-    let described = metadata.filter(|it| it.has_normalisation()).map(|it| (rounded(&it.mean), rounded(&it.std)));
+    let normaliser = metadata.map(Metadata::normaliser).transpose()?.flatten();
+    let described = normaliser.map(|it| (rounded(it.mean()), rounded(it.std())));
     match (&found.normalisation, described) {
         (graph, described) if *graph == described => Ok(()),
         (Some(_), None) => {
@@ -207,6 +260,23 @@ fn check_normalisation(found: &Found, metadata: Option<&Metadata>) -> Result<()>
         _ => {
             let problem = "expected the graph to normalise features by the mean and std of the metadata";
             Err(Error::new(Kind::Model, problem).at("metadata").advice("export the model again"))
+        }
+    }
+}
+
+/// A branch must read the columns that the metadata say.
+fn check_columns(found: &Found, file: &ModelFile, number: usize) -> Result<()> {
+    let described = &file.branches()[number];
+    match &found.columns {
+        None if described.columns().len() == file.inputs() => Ok(()),
+        Some(columns) if columns == described.columns() => Ok(()),
+        columns => {
+            let problem = format!(
+                "expected branch {} to read the columns {:?}, got {columns:?}",
+                number + 1,
+                described.columns()
+            );
+            Err(Error::new(Kind::Model, problem).at("metadata branches").advice("export the model again"))
         }
     }
 }

@@ -3,6 +3,7 @@
 //! | file           | what it does                                                            |
 //! |----------------|-------------------------------------------------------------------------|
 //! | `network.rs`   | the models as graphs, equation by equation                               |
+//! | `prediction.rs`| from the networks' probabilities to the prediction                      |
 //! | `front_end.rs` | the front end as a graph: from samples to features                       |
 //! | `graph.rs`     | writing a graph as a formula                                             |
 //! | `import.rs`    | reading a graph that `export` or PyTorch wrote, as a model file          |
@@ -14,6 +15,7 @@ mod front_end;
 mod graph;
 mod import;
 mod network;
+mod prediction;
 mod proto;
 
 pub use import::import;
@@ -27,8 +29,11 @@ use serde_json::{Map, Value as Json};
 
 /// The name of the features in every graph: the input, or what the front end computes.
 const FEATURES: &str = "features";
-/// Key of the training clips among the metadata.
-const TRAINING_CLIPS: &str = "training_clips";
+/// The names of what a graph gives.
+const PROBABILITIES: &str = "probabilities";
+const UNLIKE: &str = "unlike";
+/// What the names of all that is no network and comes after the features begin with: see `prediction.rs`.
+const PREDICTION: &str = "prediction.";
 /// The program that wrote a file, as the file has it.
 const PRODUCER: &str = "reslstm";
 
@@ -47,18 +52,9 @@ pub enum Input {
 /// [`Kind::Model`] if the graph is to read samples, and the file does not say how features are computed and normalised, or their
 /// pitch cannot be computed.
 pub fn export(file: &ModelFile, input: Input) -> Result<Vec<u8>> {
-    let model = file.only_model()?;
-    if file.metadata().is_some_and(|metadata| metadata.temperature_growth.is_some()) {
-        let problem =
-            "expected a model with one temperature for all clips, got one whose temperature grows with a distance";
-        return Err(Error::new(Kind::Model, problem).advice("train it with --temperature T, without B"));
-    }
     let graph = Graph::default();
-    let (frames, columns) = (Size::Name("frames".into()), Size::Number(model.inputs() as i64));
+    let (frames, columns) = (Size::Name("frames".into()), Size::Number(file.inputs() as i64));
     let mut properties = properties(file);
-    if let Some(clips) = file.training_clips() {
-        properties.insert(TRAINING_CLIPS.into(), serde_json::to_value(clips).expect("numbers are JSON"));
-    }
     let features = match (input, file.metadata().filter(|metadata| metadata.has_normalisation())) {
         (Input::Features, metadata) => {
             let doc = match metadata {
@@ -77,22 +73,46 @@ pub fn export(file: &ModelFile, input: Input) -> Result<Vec<u8>> {
     };
     let normaliser = file.metadata().map(Metadata::normaliser).transpose()?.flatten();
     let x = normaliser.map_or(features.clone(), |normaliser| network::normalise(&features, &normaliser));
+    let unlike = |clips| graph.within(PREDICTION, || prediction::unlike(&x, clips)).called(UNLIKE);
+    let unlike = file.training_clips().map(unlike);
+    let is_ensemble = file.metadata().is_some_and(|metadata| !metadata.branches.is_none());
+    let networks = file.branches().iter().enumerate().map(|(number, branch)| {
+        let of_all = || network::probabilities(&x, branch.model());
+        let of_some = || network::probabilities(&x.columns(branch.columns()), branch.model());
+        if is_ensemble { graph.within(&branch_scope(number), of_some) } else { of_all() }
+    });
+    let networks: Vec<_> = networks.collect();
+    let temperature = file.metadata().and_then(|it| Some([it.temperature?, it.temperature_growth?]));
+    let probabilities = graph.within(PREDICTION, || {
+        let mean = prediction::mean(&networks);
+        match (temperature, &unlike) {
+            (Some(temperature), Some(unlike)) => prediction::temper(&mean, temperature, unlike),
+            _ => mean,
+        }
+    });
+    let probabilities = probabilities.called(PROBABILITIES);
     let doc = format!("Probability of every class: {}", file.labels().join(", "));
-    let probabilities = network::probabilities(&x, model);
-    graph.output(&probabilities, "probabilities", &[Size::Number(model.classes() as i64)], &doc);
+    graph.output(&probabilities, &[Size::Number(file.labels().count() as i64)], &doc);
+    if let Some(unlike) = unlike {
+        graph.output(&unlike, &[], "How unlike the training clips the clip is, near 1 for one of them");
+    }
 
-    let architecture = model.architecture().to_string();
     let property = |(key, value): (String, Json)| StringStringEntryProto { key, value: value.to_string() };
     let model = ModelProto {
         ir_version: IR_VERSION,
         producer_name: PRODUCER.into(),
         producer_version: env!("CARGO_PKG_VERSION").into(),
         doc_string: "Speech emotion recognition: probabilities of emotions".into(),
-        graph: Some(graph.finish(&architecture)),
+        graph: Some(graph.finish(&file.architecture())),
         opset_import: vec![OperatorSetIdProto { domain: String::new(), version: OPSET }],
         metadata_props: properties.into_iter().map(property).collect(),
     };
     Ok(model.encode_to_vec())
+}
+
+/// What the names of a branch begin with, as in a model file.
+fn branch_scope(number: usize) -> String {
+    format!("branches.{number}.")
 }
 
 /// The fields of the metadata by name, sorted; of a state dict, which has none, the labels alone.

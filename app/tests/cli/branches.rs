@@ -39,7 +39,6 @@ fn branches_are_trained_scored_shown_and_used_from_one_file() {
         &["--branch: expected 1 to 3", "got 4"],
     );
     for line in [
-        format!("export {model} -o m.onnx"),
         format!("figure signal-flow {CLIP} --model {model} -o flow.svg"),
         format!("figure pca ../speech --model {model} -o pca.svg"),
         format!("audit --audio {CLIP} --model {model}"),

@@ -1,8 +1,10 @@
 //! `export` and `import`. Where a Python with ONNX Runtime is at hand, it runs what `export` writes.
 
-use crate::test_dir::{CLIP, SMALL, TestDir, model, python_with};
-use reslstm::audio::{FrontEnd, Recording};
-use reslstm::models::{ModelFile, Predictor};
+use crate::test_dir::{CLIP, TestDir, model, python_with};
+use reslstm::audio::{FeatureSettings, FrontEnd, Recording};
+use reslstm::matrix::Matrix;
+use reslstm::models::{Metadata, Model, ModelFile, Prediction, Predictor, TrainingClips};
+use reslstm::rng::RandomStream;
 use reslstm_cli::corpus::npy;
 use safetensors::SafeTensors;
 use std::path::{Path, PathBuf};
@@ -10,6 +12,8 @@ use std::process::Command;
 
 /// The model that comes with the command: with pitch and deltas among its features.
 const BUNDLED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/reslstm-sa-h64-ravdess.safetensors");
+/// The other: with branches, and a temperature that grows with the distance of a clip from the training clips.
+const SPEECH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/speech-ravdess.safetensors");
 /// Models as PyTorch's exporters write them, with what PyTorch makes of them.
 const TORCH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/onnx/torch");
 
@@ -17,7 +21,7 @@ fn python() -> Option<String> {
     python_with("onnxruntime, onnx")
 }
 
-/// Probabilities that ONNX Runtime gives for files of the directory, one after the other.
+/// What ONNX Runtime gives for files of the directory, one after the other.
 fn onnxruntime(dir: &TestDir, python: &str, model: &str, inputs: &[String]) -> Vec<Vec<f32>> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/onnx/run.py");
     let output = Command::new(python).current_dir(dir.path(".")).arg(script).arg(model).args(inputs).output().unwrap();
@@ -28,6 +32,11 @@ fn onnxruntime(dir: &TestDir, python: &str, model: &str, inputs: &[String]) -> V
         .filter(|line| !line.is_empty())
         .map(|line| serde_json::from_slice(line).unwrap())
         .collect()
+}
+
+/// What a graph gives: the probabilities, and how unlike the training clips the clip is, if the model has them.
+fn outputs(prediction: Prediction) -> Vec<f32> {
+    prediction.probabilities.iter().copied().chain(prediction.unlike).collect()
 }
 
 fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
@@ -53,7 +62,7 @@ fn differences(dir: &TestDir, python: &str, model: &str, recordings: &[PathBuf])
         dir.write(&format!("{n}.f32"), bytes);
         let in_concert_pitch = front_end.features_with_tuning(&recording.samples, 0.0).unwrap();
         for (kind, (features, extension)) in [(features, "npy"), (in_concert_pitch, "f32")].into_iter().enumerate() {
-            ours[kind].push(predictor.predict_features(&features).unwrap().probabilities);
+            ours[kind].push(outputs(predictor.predict_features(&features).unwrap()));
             names[kind].push(format!("{n}.{extension}"));
         }
     }
@@ -123,11 +132,75 @@ fn what_is_exported_is_imported_to_the_byte() {
         }
     }
     assert!(dir.read("bundled.onnx") == dir.read("0-samples.onnx"), "the same model gives the same bytes");
-    dir.does(&format!("train ../speech -o growing.safetensors --all --temperature 1.3,1.5 {SMALL}"));
-    dir.refuses_saying(
-        "export growing.safetensors -o growing.onnx",
-        &["got one whose temperature grows with a distance"],
-    );
+    // With branches, training clips and a growing temperature; its weights are 16-bit floats.
+    dir.does("export speech -o speech.onnx");
+    dir.does("import speech.onnx -o speech.safetensors");
+    let speech = ModelFile::from_bytes(&std::fs::read(SPEECH).unwrap()).unwrap();
+    assert!(dir.read("speech.safetensors") == speech.to_bytes());
+}
+
+/// A model of two branches that read as many columns, with its training clips and a growing temperature.
+fn of_two_branches(labels: usize) -> ModelFile {
+    let few = |settings: &mut FeatureSettings| (settings.mfcc, settings.pitch, settings.deltas) = (3, 2, 2);
+    let features = FeatureSettings::default().with(few).unwrap();
+    let width = features.width();
+    let names: Vec<String> = (0..labels).map(|label| format!("label {label}")).collect();
+    let mut metadata = Metadata::new("2x reslstm-sa-h5".into(), names.try_into().unwrap(), 48_000, features);
+    metadata.mean = (0..width).map(|column| column as f64 / 7.0).collect();
+    metadata.std = (0..width).map(|column| 0.7 + column as f64 / 9.0).collect();
+    metadata.branches = "mfcc+pitch,mfcc+deltas".parse().unwrap();
+    (metadata.temperature, metadata.temperature_growth) = (Some(0.8), Some(1.7));
+    let network = |seed| {
+        let mut stream = RandomStream::new(seed, "init", 0);
+        Model::init("reslstm-sa-h5".parse().unwrap(), 5, labels, &mut stream)
+    };
+    let clips: Vec<Matrix<f32>> = (0..60).map(|seed| noise(seed, width)).collect();
+    let file = ModelFile::with_branches(vec![network(1), network(2)], metadata).unwrap();
+    file.with_training_clips(TrainingClips::fit(&clips)).unwrap()
+}
+
+/// Features of noise; the last column never changes.
+fn noise(seed: u64, width: usize) -> Matrix<f32> {
+    let mut stream = RandomStream::new(seed, "noise", 0);
+    let frames = 1 + stream.below(30);
+    let mut values = || (1.3 * stream.normal()) as f32;
+    let mut noise = Matrix::from_vec(frames, width, (0..frames * width).map(|_| values()).collect());
+    (0..frames).for_each(|frame| noise.row_mut(frame)[width - 1] = 0.3);
+    noise
+}
+
+#[test]
+fn onnx_runtime_gives_the_mean_of_branches_at_the_temperature_of_the_distance() {
+    let Some(python) = python() else { return };
+    let dir = TestDir::new("onnx-branches");
+    let compare = |model: &str, clips: &[Matrix<f32>]| {
+        let mut predictor = Predictor::from_bytes(&dir.read(model)).unwrap();
+        dir.does(&format!("export {model} -o {model}.onnx"));
+        let name = |n: usize| format!("{n}.npy");
+        clips.iter().enumerate().for_each(|(n, clip)| dir.write(&name(n), npy::to_bytes(clip)));
+        let names: Vec<String> = (0..clips.len()).map(name).collect();
+        let all = onnxruntime(&dir, &python, &format!("{model}.onnx"), &names);
+        let (mut probabilities, mut unlike) = (0.0f32, 0.0f32);
+        for (clip, theirs) in clips.iter().zip(all) {
+            let ours = outputs(predictor.predict_features(clip).unwrap());
+            let classes = ours.len() - 1;
+            probabilities = probabilities.max(largest_difference(&ours[..classes], &theirs[..classes]));
+            unlike = unlike.max((ours[classes] - theirs[classes]).abs() / ours[classes]);
+        }
+        println!("{model}: {probabilities:e}, unlike {unlike:e} of it, {} clips", clips.len());
+        assert!(probabilities < 1e-6 && unlike < 1e-5, "{model}: {probabilities:e}, {unlike:e}");
+    };
+    let two = of_two_branches(3);
+    dir.write("two", two.to_bytes());
+    let clips: Vec<Matrix<f32>> = (100..130).map(|seed| noise(seed, two.inputs())).collect();
+    assert!(clips.iter().any(|clip| clip.rows() == 1));
+    compare("two", &clips);
+
+    dir.write("speech", std::fs::read(SPEECH).unwrap());
+    dir.does("features ../speech/Actor_03 --inputs speech -o features");
+    let clips =
+        dir.list("features").into_iter().map(|name| npy::from_bytes(&dir.read(&format!("features/{name}"))).unwrap());
+    compare("speech", &clips.collect::<Vec<_>>());
 }
 
 #[test]
@@ -202,18 +275,26 @@ fn files_that_are_no_such_model_are_refused_and_nothing_is_written() {
     let (dir, model) = (TestDir::new("onnx-bad"), model());
     dir.does(&format!("export {model} -o good.onnx"));
     let good = dir.read("good.onnx");
+    dir.write("branches.safetensors", of_two_branches(2).to_bytes());
+    dir.does("export branches.safetensors -o branches.onnx");
+    let branches = dir.read("branches.onnx");
     let gru = changed(&changed(&good, "\u{4}LSTM", "\u{4}GRU1"), "\u{4}LSTM", "\u{4}GRU1");
     for (name, bytes, problem) in [
         ("text.onnx", b"these are not the weights".to_vec(), "expected an ONNX file, got 25 bytes beginning \"these"),
         ("empty.onnx", Vec::new(), "expected an ONNX file, got an empty one"),
         ("model.onnx", dir.read(model), "model files of this program (.safetensors) need no import"),
         ("cut.onnx", good[..good.len() / 2].to_vec(), "expected a whole ONNX file"),
-        ("gru.onnx", gru, "expected one LSTM node or two, got none"),
+        ("gru.onnx", gru, "(GRU1): no such step in LSTM-SA"),
         ("sigmoid.onnx", changed(&good, "\u{7}Softmax", "\u{7}Sigmoid"), "(Sigmoid): no such step in LSTM-SA"),
         // The softmax of the attention, over the vectors instead of the frames.
         ("axis.onnx", changed(&good, "axis\u{18}\u{0}", "axis\u{18}\u{1}"), "Softmax of the attention scores"),
         ("reverse.onnx", changed(&good, "forward", "reverse"), "(LSTM): expected a forward LSTM"),
         ("protocol.onnx", changed(&good, "\u{8}\"strict\"", "\u{8}\"strict,"), "metadata protocol: EOF"),
+        (
+            "columns.onnx",
+            changed(&branches, "mfcc+pitch,mfcc+deltas", "mfcc+deltas,mfcc+pitch"),
+            "expected branch 1 to read",
+        ),
         ("mean.onnx", changed(&good, "\u{4}mean\u{12}", "\u{4}MEAN\u{12}"), "expected mean and std of 46 columns each"),
     ] {
         dir.write(name, bytes);

@@ -5,7 +5,7 @@ use super::node::Node;
 use super::sizes;
 use super::value::{Axis, Layout, Stage, Value, place, places};
 use crate::onnx::network::{EPSILON, GATES};
-use crate::onnx::proto::{FLOAT, INT64, NodeProto, ValueInfoProto};
+use crate::onnx::proto::{FLOAT, INT64, NodeProto};
 use reslstm::error::{Error, Kind, Result};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -16,6 +16,8 @@ pub struct Found {
     /// Mean and standard deviation that features are normalised by.
     pub normalisation: Option<(Vec<f32>, Vec<f32>)>,
     mean: Vec<f32>,
+    /// The columns that are read, if it is not said that all are.
+    pub columns: Option<Vec<usize>>,
     /// What the first LSTM reads.
     input: Option<Stage>,
     lstms: Vec<[Constant; 4]>,
@@ -45,19 +47,19 @@ impl<'a> Walk<'a> {
         Walk { values, found: Found::default() }
     }
 
-    /// The weights met on the way through these nodes to the outputs.
+    /// The weights met on the way through these nodes to one of the outputs.
     ///
     /// # Errors
     /// [`Kind::Model`], naming the first node that is no part of the network, or if no output has the logits or probabilities.
-    pub fn through(mut self, nodes: &'a [NodeProto], outputs: &[ValueInfoProto]) -> Result<Found> {
-        for node in nodes.iter().filter(|node| node.op_type != "Constant").map(Node) {
+    pub fn through(mut self, nodes: impl IntoIterator<Item = &'a NodeProto>, outputs: &[String]) -> Result<Found> {
+        for node in nodes.into_iter().filter(|node| node.op_type != "Constant").map(Node) {
             let value = self.value(node)?;
             let mut names = node.0.output.iter().map(String::as_str);
             names.next().map(|name| self.values.insert(name, value));
             names.for_each(|name| _ = self.values.insert(name, Value::Unused));
         }
-        let is_result = |output: &ValueInfoProto| {
-            matches!(self.values.get(&output.name[..]), Some(Value::Stage(Stage::Logits | Stage::Probabilities, _)))
+        let is_result = |output: &String| {
+            matches!(self.values.get(&output[..]), Some(Value::Stage(Stage::Logits | Stage::Probabilities, _)))
         };
         if !outputs.iter().any(is_result) || self.found.attended != self.found.lstms.len() {
             let problem = "expected an output with the logits or probabilities of LSTM-SA or ResLSTM-SA, found none";
@@ -129,6 +131,11 @@ impl Found {
             ("Div", Centred, [Some(Fixed(std))]) if is_row(std, layout) => {
                 self.normalisation = Some((std::mem::take(&mut self.mean), std.values.clone()));
                 same(Normalised)
+            }
+            ("Gather", Features | Normalised, [Some(Fixed(places))]) if self.columns.is_none() => {
+                let columns = columns_at(node, layout, places);
+                self.columns.clone_from(&columns);
+                columns.and_then(|columns| next(stage, layout.with(layout.axes.clone(), columns.len())))
             }
             ("Add", Hidden(1), [Some(At(other, axes))]) if self.input == Some(*other) && axes == layout => same(Sum),
             ("Add", other, [Some(At(Hidden(1), axes))]) if self.input == Some(other) && axes == layout => same(Sum),
@@ -338,6 +345,13 @@ fn moved(node: Node, layout: &Layout, rest: &[Option<&Value>]) -> Option<Layout>
         },
         _ => None,
     }
+}
+
+/// The columns that a node takes; `None` if it takes something else.
+fn columns_at(node: Node, layout: &Layout, places: &Constant) -> Option<Vec<usize>> {
+    let is_list = places.dims.len() == 1 && layout.axis(node.int("axis", 0)) == Some(Axis::Column);
+    let column = |&place: &i64| usize::try_from(place).ok().filter(|&place| place < layout.columns);
+    places.whole.as_ref().filter(|_| is_list)?.iter().map(column).collect()
 }
 
 /// The axes after a mean or sum over axes for all of which `fits` holds.
