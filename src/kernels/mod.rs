@@ -11,6 +11,7 @@
 //! | [`vector`]    | dot products, scaled sums, column sums                                           |
 //! | [`units`]     | equations that hold unit by unit, a vector of units at a time                    |
 //! | [`stored`]    | matrices in the bytes of a model file, times a vector                             |
+//! | [`peak`]      | multiply-adds on registers, to measure the others against                        |
 //! | [`dense`]     | `A·Bᵀ` outside a training step, by `matrixmultiply`                              |
 //!
 //! Two promises hold everywhere. **One order**: every element of a result adds its terms in one fixed order, for any
@@ -29,6 +30,7 @@ pub mod lanes;
 pub mod level;
 pub mod outer;
 pub mod panels;
+pub mod peak;
 pub mod product;
 pub mod stored;
 mod tile;

@@ -112,7 +112,7 @@ struct ShownBranch {
 }
 
 impl Explain {
-    /// The branch to show. A note says which of several it is.
+    /// The branch to show. Notes say which of several it is, and that a growing temperature is not shown.
     fn shown(&self, file: &ModelFile) -> ShownBranch {
         let mut metadata = file.metadata().expect("a model that reads recordings has metadata").clone();
         let (number, count) = (self.branch as usize - 1, file.branches().len());
@@ -121,6 +121,9 @@ impl Explain {
             message!("note: branch {} of {count} ({group}) is shown; predict averages all of them", self.branch);
             metadata.architecture = format!("{arch}, branch {} of {count} of an ensemble ({group})", self.branch);
             metadata.features = group.of_features(&metadata.features);
+        }
+        if metadata.temperature_growth.is_some() {
+            message!("note: the page has the probabilities before the temperature that predict gives this clip");
         }
         ShownBranch { number, metadata }
     }

@@ -16,7 +16,7 @@ use constant::Constant;
 use prost::Message;
 use reslstm::audio::FeatureSettings;
 use reslstm::error::{Error, Kind, Result};
-use reslstm::models::{Metadata, ModelFile};
+use reslstm::models::{Branches, Metadata, ModelFile};
 use safetensors::tensor::{Dtype, TensorView};
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
@@ -142,25 +142,23 @@ fn follow_ours(
     metadata: Option<&Map<String, Json>>,
 ) -> Result<Networks> {
     let features = metadata.and_then(|fields| FeatureSettings::deserialize(fields.get("features")?).ok());
+    let branches = metadata.and_then(|fields| Branches::deserialize(fields.get("branches")?).ok()).unwrap_or_default();
     let columns = features.map_or_else(|| columns(graph, constants), |features| Ok(features.width()))?;
     let first =
         graph.node.iter().position(|node| node.output.iter().any(|name| name == FEATURES)).map_or(0, |at| at + 1);
     let nodes = || graph.node[first..].iter().filter(|node| !node.name.starts_with(PREDICTION));
     let is_of = |number: usize| move |node: &&NodeProto| node.name.starts_with(&branch_scope(number));
-    let branches = (0..).take_while(|&number| nodes().any(|node| is_of(number)(&node))).count();
     let follow = |prefix: String, nodes: Vec<&NodeProto>| {
         let outputs = nodes.last().map_or(&[][..], |last| &last.output);
         let walk = Walk::new(constants, (FEATURES, vec![Axis::Frame, Axis::Column], ANY_FRAMES, columns));
         walk.through(nodes, outputs).map(|network| (prefix, network))
     };
-    match branches {
-        0 => Ok(vec![follow(String::new(), nodes().collect())?]),
-        _ => {
-            let shared = || nodes().take_while(|node| !is_of(0)(node));
-            let branch = |number| follow(branch_scope(number), shared().chain(nodes().filter(is_of(number))).collect());
-            (0..branches).map(branch).collect()
-        }
+    if branches.is_none() {
+        return Ok(vec![follow(String::new(), nodes().collect())?]);
     }
+    let shared = || nodes().take_while(|node| !is_of(0)(node));
+    let branch = |number| follow(branch_scope(number), shared().chain(nodes().filter(is_of(number))).collect());
+    (0..branches.count()).map(branch).collect()
 }
 
 /// The network of a graph that PyTorch wrote, from its input on.

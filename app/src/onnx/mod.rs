@@ -24,7 +24,7 @@ use graph::{Graph, IR_VERSION, OPSET};
 use prost::Message;
 use proto::{ModelProto, OperatorSetIdProto, Size, StringStringEntryProto};
 use reslstm::error::{Error, Kind, Result};
-use reslstm::models::{Metadata, ModelFile};
+use reslstm::models::{Branch, Metadata, ModelFile};
 use serde_json::{Map, Value as Json};
 
 /// The name of the features in every graph: the input, or what the front end computes.
@@ -76,12 +76,13 @@ pub fn export(file: &ModelFile, input: Input) -> Result<Vec<u8>> {
     let unlike = |clips| graph.within(PREDICTION, || prediction::unlike(&x, clips)).called(UNLIKE);
     let unlike = file.training_clips().map(unlike);
     let is_ensemble = file.metadata().is_some_and(|metadata| !metadata.branches.is_none());
-    let networks = file.branches().iter().enumerate().map(|(number, branch)| {
-        let of_all = || network::probabilities(&x, branch.model());
-        let of_some = || network::probabilities(&x.columns(branch.columns()), branch.model());
-        if is_ensemble { graph.within(&branch_scope(number), of_some) } else { of_all() }
-    });
-    let networks: Vec<_> = networks.collect();
+    let network = |(number, branch): (usize, &Branch)| match is_ensemble {
+        true => {
+            graph.within(&branch_scope(number), || network::probabilities(&x.columns(branch.columns()), branch.model()))
+        }
+        false => network::probabilities(&x, branch.model()),
+    };
+    let networks: Vec<_> = file.branches().iter().enumerate().map(network).collect();
     let temperature = file.metadata().and_then(|it| Some([it.temperature?, it.temperature_growth?]));
     let probabilities = graph.within(PREDICTION, || {
         let mean = prediction::mean(&networks);

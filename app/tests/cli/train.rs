@@ -1,6 +1,6 @@
 //! `train`: its file, its scores, and what it refuses.
 
-use crate::test_dir::{SMALL, TestDir};
+use crate::test_dir::{CLIP, SMALL, TestDir};
 use serde_json::Value;
 
 #[test]
@@ -34,6 +34,8 @@ fn train_says_its_scores_and_keeps_its_hands_off_other_files() {
     dir.does(&format!("train ../speech -o growing.safetensors --all --temperature 1.3,1.5 {SMALL}"));
     let (plain, growing) = (&sharp, probabilities("growing.safetensors"));
     assert_eq!((&plain["label"], &plain["unlike"]), (&growing["label"], &growing["unlike"]));
+    let shown = dir.run(&format!("explain {CLIP} -o page.html --model growing.safetensors"));
+    assert!(shown.code == 0 && shown.stderr.contains("probabilities before the temperature"), "{}", shown.stderr);
     let temperature = 1.3 * plain["unlike"].as_f64().unwrap().powf(1.5);
     let power = |label: &String| plain["probabilities"][label].as_f64().unwrap().powf(1.0 / temperature);
     let labels: Vec<&String> = plain["probabilities"].as_object().unwrap().keys().collect();
