@@ -45,7 +45,8 @@ impl Profile {
     /// [`Kind::Data`] if it is none.
     pub fn from_json(bytes: &[u8]) -> Result<Self> {
         let unreadable = |error: serde_json::Error| Error::caused_by(Kind::Data, error).at("profile");
-        serde_json::from_slice(bytes).map_err(unreadable)
+        // By way of a value, as metadata are read: a microcontroller has the code once.
+        serde_json::from_slice(bytes).and_then(serde_json::from_value).map_err(unreadable)
     }
 
     /// Checks that a model can use this profile, and gives its κ.
