@@ -342,8 +342,15 @@ impl Predictor {
 
     /// The probabilities of a branch for `x`.
     fn run_branch(&mut self, branch: usize) {
-        self.x.select_columns(self.file.branches()[branch].columns(), &mut self.columns);
-        self.packed[branch].forward_eval(&self.layout, &self.columns, &mut self.tape);
+        let columns = self.file.branches()[branch].columns();
+        // They ascend, so that as many as there are is all of them.
+        let x = if columns.len() == self.x.cols() {
+            &self.x
+        } else {
+            self.x.select_columns(columns, &mut self.columns);
+            &self.columns
+        };
+        self.packed[branch].forward_eval(&self.layout, x, &mut self.tape);
         softmax(&self.tape.top.logits, &mut self.probabilities);
     }
 
