@@ -3,7 +3,7 @@
 //! | file           | what it does                                                            |
 //! |----------------|-------------------------------------------------------------------------|
 //! | `network.rs`   | the models as graphs, equation by equation                               |
-//! | `prediction.rs`| from the networks' probabilities to the prediction                      |
+//! | `prediction.rs` | from the networks' probabilities to the prediction                     |
 //! | `front_end.rs` | the front end as a graph: from samples to features                       |
 //! | `graph.rs`     | writing a graph as a formula                                             |
 //! | `import.rs`    | reading a graph that `export` or PyTorch wrote, as a model file          |
